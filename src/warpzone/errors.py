@@ -1,0 +1,36 @@
+"""Every error that a user can cause or meet, each with a text that says what to do.
+
+The command line prints these without a traceback; any other exception is a fault of warpzone.
+"""
+
+
+class WarpzoneError(Exception):
+    """Base of all errors that warpzone reports to its user."""
+
+
+class RomError(WarpzoneError):
+    """No usable ROM: missing, unreadable, not an NROM cartridge, or not to be fetched."""
+
+
+class LevelError(WarpzoneError, ValueError):
+    """A level name or a list of levels that does not exist in the game."""
+
+
+class ConfigError(WarpzoneError, ValueError):
+    """A setting with an unknown name or a value out of its range."""
+
+
+class CheckpointError(WarpzoneError):
+    """A checkpoint or run directory that is missing, damaged or of another version."""
+
+
+class AgentError(WarpzoneError):
+    """A saved agent that is missing, damaged or does not fit its use."""
+
+
+class DisplayError(WarpzoneError):
+    """No window can be opened, e.g. on a machine without a screen."""
+
+
+class EngineError(WarpzoneError, RuntimeError):
+    """The native engine stopped: a game did not start, or a worker thread failed."""

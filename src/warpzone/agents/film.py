@@ -1,0 +1,175 @@
+"""Films of NES pictures: MP4 with every frame, GIF with every third; written whole or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError, WarpzoneError
+
+Frame = NDArray[np.uint8]
+
+WIDTH, HEIGHT = 256, 240
+SUFFIXES = (".mp4", ".gif")
+MP4_FPS = 60
+GIF_KEEP = 3
+"""One frame in three is 20.03 pictures/s; the clock of GIFs, in 1/100 s, can only keep 20."""
+GIF_FRAME_MS = 50
+DEFAULT_SCALE = {".mp4": 3, ".gif": 1}
+MAX_SCALE = 8
+
+
+class FilmError(WarpzoneError):
+    """A film could not be written."""
+
+
+def check_film_path(path: Path) -> Path:
+    """Return `path` if a film can be written there.
+
+    Called before a recording starts, so that minutes of play are not lost to a typing error.
+
+    Raises:
+        ConfigError: unknown suffix, missing folder, or `path` is a folder.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(
+            f"cannot write a film to {str(path)!r}: the name must end in .mp4 or .gif, "
+            f"for example {path.stem or 'clip'}.mp4"
+        )
+    if path.is_dir():
+        raise ConfigError(f"cannot write a film to {str(path)!r}: it is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"cannot write a film to {str(path)!r}: the folder {str(path.parent)!r} does not "
+            "exist; make it first"
+        )
+    return path
+
+
+def write_film(
+    path: Path, frames: Iterable[Frame], *, palette: NDArray[np.uint8], scale: int | None = None
+) -> int:
+    """Write `frames` to `path` and return how many frames were given.
+
+    The film is written beside its place under another name and moved there when it is complete:
+    a failed recording neither leaves half a film nor harms an older one.
+
+    Args:
+        path: `.mp4` (H.264, yuv420p, 60 frames/s) or `.gif` (20 pictures/s, loops for ever).
+        frames: uint8[240, 256] NES palette indices (0-63), one per emulated frame.
+        palette: uint8[64, 3] RGB.
+        scale: whole factor 1-8 (default 3 for MP4, 1 for GIF), nearest neighbour.
+
+    Raises:
+        ConfigError: bad path or scale.
+        FilmError: no frames, or the encoder or the disk failed.
+    """
+    check_film_path(path)
+    suffix = path.suffix.lower()
+    factor = DEFAULT_SCALE[suffix] if scale is None else scale
+    if not 1 <= factor <= MAX_SCALE:
+        raise ConfigError(f"scale is {factor}, must be 1 to {MAX_SCALE}")
+
+    source = iter(frames)
+    first = next(source, None)
+    if first is None:
+        raise FilmError(f"nothing to write to {str(path)!r}: the recording has no frames")
+    counter = itertools.count()
+    counted = _counted(itertools.chain([first], source), counter)
+
+    try:
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+        )
+    except OSError as error:
+        raise FilmError(f"cannot write to {str(path.parent)!r}: {error.strerror}") from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        if suffix == ".mp4":
+            _write_mp4(temporary, counted, palette, factor)
+        else:
+            _write_gif(temporary, counted, palette, factor)
+        # mkstemp makes files only their owner may read; a film is as public as its folder.
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FilmError(f"could not write {str(path)!r}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return next(counter)
+
+
+def _counted(frames: Iterable[Frame], counter: Iterator[int]) -> Iterator[Frame]:
+    for frame in frames:
+        next(counter)
+        yield frame
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_mp4(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], scale: int) -> None:
+    import imageio_ffmpeg
+
+    encoder = imageio_ffmpeg.write_frames(
+        str(path),
+        (WIDTH, HEIGHT),
+        fps=MP4_FPS,
+        codec="libx264",
+        pix_fmt_in="rgb24",
+        pix_fmt_out="yuv420p",
+        quality=None,
+        macro_block_size=1,
+        ffmpeg_log_level="error",
+        output_params=[
+            "-vf",
+            f"scale={WIDTH * scale}:{HEIGHT * scale}:flags=neighbor:out_color_matrix=bt709",
+            *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
+            "-preset",
+            "veryfast",
+            "-crf",
+            "18",
+            "-movflags",
+            "+faststart",
+        ],
+    )
+    encoder.send(None)
+    try:
+        for frame in frames:
+            encoder.send(np.ascontiguousarray(palette[frame & 63]))
+    finally:
+        encoder.close()
+
+
+def _write_gif(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], scale: int) -> None:
+    from PIL import Image
+
+    colours = palette.astype(np.uint8).tobytes()
+
+    def picture(frame: Frame) -> Image.Image:
+        enlarged = np.repeat(np.repeat(frame & 63, scale, axis=0), scale, axis=1)
+        image = Image.fromarray(np.ascontiguousarray(enlarged))
+        image.putpalette(colours)
+        return image
+
+    pictures = (picture(frame) for frame in itertools.islice(frames, 0, None, GIF_KEEP))
+    first = next(pictures)
+    first.save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=pictures,
+        duration=GIF_FRAME_MS,
+        loop=0,
+        optimize=False,
+    )

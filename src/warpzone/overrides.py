@@ -1,0 +1,87 @@
+"""`--set key=value`: settings by dotted name, checked against a pydantic model before use."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from warpzone.errors import ConfigError
+
+
+def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
+    """Turn `["lr=3e-4", "env.noops=10"]` into `{"lr": 0.0003, "env": {"noops": 10}}`.
+
+    Values are read as JSON (numbers, true, null, lists, objects) and otherwise taken as text.
+
+    Raises:
+        ConfigError: no `=`, or a name that `model` does not have; the text suggests the nearest.
+    """
+    known = list(setting_names(model))
+    result: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise ConfigError(f"--set {text!r} is not of the form name=value, e.g. --set lr=0.0003")
+        if name not in known:
+            raise ConfigError(f"unknown setting {name!r}.{_suggestion(name, known)}")
+        *path, last = name.split(".")
+        place = result
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {text!r}: {part!r} was already set as a whole")
+        place[last] = _value(value.strip())
+    return result
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` laid over it, nested mappings merged by key."""
+    merged = dict(base)
+    for name, value in changes.items():
+        old = merged.get(name)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[name] = merge(old, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def describe(error: ValidationError) -> str:
+    """Say in one line per fault what pydantic found wrong."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        given = "" if fault["type"] == "missing" else f" (given: {fault['input']!r})"
+        lines.append(f"{name}: {message}{given}" if name else message)
+    return "\n".join(lines)
+
+
+def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """All names of settings of `model`, nested ones with dots."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from setting_names(kind, f"{prefix}{name}.")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    last_part = name.rsplit(".", 1)[-1]
+    close += [k for k in known if k.rsplit(".", 1)[-1] == last_part and k not in close]
+    if close:
+        return f" Did you mean {' or '.join(close)}?"
+    return f" Known settings: {', '.join(known)}"

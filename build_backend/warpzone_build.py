@@ -91,7 +91,7 @@ def find_compiler() -> str | None:
 
 
 def _visual_studio() -> str | None:
-    programs = os.environ.get("ProgramFiles(x86)", r"C:\Program Files (x86)")
+    programs = os.environ.get("PROGRAMFILES(X86)", r"C:\Program Files (x86)")
     vswhere = Path(programs, "Microsoft Visual Studio", "Installer", "vswhere.exe")
     if not vswhere.is_file():
         return None

@@ -148,11 +148,14 @@ def _use_zig(zig: Path, folder: Path) -> None:
     """Point CMake at wrappers of Zig's tools, through the environment of this build process.
 
     ``-mcpu=baseline``: Zig compiles for the very processor it runs on otherwise, and the result may
-    be carried to another machine. Its cache goes where the build's temporary files go.
+    be carried to another machine. Its cache goes where the build's temporary files go. ``CXXFLAGS``
+    are those of the module, also for CMake's own trials: Zig compiles its C++ library once for each
+    set of such options, which takes minutes.
     """
     os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(folder / "cache"))
     os.environ.setdefault("ZIG_LOCAL_CACHE_DIR", str(folder / "cache"))
     os.environ.setdefault("CMAKE_GENERATOR", "Ninja")
+    os.environ["CXXFLAGS"] = f"-O3 -fPIC {os.environ.get('CXXFLAGS', '')}".strip()
     os.environ["CXX"] = str(_wrapper(folder, zig, "c++", "-mcpu=baseline"))
     tools = {"CMAKE_AR": "ar", "CMAKE_RANLIB": "ranlib"}
     definitions = [f"-D{name}={_wrapper(folder, zig, tool)}" for name, tool in tools.items()]

@@ -1,4 +1,4 @@
-"""Films of NES pictures: MP4 with every frame, GIF with every third; written whole or not at all."""
+"""Films of NES pictures: MP4 with every frame, GIF with every third, whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""What a person presses, as the buttons of an NES controller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pygame.joystick import JoystickType
+
+A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
+
+KEY_NAMES: Mapping[str, int] = {
+    "x": A,
+    "k": A,
+    "z": B,
+    "y": B,  # where Z is on German keyboards
+    "j": B,
+    "right shift": SELECT,
+    "return": START,
+    "up": UP,
+    "w": UP,
+    "down": DOWN,
+    "s": DOWN,
+    "left": LEFT,
+    "a": LEFT,
+    "right": RIGHT,
+    "d": RIGHT,
+}
+"""pygame's name of a key → button."""
+
+PAD_BUTTONS: Mapping[int, int] = {0: A, 1: B, 2: B, 3: A, 6: SELECT, 7: START, 8: SELECT, 9: START}
+"""Number of a gamepad's button → NES button, for the usual two layouts (XInput, DirectInput)."""
+
+STICK = 0.5
+"""How far the stick must be pushed, of 1."""
+
+KEYBOARD_HELP = "arrows or WASD: walk, duck   X: jump   Z: run, fire   Enter: start"
+
+
+def without_opposites(buttons: int) -> int:
+    """Let go of left and right, or up and down, where both are held.
+
+    A real controller cannot press both, and the game goes wrong when it sees them.
+    """
+    for pair in (LEFT | RIGHT, UP | DOWN):
+        if buttons & pair == pair:
+            buttons &= ~pair
+    return buttons
+
+
+def stick_buttons(x: float, y: float) -> int:
+    """Directions of a stick or a hat; x to the right and y downwards, each -1 to 1."""
+    buttons = 0
+    if abs(x) >= STICK:
+        buttons |= RIGHT if x > 0 else LEFT
+    if abs(y) >= STICK:
+        buttons |= DOWN if y > 0 else UP
+    return buttons
+
+
+def pressed_buttons(pads: Sequence[JoystickType]) -> int:
+    """Everything held now on the keyboard and on all gamepads, as one NES button mask."""
+    import pygame
+
+    buttons = 0
+    keys = pygame.key.get_pressed()
+    for name, button in KEY_NAMES.items():
+        if keys[pygame.key.key_code(name)]:
+            buttons |= button
+    for pad in pads:
+        for number, button in PAD_BUTTONS.items():
+            if number < pad.get_numbuttons() and pad.get_button(number):
+                buttons |= button
+        if pad.get_numaxes() >= 2:
+            buttons |= stick_buttons(pad.get_axis(0), pad.get_axis(1))
+        for hat in range(pad.get_numhats()):
+            x, y = pad.get_hat(hat)
+            buttons |= stick_buttons(x, -y)
+    return without_opposites(buttons)

@@ -1,0 +1,120 @@
+"""An agent playing one game, seen at every emulated frame. What `watch` and `record` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warpzone.agents.agent import Agent
+
+NES_FPS = 60.0988
+
+PolicyMode = Literal["sample", "argmax"]
+
+DEATH_TEXTS = {
+    1: "killed by an enemy",
+    2: "fell into a pit",
+    3: "ran out of time",
+    4: "left the level by a warp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one episode ended.
+
+    Attributes:
+        cleared: flagpole or axe reached.
+        death: 0 alive, else a key of `DEATH_TEXTS`.
+        progress: best progress in pixels.
+        frames: emulated frames in the episode.
+    """
+
+    cleared: bool
+    death: int
+    progress: int
+    frames: int
+
+    @classmethod
+    def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
+        return cls(
+            cleared=bool(signals["flag"]),
+            death=int(signals["death"]),
+            progress=int(signals["progress"]),
+            frames=int(signals["frames"]),
+        )
+
+    def __str__(self) -> str:
+        if self.cleared:
+            return f"cleared in {self.frames / NES_FPS:.1f} s"
+        return f"{DEATH_TEXTS.get(self.death, 'gave up')} at {self.progress} px"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One decision of the agent and what came of it.
+
+    Attributes:
+        action: index of the action taken.
+        frames: uint8[k, 240, 256] NES palette indices of the emulated frames of this step.
+        signals: the environment's signals after it.
+        ended: whether the episode is over.
+    """
+
+    action: int
+    frames: NDArray[np.uint8]
+    signals: Mapping[str, Any]
+    ended: bool
+
+
+class Playback:
+    """One agent on one level, one episode after the other.
+
+    The same seed gives the same episode, so that a film can be made of a try afterwards.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        level: str,
+        *,
+        policy: PolicyMode = "sample",
+        noops: int = 30,
+        sticky: float = 0.0,
+        rom: str | Path | None = None,
+    ) -> None:
+        """
+        Args:
+            agent: who plays.
+            level: "1-1" to "8-4".
+            policy: draw from the action probabilities, or take the likeliest action.
+            noops: most random no-op frames before the agent's first decision.
+            sticky: probability per emulated frame that the buttons of the last one stay pressed.
+            rom: path of the ROM, or None to look for it.
+        """
+        self.agent = agent
+        self.level = level
+        self.policy: PolicyMode = policy
+        self._env = agent.make_env(level, noops=noops, sticky=sticky, rom=rom)
+        self.action_names: list[str] = list(self._env.unwrapped.action_meanings)
+
+    def episode(self, seed: int) -> Iterator[Moment]:
+        """Play one episode from its start; the last moment has `ended`."""
+        random = self.agent.random(seed)
+        observation, _ = self._env.reset(seed=seed)
+        ended = False
+        while not ended:
+            action = self.agent.act_single(observation, self.policy, random)
+            observation, _, terminated, truncated, signals = self._env.step(action)
+            ended = bool(terminated or truncated)
+            yield Moment(action, self._env.unwrapped.frames(), signals, ended)
+
+    def close(self) -> None:
+        self._env.close()

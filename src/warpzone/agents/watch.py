@@ -1,0 +1,139 @@
+"""A window in which an agent plays, at the console's own frame rate and every frame of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.agents.controls import HELP, Controls
+from warpzone.agents.playback import Outcome, Playback, PolicyMode
+from warpzone.agents.window import NES_FPS, Pacer, Window
+
+WATCH_HELP = (*HELP[:-1], "A  argmax or sample", HELP[-1])
+HELP_FRAMES = round(4 * NES_FPS)
+"""How long the help is shown at the start."""
+END_FRAMES = 60
+"""How long the last picture of an episode stays."""
+PAUSED_FPS = 30
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened in the window."""
+
+    frames: int = 0
+    episodes: int = 0
+    cleared: int = 0
+
+
+def watch(
+    open_playback: Callable[[str], Playback],
+    levels: Sequence[str],
+    *,
+    palette: NDArray[np.uint8],
+    title: str = "warpzone",
+    scale: int = 3,
+    seed: int = 0,
+    max_frames: int | None = None,
+) -> Tally:
+    """Show an agent's play until the window is closed.
+
+    Args:
+        open_playback: makes the player of a level.
+        levels: the levels that the keys N and P go through, from the first one on.
+        palette: uint8[64, 3] RGB.
+        title: of the window.
+        scale: screen pixels per NES pixel, 1-8.
+        seed: of the first episode; the following ones count up.
+        max_frames: close after so many pictures; None waits for the user to close the window.
+
+    Raises:
+        DisplayError: no window can be opened.
+    """
+    instead = "To see the agent play without one, make a film: warpzone record … -o clip.mp4"
+    with Window(title, palette, scale=scale, instead=instead) as window:
+        watcher = _Watcher(window, seed, max_frames)
+        watcher.run(open_playback, levels)
+    return watcher.tally
+
+
+class _Watcher:
+    def __init__(self, window: Window, seed: int, max_frames: int | None) -> None:
+        self.tally = Tally()
+        self._window = window
+        self._controls = Controls()
+        self._pacer = Pacer()
+        self._seed = seed
+        self._max_frames = max_frames
+        self._policy: PolicyMode | None = None
+
+    def run(self, open_playback: Callable[[str], Playback], levels: Sequence[str]) -> None:
+        place = 0
+        while not self._controls.quit:
+            with closing(open_playback(levels[place])) as playback:
+                if self._policy is not None:
+                    playback.policy = self._policy
+                while not (self._controls.quit or self._controls.level_change):
+                    self._controls.restart = False
+                    self._play_episode(playback)
+                    self._seed += 1
+                self._policy = playback.policy
+            place = (place + self._controls.take_level_change()) % len(levels)
+
+    def _play_episode(self, playback: Playback) -> None:
+        name = f"{playback.level}   {playback.agent.title}"
+        for moment in playback.episode(self._seed):
+            buttons = playback.action_names[moment.action]
+            for frame in moment.frames:
+                self._show(playback, frame, f"{name}   {buttons}")
+                if self._controls.interrupted:
+                    return
+        outcome = Outcome.from_signals(moment.signals)
+        self.tally.episodes += 1
+        self.tally.cleared += outcome.cleared
+        last = moment.frames[-1].copy()
+        for _ in range(END_FRAMES):
+            self._show(playback, last, f"{name}   {outcome}", overlay=(str(outcome),))
+            if self._controls.interrupted:
+                return
+
+    def _show(
+        self,
+        playback: Playback,
+        frame: NDArray[np.uint8],
+        status: str,
+        overlay: tuple[str, ...] = (),
+    ) -> None:
+        """Show one frame for as long as it is due; while paused, until the user goes on."""
+        controls = self._controls
+        self.tally.frames += 1
+        while True:
+            controls.handle(self._window.events(), self._window)
+            if controls.switch_policy:
+                playback.policy = "argmax" if playback.policy == "sample" else "sample"
+                controls.switch_policy = False
+            help_wanted = controls.help or self.tally.frames <= HELP_FRAMES
+            shown = WATCH_HELP if help_wanted else overlay
+            waiting = controls.paused and not controls.one_frame
+            if waiting:
+                self._pacer.wait(PAUSED_FPS / NES_FPS)
+            if waiting or self._pacer.wait(controls.speed):
+                self._window.show(frame, status=self._status(playback, status), overlay=shown)
+            if not waiting or controls.interrupted:
+                break
+        controls.one_frame = False
+        if self._max_frames is not None and self.tally.frames >= self._max_frames:
+            controls.quit = True
+
+    def _status(self, playback: Playback, text: str) -> str:
+        tally = self.tally
+        parts = [text, playback.policy, f"cleared {tally.cleared} of {tally.episodes}"]
+        if self._controls.speed != 1.0:
+            parts.append(f"×{self._controls.speed:g}")
+        if self._controls.paused:
+            parts.append("paused")
+        return "   ".join(parts) + "   H help"

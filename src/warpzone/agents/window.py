@@ -1,0 +1,197 @@
+"""One window that shows NES pictures with a status line under them. Knows no game and no agent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import DisplayError
+
+# pygame prints a greeting on import otherwise, into the output of every command.
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+if TYPE_CHECKING:
+    import pygame
+    from pygame.event import Event
+    from pygame.joystick import JoystickType
+
+WIDTH, HEIGHT = 256, 240
+NES_FPS = 60.0988
+MAX_SCALE = 8
+BAR_HEIGHT = 26
+
+_INK = (235, 235, 235)
+_BAR = (24, 24, 28)
+_SHADE = (0, 0, 0, 170)
+
+
+def missing_display() -> str | None:
+    """Say why no window can be opened on this machine, or None where one can be tried."""
+    if "SDL_VIDEODRIVER" in os.environ or sys.platform in ("win32", "darwin"):
+        return None
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return None
+    return "this machine has no screen (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+
+
+def require_display(instead: str) -> None:
+    """Raise DisplayError on a machine without a screen; `instead` says what to do there."""
+    reason = missing_display()
+    if reason is not None:
+        raise DisplayError(f"cannot open a window: {reason}. {instead}")
+
+
+class Window:
+    """A pygame window of 256x240 NES pixels times a whole scale, and a status line.
+
+    Raises:
+        DisplayError: on a machine without a screen; the text names what to do instead.
+    """
+
+    def __init__(
+        self, title: str, palette: NDArray[np.uint8], *, scale: int = 3, instead: str
+    ) -> None:
+        """
+        Args:
+            title: of the window.
+            palette: uint8[64, 3] RGB.
+            scale: screen pixels per NES pixel, 1-8.
+            instead: what the user may do on a machine without a screen.
+        """
+        require_display(instead)
+        import pygame
+
+        self._pygame = pygame
+        self._palette = [tuple(int(c) for c in colour) for colour in palette]
+        self._scale = min(max(scale, 1), MAX_SCALE)
+        try:
+            pygame.display.init()
+            pygame.font.init()
+            pygame.display.set_caption(title)
+            self._surface = self._open()
+        except pygame.error as error:
+            pygame.quit()
+            raise DisplayError(f"cannot open a window: {error}. {instead}") from error
+        self._font = pygame.font.Font(None, 22)
+        self._pads: list[JoystickType] | None = None
+
+    def _open(self) -> pygame.Surface:
+        return self._pygame.display.set_mode(
+            (WIDTH * self._scale, HEIGHT * self._scale + BAR_HEIGHT)
+        )
+
+    @property
+    def scale(self) -> int:
+        return self._scale
+
+    @scale.setter
+    def scale(self, value: int) -> None:
+        value = min(max(value, 1), MAX_SCALE)
+        if value != self._scale:
+            self._scale = value
+            self._surface = self._open()
+
+    def show(
+        self,
+        frame: NDArray[np.uint8],
+        *,
+        status: str = "",
+        overlay: Sequence[str] = (),
+    ) -> None:
+        """Draw one picture.
+
+        Args:
+            frame: uint8[240, 256] NES palette indices.
+            status: one line under the picture.
+            overlay: lines over the picture, on a dark ground.
+        """
+        pygame = self._pygame
+        picture = pygame.image.frombuffer((frame & 63).tobytes(), (WIDTH, HEIGHT), "P")
+        picture.set_palette(self._palette)
+        area = self._surface.subsurface((0, 0, WIDTH * self._scale, HEIGHT * self._scale))
+        pygame.transform.scale(picture.convert(self._surface), area.get_size(), area)
+        if overlay:
+            self._draw_overlay(area, overlay)
+        self._surface.fill(_BAR, (0, area.get_height(), area.get_width(), BAR_HEIGHT))
+        self._surface.blit(self._font.render(status, True, _INK), (8, area.get_height() + 6))
+        pygame.display.flip()
+
+    def _draw_overlay(self, area: pygame.Surface, lines: Sequence[str]) -> None:
+        pygame = self._pygame
+        texts = [self._font.render(line, True, _INK) for line in lines]
+        height = self._font.get_linesize()
+        box = pygame.Surface(
+            (max(text.get_width() for text in texts) + 24, height * len(texts) + 16),
+            pygame.SRCALPHA,
+        )
+        box.fill(_SHADE)
+        for row, text in enumerate(texts):
+            box.blit(text, (12, 8 + row * height))
+        area.blit(box, box.get_rect(center=area.get_rect().center))
+
+    def events(self) -> list[Event]:
+        """What the user did since the last call."""
+        pygame = self._pygame
+        events = pygame.event.get()
+        if any(e.type in (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED) for e in events):
+            self._pads = None
+        return events
+
+    def gamepads(self) -> list[JoystickType]:
+        """Those connected now."""
+        if self._pads is None:
+            joystick = self._pygame.joystick
+            joystick.init()
+            self._pads = [joystick.Joystick(number) for number in range(joystick.get_count())]
+        return self._pads
+
+    def close(self) -> None:
+        self._pygame.quit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Pacer:
+    """Keeps a loop at the console's frame rate times a speed."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._due = clock()
+        self._drawn = 0.0
+
+    def wait(self, speed: float) -> bool:
+        """Wait until the next frame is due; return whether it is worth drawing.
+
+        Above normal speed the screen cannot show every frame; those that nobody would see are
+        not drawn, so that drawing does not hold up the game.
+        """
+        now = self._clock()
+        self._due = max(self._due + 1.0 / (NES_FPS * speed), now - 0.1)
+        if self._due > now:
+            self._sleep(self._due - now)
+            now = self._due
+        if speed > 1.0 and now - self._drawn < 0.9 / NES_FPS:
+            return False
+        self._drawn = now
+        return True

@@ -1,0 +1,110 @@
+"""Keyboard and gamepad to NES buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pygame
+import pytest
+
+from warpzone.agents import gamepad
+from warpzone.agents.gamepad import A, B, DOWN, LEFT, RIGHT, START, UP, pressed_buttons
+
+
+class Pad:
+    """A gamepad with a stick, a hat and ten buttons."""
+
+    def __init__(
+        self,
+        buttons: tuple[int, ...] = (),
+        stick: tuple[float, float] = (0, 0),
+        hat: tuple[int, int] = (0, 0),
+    ) -> None:
+        self._buttons, self._stick, self._hat = buttons, stick, hat
+
+    def get_numbuttons(self) -> int:
+        return 10
+
+    def get_button(self, number: int) -> bool:
+        return number in self._buttons
+
+    def get_numaxes(self) -> int:
+        return 2
+
+    def get_axis(self, number: int) -> float:
+        return self._stick[number]
+
+    def get_numhats(self) -> int:
+        return 1
+
+    def get_hat(self, number: int) -> tuple[int, int]:
+        return self._hat
+
+
+@pytest.fixture(autouse=True)
+def dummy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    pygame.display.init()
+    pygame.display.set_mode((8, 8))
+    yield
+    pygame.quit()
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def hold_keys(*names: str) -> None:
+        held = {pygame.key.key_code(name) for name in names}
+
+        class Keys:
+            def __getitem__(self, key: int) -> bool:
+                return key in held
+
+        monkeypatch.setattr(pygame.key, "get_pressed", Keys)
+
+    return hold_keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "buttons"),
+    [
+        ((), 0),
+        (("right", "x"), RIGHT | A),
+        (("d", "j", "k"), RIGHT | A | B),
+        (("left", "z"), LEFT | B),
+        (("return",), START),
+        (("left", "right", "x"), A),
+        (("up", "down"), 0),
+    ],
+)
+def test_keys(hold: Any, keys: tuple[str, ...], buttons: int) -> None:
+    hold(*keys)
+    assert pressed_buttons([]) == buttons
+
+
+def test_every_key_name_is_known_to_pygame() -> None:
+    assert all(pygame.key.key_code(name) for name in gamepad.KEY_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("pad", "buttons"),
+    [
+        (Pad(), 0),
+        (Pad(buttons=(0, 1)), A | B),
+        (Pad(stick=(0.9, 0.1)), RIGHT),
+        (Pad(stick=(-0.6, 0.8)), LEFT | DOWN),
+        (Pad(stick=(0.4, -0.4)), 0),
+        (Pad(hat=(1, -1)), RIGHT | DOWN),
+        (Pad(hat=(0, 1)), UP),
+        (Pad(stick=(-1, 0), hat=(1, 0)), 0),
+    ],
+)
+def test_pads(hold: Any, pad: Any, buttons: int) -> None:
+    hold()
+    assert pressed_buttons([pad]) == buttons
+
+
+def test_keyboard_and_pad_together(hold: Any) -> None:
+    hold("right")
+    pad: Any = Pad(buttons=(0,))
+    assert pressed_buttons([pad]) == RIGHT | A

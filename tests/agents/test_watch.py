@@ -1,0 +1,250 @@
+"""The window, with SDL's dummy driver: no screen is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pygame
+import pytest
+from tests.agents.fakes import PALETTE, FakePlayback
+
+from warpzone.agents.controls import SPEEDS, Controls
+from warpzone.agents.watch import END_FRAMES, Tally, watch
+from warpzone.agents.window import BAR_HEIGHT, Pacer, Window
+from warpzone.errors import DisplayError
+
+
+@pytest.fixture
+def dummy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    yield
+    pygame.quit()
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pacer, "wait", lambda pacer, speed: True)
+
+
+def open_window(scale: int = 2) -> Window:
+    return Window("test", PALETTE, scale=scale, instead="Do something else")
+
+
+def key(code: int, text: str = "") -> Any:
+    return pygame.event.Event(pygame.KEYDOWN, key=code, unicode=text)
+
+
+def typed(text: str) -> Any:
+    return key(ord(text), text)
+
+
+def screen() -> Any:
+    surface = pygame.display.get_surface()
+    assert surface is not None
+    return pygame.surfarray.array3d(surface).swapaxes(0, 1)
+
+
+@pytest.mark.usefixtures("dummy")
+def test_picture_is_the_frame_in_the_palettes_colours() -> None:
+    frame = np.random.default_rng(3).integers(0, 64, (240, 256), dtype=np.uint8)
+    with open_window(scale=2) as window:
+        window.show(frame)
+        assert screen().shape == (480 + BAR_HEIGHT, 512, 3)
+        np.testing.assert_array_equal(screen()[:480:2, ::2], PALETTE[frame])
+        np.testing.assert_array_equal(screen()[1:480:2, 1::2], PALETTE[frame])
+
+
+@pytest.mark.usefixtures("dummy")
+def test_status_and_overlay_are_drawn() -> None:
+    frame = np.zeros((240, 256), np.uint8)
+    with open_window() as window:
+        window.show(frame)
+        plain = screen().copy()
+        window.show(frame, status="hello")
+        with_status = screen().copy()
+        window.show(frame, overlay=("one", "two"))
+        with_overlay = screen().copy()
+    assert (plain[:480] == with_status[:480]).all()
+    assert (plain[480:] != with_status[480:]).any()
+    assert (plain[:480] != with_overlay[:480]).any()
+
+
+@pytest.mark.usefixtures("dummy")
+def test_size_keys_change_the_window() -> None:
+    with open_window(scale=2) as window:
+        Controls().handle([typed("4")], window)
+        assert window.scale == 4
+        window.show(np.zeros((240, 256), np.uint8))
+        assert screen().shape == (960 + BAR_HEIGHT, 1024, 3)
+
+
+@pytest.mark.usefixtures("dummy")
+def test_keys() -> None:
+    controls = Controls()
+    with open_window() as window:
+
+        def press(*events: Any) -> Controls:
+            controls.handle(events, window)
+            return controls
+
+        assert press(typed(" ")).paused
+        assert not press(typed(" ")).paused
+        press(typed("."))
+        assert (controls.paused, controls.one_frame) == (True, True)
+        press(typed("h"))
+        assert controls.help
+        press(typed("+"), typed("+"))
+        assert controls.speed == 4.0
+        press(typed("-"))
+        assert controls.speed == 2.0
+        press(*[typed("-")] * 20)
+        assert controls.speed == SPEEDS[0]
+        press(*[typed("+")] * 20)
+        assert controls.speed == SPEEDS[-1]
+        assert not press(typed("h")).interrupted
+        assert press(typed("r")).interrupted
+        assert press(typed("p")).take_level_change() == -1
+        assert not press(typed("h")).interrupted
+        assert press(pygame.event.Event(pygame.QUIT)).quit
+
+
+class Script:
+    """Posts events when given numbers of frames have been shown."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, events: dict[int, Any]) -> None:
+        self.colours: list[tuple[int, ...]] = []
+        self._events = events
+        show = Window.show
+
+        def spy(window: Window, frame: Any, **texts: Any) -> None:
+            show(window, frame, **texts)
+            self.texts = texts
+            self.colours.append(tuple(PALETTE[frame[0, 0]]))
+            event = self._events.get(len(self.colours))
+            if event is not None:
+                pygame.event.post(event)
+
+        monkeypatch.setattr(Window, "show", spy)
+
+
+Run = Callable[..., tuple[Tally, list[FakePlayback]]]
+
+
+@pytest.fixture
+def run(dummy: None, no_waiting: None) -> Run:
+    def start(max_frames: int | None, **options: Any) -> tuple[Tally, list[FakePlayback]]:
+        opened: list[FakePlayback] = []
+
+        def open_playback(level: str) -> Any:
+            opened.append(FakePlayback(level, **options))
+            return opened[-1]
+
+        levels = ["1-1", "1-2", "1-3"]
+        tally = watch(open_playback, levels, palette=PALETTE, scale=1, max_frames=max_frames)
+        return tally, opened
+
+    return start
+
+
+def test_every_emulated_frame_is_shown_and_episodes_counted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(monkeypatch, {})
+    episode = 12 + END_FRAMES
+    tally, (playback,) = run(2 * episode, clears=(1,))
+    assert tally == Tally(frames=2 * episode, episodes=2, cleared=1)
+    assert playback.played == [0, 1]
+    assert playback.closed
+    assert script.colours[:12] == [tuple(PALETTE[i]) for i in range(12)]
+    assert script.colours[12:episode] == [tuple(PALETTE[11])] * END_FRAMES
+    assert script.colours[episode] == tuple(PALETTE[1])
+
+
+def test_the_window_can_be_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Script(monkeypatch, {5: pygame.event.Event(pygame.QUIT)})
+    tally, (playback,) = run(None)
+    assert tally.episodes == 0
+    assert tally.frames == 6
+    assert playback.closed
+
+
+def test_next_level_and_restart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pygame.init()
+    events = {3: typed("n"), 6: typed("r"), 9: typed("p"), 12: typed("p")}
+    Script(monkeypatch, events)
+    _, opened = run(20)
+    assert [p.level for p in opened] == ["1-1", "1-2", "1-1", "1-3"]
+    assert [p.played for p in opened] == [[0], [1, 2], [3], [4]]
+    assert all(p.closed for p in opened)
+
+
+def test_pause_shows_the_same_frame_until_space(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script(monkeypatch, {3: typed(" "), 8: typed("."), 12: typed(" ")})
+    run(7)
+    order = [script.colours.index(colour) for colour in dict.fromkeys(script.colours)]
+    shown = [script.colours.count(tuple(PALETTE[i])) for i in range(7)]
+    assert order == sorted(order)
+    assert shown[:3] == [1, 1, 1]
+    assert shown[3] > 1
+    assert sum(shown) == len(script.colours)
+
+
+def test_policy_key_switches_and_survives_a_change_of_level(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Script(monkeypatch, {2: typed("a"), 5: typed("n")})
+    _, opened = run(10)
+    assert [p.policy for p in opened] == ["argmax", "argmax"]
+
+
+def test_machine_without_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(DisplayError, match=r"no screen.*warpzone record"):
+        watch(lambda level: pytest.fail("played"), ["1-1"], palette=PALETTE)
+
+
+def test_video_system_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "no-such-driver")
+    with pytest.raises(DisplayError, match="Do something else"):
+        open_window()
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def pacer(self) -> Pacer:
+        return Pacer(clock=lambda: self.now, sleep=self.sleep)
+
+
+def test_pacer_keeps_the_console_rate_without_drift() -> None:
+    clock = FakeClock()
+    pacer = clock.pacer()
+    for _ in range(601):
+        clock.now += 0.005
+        assert pacer.wait(1.0)
+    assert clock.now == pytest.approx(601 / 60.0988)
+
+
+def test_pacer_draws_at_most_what_a_screen_can_show() -> None:
+    clock = FakeClock()
+    pacer = clock.pacer()
+    drawn = sum(pacer.wait(8.0) for _ in range(800))
+    assert 95 <= drawn <= 115
+    assert clock.now == pytest.approx(100 / 60.0988)
+
+
+def test_pacer_does_not_hurry_after_a_long_stop() -> None:
+    clock = FakeClock()
+    pacer = clock.pacer()
+    clock.now += 30
+    for _ in range(60):
+        pacer.wait(1.0)
+    assert clock.now > 30.8

@@ -1,0 +1,419 @@
+// N games at once, in groups that can be stepped independently of each other. Everything that a
+// caller reads lies in arrays that are allocated once; worker threads write straight into them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "batch/workers.h"
+#include "nes/snapshot.h"
+#include "smb/game.h"
+#include "smb/picture.h"
+
+namespace warpzone::batch {
+
+enum class Observation : int32_t { tiles, pixels, rgb, ram };
+enum class Autoreset : int32_t { same_step, next_step, disabled };
+
+struct Config {
+  smb::Rules rules;
+  Observation observation = Observation::tiles;
+  Autoreset autoreset = Autoreset::same_step;
+  int num_games = 1;
+  int num_groups = 1;
+  int threads = 1;
+  uint64_t seed = 0;
+  // Pixels only.
+  int height = 84, width = 84, stack = 4;
+  bool crop_status_bar = false;
+  bool max_pool = false;     // brighter of the last two frames
+  bool consecutive = false;  // the channels are the frames of one step, not the last of each
+  bool keep_frames = false;  // every emulated frame of the last step can be had (num_games 1)
+
+  // Throws std::invalid_argument.
+  void check() const {
+    rules.check();
+    const auto require = [](bool ok, const char* what) {
+      if (!ok) throw std::invalid_argument(what);
+    };
+    require(num_games >= 1, "there must be at least one game");
+    require(num_groups >= 1 && num_groups <= num_games, "groups must hold at least one game each");
+    require(threads >= 1, "there must be at least one thread");
+    require(height >= 1 && height <= 240 && width >= 1 && width <= 256,
+            "pictures must be at least 1x1 and at most 240x256");
+    require(stack >= 1, "frame_stack must be at least 1");
+    require(!consecutive || stack == rules.frame_skip,
+            "consecutive stacking needs frame_stack equal to frame_skip");
+    require(!keep_frames || num_games == 1, "keep_frames works with one game only");
+  }
+};
+
+class Batch {
+ public:
+  Batch(std::shared_ptr<smb::Levels> levels, Config config)
+      : levels_(std::move(levels)), config_(std::move(config)) {
+    config_.check();
+    const auto n = static_cast<size_t>(config_.num_games);
+    games_.resize(n);
+    std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(smb::Game));
+    needs_reset_.assign(n, 1);
+    observation_bytes_ = bytes_of_observation();
+    observations.assign(n * observation_bytes_, 0);
+    final_observations.assign(n * observation_bytes_, 0);
+    scalars.assign(n * scalar_count(), 0.0F);
+    final_scalars.assign(n * scalar_count(), 0.0F);
+    rewards.assign(n, 0.0F);
+    returns.assign(n, 0.0F);
+    terminated.assign(n, 0);
+    truncated.assign(n, 0);
+    signals.assign(n, {});
+    start_signals.assign(n, {});
+    actions_.assign(n, 0);
+    if (config_.observation == Observation::pixels) {
+      for (size_t i = 0; i < n; ++i) {
+        pictures_.emplace_back(config_.height, config_.width, config_.crop_status_bar);
+      }
+    }
+    seed(config_.seed);
+    std::vector<int> sizes;
+    for (int group = 0; group < config_.num_groups; ++group) {
+      sizes.push_back(group_begin(group + 1) - group_begin(group));
+    }
+    pending_.assign(sizes.size(), 0);
+    workers_ = std::make_unique<Workers>(
+        std::min(config_.threads, config_.num_games), sizes,
+        [this](int group, int item) { step_game(static_cast<size_t>(group_begin(group) + item)); });
+  }
+
+  const Config& config() const { return config_; }
+  const smb::Levels& levels() const { return *levels_; }
+  size_t observation_bytes() const { return observation_bytes_; }
+  size_t scalar_count() const {
+    return config_.observation == Observation::tiles ? smb::kScalars : 0;
+  }
+  int group_begin(int group) const {
+    return static_cast<int>(static_cast<int64_t>(config_.num_games) * group / config_.num_groups);
+  }
+
+  // New random streams for all games: results depend on the seed and a game's index alone.
+  void seed(uint64_t seed) {
+    for (size_t i = 0; i < games_.size(); ++i) games_[i].random = smb::stream(seed, i);
+  }
+
+  // Starts new episodes where `mask` is not 0.
+  void reset(std::span<const uint8_t> mask) {
+    require_idle();
+    if (mask.size() != games_.size()) throw std::invalid_argument("a mask needs a value per game");
+    for (size_t i = 0; i < games_.size(); ++i) {
+      if (mask[i] == 0) continue;
+      reset_game(i);
+      rewards[i] = 0;
+      returns[i] = 0;
+      terminated[i] = truncated[i] = 0;
+      signals[i] = games_[i].signals;
+    }
+  }
+
+  // Begins to step the games of a group; returns at once when there are threads to do it.
+  void send(int group, std::span<const int64_t> actions) {
+    check_group(group);
+    const auto begin = static_cast<size_t>(group_begin(group));
+    const auto end = static_cast<size_t>(group_begin(group + 1));
+    if (pending_[static_cast<size_t>(group)] != 0) {
+      throw std::logic_error("this group is stepping already; recv it first");
+    }
+    if (actions.size() != end - begin) {
+      throw std::invalid_argument("group " + std::to_string(group) + " takes " +
+                                  std::to_string(end - begin) + " actions, got " +
+                                  std::to_string(actions.size()));
+    }
+    std::copy(actions.begin(), actions.end(), actions_.begin() + static_cast<ptrdiff_t>(begin));
+    pending_[static_cast<size_t>(group)] = 1;
+    workers_->start(group);
+  }
+
+  // Waits for the group. Throws what the first failing game threw; then reset before going on.
+  void recv(int group) {
+    check_group(group);
+    if (pending_[static_cast<size_t>(group)] == 0) {
+      throw std::logic_error("nothing was sent to this group");
+    }
+    pending_[static_cast<size_t>(group)] = 0;
+    workers_->wait(group);
+  }
+
+  // Every frame of the last step of a batch with keep_frames, cutscenes included.
+  const std::vector<uint8_t>& frames() const { return frames_; }
+
+  // Lets the only game run on by itself, with buttons held; for what comes after an end.
+  void run_on(int frames, uint8_t buttons) {
+    require_idle();
+    frames_.clear();
+    for (int i = 0; i < frames; ++i) {
+      nes::run_frame(games_[0].nes, levels_->cartridge(), buttons);
+      keep_frame(games_[0]);
+    }
+  }
+
+  nes::State& console(size_t game) { return games_.at(game).nes; }
+
+  // Everything that decides what comes next, as bytes.
+  std::vector<uint8_t> save() const {
+    require_idle();
+    std::vector<uint8_t> bytes;
+    const auto append = [&bytes](const void* data, size_t size) {
+      const auto* at = static_cast<const uint8_t*>(data);
+      bytes.insert(bytes.end(), at, at + size);
+    };
+    const SaveHeader header = save_header();
+    append(&header, sizeof(header));
+    append(games_.data(), games_.size() * sizeof(smb::Game));
+    append(needs_reset_.data(), needs_reset_.size());
+    append(signals.data(), signals.size() * sizeof(smb::Signals));
+    append(observations.data(), observations.size());
+    append(scalars.data(), scalars.size() * sizeof(float));
+    return bytes;
+  }
+
+  // Throws std::invalid_argument when the bytes are not from a batch like this one.
+  void load(std::span<const uint8_t> bytes) {
+    require_idle();
+    const SaveHeader expected = save_header();
+    const size_t size = sizeof(expected) + games_.size() * sizeof(smb::Game) + needs_reset_.size() +
+                        signals.size() * sizeof(smb::Signals) + observations.size() +
+                        scalars.size() * sizeof(float);
+    if (bytes.size() != size || std::memcmp(bytes.data(), &expected, sizeof(expected)) != 0) {
+      throw std::invalid_argument(
+          "these bytes were not saved by environments like these (number of games, observation, "
+          "cartridge or version differ)");
+    }
+    std::vector<smb::Game> games(games_.size());
+    std::memcpy(static_cast<void*>(games.data()), bytes.data() + sizeof(expected),
+                games.size() * sizeof(smb::Game));
+    for (const smb::Game& game : games) {
+      const bool sane = nes::plausible(game.nes) && game.progress.areas >= 0 &&
+                        game.progress.areas <= static_cast<int32_t>(smb::Progress::kAreas);
+      if (!sane) throw std::invalid_argument("the saved state of a game is damaged");
+    }
+    games_ = std::move(games);
+    const uint8_t* at = bytes.data() + sizeof(expected) + games_.size() * sizeof(smb::Game);
+    const auto take = [&at](void* to, size_t count) {
+      std::memcpy(to, at, count);
+      at += count;
+    };
+    take(needs_reset_.data(), needs_reset_.size());
+    take(signals.data(), signals.size() * sizeof(smb::Signals));
+    take(observations.data(), observations.size());
+    take(scalars.data(), scalars.size() * sizeof(float));
+  }
+
+  // Per game, in order. After a step: `signals`, `terminated`, `truncated` and `rewards` tell of
+  // the state that the action led to; `observations` is the next thing to act on, of a new episode
+  // where one has begun; the `final_` rows are only filled where an episode ended.
+  std::vector<uint8_t> observations, final_observations;
+  std::vector<float> scalars, final_scalars;
+  std::vector<float> rewards, returns;
+  std::vector<uint8_t> terminated, truncated;
+  std::vector<smb::Signals> signals, start_signals;
+
+ private:
+  struct SaveHeader {
+    char magic[8];
+    uint32_t version;
+    int32_t num_games;
+    int32_t observation;
+    int32_t reserved;
+    uint64_t observation_bytes;
+    uint64_t game_bytes;
+    uint64_t cartridge;
+  };
+
+  SaveHeader save_header() const {
+    return {{'W', 'Z', 'B', 'A', 'T', 'C', 'H', '\0'},
+            nes::kSnapshotVersion,
+            config_.num_games,
+            static_cast<int32_t>(config_.observation),
+            0,
+            observation_bytes_,
+            sizeof(smb::Game),
+            nes::fingerprint(levels_->cartridge())};
+  }
+
+  size_t bytes_of_observation() const {
+    switch (config_.observation) {
+      case Observation::tiles: return smb::kTileBytes;
+      case Observation::pixels: return static_cast<size_t>(config_.stack) * picture_bytes();
+      case Observation::rgb: return static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth * 3;
+      case Observation::ram: break;
+    }
+    return 0x800;
+  }
+
+  size_t picture_bytes() const {
+    return static_cast<size_t>(config_.height) * static_cast<size_t>(config_.width);
+  }
+
+  void check_group(int group) const {
+    if (group < 0 || group >= config_.num_groups) {
+      throw std::invalid_argument("there are " + std::to_string(config_.num_groups) +
+                                  " groups, there is no group " + std::to_string(group));
+    }
+  }
+
+  void require_idle() const {
+    if (std::any_of(pending_.begin(), pending_.end(), [](uint8_t p) { return p != 0; })) {
+      throw std::logic_error("a group is still stepping; recv it first");
+    }
+  }
+
+  void reset_game(size_t i) {
+    smb::Game& game = games_[i];
+    frames_.clear();
+    game.reset(*levels_, config_.rules, [&](smb::Game& g) {
+      if (config_.keep_frames) keep_frame(g);
+    });
+    if (config_.observation == Observation::pixels) {
+      uint8_t* stack = &observations[i * observation_bytes_];
+      pictures_[i].draw(game.nes, levels_->cartridge(), stack);
+      for (int k = 1; k < config_.stack; ++k) {
+        std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
+      }
+    } else {
+      observe(i);
+    }
+    start_signals[i] = game.signals;
+    needs_reset_[i] = 0;
+  }
+
+  void step_game(size_t i) {
+    smb::Game& game = games_[i];
+    if (needs_reset_[i] != 0) {
+      if (config_.autoreset != Autoreset::next_step) {
+        throw std::logic_error("game " + std::to_string(i) +
+                               " has no running episode: call reset() first");
+      }
+      reset_game(i);
+      rewards[i] = 0;
+      returns[i] = 0;
+      terminated[i] = truncated[i] = 0;
+      signals[i] = game.signals;
+      return;
+    }
+    const auto& actions = config_.rules.actions;
+    const int64_t action = actions_[i];
+    if (action < 0 || action >= static_cast<int64_t>(actions.size())) {
+      throw std::invalid_argument("action " + std::to_string(action) + " of game " +
+                                  std::to_string(i) + " is outside 0.." +
+                                  std::to_string(actions.size() - 1));
+    }
+    const bool pixels = config_.observation == Observation::pixels;
+    if (config_.keep_frames) frames_.clear();
+    uint8_t* stack = &observations[i * observation_bytes_];
+    if (pixels && !config_.consecutive) {
+      std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
+    }
+    int seen = 0;
+    bool shown = false;
+    const auto see = [&](smb::Game& g) {
+      ++seen;
+      if (config_.keep_frames) keep_frame(g);
+      if (pixels) shown = see_frame(i, g, seen);
+    };
+    const smb::Outcome outcome =
+        game.step(levels_->cartridge(), config_.rules, actions[static_cast<size_t>(action)], see);
+    if (!pixels) {
+      observe(i);
+    } else if (!config_.consecutive) {
+      // The end came in a cutscene, after a frame that did not look like the last one.
+      uint8_t* newest = stack + observation_bytes_ - picture_bytes();
+      if (!shown) pictures_[i].draw(game.nes, levels_->cartridge(), newest);
+    } else {  // an episode that ended early shows its last frame again
+      for (int k = seen; k < config_.stack; ++k) {
+        std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(),
+                    stack + static_cast<size_t>(k - 1) * picture_bytes(), picture_bytes());
+      }
+    }
+    rewards[i] = outcome.reward;
+    terminated[i] = outcome.terminated ? 1 : 0;
+    truncated[i] = outcome.truncated ? 1 : 0;
+    signals[i] = game.signals;
+    returns[i] = game.episode_return;
+    if (!outcome.terminated && !outcome.truncated) return;
+
+    needs_reset_[i] = 1;
+    std::memcpy(&final_observations[i * observation_bytes_], stack, observation_bytes_);
+    const size_t n = scalar_count();
+    std::copy_n(&scalars[i * n], n, &final_scalars[i * n]);
+    if (config_.autoreset == Autoreset::same_step) reset_game(i);
+  }
+
+  // Called after each frame of a step; draws only frames that the observation shows. Returns
+  // whether the observation is complete.
+  bool see_frame(size_t i, const smb::Game& game, int seen) {
+    uint8_t* stack = &observations[i * observation_bytes_];
+    const bool last = seen == config_.rules.frame_skip || game.over != 0;
+    const nes::Cartridge& cart = levels_->cartridge();
+    if (config_.consecutive) {
+      pictures_[i].draw(game.nes, cart, stack + static_cast<size_t>(seen - 1) * picture_bytes());
+      return true;
+    }
+    uint8_t* newest = stack + observation_bytes_ - picture_bytes();
+    if (last) {
+      pictures_[i].draw(game.nes, cart, newest, config_.max_pool && seen > 1);
+    } else if (config_.max_pool) {  // any frame may turn out to be the last but one
+      pictures_[i].draw(game.nes, cart, nullptr);
+    }
+    return last;
+  }
+
+  void observe(size_t i) {
+    const smb::Game& game = games_[i];
+    uint8_t* out = &observations[i * observation_bytes_];
+    switch (config_.observation) {
+      case Observation::tiles:
+        smb::observe_tiles(game.nes, game.motion, game.held, out, &scalars[i * scalar_count()]);
+        break;
+      case Observation::rgb: {
+        std::array<uint8_t, nes::kScreenWidth> line_colours;
+        const nes::ppu::SpriteLines sprites(game.nes);
+        for (int line = 0; line < nes::kScreenHeight; ++line) {
+          nes::ppu::draw_line(game.nes, levels_->cartridge(), sprites, line, line_colours.data());
+          for (const uint8_t colour : line_colours) {
+            std::memcpy(out, nes::kPalette[colour].data(), 3);
+            out += 3;
+          }
+        }
+        break;
+      }
+      case Observation::ram: std::memcpy(out, game.nes.ram.data(), game.nes.ram.size()); break;
+      case Observation::pixels: break;
+    }
+  }
+
+  void keep_frame(const smb::Game& game) {
+    constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
+    frames_.resize(frames_.size() + kBytes);
+    nes::ppu::draw(game.nes, levels_->cartridge(), frames_.data() + frames_.size() - kBytes);
+  }
+
+  std::shared_ptr<smb::Levels> levels_;
+  Config config_;
+  size_t observation_bytes_ = 0;
+  std::vector<smb::Game> games_;
+  std::vector<uint8_t> needs_reset_;
+  std::vector<int64_t> actions_;
+  std::vector<uint8_t> pending_;
+  std::vector<smb::GreyPicture> pictures_;
+  std::vector<uint8_t> frames_;
+  std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
+};
+
+}  // namespace warpzone::batch

@@ -1,0 +1,117 @@
+// A few threads that work through jobs, item by item. The caller helps while it waits, so that
+// `threads` counts everybody who works.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace warpzone::batch {
+
+class Workers {
+ public:
+  // `sizes[j]` is the number of items of job j; `run` is called with a job and an item of it.
+  Workers(int threads, const std::vector<int>& sizes, std::function<void(int job, int item)> run)
+      : run_(std::move(run)), jobs_(sizes.size()) {
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      jobs_[i].index = static_cast<int>(i);
+      jobs_[i].size = sizes[i];
+      jobs_[i].next.store(sizes[i]);
+    }
+    for (int i = 1; i < threads; ++i) threads_.emplace_back([this] { serve(); });
+  }
+
+  ~Workers() {
+    stopping_.store(true);
+    wake();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // What the caller wrote before is seen by whoever runs the items. Not while the job runs.
+  void start(int job_index) {
+    Job& job = jobs_[static_cast<size_t>(job_index)];
+    job.unfinished.store(job.size, std::memory_order_relaxed);
+    job.next.store(0, std::memory_order_release);
+    if (!threads_.empty()) wake();
+  }
+
+  // Returns when every item has been run; rethrows the first exception that one of them threw.
+  void wait(int job_index) {
+    Job& job = jobs_[static_cast<size_t>(job_index)];
+    work(job);
+    for (int left = job.unfinished.load(std::memory_order_acquire); left > 0;
+         left = job.unfinished.load(std::memory_order_acquire)) {
+      job.unfinished.wait(left, std::memory_order_acquire);
+    }
+    if (job.failure) std::rethrow_exception(std::exchange(job.failure, nullptr));
+  }
+
+ private:
+  struct Job {
+    int index = 0;
+    int size = 0;
+    std::atomic<int> next{0};        // items from here on are free to be taken
+    std::atomic<int> unfinished{0};  // items not run to their end
+    std::mutex failure_mutex;
+    std::exception_ptr failure;  // the first one
+  };
+
+  // Small enough to share evenly, large enough that the counter does not bounce between cores.
+  static constexpr int kChunk = 2;
+
+  void work(Job& job) {
+    while (true) {
+      const int begin = job.next.load(std::memory_order_acquire);
+      if (begin >= job.size) return;
+      int expected = begin;
+      const int end = std::min(begin + kChunk, job.size);
+      if (!job.next.compare_exchange_weak(expected, end, std::memory_order_acq_rel)) continue;
+      for (int item = begin; item < end; ++item) run_one(job, item);
+      const int done = end - begin;
+      if (job.unfinished.fetch_sub(done, std::memory_order_acq_rel) == done) {
+        job.unfinished.notify_all();
+      }
+    }
+  }
+
+  void run_one(Job& job, int item) {
+    try {
+      run_(job.index, item);
+    } catch (...) {
+      const std::lock_guard lock(job.failure_mutex);
+      if (!job.failure) job.failure = std::current_exception();
+    }
+  }
+
+  void wake() {
+    rounds_.fetch_add(1, std::memory_order_release);
+    rounds_.notify_all();
+  }
+
+  void serve() {
+    uint32_t seen = 0;
+    while (true) {
+      rounds_.wait(seen, std::memory_order_acquire);
+      seen = rounds_.load(std::memory_order_acquire);
+      if (stopping_.load()) return;
+      for (Job& job : jobs_) work(job);
+    }
+  }
+
+  std::function<void(int job, int item)> run_;
+  std::vector<Job> jobs_;
+  std::atomic<uint32_t> rounds_{0};
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace warpzone::batch

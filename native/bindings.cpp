@@ -1,0 +1,323 @@
+// The Python module warpzone._native. It converts and forwards, it does not decide. The GIL is
+// released while games run.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <span>
+
+#include "batch/batch.h"
+#include "nes/palette.h"
+#include "nes/snapshot.h"
+#include "smb/levels.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+namespace nes = warpzone::nes;
+namespace smb = warpzone::smb;
+using warpzone::batch::Autoreset;
+using warpzone::batch::Batch;
+using warpzone::batch::Config;
+using warpzone::batch::Observation;
+
+namespace {
+
+std::span<const uint8_t> view(const nb::bytes& bytes) {
+  return {reinterpret_cast<const uint8_t*>(bytes.c_str()), bytes.size()};
+}
+
+nb::bytes to_bytes(const std::vector<uint8_t>& bytes) {
+  return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+// A new array that owns its memory.
+template <typename T>
+nb::ndarray<nb::numpy, T> new_array(std::vector<size_t> shape) {
+  size_t size = 1;
+  for (const size_t n : shape) size *= n;
+  auto* data = new T[size];
+  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), owner);
+}
+
+// A view of memory that `self` owns and never moves.
+template <typename T>
+nb::ndarray<nb::numpy, T> view_of(nb::handle self, T* data, std::vector<size_t> shape) {
+  return nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), self);
+}
+
+// One console, without a game's rules.
+class Console {
+ public:
+  explicit Console(std::shared_ptr<smb::Levels> levels)
+      : levels_(std::move(levels)), state_(nes::power_on(cart())) {}
+
+  void reset() { state_ = nes::power_on(cart()); }
+  void step(uint8_t buttons, int frames) {
+    for (int i = 0; i < frames; ++i) nes::run_frame(state_, cart(), buttons);
+  }
+  void start_level(int level) { state_ = levels_->start(level); }
+  nes::State& state() { return state_; }
+  const nes::Cartridge& cart() const { return levels_->cartridge(); }
+
+ private:
+  std::shared_ptr<smb::Levels> levels_;
+  nes::State state_;
+};
+
+nb::ndarray<nb::numpy, uint8_t> screen(const nes::State& state, const nes::Cartridge& cart) {
+  auto out = new_array<uint8_t>({nes::kScreenHeight, nes::kScreenWidth});
+  nes::ppu::draw(state, cart, out.data());
+  return out;
+}
+
+template <typename T>
+void bind_array(nb::class_<Batch>& batch, const char* name, std::vector<T> Batch::* member,
+                std::vector<size_t> (*shape)(const Batch&), const char* doc) {
+  batch.def_prop_ro(
+      name,
+      [member, shape](nb::handle self) {
+        Batch& b = nb::cast<Batch&>(self);
+        return view_of<T>(self, (b.*member).data(), shape(b));
+      },
+      doc);
+}
+
+std::vector<size_t> per_game(const Batch& b) { return {static_cast<size_t>(b.config().num_games)}; }
+
+std::vector<size_t> observation_shape(const Batch& b) {
+  const Config& c = b.config();
+  std::vector<size_t> shape = per_game(b);
+  switch (c.observation) {
+    case Observation::tiles:
+      shape.insert(shape.end(), {smb::kPlanes, smb::kTileRows, smb::kTileColumns});
+      break;
+    case Observation::pixels:
+      shape.insert(shape.end(), {static_cast<size_t>(c.stack), static_cast<size_t>(c.height),
+                                 static_cast<size_t>(c.width)});
+      break;
+    case Observation::rgb:
+      shape.insert(shape.end(), {nes::kScreenHeight, nes::kScreenWidth, 3});
+      break;
+    case Observation::ram: shape.push_back(0x800); break;
+  }
+  return shape;
+}
+
+std::vector<size_t> scalar_shape(const Batch& b) {
+  return {static_cast<size_t>(b.config().num_games), b.scalar_count()};
+}
+
+nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Signals>& signals) {
+  static_assert(sizeof(smb::Signals) == 16 * sizeof(int32_t));
+  return view_of<int32_t>(self, reinterpret_cast<int32_t*>(signals.data()), {signals.size(), 16});
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "The native core: a console, Super Mario Bros. on it, and batches of games.";
+#ifdef WARPZONE_COMPILER
+  m.attr("COMPILER") = WARPZONE_COMPILER;
+#else
+  m.attr("COMPILER") = "unknown";
+#endif
+  m.attr("SIGNALS") =
+      nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time", "status",
+                     "lives", "flag", "death", "progress", "frames", "steps", "level");
+  m.attr("TILE_PLANES") =
+      nb::make_tuple("solid", "block", "item", "goal", "enemy", "hazard", "platform", "mario");
+  m.attr("TILE_SHAPE") =
+      nb::make_tuple(static_cast<int>(smb::kPlanes), smb::kTileRows, smb::kTileColumns);
+  m.attr("SCALARS") = smb::kScalars;
+  m.attr("SNAPSHOT_BYTES") = nes::kSnapshotBytes;
+  m.def(
+      "palette",
+      [] {
+        auto out = new_array<uint8_t>({64, 3});
+        std::memcpy(out.data(), nes::kPalette.data(), sizeof(nes::kPalette));
+        return out;
+      },
+      "RGB of the 64 colours: uint8[64, 3].");
+
+  nb::class_<smb::Levels>(m, "Levels",
+                          "A cartridge and its level starts, each booted when first wanted.")
+      .def(
+          "__init__",
+          [](smb::Levels* self, const nb::bytes& ines) {
+            new (self) smb::Levels(nes::Cartridge(view(ines)));
+          },
+          "ines"_a, "Raises ValueError when the bytes are not a whole NROM image in iNES format.")
+      .def(
+          "start",
+          [](smb::Levels& self, int level) {
+            std::vector<uint8_t> bytes(nes::kSnapshotBytes);
+            nes::save(self.start(level), self.cartridge(), bytes.data());
+            return to_bytes(bytes);
+          },
+          "level"_a, "The start of level 0-31 as a snapshot.");
+
+  nb::class_<Console>(m, "Console", "One console with a cartridge.")
+      .def(nb::init<std::shared_ptr<smb::Levels>>(), "levels"_a)
+      .def("reset", &Console::reset, "Switches the console off and on.")
+      .def("step", &Console::step, "buttons"_a, "frames"_a = 1,
+           nb::call_guard<nb::gil_scoped_release>(), "Runs frames with buttons held.")
+      .def("start_level", &Console::start_level, "level"_a, "Goes to the start of level 0-31.")
+      .def_prop_ro(
+          "frame", [](Console& self) { return self.state().frame; }, "Frames since power-on.")
+      .def_prop_ro(
+          "ram",
+          [](nb::handle self) {
+            return view_of<uint8_t>(self, nb::cast<Console&>(self).state().ram.data(), {0x800});
+          },
+          "The 2 KB of work RAM: a writable view, uint8[2048].")
+      .def(
+          "screen", [](Console& self) { return screen(self.state(), self.cart()); },
+          "The last frame as colours 0-63: uint8[240, 256].")
+      .def(
+          "registers",
+          [](Console& self) {
+            const nes::State& s = self.state();
+            return nb::make_tuple(s.pc, s.a, s.x, s.y, s.p, s.s);
+          },
+          "pc, a, x, y, p, s of the processor.")
+      .def_prop_ro(
+          "jammed", [](Console& self) { return self.state().jammed != 0; },
+          "Whether the program has run into an opcode that halts the processor.")
+      .def(
+          "save",
+          [](Console& self) {
+            std::vector<uint8_t> bytes(nes::kSnapshotBytes);
+            nes::save(self.state(), self.cart(), bytes.data());
+            return to_bytes(bytes);
+          },
+          "The whole state.")
+      .def(
+          "load",
+          [](Console& self, const nb::bytes& bytes) {
+            self.state() = nes::load(view(bytes), self.cart());
+          },
+          "snapshot"_a, "Raises ValueError when the bytes are not a snapshot of this cartridge.");
+
+  nb::enum_<Observation>(m, "Observation")
+      .value("tiles", Observation::tiles)
+      .value("pixels", Observation::pixels)
+      .value("rgb", Observation::rgb)
+      .value("ram", Observation::ram);
+  nb::enum_<Autoreset>(m, "Autoreset")
+      .value("same_step", Autoreset::same_step)
+      .value("next_step", Autoreset::next_step)
+      .value("disabled", Autoreset::disabled);
+  nb::enum_<smb::Reward>(m, "Reward")
+      .value("gym", smb::Reward::gym)
+      .value("tutorial", smb::Reward::tutorial)
+      .value("progress", smb::Reward::progress);
+
+  nb::class_<smb::Rules>(m, "Rules", "What an episode is.")
+      .def(nb::init<>())
+      .def_rw("actions", &smb::Rules::actions)
+      .def_rw("level_weights", &smb::Rules::level_weights)
+      .def_rw("frame_skip", &smb::Rules::frame_skip)
+      .def_rw("noops", &smb::Rules::noops)
+      .def_rw("sticky", &smb::Rules::sticky)
+      .def_rw("max_steps", &smb::Rules::max_steps)
+      .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
+      .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
+      .def_rw("reward", &smb::Rules::reward);
+  nb::class_<Config>(m, "Config", "How a batch of games is run and seen.")
+      .def(nb::init<>())
+      .def_rw("rules", &Config::rules)
+      .def_rw("observation", &Config::observation)
+      .def_rw("autoreset", &Config::autoreset)
+      .def_rw("num_games", &Config::num_games)
+      .def_rw("num_groups", &Config::num_groups)
+      .def_rw("threads", &Config::threads)
+      .def_rw("seed", &Config::seed)
+      .def_rw("height", &Config::height)
+      .def_rw("width", &Config::width)
+      .def_rw("stack", &Config::stack)
+      .def_rw("crop_status_bar", &Config::crop_status_bar)
+      .def_rw("max_pool", &Config::max_pool)
+      .def_rw("consecutive", &Config::consecutive)
+      .def_rw("keep_frames", &Config::keep_frames);
+
+  nb::class_<Batch> batch(m, "Batch",
+                          "N games. Arrays are views of memory that stays where it is.");
+  batch
+      .def(nb::init<std::shared_ptr<smb::Levels>, Config>(), "levels"_a, "config"_a,
+           "Raises ValueError when the config makes no sense.")
+      .def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
+      .def("seed", &Batch::seed, "seed"_a, "New random streams for all games.")
+      .def(
+          "reset",
+          [](Batch& self,
+             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> mask) {
+            const nb::gil_scoped_release release;
+            self.reset({mask.data(), mask.size()});
+          },
+          "mask"_a, "Starts new episodes where mask, uint8[N], is not 0.")
+      .def(
+          "send",
+          [](Batch& self, int group,
+             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions) {
+            self.send(group, {actions.data(), actions.size()});
+          },
+          "group"_a, "actions"_a, "Begins to step a group with actions, int64[n].")
+      .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Waits for a group; raises what went wrong in one of its games.")
+      .def(
+          "frames",
+          [](Batch& self) {
+            const auto& frames = self.frames();
+            constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
+            auto out =
+                new_array<uint8_t>({frames.size() / kBytes, nes::kScreenHeight, nes::kScreenWidth});
+            std::copy(frames.begin(), frames.end(), out.data());
+            return out;
+          },
+          "Every frame of the last step, colours 0-63: uint8[k, 240, 256].")
+      .def("run_on", &Batch::run_on, "frames"_a, "buttons"_a = 0,
+           nb::call_guard<nb::gil_scoped_release>(),
+           "Lets the first game run on without rules; its frames can be had after.")
+      .def(
+          "screen",
+          [](Batch& self, size_t game) {
+            return screen(self.console(game), self.levels().cartridge());
+          },
+          "game"_a, "The last frame of a game as colours 0-63: uint8[240, 256].")
+      .def(
+          "ram",
+          [](nb::handle self, size_t game) {
+            Batch& b = nb::cast<Batch&>(self);
+            return view_of<uint8_t>(self, b.console(game).ram.data(), {0x800});
+          },
+          "game"_a, "Work RAM of a game: a writable view, uint8[2048].")
+      .def(
+          "save", [](const Batch& self) { return to_bytes(self.save()); },
+          "Everything that decides what comes next.")
+      .def(
+          "load", [](Batch& self, const nb::bytes& bytes) { self.load(view(bytes)); }, "state"_a,
+          "Raises ValueError when the bytes are not from a batch like this one.")
+      .def_prop_ro(
+          "signals",
+          [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).signals); },
+          "int32[N, 16], columns SIGNALS: the state that the last action led to.")
+      .def_prop_ro(
+          "start_signals",
+          [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).start_signals); },
+          "int32[N, 16]: the state in which the running episode began.");
+  bind_array(batch, "observations", &Batch::observations, observation_shape, "uint8[N, ...]");
+  bind_array(batch, "final_observations", &Batch::final_observations, observation_shape,
+             "uint8[N, ...], filled where an episode ended.");
+  bind_array(batch, "scalars", &Batch::scalars, scalar_shape, "float32[N, SCALARS], tiles only.");
+  bind_array(batch, "final_scalars", &Batch::final_scalars, scalar_shape,
+             "float32[N, SCALARS], filled where an episode ended.");
+  bind_array(batch, "rewards", &Batch::rewards, per_game, "float32[N]");
+  bind_array(batch, "returns", &Batch::returns, per_game,
+             "float32[N]: rewards summed over the episode that the last action belonged to.");
+  bind_array(batch, "terminated", &Batch::terminated, per_game, "uint8[N]");
+  bind_array(batch, "truncated", &Batch::truncated, per_game, "uint8[N]");
+}

@@ -1,0 +1,62 @@
+// A console: the CPU run from event to event, one frame at a time.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "nes/cartridge.h"
+#include "nes/cpu.h"
+#include "nes/ppu.h"
+#include "nes/state.h"
+
+namespace warpzone::nes {
+
+// Buttons of a controller, in the order in which it reports them.
+enum Button : uint8_t {
+  kButtonA = 1,
+  kButtonB = 2,
+  kButtonSelect = 4,
+  kButtonStart = 8,
+  kButtonUp = 16,
+  kButtonDown = 32,
+  kButtonLeft = 64,
+  kButtonRight = 128
+};
+
+// The state right after power-on, at scanline 0. RAM is clear, like in most emulators; a real
+// console's is not defined.
+inline State power_on(const Cartridge& cart) {
+  State s;
+  std::memset(&s, 0, sizeof(s));
+  s.s = 0xFD;
+  s.p = cpu::kInterrupt | cpu::kUnused;
+  s.pc = static_cast<uint16_t>(cart.prg[cpu::kResetVector - 0x8000] |
+                               cart.prg[cpu::kResetVector - 0x8000 + 1] << 8);
+  ppu::begin_render(s);
+  s.dot = s.line0 + 3 * 7;  // the reset sequence takes seven cycles
+  return s;
+}
+
+inline void run_until(State& s, const Cartridge& cart, int32_t event) {
+  s.next_event = event;
+  while (s.dot < event) {  // a write that raises an NMI ends a slice early
+    cpu::run(s, cart);
+    s.next_event = event;
+  }
+}
+
+// Runs to the start of the next vertical blank: handles this one's interrupt, then draws nothing;
+// the picture can be had from the state afterwards.
+inline void run_frame(State& s, const Cartridge& cart, uint8_t buttons) {
+  s.buttons = buttons;
+  if (s.phase == Phase::vblank) {
+    run_until(s, cart, kVblankEnd);
+    ppu::end_vblank(s);
+    run_until(s, cart, kRenderStart);
+    ppu::begin_render(s);
+  }
+  run_until(s, cart, s.frame_end);
+  ppu::begin_vblank(s, cart);
+}
+
+}  // namespace warpzone::nes

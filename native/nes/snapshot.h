@@ -1,0 +1,88 @@
+// A console's state as bytes: header, then the struct as it lies in memory.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "nes/cartridge.h"
+#include "nes/state.h"
+
+namespace warpzone::nes {
+
+inline constexpr uint32_t kSnapshotVersion = 1;
+
+struct SnapshotHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t size;
+  uint64_t cartridge;  // snapshots only make sense with the cartridge that they were made with
+};
+static_assert(std::has_unique_object_representations_v<SnapshotHeader>);
+
+inline constexpr size_t kSnapshotBytes = sizeof(SnapshotHeader) + sizeof(State);
+
+// FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/
+inline uint64_t fingerprint(const Cartridge& cart) {
+  uint64_t hash = 0xCBF29CE484222325ULL;
+  const auto add = [&hash](uint8_t byte) { hash = (hash ^ byte) * 0x100000001B3ULL; };
+  for (const uint8_t byte : cart.prg) add(byte);
+  for (const uint8_t byte : cart.chr) add(byte);
+  add(static_cast<uint8_t>(cart.mirroring));
+  return hash;
+}
+
+inline void save(const State& s, const Cartridge& cart, uint8_t* out) {
+  SnapshotHeader header{{'W', 'Z', 'S', 'T', 'A', 'T', 'E', '\0'},
+                        kSnapshotVersion,
+                        static_cast<uint32_t>(sizeof(State)),
+                        fingerprint(cart)};
+  std::memcpy(out, &header, sizeof(header));
+  std::memcpy(out + sizeof(header), &s, sizeof(s));
+}
+
+// What must hold for a state to be run without reading outside its arrays or never returning.
+inline bool plausible(const State& s) {
+  const bool sane_time = s.dot >= 0 && s.dot < 2 * kFrameDots && s.line0 >= kRenderStart - 1 &&
+                         s.line0 <= kRenderStart && s.frame_end >= kFrameDots - 1 &&
+                         s.frame_end <= kFrameDots && s.sprite0_from >= 0 &&
+                         s.sprite0_from < 2 * kFrameDots;
+  if (!sane_time || s.phase > Phase::render || s.fine_x > 7 || s.v > 0x7FFF || s.t > 0x7FFF ||
+      s.scroll_count < 1 || s.scroll_count > s.scrolls.size() || s.scrolls[0].line != 0) {
+    return false;
+  }
+  for (size_t i = 0; i < s.scroll_count; ++i) {
+    const Scroll& scroll = s.scrolls[i];
+    if (scroll.line >= 240 || scroll.fine_x > 7 || scroll.v > 0x7FFF) return false;
+    if (i > 0 && scroll.line <= s.scrolls[i - 1].line) return false;
+  }
+  return true;
+}
+
+// Throws std::invalid_argument with the reason when the bytes are not such a snapshot.
+inline State load(std::span<const uint8_t> bytes, const Cartridge& cart) {
+  if (bytes.size() != kSnapshotBytes) {
+    throw std::invalid_argument("a snapshot has " + std::to_string(kSnapshotBytes) +
+                                " bytes, these are " + std::to_string(bytes.size()));
+  }
+  SnapshotHeader header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (std::memcmp(header.magic, "WZSTATE", 8) != 0) {
+    throw std::invalid_argument("these bytes are not a snapshot of a console");
+  }
+  if (header.version != kSnapshotVersion || header.size != sizeof(State)) {
+    throw std::invalid_argument("the snapshot has version " + std::to_string(header.version) +
+                                ", this program reads version " + std::to_string(kSnapshotVersion));
+  }
+  if (header.cartridge != fingerprint(cart)) {
+    throw std::invalid_argument("the snapshot was made with another cartridge");
+  }
+  State s;
+  std::memcpy(&s, bytes.data() + sizeof(header), sizeof(s));
+  if (!plausible(s)) throw std::invalid_argument("the snapshot is damaged");
+  return s;
+}
+
+}  // namespace warpzone::nes

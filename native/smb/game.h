@@ -1,0 +1,267 @@
+// One game as an agent meets it: an action held for some frames, what it brought, when it ends.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "nes/console.h"
+#include "smb/levels.h"
+#include "smb/signals.h"
+#include "smb/tiles.h"
+
+namespace warpzone::smb {
+
+enum class Reward : int32_t {
+  gym,       // gym-super-mario-bros 7.x, summed over the frames of a step
+  tutorial,  // that, +50 for the flag, -50 for another end, divided by 10
+  progress,  // new-best progress
+};
+
+struct Rules {
+  std::vector<uint8_t> actions;       // buttons of each action
+  std::vector<double> level_weights;  // one for each of the 32 levels
+  int frame_skip = 4;
+  int noops = 0;                  // the most idle frames at the start
+  double sticky = 0.0;            // probability per frame that the buttons stay as they were
+  int64_t max_steps = 0;          // 0: no limit
+  int64_t no_progress_steps = 0;  // 0: no limit
+  bool skip_cutscenes = true;
+  Reward reward = Reward::progress;
+
+  // Throws std::invalid_argument.
+  void check() const {
+    const auto require = [](bool ok, const char* what) {
+      if (!ok) throw std::invalid_argument(what);
+    };
+    require(!actions.empty(), "there must be at least one action");
+    require(level_weights.size() == kLevels, "there must be a weight for each of the 32 levels");
+    double total = 0;
+    for (const double weight : level_weights) {
+      require(weight >= 0, "level weights must not be negative");
+      total += weight;
+    }
+    require(total > 0, "at least one level must have a weight above 0");
+    require(frame_skip >= 1, "frame_skip must be at least 1");
+    require(noops >= 0, "noops must not be negative");
+    require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
+    require(max_steps >= 0 && no_progress_steps >= 0, "step limits must not be negative");
+  }
+};
+
+// SplitMix64 (Steele, Lea & Flood 2014): eight bytes of state, one stream per game.
+struct Random {
+  uint64_t state;
+
+  uint64_t next() {
+    uint64_t z = (state += 0x9E3779B97F4A7C15ULL);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+  }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }  // [0, 1)
+  int below(int n) { return static_cast<int>(uniform() * n); }
+};
+
+inline Random stream(uint64_t seed, uint64_t index) {
+  Random random{seed};
+  Random mixed{random.next() ^ (index * 0xD1B54A32D192ED03ULL)};
+  mixed.next();
+  return mixed;
+}
+
+// New-best x in each area that the episode has seen, so that a pipe or a maze is not misread.
+struct Progress {
+  static constexpr size_t kAreas = 8;
+  std::array<int32_t, kAreas> best;
+  std::array<uint16_t, kAreas> area;
+  int32_t total;
+  int32_t areas;
+
+  void start(uint16_t id, int32_t x) {
+    std::memset(this, 0, sizeof(*this));
+    area[0] = id;
+    best[0] = x;
+    areas = 1;
+  }
+
+  // Returns the px gained by being at `x`.
+  int32_t visit(uint16_t id, int32_t x) {
+    auto count = static_cast<size_t>(areas);
+    size_t i = 0;
+    while (i < count && area[i] != id) ++i;
+    if (i == count) {
+      if (count == kAreas) return 0;
+      area[i] = id;
+      best[i] = x;
+      ++areas;
+    }
+    const int32_t gain = std::max(x - best[i], 0);
+    best[i] += gain;
+    total += gain;
+    return gain;
+  }
+};
+
+struct Outcome {
+  float reward;
+  bool terminated;
+  bool truncated;
+};
+
+inline constexpr int kProgressCap = 16;  // px a step: more is a jump between areas
+inline constexpr float kProgressScale = 1.0F / 20;
+inline constexpr float kProgressDeath = -2.5F, kProgressFlag = 5.0F, kProgressStep = -0.01F;
+inline constexpr int kGymLimit = 15, kGymJump = 5, kGymDeath = -25;
+inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game is that long
+
+struct Game {
+  nes::State nes;
+  Random random;
+  Progress progress;
+  Motion motion;
+  Signals signals;
+  int64_t stuck_steps;  // since the last progress
+  float episode_return;
+  int32_t last_x, last_time;  // of the last frame that was rewarded
+  uint8_t held;               // buttons of the last frame
+  uint8_t over;               // the episode has ended
+  uint8_t reserved[2];
+
+  // `see_frame(game)` is called after every frame in which Mario can be played.
+  template <typename SeeFrame>
+  void reset(Levels& levels, const Rules& rules, SeeFrame&& see_frame) {
+    nes = levels.start(choose_level(rules));
+    signals.frames = 0;
+    signals.steps = 0;
+    held = 0;
+    const int idle = rules.noops > 0 ? random.below(rules.noops + 1) : 0;
+    for (int i = 0; i < idle; ++i) {
+      nes::run_frame(nes, levels.cartridge(), 0);
+      ++signals.frames;
+      if (dying(nes) || dead(nes)) throw std::runtime_error("Mario died before the first action");
+    }
+    see_frame(*this);
+    over = 0;
+    stuck_steps = 0;
+    episode_return = 0;
+    progress.start(area_id(nes), player_x(nes));
+    read_signals(nes, signals);
+    signals.flag = 0;
+    signals.death = 0;
+    signals.progress = 0;
+    last_x = signals.x;
+    last_time = signals.time;
+    remember_motion(nes, motion);
+  }
+
+  template <typename SeeFrame>
+  Outcome step(const nes::Cartridge& cart, const Rules& rules, uint8_t buttons,
+               SeeFrame&& see_frame) {
+    remember_motion(nes, motion);
+    const int32_t before = progress.total;
+    int32_t gym = 0;
+    for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
+      if (rules.sticky == 0 || random.uniform() >= rules.sticky) held = buttons;
+      run_frame(cart, held);
+      gym += gym_reward();
+      see_frame(*this);
+      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart);
+    }
+    ++signals.steps;
+    signals.progress = progress.total;
+    stuck_steps = progress.total > before ? 0 : stuck_steps + 1;
+
+    Outcome outcome{};
+    outcome.terminated = over != 0;
+    outcome.truncated = !outcome.terminated &&
+                        ((rules.max_steps > 0 && signals.steps >= rules.max_steps) ||
+                         (rules.no_progress_steps > 0 && stuck_steps >= rules.no_progress_steps));
+    outcome.reward = reward(rules.reward, gym, progress.total - before);
+    episode_return += outcome.reward;
+    if (outcome.truncated) over = 1;
+    return outcome;
+  }
+
+  // One emulated frame: the console, the signals, the ends.
+  void run_frame(const nes::Cartridge& cart, uint8_t buttons) {
+    nes::run_frame(nes, cart, buttons);
+    ++signals.frames;
+    read_signals(nes, signals);
+    if (nes.jammed != 0) throw std::runtime_error("the game's program has crashed");
+    if (cleared(nes)) {
+      signals.flag = 1;
+      over = 1;
+    } else if (dying(nes) || dead(nes)) {
+      signals.death = static_cast<int32_t>(death_cause(nes));
+      over = 1;
+    } else if ((signals.world - 1) * 4 + signals.stage - 1 != signals.level) {
+      signals.death = static_cast<int32_t>(Death::warped);
+      over = 1;
+    } else if (!cutscene(nes)) {
+      progress.visit(area_id(nes), signals.x);
+    }
+  }
+
+ private:
+  int choose_level(const Rules& rules) {
+    double total = 0;
+    for (const double weight : rules.level_weights) total += weight;
+    double at = random.uniform() * total;
+    int chosen = -1;
+    for (int level = 0; level < kLevels; ++level) {
+      const double weight = rules.level_weights[static_cast<size_t>(level)];
+      if (weight <= 0) continue;
+      chosen = level;  // rounding must not run past the last one
+      at -= weight;
+      if (at < 0) break;
+    }
+    signals.level = chosen;
+    return chosen;
+  }
+
+  void skip_cutscene(const nes::Cartridge& cart) {
+    int waited = 0;
+    while (over == 0 && cutscene(nes)) {
+      if (++waited > kCutsceneLimit) throw std::runtime_error("a cutscene does not end");
+      run_frame(cart, 0);
+    }
+    if (waited > 0) held = 0;
+  }
+
+  // gym-super-mario-bros 7.x, `_get_reward`, clipped to `reward_range` as nes-py does.
+  int32_t gym_reward() {
+    int32_t moved = signals.x - last_x;
+    if (moved < -kGymJump || moved > kGymJump) moved = 0;
+    const int32_t ticked = std::min(signals.time - last_time, 0);
+    last_x = signals.x;
+    last_time = signals.time;
+    const int32_t death = dying(nes) || dead(nes) ? kGymDeath : 0;
+    return std::clamp(moved + ticked + death, -kGymLimit, kGymLimit);
+  }
+
+  float reward(Reward kind, int32_t gym, int32_t gained) const {
+    const bool flag = signals.flag != 0;
+    switch (kind) {
+      case Reward::gym: return static_cast<float>(gym);
+      case Reward::tutorial: {
+        const int32_t end = over == 0 ? 0 : flag ? 50 : -50;
+        return static_cast<float>(gym + end) / 10.0F;
+      }
+      case Reward::progress: break;
+    }
+    const auto px = static_cast<float>(std::min(gained, kProgressCap));
+    const float end = over == 0 ? 0.0F : flag ? kProgressFlag : kProgressDeath;
+    return px * kProgressScale + kProgressStep + end;
+  }
+};
+
+static_assert(std::is_trivially_copyable_v<Game>);
+static_assert(alignof(Game) == 8);
+
+}  // namespace warpzone::smb

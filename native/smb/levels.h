@@ -1,0 +1,89 @@
+// The 32 levels: where each begins, reached through the game's own title screen.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "nes/console.h"
+#include "smb/memory.h"
+
+namespace warpzone::smb {
+
+inline constexpr int kLevels = 32;
+
+inline std::string level_name(int level) {
+  return std::to_string(level / 4 + 1) + "-" + std::to_string(level % 4 + 1);
+}
+
+// Worlds 1, 2, 4 and 7 count the walk to a pipe before their second stage as an area of its own:
+// from there on, area numbers are one ahead of stage numbers.
+inline int area_of(int world, int stage) {
+  const bool has_walk = world == 0 || world == 1 || world == 3 || world == 6;
+  return stage + (has_walk && stage >= 1 ? 1 : 0);
+}
+
+// From power-on to the first frame in which Mario obeys. Throws std::runtime_error when the
+// cartridge does not behave like Super Mario Bros.
+inline nes::State boot_level(const nes::Cartridge& cart, int level) {
+  namespace m = memory;
+  const int world = level / 4, stage = level % 4, area = area_of(world, stage);
+  nes::State s = nes::power_on(cart);
+  const auto fail = [&](const char* what) {
+    throw std::runtime_error("level " + level_name(level) + ": " + what +
+                             "; is this cartridge Super Mario Bros.?");
+  };
+  constexpr int kTitleFrames = 40;  // the title takes Start only after its screen is drawn
+  constexpr int kPatience = 1200;
+  for (int i = 0; i < kTitleFrames; ++i) nes::run_frame(s, cart, 0);
+  int waited = 0;
+  while (s.ram[m::kOperMode] != 1) {
+    if (++waited > kPatience) fail("the title screen does not take Start");
+    // The title's own code rewrites these until the game begins.
+    s.ram[m::kWorld] = static_cast<uint8_t>(world);
+    s.ram[m::kStage] = static_cast<uint8_t>(stage);
+    s.ram[m::kArea] = static_cast<uint8_t>(area);
+    nes::run_frame(s, cart, waited % 2 != 0 ? nes::kButtonStart : 0);
+  }
+  const auto playing = [&] {
+    return s.ram[m::kOperMode] == 1 && s.ram[m::kOperModeTask] == 3 &&
+           s.ram[m::kPlayerState] == m::kStatePlaying;
+  };
+  for (waited = 0; !playing(); ++waited) {
+    if (waited > kPatience) fail("Mario does not begin to play");
+    nes::run_frame(s, cart, 0);
+  }
+  if (s.ram[m::kWorld] != world || s.ram[m::kStage] != stage || s.ram[m::kArea] != area) {
+    fail("another level was loaded");
+  }
+  return s;
+}
+
+// The cartridge with its level starts, each booted when first wanted and then kept. Shared by all
+// games of a process; may be used from several threads.
+class Levels {
+ public:
+  explicit Levels(nes::Cartridge cartridge)
+      : cart_(std::make_unique<nes::Cartridge>(std::move(cartridge))) {}
+
+  const nes::Cartridge& cartridge() const { return *cart_; }
+
+  const nes::State& start(int level) {
+    if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
+    const std::lock_guard lock(mutex_);
+    auto& start = starts_[static_cast<size_t>(level)];
+    if (!start) start = std::make_unique<nes::State>(boot_level(*cart_, level));
+    return *start;
+  }
+
+ private:
+  std::unique_ptr<nes::Cartridge> cart_;
+  std::mutex mutex_;
+  std::array<std::unique_ptr<nes::State>, kLevels> starts_;
+};
+
+}  // namespace warpzone::smb

@@ -1,0 +1,57 @@
+// What Super Mario Bros. keeps where in its 2 KB of RAM. Names and meanings after the game's
+// public disassembly by doppelganger and https://datacrystal.tcrf.net/wiki/Super_Mario_Bros.
+#pragma once
+
+#include <cstdint>
+
+namespace warpzone::smb::memory {
+
+// The course of the game.
+inline constexpr uint16_t kOperMode = 0x0770;      // 0 title, 1 game, 2 castle victory, 3 game over
+inline constexpr uint16_t kOperModeTask = 0x0772;  // in mode 1: 3 is play, less is loading
+inline constexpr uint16_t kWorld = 0x075F, kStage = 0x075C, kArea = 0x0760;  // from 0
+// Where the loaded map's data lies: tells maps apart. (0x0750 often already names the next one.)
+inline constexpr uint16_t kAreaData = 0x00E7;
+inline constexpr uint16_t kAreaType = 0x074E;  // 0 water, 1 overground, 2 underground, 3 castle
+inline constexpr uint16_t kLives = 0x075A;     // lives left besides this one; 0xFF: none
+inline constexpr uint16_t kTime = 0x07F8;      // three decimal digits
+inline constexpr uint16_t kScore = 0x07DE;     // six decimal digits, worth ten points each
+inline constexpr uint16_t kCoins = 0x07ED;     // two decimal digits
+
+// Mario.
+inline constexpr uint16_t kPlayerState = 0x000E;  // the game's routine for him, see below
+inline constexpr uint16_t kFloatState = 0x001D;   // 0 ground, 1 jump, 2 fall, 3 climb
+inline constexpr uint16_t kFacing = 0x0033;       // 1 right, 2 left
+inline constexpr uint16_t kXSpeed = 0x0057, kYSpeed = 0x009F;  // signed; x in 1/16 px a frame
+inline constexpr uint16_t kXPage = 0x006D, kX = 0x0086;
+inline constexpr uint16_t kYPage = 0x00B5, kY = 0x00CE;  // page 1 is the screen, 2 below it
+inline constexpr uint16_t kYOnScreen = 0x03B8;
+inline constexpr uint16_t kSize = 0x0754;   // 0 big, 1 small
+inline constexpr uint16_t kPower = 0x0756;  // 0 small, 1 big, 2 fire
+inline constexpr uint16_t kSwimming = 0x0704, kCrouching = 0x0714;
+inline constexpr uint16_t kInjuryTimer = 0x079E, kStarTimer = 0x079F;
+inline constexpr uint16_t kScreenLeftPage = 0x071A, kScreenLeft = 0x071C;
+inline constexpr uint8_t kStateVine = 1, kStateSidePipe = 2, kStatePipe = 3, kStateFlagpole = 4,
+                         kStateEndOfLevel = 5, kStateLoseLife = 6, kStateEntrance = 7,
+                         kStatePlaying = 8, kStateDying = 0x0B;
+
+// Things that move. Slots 0-4 are enemies, lifts and so on; slot 5 is the power-up.
+inline constexpr int kObjects = 6;
+inline constexpr uint16_t kObjectActive = 0x000F, kObjectId = 0x0016, kObjectState = 0x001E;
+inline constexpr uint16_t kObjectXPage = 0x006E, kObjectX = 0x0087;
+inline constexpr uint16_t kObjectYPage = 0x00B6, kObjectY = 0x00CF;
+inline constexpr uint16_t kFirebarSpin = 0x00A0;  // 32 positions, clockwise, 0 is up
+inline constexpr int kFireballs = 2;
+inline constexpr uint16_t kFireballState = 0x0024, kFireballXPage = 0x0074, kFireballX = 0x008D,
+                          kFireballY = 0x00D5;
+inline constexpr int kMiscObjects = 9;
+inline constexpr uint16_t kMiscState = 0x002A;  // bit 7: a thrown hammer
+inline constexpr uint16_t kMiscXPage = 0x007A, kMiscX = 0x0093, kMiscY = 0x00DB;
+
+// The map: two screens of 13 rows by 16 columns, filled ahead of Mario column by column.
+inline constexpr uint16_t kBlocks = 0x0500;
+inline constexpr int kBlockRows = 13, kBlockColumns = 16;
+inline constexpr uint16_t kNextColumnPage = 0x0725, kNextColumn = 0x0726;  // to be filled next
+inline constexpr int kMapTop = 32;  // px of the status bar above the map
+
+}  // namespace warpzone::smb::memory

@@ -1,0 +1,103 @@
+// What the game's RAM says about one moment of play.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "nes/state.h"
+#include "smb/memory.h"
+
+namespace warpzone::smb {
+
+enum class Death : int32_t { alive = 0, enemy = 1, pit = 2, time = 3, warped = 4 };
+
+// Everything is int32 so that a batch of these is a matrix. Order: kSignalNames in the bindings.
+struct Signals {
+  int32_t x;         // px from the left end of the area
+  int32_t y;         // px above the bottom of the screen
+  int32_t world;     // 1-8
+  int32_t stage;     // 1-4
+  int32_t area;      // the game's own area number, from 1
+  int32_t score;     // points
+  int32_t coins;     // 0-99
+  int32_t time;      // left on the game's timer
+  int32_t status;    // 0 small, 1 big, 2 fire
+  int32_t lives;     // as displayed, minus one
+  int32_t flag;      // 1: reached the flagpole or the axe
+  int32_t death;     // enum Death
+  int32_t progress;  // new-best px in this episode, over all its areas
+  int32_t frames;    // emulated frames in this episode
+  int32_t steps;     // agent steps in this episode
+  int32_t level;     // 0-31, where the episode began
+};
+
+inline int digits(const nes::State& s, uint16_t at, int count) {
+  int value = 0;
+  for (int i = 0; i < count; ++i) value = value * 10 + (s.ram[static_cast<size_t>(at + i)] & 0x0F);
+  return value;
+}
+
+inline int signed_byte(const nes::State& s, size_t at) { return static_cast<int8_t>(s.ram[at]); }
+
+inline int player_x(const nes::State& s) { return s.ram[memory::kXPage] * 256 + s.ram[memory::kX]; }
+
+// As gym-super-mario-bros 7.x reports it: more than 255 above the screen.
+inline int player_y(const nes::State& s) {
+  const int above = s.ram[memory::kYPage] < 1 ? 255 : 0;
+  return above + 255 - s.ram[memory::kYOnScreen];
+}
+
+inline uint16_t area_id(const nes::State& s) {
+  return static_cast<uint16_t>(s.ram[memory::kAreaData] | s.ram[memory::kAreaData + 1] << 8);
+}
+
+// The definitions of gym-super-mario-bros 7.x (`_is_dying`, `_is_dead`, `_flag_get`).
+inline bool below_screen(const nes::State& s) { return s.ram[memory::kYPage] > 1; }
+inline bool dying(const nes::State& s) {
+  return s.ram[memory::kPlayerState] == memory::kStateDying || below_screen(s);
+}
+inline bool dead(const nes::State& s) {
+  return s.ram[memory::kPlayerState] == memory::kStateLoseLife;
+}
+inline bool cleared(const nes::State& s) {
+  namespace m = memory;
+  if (s.ram[m::kOperMode] == 2) return true;
+  constexpr uint8_t kBowser = 0x2D, kStarFlag = 0x31, kClimbing = 3;
+  if (s.ram[m::kFloatState] != kClimbing) return false;
+  for (size_t i = 0; i < 5; ++i) {
+    const uint8_t id = s.ram[m::kObjectId + i];
+    if (id == kBowser || id == kStarFlag) return true;
+  }
+  return false;
+}
+
+// Frames in which no button has an effect: loading, pipes, vines, the flagpole, entrances.
+inline bool cutscene(const nes::State& s) {
+  namespace m = memory;
+  if (s.ram[m::kOperMode] != 1) return true;
+  if (s.ram[m::kOperModeTask] != 3) return true;
+  const uint8_t state = s.ram[m::kPlayerState];
+  return state <= m::kStateEndOfLevel || state == m::kStateEntrance;
+}
+
+inline Death death_cause(const nes::State& s) {
+  if (below_screen(s)) return Death::pit;
+  return digits(s, memory::kTime, 3) == 0 ? Death::time : Death::enemy;
+}
+
+// Fills in what comes from RAM; the rest belongs to the episode.
+inline void read_signals(const nes::State& s, Signals& out) {
+  namespace m = memory;
+  out.x = player_x(s);
+  out.y = player_y(s);
+  out.world = s.ram[m::kWorld] + 1;
+  out.stage = s.ram[m::kStage] + 1;
+  out.area = s.ram[m::kArea] + 1;
+  out.score = digits(s, m::kScore, 6) * 10;
+  out.coins = digits(s, m::kCoins, 2);
+  out.time = digits(s, m::kTime, 3);
+  out.status = std::min<int>(s.ram[m::kPower], 2);
+  out.lives = s.ram[m::kLives];
+}
+
+}  // namespace warpzone::smb

@@ -1,0 +1,322 @@
+// The game as it is in RAM: a map of 13 rows by 16 columns around Mario, in planes, and a vector
+// of scalars. Nothing is drawn for it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <numbers>
+
+#include "nes/state.h"
+#include "smb/memory.h"
+#include "smb/signals.h"
+
+namespace warpzone::smb {
+
+// Planes group things by what they mean to Mario; the value within a plane tells the kind.
+enum Plane : uint8_t {
+  kPlaneSolid,     // 255 whatever carries him
+  kPlaneBlock,     // can be hit from below: 255 question block, 160 brick, 80 hidden block
+  kPlaneItem,      // 255 mushroom, 225 flower, 200 star, 175 1-up, 100 coin
+  kPlaneGoal,      // 255 axe, 225 flagpole, 150 vine, 100 pipe that can be entered
+  kPlaneEnemy,     // can be stomped: see kObjectKinds
+  kPlaneHazard,    // must not be touched: see kObjectKinds; fire and hammers
+  kPlanePlatform,  // 255 lifts, 128 springboard
+  kPlaneMario,     // 255 Mario, 100 his fireballs
+  kPlanes
+};
+
+inline constexpr int kTileRows = memory::kBlockRows;
+inline constexpr int kTileColumns = memory::kBlockColumns;
+inline constexpr int kColumnsBehind = 4;  // Mario stands in the fifth column
+inline constexpr size_t kTileBytes = kPlanes * kTileRows * kTileColumns;
+
+inline constexpr int kMarioScalars = 30;
+inline constexpr int kObjectScalars = 9;
+inline constexpr int kScalars = kMarioScalars + memory::kObjects * kObjectScalars;
+
+struct ObjectKind {
+  uint8_t plane = kPlanes;  // kPlanes: not shown
+  uint8_t value = 0;
+  uint8_t width = 16;   // px
+  uint8_t height = 16;  // px, measured from its y
+};
+
+// By the game's object number (doppelganger's disassembly).
+inline constexpr std::array<ObjectKind, 64> kObjectKinds = [] {
+  std::array<ObjectKind, 64> kinds{};
+  kinds[0x00] = {kPlaneEnemy, 240, 16, 24};   // green koopa
+  kinds[0x01] = {kPlaneEnemy, 232, 16, 24};   // red koopa that walks off ledges
+  kinds[0x02] = {kPlaneEnemy, 192, 16, 24};   // buzzy beetle
+  kinds[0x03] = {kPlaneEnemy, 224, 16, 24};   // red koopa
+  kinds[0x04] = {kPlaneEnemy, 216, 16, 24};   // green koopa that stays
+  kinds[0x05] = {kPlaneEnemy, 96, 16, 24};    // hammer bro
+  kinds[0x06] = {kPlaneEnemy, 255, 16, 24};   // goomba
+  kinds[0x07] = {kPlaneHazard, 128, 16, 24};  // blooper
+  kinds[0x08] = {kPlaneEnemy, 128, 16, 16};   // bullet bill
+  kinds[0x0A] = {kPlaneHazard, 144, 16, 16};  // grey cheep-cheep
+  kinds[0x0B] = {kPlaneHazard, 152, 16, 16};  // red cheep-cheep
+  kinds[0x0C] = {kPlaneHazard, 208, 16, 16};  // podoboo
+  kinds[0x0D] = {kPlaneHazard, 240, 16, 24};  // piranha plant
+  kinds[0x0E] = {kPlaneEnemy, 176, 16, 24};   // green paratroopa that jumps
+  kinds[0x0F] = {kPlaneEnemy, 168, 16, 24};   // red paratroopa
+  kinds[0x10] = {kPlaneEnemy, 160, 16, 24};   // green paratroopa that flies
+  kinds[0x11] = {kPlaneEnemy, 80, 16, 24};    // lakitu
+  kinds[0x12] = {kPlaneHazard, 255, 16, 24};  // spiny
+  kinds[0x14] = {kPlaneEnemy, 112, 16, 16};   // cheep-cheep in the air
+  kinds[0x15] = {kPlaneHazard, 176, 24, 8};   // Bowser's flame
+  for (size_t bar = 0x1B; bar <= 0x1F; ++bar) kinds[bar] = {kPlaneHazard, 192, 8, 8};
+  for (size_t lift = 0x24; lift <= 0x2A; ++lift) kinds[lift] = {kPlanePlatform, 255, 48, 8};
+  kinds[0x2B] = {kPlanePlatform, 255, 24, 8};  // small lifts
+  kinds[0x2C] = {kPlanePlatform, 255, 24, 8};
+  kinds[0x2D] = {kPlaneHazard, 224, 32, 32};    // Bowser
+  kinds[0x2E] = {kPlaneItem, 255, 16, 16};      // power-up
+  kinds[0x32] = {kPlanePlatform, 128, 16, 32};  // springboard
+  kinds[0x33] = {kPlaneEnemy, 136, 16, 16};     // bullet bill from a cannon
+  return kinds;
+}();
+
+// Positions of one agent step ago, so that speeds can be seen.
+struct Motion {
+  std::array<int32_t, memory::kObjects> x, y;
+  std::array<uint8_t, memory::kObjects> id;  // 0xFF: nothing was there
+  uint8_t reserved[2];
+  int32_t mario_x, mario_y;
+};
+
+struct MovingObject {
+  int slot;
+  int id;
+  int x, y;
+};
+
+inline bool defeated(const nes::State& s, size_t slot) {
+  return (s.ram[memory::kObjectState + slot] & 0x20) != 0;
+}
+
+// The objects that take part in the game, at most kObjects; returns how many.
+inline int list_objects(const nes::State& s, std::array<MovingObject, memory::kObjects>& out) {
+  namespace m = memory;
+  int count = 0;
+  for (size_t slot = 0; slot < m::kObjects; ++slot) {
+    const size_t id = s.ram[m::kObjectId + slot];
+    if (s.ram[m::kObjectActive + slot] == 0 || id >= kObjectKinds.size()) continue;
+    if (kObjectKinds[id].plane == kPlanes || defeated(s, slot)) continue;
+    if (s.ram[m::kObjectYPage + slot] != 1) continue;
+    const int x = s.ram[m::kObjectXPage + slot] * 256 + s.ram[m::kObjectX + slot];
+    out[static_cast<size_t>(count++)] = {static_cast<int>(slot), static_cast<int>(id), x,
+                                         s.ram[m::kObjectY + slot]};
+  }
+  return count;
+}
+
+inline void remember_motion(const nes::State& s, Motion& motion) {
+  motion.id.fill(0xFF);
+  std::array<MovingObject, memory::kObjects> objects;
+  const int count = list_objects(s, objects);
+  for (int i = 0; i < count; ++i) {
+    const auto slot = static_cast<size_t>(objects[static_cast<size_t>(i)].slot);
+    motion.id[slot] = static_cast<uint8_t>(objects[static_cast<size_t>(i)].id);
+    motion.x[slot] = objects[static_cast<size_t>(i)].x;
+    motion.y[slot] = objects[static_cast<size_t>(i)].y;
+  }
+  motion.mario_x = player_x(s);
+  motion.mario_y = s.ram[memory::kYPage] * 256 + s.ram[memory::kY];
+}
+
+class TileMap {
+ public:
+  TileMap(uint8_t* planes, int left_column) : planes_(planes), left_column_(left_column) {
+    std::memset(planes, 0, kTileBytes);
+  }
+
+  void set(uint8_t plane, int row, int column, uint8_t value) {
+    if (row < 0 || row >= kTileRows || column < 0 || column >= kTileColumns) return;
+    uint8_t& cell = planes_[(plane * kTileRows + row) * kTileColumns + column];
+    cell = std::max(cell, value);
+  }
+
+  // Marks the cells that a box covers by a quarter of a tile or more; px in the area and the
+  // screen.
+  void box(uint8_t plane, int x, int y, int width, int height, uint8_t value) {
+    constexpr int kSlack = 4;
+    const int top = y - memory::kMapTop;
+    const int first = (x + std::min(kSlack, width / 2)) >> 4;
+    const int last = (x + width - 1 - std::min(kSlack, width / 2)) >> 4;
+    const int first_row = (top + std::min(kSlack, height / 2)) >> 4;
+    const int last_row = (top + height - 1 - std::min(kSlack, height / 2)) >> 4;
+    for (int row = first_row; row <= std::max(last_row, first_row); ++row) {
+      for (int column = first; column <= std::max(last, first); ++column) {
+        set(plane, row, column - left_column_, value);
+      }
+    }
+  }
+
+ private:
+  uint8_t* planes_;
+  int left_column_;
+};
+
+// One cell of the game's map, by its metatile (doppelganger: GetMTileAttrib, SolidMTileUpperExt,
+// ClimbMTileUpperExt, CheckForCoinMTiles, ChkInvisibleMTiles, VerticalPipeData).
+inline void draw_block(TileMap& map, uint8_t tile, int row, int column) {
+  switch (tile) {
+    case 0x00:
+    case 0x23:  // a block while it bounces: drawn as an object of its own
+      return;
+    case 0xC2:
+    case 0xC3: return map.set(kPlaneItem, row, column, 100);
+    case 0xC5: return map.set(kPlaneGoal, row, column, 255);
+    case 0x24:
+    case 0x25: return map.set(kPlaneGoal, row, column, 225);
+    case 0x26: return map.set(kPlaneGoal, row, column, 150);
+    case 0x5F:
+    case 0x60: return map.set(kPlaneBlock, row, column, 80);
+    default: break;
+  }
+  map.set(kPlaneSolid, row, column, 255);
+  if (tile == 0xC0 || tile == 0xC1) map.set(kPlaneBlock, row, column, 255);
+  if (tile >= 0x51 && tile <= 0x5E) map.set(kPlaneBlock, row, column, 160);
+  const bool enterable = tile == 0x10 || tile == 0x11 || tile == 0x1F || tile == 0x6C;
+  if (enterable) map.set(kPlaneGoal, row, column, 100);
+}
+
+// Columns that the game has already filled in; what lies beyond in its ring of 32 is stale.
+inline int filled_columns(const nes::State& s) {
+  return s.ram[memory::kNextColumnPage] * 16 + s.ram[memory::kNextColumn];
+}
+
+struct FirebarBall {
+  int x, y;
+};
+
+inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, int ball) {
+  const int position = s.ram[memory::kFirebarSpin + static_cast<size_t>(bar.slot)] & 31;
+  const double angle = position * std::numbers::pi / 16;
+  return {bar.x + static_cast<int>(std::lround(8 * ball * std::sin(angle))),
+          bar.y - static_cast<int>(std::lround(8 * ball * std::cos(angle)))};
+}
+
+// uint8[kPlanes][13][16] and float[kScalars]. Scalars are scaled to about -1..1:
+// speeds in px per step / 16, distances in px / 128.
+inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t held, uint8_t* planes,
+                          float* scalars) {
+  namespace m = memory;
+  const int x = player_x(s);
+  const int y = s.ram[m::kYPage] * 256 + s.ram[m::kY] - 256;  // px on the screen, may be negative
+  const int left_column = ((x + 8) >> 4) - kColumnsBehind;
+  TileMap map(planes, left_column);
+
+  const int filled = filled_columns(s);
+  for (int column = 0; column < kTileColumns; ++column) {
+    const int at = left_column + column;
+    if (at < 0 || at >= filled) continue;
+    const uint8_t* blocks =
+        &s.ram[m::kBlocks +
+               static_cast<size_t>(((at >> 4) & 1) * m::kBlockRows * m::kBlockColumns + (at & 15))];
+    for (int row = 0; row < kTileRows; ++row) {
+      draw_block(map, blocks[row * m::kBlockColumns], row, column);
+    }
+  }
+
+  std::array<MovingObject, m::kObjects> objects;
+  const int count = list_objects(s, objects);
+  for (int i = 0; i < count; ++i) {
+    const MovingObject& object = objects[static_cast<size_t>(i)];
+    const ObjectKind& kind = kObjectKinds[static_cast<size_t>(object.id)];
+    const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
+    uint8_t value = kind.value;
+    if (object.id == 0x2E) value = static_cast<uint8_t>(255 - 25 * (s.ram[0x39] & 3));
+    if (firebar) {
+      const int balls = object.id == 0x1F ? 12 : 6;
+      for (int ball = 0; ball < balls; ++ball) {
+        const FirebarBall at = firebar_ball(s, object, ball);
+        map.box(kind.plane, at.x, at.y, 8, 8, value);
+      }
+    } else {
+      // Enemies of 24 px have their feet in the lower 16.
+      const int top = kind.height == 24 ? object.y + 8 : object.y;
+      map.box(kind.plane, object.x, top, kind.width, std::max<int>(kind.height - 8, 8), value);
+    }
+  }
+  for (size_t i = 0; i < m::kFireballs; ++i) {
+    if (s.ram[m::kFireballState + i] == 0) continue;
+    const int at = s.ram[m::kFireballXPage + i] * 256 + s.ram[m::kFireballX + i];
+    map.box(kPlaneMario, at, s.ram[m::kFireballY + i], 8, 8, 100);
+  }
+  for (size_t i = 0; i < m::kMiscObjects; ++i) {
+    if ((s.ram[m::kMiscState + i] & 0x80) == 0) continue;
+    const int at = s.ram[m::kMiscXPage + i] * 256 + s.ram[m::kMiscX + i];
+    map.box(kPlaneHazard, at, s.ram[m::kMiscY + i], 8, 8, 160);
+  }
+  const bool small = s.ram[m::kSize] == 1 || s.ram[m::kCrouching] != 0;
+  map.box(kPlaneMario, x, small ? y + 16 : y, 16, small ? 16 : 32, 255);
+
+  float* out = scalars;
+  const auto put = [&out](float value) { *out++ = value; };
+  const auto flag = [&put](bool value) { put(value ? 1.0F : 0.0F); };
+  put(static_cast<float>((x + 8) & 15) / 16.0F);
+  put(static_cast<float>(y & 15) / 16.0F);
+  put(static_cast<float>(y) / 240.0F);
+  put(static_cast<float>(signed_byte(s, m::kXSpeed)) / 48.0F);
+  put(static_cast<float>(std::clamp(signed_byte(s, m::kYSpeed), -8, 8)) / 5.0F);
+  put(static_cast<float>(std::clamp(x - before.mario_x, -32, 32)) / 16.0F);
+  put(static_cast<float>(std::clamp(y + 256 - before.mario_y, -32, 32)) / 16.0F);
+  const int float_state = s.ram[m::kFloatState];
+  for (int state = 0; state < 4; ++state) flag(float_state == state);
+  flag(s.ram[m::kFacing] == 1);
+  flag(s.ram[m::kSize] == 0);
+  flag(s.ram[m::kPower] >= 2);
+  flag(s.ram[m::kStarTimer] != 0);
+  flag(s.ram[m::kInjuryTimer] != 0);
+  flag(s.ram[m::kSwimming] != 0);
+  flag(s.ram[m::kCrouching] != 0);
+  flag((held & nes::kButtonA) != 0);
+  flag((held & nes::kButtonB) != 0);
+  flag((held & nes::kButtonLeft) != 0);
+  flag((held & nes::kButtonRight) != 0);
+  flag((held & nes::kButtonDown) != 0);
+  flag((held & nes::kButtonUp) != 0);
+  const int screen_left = s.ram[m::kScreenLeftPage] * 256 + s.ram[m::kScreenLeft];
+  put(static_cast<float>(x - screen_left) / 256.0F);
+  put(static_cast<float>(digits(s, m::kTime, 3)) / 400.0F);
+  for (int type = 0; type < 4; ++type) flag((s.ram[m::kAreaType] & 3) == type);
+
+  // Nearest first, so that a place in the vector has a meaning of its own.
+  std::sort(objects.begin(), objects.begin() + count,
+            [x](const MovingObject& a, const MovingObject& b) {
+              const int da = std::abs(a.x - x), db = std::abs(b.x - x);
+              return da != db ? da < db : a.slot < b.slot;
+            });
+  for (int i = 0; i < count; ++i) {
+    const MovingObject& object = objects[static_cast<size_t>(i)];
+    const ObjectKind& kind = kObjectKinds[static_cast<size_t>(object.id)];
+    const auto slot = static_cast<size_t>(object.slot);
+    const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
+    const bool known = before.id[slot] == object.id;
+    float dx =
+        known ? static_cast<float>(std::clamp(object.x - before.x[slot], -32, 32)) / 16.0F : 0;
+    float dy =
+        known ? static_cast<float>(std::clamp(object.y - before.y[slot], -32, 32)) / 16.0F : 0;
+    if (firebar) {  // it turns on the spot: its direction instead of a speed
+      const FirebarBall end = firebar_ball(s, object, 2);
+      dx = static_cast<float>(end.x - object.x) / 16.0F;
+      dy = static_cast<float>(end.y - object.y) / 16.0F;
+    }
+    put(1.0F);
+    put(static_cast<float>(std::clamp(object.x - x, -256, 256)) / 128.0F);
+    put(static_cast<float>(std::clamp(object.y - y, -256, 256)) / 128.0F);
+    put(dx);
+    put(dy);
+    flag(kind.plane == kPlaneEnemy);
+    flag(kind.plane == kPlaneHazard);
+    flag(kind.plane == kPlanePlatform);
+    flag(kind.plane == kPlaneItem);
+  }
+  std::fill(out, scalars + kScalars, 0.0F);
+}
+
+}  // namespace warpzone::smb

@@ -149,13 +149,13 @@ def _use_zig(zig: Path, folder: Path) -> None:
 
     ``-mcpu=baseline``: Zig compiles for the very processor it runs on otherwise, and the result may
     be carried to another machine. Its cache goes where the build's temporary files go. ``CXXFLAGS``
-    are those of the module, also for CMake's own trials: Zig compiles its C++ library once for each
-    set of such options, which takes minutes.
+    (with ``-s``, no symbols) are those of the module, also for CMake's own trials: Zig compiles its
+    C++ library anew for each set of such options, which takes a minute.
     """
     os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(folder / "cache"))
     os.environ.setdefault("ZIG_LOCAL_CACHE_DIR", str(folder / "cache"))
     os.environ.setdefault("CMAKE_GENERATOR", "Ninja")
-    os.environ["CXXFLAGS"] = f"-O3 -fPIC {os.environ.get('CXXFLAGS', '')}".strip()
+    os.environ["CXXFLAGS"] = f"-O3 -fPIC -s {os.environ.get('CXXFLAGS', '')}".strip()
     os.environ["CXX"] = str(_wrapper(folder, zig, "c++", "-mcpu=baseline"))
     tools = {"CMAKE_AR": "ar", "CMAKE_RANLIB": "ranlib"}
     definitions = [f"-D{name}={_wrapper(folder, zig, tool)}" for name, tool in tools.items()]

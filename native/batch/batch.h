@@ -178,6 +178,10 @@ class Batch {
     append(games_.data(), games_.size() * sizeof(smb::Game));
     append(needs_reset_.data(), needs_reset_.size());
     append(signals.data(), signals.size() * sizeof(smb::Signals));
+    append(start_signals.data(), start_signals.size() * sizeof(smb::Signals));
+    append(terminated.data(), terminated.size());
+    append(truncated.data(), truncated.size());
+    append(returns.data(), returns.size() * sizeof(float));
     append(observations.data(), observations.size());
     append(scalars.data(), scalars.size() * sizeof(float));
     return bytes;
@@ -187,9 +191,9 @@ class Batch {
   void load(std::span<const uint8_t> bytes) {
     require_idle();
     const SaveHeader expected = save_header();
-    const size_t size = sizeof(expected) + games_.size() * sizeof(smb::Game) + needs_reset_.size() +
-                        signals.size() * sizeof(smb::Signals) + observations.size() +
-                        scalars.size() * sizeof(float);
+    const size_t per_game = sizeof(smb::Game) + 2 * sizeof(smb::Signals) + sizeof(float) + 3 +
+                            observation_bytes_ + scalar_count() * sizeof(float);
+    const size_t size = sizeof(expected) + games_.size() * per_game;
     if (bytes.size() != size || std::memcmp(bytes.data(), &expected, sizeof(expected)) != 0) {
       throw std::invalid_argument(
           "these bytes were not saved by environments like these (number of games, observation, "
@@ -211,6 +215,10 @@ class Batch {
     };
     take(needs_reset_.data(), needs_reset_.size());
     take(signals.data(), signals.size() * sizeof(smb::Signals));
+    take(start_signals.data(), start_signals.size() * sizeof(smb::Signals));
+    take(terminated.data(), terminated.size());
+    take(truncated.data(), truncated.size());
+    take(returns.data(), returns.size() * sizeof(float));
     take(observations.data(), observations.size());
     take(scalars.data(), scalars.size() * sizeof(float));
   }

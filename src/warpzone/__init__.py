@@ -1,0 +1,48 @@
+"""warpzone: train agents that beat Super Mario Bros., and watch them do it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium as _gymnasium
+
+from warpzone.errors import WarpzoneError
+from warpzone.game.console import Console, RomSource
+from warpzone.game.env import MarioEnv
+from warpzone.game.levels import LevelSpec
+from warpzone.game.vector_env import MarioVectorEnv
+
+__all__ = ["Console", "MarioEnv", "MarioVectorEnv", "WarpzoneError", "make", "make_vec"]
+__version__ = version("warpzone")
+
+
+def make(level: LevelSpec = "1-1", *, rom: RomSource = None, **settings: Any) -> MarioEnv:
+    """One game as a `gymnasium.Env`; settings are those of `MarioEnv` and `EnvConfig`.
+
+    >>> env = warpzone.make("1-1", observation="pixels")
+    """
+    return MarioEnv(level, rom=rom, **settings)
+
+
+def make_vec(
+    levels: LevelSpec = "1-1",
+    num_envs: int = 1,
+    *,
+    threads: int | None = None,
+    rom: RomSource = None,
+    **settings: Any,
+) -> MarioVectorEnv:
+    """Many games as a `gymnasium.vector.VectorEnv`; see `MarioVectorEnv` and `EnvConfig`.
+
+    >>> envs = warpzone.make_vec(["1-1", "1-2"], 64, observation="tiles", noops=30)
+    """
+    return MarioVectorEnv(levels, num_envs, threads=threads, rom=rom, **settings)
+
+
+_gymnasium.register(
+    id="warpzone/Mario-v0",
+    entry_point="warpzone.game.env:MarioEnv",
+    vector_entry_point="warpzone.game.vector_env:make_registered",
+    order_enforce=True,
+)

@@ -1,0 +1,327 @@
+"""
+The native core: a console, Super Mario Bros. on it, and batches of games.
+"""
+
+from collections.abc import Sequence
+import enum
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+
+COMPILER: str = 'GNU 12.2.0'
+
+SIGNALS: tuple = ...
+
+TILE_PLANES: tuple = ...
+
+TILE_SHAPE: tuple = (8, 13, 16)
+
+SCALARS: int = 84
+
+SNAPSHOT_BYTES: int = 4576
+
+def palette() -> NDArray[numpy.uint8]:
+    """RGB of the 64 colours: uint8[64, 3]."""
+
+class Levels:
+    """A cartridge and its level starts, each booted when first wanted."""
+
+    def __init__(self, ines: bytes) -> None:
+        """
+        Raises ValueError when the bytes are not a whole NROM image in iNES format.
+        """
+
+    def start(self, level: int) -> bytes:
+        """The start of level 0-31 as a snapshot."""
+
+class Console:
+    """One console with a cartridge."""
+
+    def __init__(self, levels: Levels) -> None: ...
+
+    def reset(self) -> None:
+        """Switches the console off and on."""
+
+    def step(self, buttons: int, frames: int = 1) -> None:
+        """Runs frames with buttons held."""
+
+    def start_level(self, level: int) -> None:
+        """Goes to the start of level 0-31."""
+
+    @property
+    def frame(self) -> int:
+        """Frames since power-on."""
+
+    @property
+    def ram(self) -> NDArray[numpy.uint8]:
+        """The 2 KB of work RAM: a writable view, uint8[2048]."""
+
+    def screen(self) -> NDArray[numpy.uint8]:
+        """The last frame as colours 0-63: uint8[240, 256]."""
+
+    def registers(self) -> tuple:
+        """pc, a, x, y, p, s of the processor."""
+
+    @property
+    def jammed(self) -> bool:
+        """Whether the program has run into an opcode that halts the processor."""
+
+    def save(self) -> bytes:
+        """The whole state."""
+
+    def load(self, snapshot: bytes) -> None:
+        """Raises ValueError when the bytes are not a snapshot of this cartridge."""
+
+class Observation(enum.Enum):
+    tiles = 0
+
+    pixels = 1
+
+    rgb = 2
+
+    ram = 3
+
+class Autoreset(enum.Enum):
+    same_step = 0
+
+    next_step = 1
+
+    disabled = 2
+
+class Reward(enum.Enum):
+    gym = 0
+
+    tutorial = 1
+
+    progress = 2
+
+class Rules:
+    """What an episode is."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def actions(self) -> list[int]: ...
+
+    @actions.setter
+    def actions(self, arg: Sequence[int], /) -> None: ...
+
+    @property
+    def level_weights(self) -> list[float]: ...
+
+    @level_weights.setter
+    def level_weights(self, arg: Sequence[float], /) -> None: ...
+
+    @property
+    def frame_skip(self) -> int: ...
+
+    @frame_skip.setter
+    def frame_skip(self, arg: int, /) -> None: ...
+
+    @property
+    def noops(self) -> int: ...
+
+    @noops.setter
+    def noops(self, arg: int, /) -> None: ...
+
+    @property
+    def sticky(self) -> float: ...
+
+    @sticky.setter
+    def sticky(self, arg: float, /) -> None: ...
+
+    @property
+    def max_steps(self) -> int: ...
+
+    @max_steps.setter
+    def max_steps(self, arg: int, /) -> None: ...
+
+    @property
+    def no_progress_steps(self) -> int: ...
+
+    @no_progress_steps.setter
+    def no_progress_steps(self, arg: int, /) -> None: ...
+
+    @property
+    def skip_cutscenes(self) -> bool: ...
+
+    @skip_cutscenes.setter
+    def skip_cutscenes(self, arg: bool, /) -> None: ...
+
+    @property
+    def reward(self) -> Reward: ...
+
+    @reward.setter
+    def reward(self, arg: Reward, /) -> None: ...
+
+class Config:
+    """How a batch of games is run and seen."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def rules(self) -> Rules: ...
+
+    @rules.setter
+    def rules(self, arg: Rules, /) -> None: ...
+
+    @property
+    def observation(self) -> Observation: ...
+
+    @observation.setter
+    def observation(self, arg: Observation, /) -> None: ...
+
+    @property
+    def autoreset(self) -> Autoreset: ...
+
+    @autoreset.setter
+    def autoreset(self, arg: Autoreset, /) -> None: ...
+
+    @property
+    def num_games(self) -> int: ...
+
+    @num_games.setter
+    def num_games(self, arg: int, /) -> None: ...
+
+    @property
+    def num_groups(self) -> int: ...
+
+    @num_groups.setter
+    def num_groups(self, arg: int, /) -> None: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @threads.setter
+    def threads(self, arg: int, /) -> None: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @seed.setter
+    def seed(self, arg: int, /) -> None: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @height.setter
+    def height(self, arg: int, /) -> None: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @width.setter
+    def width(self, arg: int, /) -> None: ...
+
+    @property
+    def stack(self) -> int: ...
+
+    @stack.setter
+    def stack(self, arg: int, /) -> None: ...
+
+    @property
+    def crop_status_bar(self) -> bool: ...
+
+    @crop_status_bar.setter
+    def crop_status_bar(self, arg: bool, /) -> None: ...
+
+    @property
+    def max_pool(self) -> bool: ...
+
+    @max_pool.setter
+    def max_pool(self, arg: bool, /) -> None: ...
+
+    @property
+    def consecutive(self) -> bool: ...
+
+    @consecutive.setter
+    def consecutive(self, arg: bool, /) -> None: ...
+
+    @property
+    def keep_frames(self) -> bool: ...
+
+    @keep_frames.setter
+    def keep_frames(self, arg: bool, /) -> None: ...
+
+class Batch:
+    """N games. Arrays are views of memory that stays where it is."""
+
+    def __init__(self, levels: Levels, config: Config) -> None:
+        """Raises ValueError when the config makes no sense."""
+
+    def group_begin(self, group: int) -> int:
+        """The first game of a group."""
+
+    def seed(self, seed: int) -> None:
+        """New random streams for all games."""
+
+    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """Starts new episodes where mask, uint8[N], is not 0."""
+
+    def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """Begins to step a group with actions, int64[n]."""
+
+    def recv(self, group: int) -> None:
+        """Waits for a group; raises what went wrong in one of its games."""
+
+    def frames(self) -> NDArray[numpy.uint8]:
+        """Every frame of the last step, colours 0-63: uint8[k, 240, 256]."""
+
+    def run_on(self, frames: int, buttons: int = 0) -> None:
+        """Lets the first game run on without rules; its frames can be had after."""
+
+    def screen(self, game: int) -> NDArray[numpy.uint8]:
+        """The last frame of a game as colours 0-63: uint8[240, 256]."""
+
+    def ram(self, game: int) -> NDArray[numpy.uint8]:
+        """Work RAM of a game: a writable view, uint8[2048]."""
+
+    def save(self) -> bytes:
+        """Everything that decides what comes next."""
+
+    def load(self, state: bytes) -> None:
+        """Raises ValueError when the bytes are not from a batch like this one."""
+
+    @property
+    def signals(self) -> NDArray[numpy.int32]:
+        """int32[N, 16], columns SIGNALS: the state that the last action led to."""
+
+    @property
+    def start_signals(self) -> NDArray[numpy.int32]:
+        """int32[N, 16]: the state in which the running episode began."""
+
+    @property
+    def observations(self) -> NDArray[numpy.uint8]:
+        """uint8[N, ...]"""
+
+    @property
+    def final_observations(self) -> NDArray[numpy.uint8]:
+        """uint8[N, ...], filled where an episode ended."""
+
+    @property
+    def scalars(self) -> NDArray[numpy.float32]:
+        """float32[N, SCALARS], tiles only."""
+
+    @property
+    def final_scalars(self) -> NDArray[numpy.float32]:
+        """float32[N, SCALARS], filled where an episode ended."""
+
+    @property
+    def rewards(self) -> NDArray[numpy.float32]:
+        """float32[N]"""
+
+    @property
+    def returns(self) -> NDArray[numpy.float32]:
+        """
+        float32[N]: rewards summed over the episode that the last action belonged to.
+        """
+
+    @property
+    def terminated(self) -> NDArray[numpy.uint8]:
+        """uint8[N]"""
+
+    @property
+    def truncated(self) -> NDArray[numpy.uint8]:
+        """uint8[N]"""

@@ -1,0 +1,132 @@
+"""What an environment is: the one place of its defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from warpzone import _native
+from warpzone.errors import ConfigError, WarpzoneError
+from warpzone.game.actions import ACTION_SETS, buttons_of
+from warpzone.game.levels import LEVELS, parse_levels
+
+Observation = Literal["tiles", "pixels", "rgb", "ram"]
+Reward = Literal["gym", "tutorial", "progress"]
+Autoreset = Literal["same_step", "next_step", "disabled"]
+
+
+class EnvConfig(BaseModel):
+    """How an environment behaves. Unknown names are errors.
+
+    Steps are agent steps of `frame_skip` emulated frames; the console makes 60.0988 frames a second.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    levels: Annotated[dict[str, float], BeforeValidator(parse_levels)] = {"1-1": 1.0}
+    """Levels and their weights; each episode draws its level."""
+    observation: Observation = "tiles"
+    actions: str | list[list[str]] = "simple"
+    """A name out of `ACTION_SETS`, or a list of lists of buttons."""
+    reward: Reward = "progress"
+    frame_skip: int = Field(4, ge=1, le=60)
+    frame_stack: int = Field(4, ge=1, le=16)
+    """Pictures in a `pixels` observation."""
+    size: tuple[int, int] = (84, 84)
+    """Height and width of a `pixels` observation."""
+    crop_status_bar: bool = False
+    max_pool: bool = False
+    """Brighter of the last two frames for each pixel: undoes flicker."""
+    consecutive: bool = False
+    """Stack the frames of one step instead of the last frame of each of several steps."""
+    skip_cutscenes: bool = True
+    """Run through pipes, loading and entrances without asking the agent."""
+    noops: int = Field(0, ge=0, le=1000)
+    """An episode begins after 0 to this many idle frames, drawn anew each time."""
+    sticky: float = Field(0.0, ge=0.0, lt=1.0)
+    """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
+    max_steps: int | None = Field(None, ge=1)
+    no_progress_steps: int | None = Field(None, ge=1)
+    """Steps without a new farthest point after which an episode is truncated."""
+    autoreset: Autoreset = "same_step"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EnvConfig:
+        if isinstance(self.actions, str) and self.actions not in ACTION_SETS:
+            raise ValueError(
+                f"there is no action set {self.actions!r}: there are {', '.join(ACTION_SETS)}, "
+                "or give a list of lists of buttons"
+            )
+        if not self.action_list:
+            raise ValueError("actions: there must be at least one")
+        try:
+            for names in self.action_list:
+                buttons_of(names)
+        except WarpzoneError as error:
+            raise ValueError(str(error)) from error
+        height, width = self.size
+        if not (1 <= height <= 240 and 1 <= width <= 256):
+            raise ValueError(f"size {self.size}: at least (1, 1) and at most (240, 256)")
+        if self.consecutive and self.frame_stack != self.frame_skip:
+            raise ValueError(
+                f"consecutive stacking shows the frames of one step, so frame_stack "
+                f"({self.frame_stack}) must equal frame_skip ({self.frame_skip})"
+            )
+        return self
+
+    @property
+    def action_list(self) -> list[list[str]]:
+        """The actions as lists of buttons."""
+        return ACTION_SETS[self.actions] if isinstance(self.actions, str) else self.actions
+
+    def native(
+        self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
+    ) -> _native.Config:
+        """This as the native core takes it."""
+        rules = _native.Rules()
+        rules.actions = [buttons_of(names) for names in self.action_list]
+        rules.level_weights = [self.levels.get(name, 0.0) for name in LEVELS]
+        rules.frame_skip = self.frame_skip
+        rules.noops = self.noops
+        rules.sticky = self.sticky
+        rules.max_steps = self.max_steps or 0
+        rules.no_progress_steps = self.no_progress_steps or 0
+        rules.skip_cutscenes = self.skip_cutscenes
+        rules.reward = getattr(_native.Reward, self.reward)
+        config = _native.Config()
+        config.rules = rules
+        config.observation = getattr(_native.Observation, self.observation)
+        config.autoreset = getattr(_native.Autoreset, self.autoreset)
+        config.num_games = num_games
+        config.num_groups = num_groups
+        config.threads = threads
+        config.seed = seed
+        config.height, config.width = self.size
+        config.stack = self.frame_stack
+        config.crop_status_bar = self.crop_status_bar
+        config.max_pool = self.max_pool
+        config.consecutive = self.consecutive
+        config.keep_frames = keep_frames
+        return config
+
+
+def env_config(**fields: Any) -> EnvConfig:
+    """An `EnvConfig`. Raises `ConfigError` that says which value is wrong."""
+    try:
+        return EnvConfig(**fields)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error in plain words, one line for each wrong value."""
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "there is no such setting"
+        given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+        lines.append(f"{where}: {message}{given}" if where else message)
+    return "\n".join(lines)

@@ -1,0 +1,49 @@
+"""What the game tells at each step, as arrays over the games of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone import _native
+
+SIGNALS: tuple[str, ...] = _native.SIGNALS
+"""Names of the signals. All are int32[N] but `flag`, bool[N].
+
+    x             px from the left end of the area
+    y             px above the bottom of the screen, as gym-super-mario-bros 7.x counts
+    world, stage  1-8 and 1-4, where Mario is now
+    area          the game's own area number, from 1
+    score, coins  points; 0-99
+    time          left on the game's timer
+    status        0 small, 1 big, 2 fire
+    lives         spare lives
+    flag          the flagpole or the axe has been reached
+    death         0 alive, 1 enemy, 2 pit, 3 time, 4 left the level through a warp pipe
+    progress      px of new-best x in this episode, summed over the areas that it has visited
+    frames, steps emulated frames and agent steps in this episode
+    level         0-31: where the episode began
+"""
+
+DEATHS: tuple[str, ...] = ("alive", "enemy", "pit", "time", "warp")
+"""What the values of the signal `death` mean."""
+
+SignalArrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+RewardFunction: TypeAlias = Callable[[SignalArrays, SignalArrays], NDArray[np.floating]]
+"""A reward of one's own: called with the signals after and before a step, each an array over the
+games, it returns one number for each of them.
+
+    def speed(now, before):
+        return (now["x"] - before["x"]) / 10 - 5.0 * (now["death"] > 0)
+"""
+
+
+def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:
+    """Columns of an int32[N, 16] table by name: views, but for `flag`."""
+    arrays: SignalArrays = {name: table[:, i] for i, name in enumerate(SIGNALS)}
+    arrays["flag"] = arrays["flag"] != 0
+    return arrays

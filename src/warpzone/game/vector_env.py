@@ -1,0 +1,379 @@
+"""Many games of Super Mario Bros. at once.
+
+Two faces on the same games: Gymnasium's `VectorEnv`, and `send`/`recv` on groups of games for
+trainers and evaluators, which works on views and can step one group while the caller is busy with
+another.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from warpzone import _native
+from warpzone.errors import ConfigError, EngineError
+from warpzone.game.actions import action_names
+from warpzone.game.config import EnvConfig, env_config
+from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource, load_levels, open_rom
+from warpzone.game.levels import LevelSpec
+from warpzone.game.signals import RewardFunction, SignalArrays, signal_arrays
+
+Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
+
+AUTORESET_MODES = {
+    "same_step": AutoresetMode.SAME_STEP,
+    "next_step": AutoresetMode.NEXT_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
+
+
+@dataclass(slots=True)
+class Transition:
+    """What a step of a group of n games brought. Arrays are views, valid until its next `send`."""
+
+    obs: Arrays
+    """[n, ...]: what to act on next; of the new episode where one has begun (same-step autoreset)."""
+    reward: NDArray[np.float32]
+    """[n]"""
+    terminated: NDArray[np.bool_]
+    """[n]: flag, death, or the level left by a warp."""
+    truncated: NDArray[np.bool_]
+    """[n]: a limit on steps or on steps without progress."""
+    signals: SignalArrays
+    """[n] each: of the state that the action led to, before any reset; see `SIGNALS`. With
+    `episode_return`, float32[n]."""
+    finished: NDArray[np.int64]
+    """[k]: rows of this group whose episode ended."""
+    final_obs: Arrays
+    """[k, ...]: the last observation of each of those episodes."""
+
+
+def observation_space(config: EnvConfig) -> gymnasium.Space[Any]:
+    """Of one game: uint8 arrays, for tiles a dict with float32 scalars beside them."""
+    box = gymnasium.spaces.Box
+    if config.observation == "tiles":
+        return gymnasium.spaces.Dict(
+            scalars=box(-np.inf, np.inf, (_native.SCALARS,), np.float32),
+            tiles=box(0, 255, _native.TILE_SHAPE, np.uint8),
+        )
+    shapes = {
+        "pixels": (config.frame_stack, *config.size),
+        "rgb": (240, 256, 3),
+        "ram": (2048,),
+    }
+    return box(0, 255, shapes[config.observation], np.uint8)
+
+
+class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
+    """N games of Super Mario Bros., stepped natively by several threads.
+
+    Args:
+        levels: "1-1", "1-1,1-2", a list, a mapping from levels to weights, or "all".
+        num_envs: number of games.
+        threads: how many threads step them, the caller included; None: one for each core. Results
+            do not depend on it.
+        seed: of all random draws; each game has a stream of its own.
+        num_groups: groups for `send` and `recv`, of equal size but for rounding.
+        reward: a name (see `EnvConfig`) or a `RewardFunction`.
+        rom: a file, a `Rom`, or None to look for one.
+        config: all settings at once, instead of `levels` and `settings`.
+        settings: fields of `EnvConfig`.
+
+    Raises:
+        ConfigError: a setting with an unknown name or an impossible value.
+        LevelError: an unknown level.
+        RomError: no usable ROM.
+    """
+
+    def __init__(
+        self,
+        levels: LevelSpec = "1-1",
+        num_envs: int = 1,
+        *,
+        threads: int | None = None,
+        seed: int = 0,
+        num_groups: int = 1,
+        reward: str | RewardFunction = "progress",
+        rom: RomSource = None,
+        config: EnvConfig | None = None,
+        keep_frames: bool = False,
+        render_mode: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.reward_function = reward if callable(reward) else None
+        if config is None:
+            name = "progress" if callable(reward) else reward
+            config = env_config(levels=levels, reward=name, **settings)
+        elif settings:
+            raise ConfigError(f"give either config or settings, not both: {', '.join(settings)}")
+        self.config = config
+        self.rom = open_rom(rom)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = observation_space(config)
+        self.single_action_space = gymnasium.spaces.Discrete(len(config.action_list))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.action_meanings = action_names(config.action_list)
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": FRAMES_PER_SECOND / config.frame_skip,
+            "autoreset_mode": AUTORESET_MODES[config.autoreset],
+        }
+        native = config.native(
+            num_games=num_envs,
+            num_groups=num_groups,
+            threads=threads if threads is not None else os.cpu_count() or 1,
+            seed=seed,
+            keep_frames=keep_frames,
+        )
+        try:
+            self._batch = _native.Batch(load_levels(self.rom), native)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]
+        self.groups = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        """The rows of each group."""
+        self._map_memory()
+
+    # --- for trainers ---------------------------------------------------------------------------
+
+    def send(self, group: int, actions: NDArray[np.int64]) -> None:
+        """Begins to step the games of a group.
+
+        Args:
+            group: index into `groups`.
+            actions: int64[n]. With next-step autoreset, those of ended games are not looked at.
+
+        Raises:
+            ValueError: no such group, or not one action for each of its games.
+            RuntimeError: the group is stepping already.
+        """
+        if self.reward_function is not None:
+            self._before[self.groups[group]] = self._current_signals(self.groups[group])
+        self._batch.send(group, np.ascontiguousarray(actions, dtype=np.int64))
+
+    def recv(self, group: int) -> Transition:
+        """Waits until the group has been stepped.
+
+        Raises:
+            ValueError: an action that does not exist.
+            EngineError: a game that could not go on. Then `reset` before anything else.
+        """
+        try:
+            self._batch.recv(group)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        rows = self.groups[group]
+        signals = signal_arrays(self._signals[rows])
+        ended = self._terminated[rows] | self._truncated[rows]
+        if self.reward_function is not None:
+            self._apply_reward(rows, signals)
+        signals["episode_return"] = self._returns[rows]
+        finished = np.flatnonzero(ended)
+        return Transition(
+            obs=self._rows(self._obs, rows),
+            reward=self._rewards[rows],
+            terminated=self._terminated[rows],
+            truncated=self._truncated[rows],
+            signals=signals,
+            finished=finished,
+            final_obs=self._rows(self._final_obs, rows, finished),
+        )
+
+    def observations(self) -> Arrays:
+        """The current observations of all games, [N, ...]: views."""
+        return self._obs
+
+    def save_state(self) -> bytes:
+        """Everything that decides what comes next: games, random streams, observations."""
+        return self._batch.save() + self._returns.tobytes()
+
+    def load_state(self, state: bytes) -> None:
+        """Goes on from `save_state` of an environment made with the same arguments.
+
+        Raises:
+            EngineError: the bytes do not fit this environment.
+        """
+        split = len(state) - self._returns.nbytes
+        try:
+            self._batch.load(state[: max(split, 0)])
+        except ValueError as error:
+            raise EngineError(str(error)) from None
+        self._returns[:] = np.frombuffer(state[split:], dtype=np.float32)
+
+    # --- Gymnasium ------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Arrays, dict[str, Any]]:
+        """Starts new episodes in all games, or where `options["reset_mask"]`, bool[N], is set.
+
+        Returns:
+            Observations [N, ...] and infos: the signals as arrays [N].
+        """
+        super().reset(seed=seed)
+        mask = np.ones(self.num_envs, dtype=np.bool_)
+        if options is not None and "reset_mask" in options:
+            mask = np.asarray(options["reset_mask"], dtype=np.bool_)
+            if mask.shape != (self.num_envs,):
+                raise ValueError(
+                    f"options['reset_mask'] must have shape ({self.num_envs},), not {mask.shape}"
+                )
+        if seed is not None:
+            self._batch.seed(seed)
+        try:
+            self._batch.reset(mask.astype(np.uint8))
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        return self._copy(self._obs), self._infos(signal_arrays(self._signals.copy()))
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[Arrays, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Steps all games.
+
+        Args:
+            actions: int64[N].
+
+        Returns:
+            Observations [N, ...], rewards float32[N], terminated bool[N], truncated bool[N], infos
+            (the signals as arrays [N]; with same-step autoreset also `final_obs` and `final_info`
+            where an episode ended, with masks `_final_obs` and `_final_info`).
+        """
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,):
+            raise ValueError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
+        for group, rows in enumerate(self.groups):
+            self.send(group, actions[rows])
+        parts = [self.recv(group) for group in range(len(self.groups))]
+        reached = signal_arrays(self._signals.copy())
+        reached["episode_return"] = self._returns.copy()
+        finished = np.flatnonzero(self._terminated | self._truncated)
+        if self.config.autoreset == "same_step" and len(finished) > 0:
+            infos = self._infos(signal_arrays(self._current_signals(slice(None))))
+            mask = np.zeros(self.num_envs, dtype=np.bool_)
+            mask[finished] = True
+            final_obs = np.full(self.num_envs, None, dtype=object)
+            for rows, part in zip(self.groups, parts, strict=True):
+                for k, row in enumerate(part.finished):
+                    final_obs[rows.start + row] = self._rows(part.final_obs, slice(None), k)
+            infos["final_obs"], infos["_final_obs"] = final_obs, mask
+            infos["final_info"], infos["_final_info"] = self._infos(reached, mask), mask.copy()
+        else:
+            infos = self._infos(reached)
+        return (
+            self._copy(self._obs),
+            self._rewards.copy(),
+            self._terminated.copy(),
+            self._truncated.copy(),
+            infos,
+        )
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """With render_mode "rgb_array": the picture of each game, uint8[240, 256, 3]."""
+        if self.render_mode is None:
+            return None
+        return tuple(self.picture(i) for i in range(self.num_envs))
+
+    def picture(self, game: int) -> NDArray[np.uint8]:
+        """The last frame of a game: uint8[240, 256, 3]."""
+        return PALETTE[self._batch.screen(game)]
+
+    def ram(self, game: int) -> NDArray[np.uint8]:
+        """Work RAM of a game, uint8[2048]: a view, writing to it changes the game."""
+        return self._batch.ram(game)
+
+    # --- for single games -----------------------------------------------------------------------
+
+    def frames(self) -> NDArray[np.uint8]:
+        """With `keep_frames`: all frames of the last step or reset, cutscenes included, as colours
+        of `PALETTE`: uint8[k, 240, 256]."""
+        return self._batch.frames()
+
+    def run_on(self, frames: int, buttons: int = 0) -> NDArray[np.uint8]:
+        """Lets the only game run on without rules, e.g. to see what follows the flag.
+
+        Returns the frames, as `frames` does.
+        """
+        self._batch.run_on(frames, buttons)
+        return self._batch.frames()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _map_memory(self) -> None:
+        batch = self._batch
+        if self.config.observation == "tiles":
+            self._obs: Arrays = {"scalars": batch.scalars, "tiles": batch.observations}
+            self._final_obs: Arrays = {
+                "scalars": batch.final_scalars,
+                "tiles": batch.final_observations,
+            }
+        else:
+            self._obs = batch.observations
+            self._final_obs = batch.final_observations
+        self._rewards = batch.rewards
+        self._terminated = batch.terminated.view(np.bool_)
+        self._truncated = batch.truncated.view(np.bool_)
+        self._signals = batch.signals
+        self._start_signals = batch.start_signals
+        # The native core sums its own rewards; those of a reward function are summed here.
+        own = self.reward_function is not None
+        self._returns = np.zeros(self.num_envs, np.float32) if own else batch.returns
+        self._before = np.zeros_like(self._signals)
+
+    def _current_signals(self, rows: slice) -> NDArray[np.int32]:
+        """Of the states that are acted on next: after a same-step reset the new episode's first."""
+        ended = (self._terminated[rows] | self._truncated[rows])[:, None]
+        reset = self.config.autoreset == "same_step"
+        return np.where(ended & reset, self._start_signals[rows], self._signals[rows])
+
+    def _apply_reward(self, rows: slice, signals: SignalArrays) -> None:
+        assert self.reward_function is not None
+        before = signal_arrays(self._before[rows])
+        rewards = np.asarray(self.reward_function(signals, before), dtype=np.float32)
+        expected = (rows.stop - rows.start,)
+        if rewards.shape != expected:
+            raise ConfigError(
+                f"the reward function returned shape {rewards.shape}; there must be one reward for "
+                f"each game: {expected}"
+            )
+        first = signals["steps"] == 0  # next-step autoreset: the action was not used
+        self._rewards[rows] = np.where(first, 0, rewards)
+        begun = before["steps"] == 0
+        self._returns[rows] = np.where(begun | first, 0, self._returns[rows]) + self._rewards[rows]
+
+    def _infos(
+        self, signals: SignalArrays, mask: NDArray[np.bool_] | None = None
+    ) -> dict[str, Any]:
+        present = np.ones(self.num_envs, np.bool_) if mask is None else mask
+        infos: dict[str, Any] = {}
+        for name, values in signals.items():
+            infos[name] = values
+            infos[f"_{name}"] = present
+        return infos
+
+    @staticmethod
+    def _rows(arrays: Arrays, rows: slice, within: Any = None) -> Arrays:
+        if isinstance(arrays, dict):
+            picked = {name: array[rows] for name, array in arrays.items()}
+            return picked if within is None else {n: a[within] for n, a in picked.items()}
+        return arrays[rows] if within is None else arrays[rows][within]
+
+    @staticmethod
+    def _copy(arrays: Arrays) -> Arrays:
+        if isinstance(arrays, dict):
+            return {name: array.copy() for name, array in arrays.items()}
+        return arrays.copy()
+
+
+def make_registered(num_envs: int = 1, level: LevelSpec = "1-1", **settings: Any) -> MarioVectorEnv:
+    """`MarioVectorEnv` as `gymnasium.make_vec("warpzone/Mario-v0", level=...)` calls it."""
+    return MarioVectorEnv(level, num_envs, **settings)

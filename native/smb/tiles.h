@@ -161,7 +161,8 @@ class TileMap {
 };
 
 // One cell of the game's map, by its metatile (doppelganger: GetMTileAttrib, SolidMTileUpperExt,
-// ClimbMTileUpperExt, CheckForCoinMTiles, ChkInvisibleMTiles, VerticalPipeData).
+// ClimbMTileUpperExt, CheckForCoinMTiles, ChkInvisibleMTiles, BrickQBlockMetatiles,
+// VerticalPipeData).
 inline void draw_block(TileMap& map, uint8_t tile, int row, int column) {
   switch (tile) {
     case 0x00:
@@ -179,7 +180,8 @@ inline void draw_block(TileMap& map, uint8_t tile, int row, int column) {
   }
   map.set(kPlaneSolid, row, column, 255);
   if (tile == 0xC0 || tile == 0xC1) map.set(kPlaneBlock, row, column, 255);
-  if (tile >= 0x51 && tile <= 0x5E) map.set(kPlaneBlock, row, column, 160);
+  const bool brick = tile == 0x51 || tile == 0x52 || (tile >= 0x55 && tile <= 0x5E);
+  if (brick) map.set(kPlaneBlock, row, column, 160);
   const bool enterable = tile == 0x10 || tile == 0x11 || tile == 0x1F || tile == 0x6C;
   if (enterable) map.set(kPlaneGoal, row, column, 100);
 }

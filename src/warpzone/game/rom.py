@@ -79,7 +79,9 @@ class Rom:
         return "vertical" if self.data[6] & 1 else "horizontal"
 
 
-def find_rom(path: str | Path | None = None, *, fetch: bool = True, say: Say | None = None) -> Rom:
+def find_rom(
+    path: str | os.PathLike[str] | None = None, *, fetch: bool = True, say: Say | None = None
+) -> Rom:
     """The ROM to play: the first one found, in the order that the module's text gives.
 
     A place that is named (``path``, ``WARPZONE_ROM``) must hold a good ROM: nothing else is tried
@@ -107,7 +109,7 @@ def find_rom(path: str | Path | None = None, *, fetch: bool = True, say: Say | N
     return _load(kept, "fetched")
 
 
-def load_rom(path: str | Path) -> Rom:
+def load_rom(path: str | os.PathLike[str]) -> Rom:
     """Read and check the ROM at ``path``; raises ``RomError``."""
     return _load(Path(path), "argument")
 

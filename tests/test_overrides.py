@@ -94,9 +94,10 @@ def test_merge_is_deep_and_leaves_its_inputs() -> None:
 
 def test_describe_names_every_fault_and_its_value() -> None:
     with pytest.raises(ValidationError) as caught:
-        Settings.model_validate({"lr": "fast", "env": {"noops": "many"}})
+        Settings.model_validate({"lr": "fast", "env": {"noops": "many"}, "sped": 1})
     text = describe(caught.value)
     assert "lr:" in text
     assert "'fast'" in text
     assert "env.noops:" in text
     assert "'many'" in text
+    assert "sped: there is no such setting (given: 1)" in text

@@ -57,7 +57,10 @@ def describe(error: ValidationError) -> str:
     for fault in error.errors(include_url=False):
         name = ".".join(str(part) for part in fault["loc"])
         message = fault["msg"].removeprefix("Value error, ")
-        given = "" if fault["type"] == "missing" else f" (given: {fault['input']!r})"
+        if fault["type"] == "extra_forbidden":
+            message = "there is no such setting"
+        # A whole object as the value says nothing about which part of it is wrong.
+        given = "" if isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
         lines.append(f"{name}: {message}{given}" if name else message)
     return "\n".join(lines)
 

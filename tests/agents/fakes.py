@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from warpzone.agents.playback import Moment, PolicyMode
+from warpzone.agents.playback import Moment, Outcome, PolicyMode
 
 PALETTE = np.random.default_rng(0).integers(0, 256, (64, 3), dtype=np.uint8)
 STEP_FRAMES = 4
+AFTERMATH_FRAMES = 6
 
 
 class FakePlayback:
@@ -45,6 +46,9 @@ class FakePlayback:
             }
             frames = np.broadcast_to(colours[:, None, None], (STEP_FRAMES, 240, 256))
             yield Moment(step % 2, frames, signals, last)
+
+    def aftermath(self, outcome: Outcome) -> np.ndarray:
+        return np.full((AFTERMATH_FRAMES, 240, 256), 63 if outcome.cleared else 62, np.uint8)
 
     def close(self) -> None:
         self.closed = True

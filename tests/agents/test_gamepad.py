@@ -9,7 +9,7 @@ import pygame
 import pytest
 
 from warpzone.agents import gamepad
-from warpzone.agents.gamepad import A, B, DOWN, LEFT, RIGHT, START, UP, pressed_buttons
+from warpzone.agents.gamepad import DOWN, LEFT, RIGHT, START, UP, A, B, pressed_buttons
 
 
 class Pad:

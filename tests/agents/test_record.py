@@ -32,10 +32,10 @@ def test_keeps_the_first_clear_and_says_how_many_tries(tmp_path: Path) -> None:
         "try 2: fell into a pit at 206 px",
         "try 3: cleared in 0.2 s",
     ]
-    assert recording.frames == 12
+    assert recording.frames == 18
     with Image.open(tmp_path / "clip.gif") as gif:
         colours = [np.asarray(p.convert("RGB"))[0, 0] for p in ImageSequence.Iterator(gif)]
-    np.testing.assert_array_equal(colours, PALETTE[[7, 10, 13, 16]])
+    np.testing.assert_array_equal(colours, PALETTE[[7, 10, 13, 16, 63]])
 
 
 def test_without_a_clear_the_farthest_try_is_filmed(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_several_episodes_are_different_tries(tmp_path: Path) -> None:
     playback = FakePlayback(clears=(1, 4))
     recording = film(tmp_path / "clip.gif", playback, episodes=2, tries=5)
     assert [(t.seed, t.tries) for t in recording.takes] == [(1, 2), (4, 3)]
-    assert recording.frames == 24
+    assert recording.frames == 36
 
 
 @pytest.mark.parametrize("options", [{"episodes": 0}, {"tries": 0}])

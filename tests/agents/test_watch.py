@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pygame
 import pytest
-from tests.agents.fakes import PALETTE, FakePlayback
+from tests.agents.fakes import AFTERMATH_FRAMES, PALETTE, FakePlayback
 
 from warpzone.agents.controls import SPEEDS, Controls
-from warpzone.agents.watch import END_FRAMES, Tally, watch
+from warpzone.agents.watch import Tally, watch
 from warpzone.agents.window import BAR_HEIGHT, Pacer, Window
 from warpzone.errors import DisplayError
 
@@ -152,13 +152,13 @@ def test_every_emulated_frame_is_shown_and_episodes_counted(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = Script(monkeypatch, {})
-    episode = 12 + END_FRAMES
+    episode = 12 + AFTERMATH_FRAMES
     tally, (playback,) = run(2 * episode, clears=(1,))
     assert tally == Tally(frames=2 * episode, episodes=2, cleared=1)
     assert playback.played == [0, 1]
     assert playback.closed
     assert script.colours[:12] == [tuple(PALETTE[i]) for i in range(12)]
-    assert script.colours[12:episode] == [tuple(PALETTE[11])] * END_FRAMES
+    assert script.colours[12:episode] == [tuple(PALETTE[62])] * AFTERMATH_FRAMES
     assert script.colours[episode] == tuple(PALETTE[1])
 
 

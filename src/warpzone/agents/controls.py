@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 HELP = (
-    "space  pause            .  one frame",
-    "+  -  faster, slower    1 - 6  size",
-    "R  restart              N  P  next, previous level",
-    "H  this help            Esc  quit",
+    "space\tpause",
+    ".\tone frame",
+    "+ -\tfaster, slower",
+    "1 - 6\tsize",
+    "R\trestart",
+    "N P\tnext, previous level",
+    "H\tthis help",
+    "Esc\tquit",
 )
 
 

@@ -35,7 +35,12 @@ PAD_BUTTONS: Mapping[int, int] = {0: A, 1: B, 2: B, 3: A, 6: SELECT, 7: START, 8
 STICK = 0.5
 """How far the stick must be pushed, of 1."""
 
-KEYBOARD_HELP = "arrows or WASD: walk, duck   X: jump   Z: run, fire   Enter: start"
+KEYBOARD_HELP = (
+    "arrows, WASD\twalk, duck",
+    "X or K\tjump (gamepad: A)",
+    "Z or J\trun, fire (gamepad: B)",
+    "Enter\tstart",
+)
 
 
 def without_opposites(buttons: int) -> int:

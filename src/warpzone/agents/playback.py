@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.agents.window import NES_FPS
+from warpzone.game.console import PALETTE, RomSource
+
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from warpzone.agents.agent import Agent
-
-NES_FPS = 60.0988
 
 PolicyMode = Literal["sample", "argmax"]
 
@@ -24,6 +23,11 @@ DEATH_TEXTS = {
     3: "ran out of time",
     4: "left the level by a warp",
 }
+
+
+CLEAR_FRAMES = 270
+"""Emulated frames from the flag to Mario inside the castle."""
+FAIL_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Playback:
     The same seed gives the same episode, so that a film can be made of a try afterwards.
     """
 
+    palette = PALETTE
+
     def __init__(
         self,
         agent: Agent,
@@ -88,7 +94,7 @@ class Playback:
         policy: PolicyMode = "sample",
         noops: int = 30,
         sticky: float = 0.0,
-        rom: str | Path | None = None,
+        rom: RomSource = None,
     ) -> None:
         """
         Args:
@@ -97,13 +103,13 @@ class Playback:
             policy: draw from the action probabilities, or take the likeliest action.
             noops: most random no-op frames before the agent's first decision.
             sticky: probability per emulated frame that the buttons of the last one stay pressed.
-            rom: path of the ROM, or None to look for it.
+            rom: the ROM, or None to look for it.
         """
         self.agent = agent
         self.level = level
         self.policy: PolicyMode = policy
         self._env = agent.make_env(level, noops=noops, sticky=sticky, rom=rom)
-        self.action_names: list[str] = list(self._env.unwrapped.action_meanings)
+        self.action_names: list[str] = list(self._env.action_meanings)
 
     def episode(self, seed: int) -> Iterator[Moment]:
         """Play one episode from its start; the last moment has `ended`."""
@@ -114,7 +120,16 @@ class Playback:
             action = self.agent.act_single(observation, self.policy, random)
             observation, _, terminated, truncated, signals = self._env.step(action)
             ended = bool(terminated or truncated)
-            yield Moment(action, self._env.unwrapped.frames(), signals, ended)
+            yield Moment(action, self._env.frames(), signals, ended)
+
+    def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
+        """What the console shows after the last moment: flagpole, fall or time running out.
+
+        Returns:
+            uint8[k, 240, 256] NES palette indices.
+        """
+        frames = CLEAR_FRAMES if outcome.cleared else FAIL_FRAMES
+        return self._env.run_on(frames)
 
     def close(self) -> None:
         self._env.close()

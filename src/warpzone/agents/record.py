@@ -77,6 +77,7 @@ def record(
                 yield from moment.frames
             if Outcome.from_signals(moment.signals) != take.outcome:
                 raise FilmError("the filmed episode did not go like the one that was tried")
+            yield from playback.aftermath(take.outcome)
 
     count = write_film(path, frames(), palette=playback.palette, scale=scale)
     return Recording(path, takes, count)

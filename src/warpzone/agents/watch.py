@@ -13,11 +13,9 @@ from warpzone.agents.controls import HELP, Controls
 from warpzone.agents.playback import Outcome, Playback, PolicyMode
 from warpzone.agents.window import NES_FPS, Pacer, Window
 
-WATCH_HELP = (*HELP[:-1], "A  argmax or sample", HELP[-1])
+WATCH_HELP = (*HELP[:-2], "A\targmax or sample", *HELP[-2:])
 HELP_FRAMES = round(4 * NES_FPS)
 """How long the help is shown at the start."""
-END_FRAMES = 60
-"""How long the last picture of an episode stays."""
 PAUSED_FPS = 30
 
 
@@ -95,9 +93,8 @@ class _Watcher:
         outcome = Outcome.from_signals(moment.signals)
         self.tally.episodes += 1
         self.tally.cleared += outcome.cleared
-        last = moment.frames[-1].copy()
-        for _ in range(END_FRAMES):
-            self._show(playback, last, f"{name}   {outcome}", overlay=(str(outcome),))
+        for frame in playback.aftermath(outcome):
+            self._show(playback, frame, f"{name}   {outcome}", overlay=(str(outcome),))
             if self._controls.interrupted:
                 return
 

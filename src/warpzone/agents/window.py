@@ -124,16 +124,17 @@ class Window:
         pygame.display.flip()
 
     def _draw_overlay(self, area: pygame.Surface, lines: Sequence[str]) -> None:
+        """Lines over the picture; what follows a tab stands in a second column."""
         pygame = self._pygame
-        texts = [self._font.render(line, True, _INK) for line in lines]
+        rows = [[self._font.render(t, True, _INK) for t in line.split("\t")] for line in lines]
+        second = max((row[0].get_width() for row in rows if len(row) > 1), default=0) + 16
+        ends = [x * second + text.get_width() for row in rows for x, text in enumerate(row)]
         height = self._font.get_linesize()
-        box = pygame.Surface(
-            (max(text.get_width() for text in texts) + 24, height * len(texts) + 16),
-            pygame.SRCALPHA,
-        )
+        box = pygame.Surface((max(ends) + 24, height * len(rows) + 16), pygame.SRCALPHA)
         box.fill(_SHADE)
-        for row, text in enumerate(texts):
-            box.blit(text, (12, 8 + row * height))
+        for y, row in enumerate(rows):
+            for x, text in enumerate(row):
+                box.blit(text, (12 + x * second, 8 + y * height))
         area.blit(box, box.get_rect(center=area.get_rect().center))
 
     def events(self) -> list[Event]:

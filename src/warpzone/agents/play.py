@@ -1,0 +1,79 @@
+"""A person plays: the bare console in a window, started at a level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from warpzone.agents.controls import HELP, Controls
+from warpzone.agents.gamepad import KEYBOARD_HELP, pressed_buttons
+from warpzone.agents.window import NES_FPS, Pacer, Window
+from warpzone.game.console import PALETTE, Console
+
+if TYPE_CHECKING:
+    from pygame.joystick import JoystickType
+
+PLAY_HELP = (*KEYBOARD_HELP, *HELP)
+HELP_FRAMES = round(6 * NES_FPS)
+PAUSED_FPS = 30
+
+
+def play(
+    console: Console,
+    levels: Sequence[str],
+    *,
+    scale: int = 3,
+    max_frames: int | None = None,
+    read_buttons: Callable[[Sequence[JoystickType]], int] = pressed_buttons,
+) -> int:
+    """Let a person play until the window is closed; return how many frames were played.
+
+    The game goes on as on a real console: after a level the next one follows, after a death Mario
+    begins again.
+
+    Args:
+        console: with the game.
+        levels: that the keys N and P go through, from the first one on.
+        scale: screen pixels per NES pixel, 1-8.
+        max_frames: close after so many pictures; None waits for the user.
+        read_buttons: gives the buttons held now, from keyboard and the gamepads it is given.
+
+    Raises:
+        DisplayError: no window can be opened.
+    """
+    instead = "To play, run this where there is a screen"
+    with Window(f"warpzone {levels[0]}", PALETTE, scale=scale, instead=instead) as window:
+        return _run(window, console, levels, max_frames, read_buttons)
+
+
+def _run(
+    window: Window,
+    console: Console,
+    levels: Sequence[str],
+    max_frames: int | None,
+    read_buttons: Callable[[Sequence[JoystickType]], int],
+) -> int:
+    controls = Controls()
+    pacer = Pacer()
+    frames = place = 0
+    console.start_level(levels[place])
+    while max_frames is None or frames < max_frames:
+        controls.handle(window.events(), window)
+        if controls.quit:
+            break
+        if controls.interrupted:
+            place = (place + controls.take_level_change()) % len(levels)
+            console.start_level(levels[place])
+        playing = controls.one_frame or not controls.paused
+        controls.one_frame = False
+        if playing:
+            console.step(read_buttons(window.gamepads()))
+            frames += 1
+        if pacer.wait(controls.speed if playing else PAUSED_FPS / NES_FPS):
+            showing_help = controls.help or frames <= HELP_FRAMES
+            window.show(
+                console.screen(),
+                status=f"{levels[place]}   {'' if playing else 'paused   '}H help",
+                overlay=PLAY_HELP if showing_help else (),
+            )
+    return frames

@@ -6,4 +6,4 @@ set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 [ -x "$(command -v "$python")" ] || python=python3
-"$python" -m nanobind.stubgen -q -m warpzone._native -o src/warpzone/_native.pyi
+"$python" -m nanobind.stubgen -q --exclude-values -m warpzone._native -o src/warpzone/_native.pyi

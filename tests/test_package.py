@@ -127,8 +127,9 @@ def test_typing_marker_and_stub_are_installed() -> None:
 
 def test_the_stub_is_in_step_with_the_native_module(tmp_path: Path) -> None:
     fresh = tmp_path / "_native.pyi"
-    command = [sys.executable, "-m", "nanobind.stubgen", "-q", "-m", "warpzone._native"]
-    subprocess.run([*command, "-o", str(fresh)], check=True)
+    # Without values: one of them is the compiler's name.
+    command = [sys.executable, "-m", "nanobind.stubgen", "-q", "--exclude-values"]
+    subprocess.run([*command, "-m", "warpzone._native", "-o", str(fresh)], check=True)
     assert (SOURCE / "_native.pyi").read_text() == fresh.read_text(), "run scripts/stubs.sh"
 
 

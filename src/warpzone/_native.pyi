@@ -10,17 +10,17 @@ import numpy
 from numpy.typing import NDArray
 
 
-COMPILER: str = 'GNU 12.2.0'
+COMPILER: str = ...
 
 SIGNALS: tuple = ...
 
 TILE_PLANES: tuple = ...
 
-TILE_SHAPE: tuple = (8, 13, 16)
+TILE_SHAPE: tuple = ...
 
-SCALARS: int = 84
+SCALARS: int = ...
 
-SNAPSHOT_BYTES: int = 4576
+SNAPSHOT_BYTES: int = ...
 
 def palette() -> NDArray[numpy.uint8]:
     """RGB of the 64 colours: uint8[64, 3]."""
@@ -44,7 +44,7 @@ class Console:
     def reset(self) -> None:
         """Switches the console off and on."""
 
-    def step(self, buttons: int, frames: int = 1) -> None:
+    def step(self, buttons: int, frames: int = ...) -> None:
         """Runs frames with buttons held."""
 
     def start_level(self, level: int) -> None:
@@ -269,7 +269,7 @@ class Batch:
     def frames(self) -> NDArray[numpy.uint8]:
         """Every frame of the last step, colours 0-63: uint8[k, 240, 256]."""
 
-    def run_on(self, frames: int, buttons: int = 0) -> None:
+    def run_on(self, frames: int, buttons: int = ...) -> None:
         """Lets the first game run on without rules; its frames can be had after."""
 
     def screen(self, game: int) -> NDArray[numpy.uint8]:

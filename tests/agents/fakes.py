@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from warpzone.agents.playback import Moment, Outcome, PolicyMode
+from warpzone.agents.agent import PolicyMode
+from warpzone.agents.playback import Moment, Outcome
 
 PALETTE = np.random.default_rng(0).integers(0, 256, (64, 3), dtype=np.uint8)
 STEP_FRAMES = 4

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-Z95 = 1.959963984540054
+from warpzone.agents.agent import Agent, PolicyMode
+from warpzone.errors import ConfigError
+from warpzone.game.console import RomSource, open_rom
+from warpzone.learn.evaluation import EvalResult
+from warpzone.learn.evaluation import evaluate as play_episodes
 
-
-def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval of a rate (Wilson 1927), 95 % by default.
-
-    Unlike the normal interval it stays in [0, 1] and does not shrink to nothing at 0 or all.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"{successes} successes in {trials} trials")
-    rate = successes / trials
-    spread = 1 + z * z / trials
-    centre = (rate + z * z / (2 * trials)) / spread
-    half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials)) / spread
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-@dataclass(frozen=True, slots=True)
-class LevelResult:
-    """What an agent did on one level.
-
-    Attributes:
-        clear_rate: share of the episodes that reached the flagpole or the axe.
-        episodes: how many were played.
-        ci95: 95 % interval of the clear rate (Wilson).
-        mean_progress: mean over all episodes of the best progress, in pixels.
-        mean_frames: mean emulated frames to the clear, over the cleared episodes; None without.
-    """
-
-    clear_rate: float
-    episodes: int
-    ci95: tuple[float, float]
-    mean_progress: float
-    mean_frames: float | None
+MOST_GAMES = 64
+"""Played at once; enough that the network's work is done in large pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +44,7 @@ class Protocol:
     seed: int
 
     def __str__(self) -> str:
+        """In a line, for people."""
         parts = [
             f"{self.episodes} episodes per level",
             "sampled actions" if self.policy == "sample" else "likeliest actions",
@@ -87,25 +63,76 @@ class Protocol:
 class Evaluation:
     """Results by level, and how they came about."""
 
-    levels: dict[str, LevelResult]
+    levels: dict[str, EvalResult]
     protocol: Protocol
     rom: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """`levels` → level → numbers; `protocol`; `rom` → `revision`, `sha1`."""
+        """`levels` → level → the fields of `EvalResult`; `protocol`; `rom` → `revision`, `sha1`."""
         return asdict(self)
 
 
-def summarise(
-    cleared: Sequence[bool], progress: Sequence[int], frames: Sequence[int]
-) -> LevelResult:
-    """Make the result of a level from its episodes, one entry each."""
-    episodes, clears = len(cleared), sum(map(bool, cleared))
-    times = [f for f, clear in zip(frames, cleared, strict=True) if clear]
-    return LevelResult(
-        clear_rate=clears / episodes,
+def evaluate(
+    agent: Agent,
+    levels: Sequence[str],
+    *,
+    episodes: int = 100,
+    noops: int = 30,
+    sticky: float = 0.0,
+    policy: PolicyMode = "sample",
+    seed: int = 0,
+    threads: int | None = None,
+    rom: RomSource = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Evaluation:
+    """Measure `agent` on each of `levels`.
+
+    Other than these settings, games are as in the agent's training, its limits on steps included:
+    an episode that is cut counts as not cleared.
+
+    Args:
+        agent: who plays.
+        levels: names, "1-1" to "8-4".
+        episodes: per level, at least 1.
+        noops: see `Protocol`, as for the following two.
+        sticky: 0 to below 1.
+        policy: "sample" or "argmax".
+        seed: the same seed gives the same result, on any number of threads.
+        threads: for the games; None: all cores.
+        rom: the ROM, or None to look for it.
+        say: receives a line before each level.
+
+    Raises:
+        LevelError: an unknown level.
+        ConfigError: a number out of its range.
+        AgentError: the agent does not fit this version's games.
+    """
+    if episodes < 1:
+        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+    cartridge = open_rom(rom)
+    results: dict[str, EvalResult] = {}
+    for number, level in enumerate(levels, start=1):
+        say(f"level {level} ({number} of {len(levels)}), {episodes} episodes")
+        envs = agent.make_envs(
+            level,
+            min(episodes, MOST_GAMES),
+            noops=noops,
+            sticky=sticky,
+            threads=threads,
+            rom=cartridge,
+        )
+        with closing(envs):
+            act = partial(agent.act, policy=policy, generator=agent.random(seed))
+            results[level] = play_episodes(act, envs, episodes, seed=seed)
+    limits = agent.info.env
+    protocol = Protocol(
+        policy=policy,
         episodes=episodes,
-        ci95=wilson(clears, episodes),
-        mean_progress=sum(progress) / episodes,
-        mean_frames=sum(times) / len(times) if times else None,
+        noops=noops,
+        sticky=sticky,
+        frame_skip=limits.frame_skip,
+        max_steps=limits.max_steps,
+        no_progress_steps=limits.no_progress_steps,
+        seed=seed,
     )
+    return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.agents.window import NES_FPS
 from warpzone.game.console import PALETTE, RomSource
-
-if TYPE_CHECKING:
-    from warpzone.agents.agent import Agent
-
-PolicyMode = Literal["sample", "argmax"]
 
 DEATH_TEXTS = {
     1: "killed by an enemy",

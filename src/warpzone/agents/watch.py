@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.agents.agent import PolicyMode
 from warpzone.agents.controls import HELP, Controls
-from warpzone.agents.playback import Outcome, Playback, PolicyMode
+from warpzone.agents.playback import Outcome, Playback
 from warpzone.agents.window import NES_FPS, Pacer, Window
 
 WATCH_HELP = (*HELP[:-2], "A\targmax or sample", *HELP[-2:])

@@ -140,7 +140,7 @@ class Window:
     def events(self) -> list[Event]:
         """What the user did since the last call."""
         pygame = self._pygame
-        events = pygame.event.get()
+        events: list[Event] = pygame.event.get()
         if any(e.type in (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED) for e in events):
             self._pads = None
         return events

@@ -1,0 +1,516 @@
+"""The command `warpzone`. Each command only reads its arguments, calls the library and prints.
+
+What is slow to import (torch, pygame, TensorBoard) is imported inside the commands that need it:
+`warpzone --help`, `levels` and `rom` answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from warpzone.errors import ConfigError, DisplayError, LevelError, WarpzoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warpzone.agents.agent import Agent
+    from warpzone.agents.evaluate import Evaluation
+    from warpzone.agents.playback import Playback
+    from warpzone.game.rom import Rom
+
+NES_FPS = 60.0988
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class _Commands(TyperGroup):
+    """Prints what a user can mend as one message; anything else keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WarpzoneError as error:
+            err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(EXIT_ERROR) from error
+        except KeyboardInterrupt as error:
+            err.print("interrupted")
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="warpzone",
+    help="Teach Super Mario Bros. to an agent with PPO, measure it, and watch it play.",
+    epilog="Start with: [cyan]warpzone train 1-1 --watch[/]",
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Preset(StrEnum):
+    tiles = "tiles"
+    pixels = "pixels"
+    tutorial = "tutorial"
+
+
+class Policy(StrEnum):
+    sample = "sample"
+    argmax = "argmax"
+
+
+RomOption = Annotated[
+    Path | None,
+    typer.Option("--rom", metavar="PATH", help="The ROM file. Default: looked for, see `rom`."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AgentArgument = Annotated[
+    Path,
+    typer.Argument(metavar="RUN_OR_AGENT", help="A run directory or a .safetensors file."),
+]
+LevelArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[LEVEL]", help="1-1 to 8-4. Default: what the agent was trained on."),
+]
+PolicyOption = Annotated[
+    Policy, typer.Option(help="Draw from the action probabilities, or take the likeliest.")
+]
+SeedOption = Annotated[int, typer.Option(help="Of the first episode.", min=0)]
+NoopsOption = Annotated[
+    int, typer.Option(help="Start each episode after 0 to this many no-op frames.", min=0)
+]
+StickyOption = Annotated[
+    float,
+    typer.Option(help="Probability per frame that the last buttons stay pressed.", min=0, max=1),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(f"warpzone {version('warpzone')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: [cyan]warpzone train 1-1 --seed 1 --watch[/]")
+def train(
+    level: Annotated[
+        str, typer.Argument(help="1-1 to 8-4, several with commas (1-1,1-2), or all.")
+    ],
+    preset: Annotated[
+        Preset, typer.Option(help="What the agent sees, and every setting of the training.")
+    ] = Preset.tiles,
+    steps: Annotated[
+        int | None, typer.Option(help="Agent steps to train. Default: the preset's.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Default: runs/<level>-<preset>-seed<seed>."),
+    ] = None,
+    device: DeviceOption = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="At the end, watch the agent (without a screen: a film)."),
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads for the games and for learning.", min=1)
+    ] = None,
+    num_envs: Annotated[int | None, typer.Option(help="Games played at once.", min=1)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
+    ] = None,
+    rom: RomOption = None,
+) -> None:
+    """Train an agent with PPO and write a run directory."""
+    from warpzone.game.levels import parse_levels
+
+    levels = parse_levels(level)
+    run = out_dir or Path("runs") / f"{_run_name(levels)}-{preset}-seed{seed}"
+    _check_run_directory(run, resume)
+
+    from warpzone import learn
+    from warpzone.overrides import merge, parse_overrides
+
+    overrides: dict[str, Any] = {"env": {"levels": levels}, "seed": seed, "device": device}
+    given = {"total_steps": steps, "threads": threads, "num_envs": num_envs}
+    overrides |= {name: value for name, value in given.items() if value is not None}
+    overrides = merge(overrides, parse_overrides(settings or [], learn.TrainConfig))
+    config = learn.resolve(preset.value, **overrides)
+    result = learn.train(config, run, resume=resume, rom=_find_rom(rom))
+    if result.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if watch:
+        _watch_or_film(run, rom)
+
+
+@app.command(epilog="Example: [cyan]warpzone watch runs/1-1-tiles-seed0[/]")
+def watch(
+    agent_path: AgentArgument,
+    level: LevelArgument = None,
+    policy: PolicyOption = Policy.sample,
+    seed: SeedOption = 0,
+    noops: NoopsOption = 30,
+    sticky: StickyOption = 0.0,
+    scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    device: DeviceOption = "cpu",
+    rom: RomOption = None,
+) -> None:
+    """Open a window in which the agent plays. Keys are shown in it."""
+    from warpzone.agents.window import require_display
+
+    require_display(f"Make a film instead: warpzone record {agent_path} -o clip.mp4")
+    agent, cartridge = _load_agent(agent_path, device, rom)
+    _open_window(agent, _one_level(level, agent), policy, seed, noops, sticky, scale, cartridge)
+
+
+@app.command(
+    epilog="Example: [cyan]warpzone record runs/1-1-tiles-seed0 -o clip.mp4[/]  (or clip.gif)"
+)
+def record(
+    agent_path: AgentArgument,
+    level: LevelArgument = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where to: name.mp4 or name.gif.")
+    ] = Path("clip.mp4"),
+    episodes: Annotated[int, typer.Option(help="Episodes in the film.", min=1)] = 1,
+    until_clear: Annotated[
+        int,
+        typer.Option(help="Most tries to get a clear for each episode; 1 films what comes.", min=1),
+    ] = 10,
+    scale: Annotated[
+        int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
+    ] = None,
+    policy: PolicyOption = Policy.sample,
+    seed: SeedOption = 0,
+    noops: NoopsOption = 30,
+    sticky: StickyOption = 0.0,
+    device: DeviceOption = "cpu",
+    rom: RomOption = None,
+) -> None:
+    """Make a film of the agent: the first try that clears the level."""
+    from warpzone.agents.film import check_film_path
+
+    check_film_path(output)
+    from warpzone.agents.playback import Playback
+
+    agent, cartridge = _load_agent(agent_path, device, rom)
+    playback = Playback(
+        agent,
+        _one_level(level, agent),
+        policy=policy.value,
+        noops=noops,
+        sticky=sticky,
+        rom=cartridge,
+    )
+    _film(playback, output, episodes, until_clear, scale, seed)
+
+
+@app.command(
+    "eval", epilog="Example: [cyan]warpzone eval runs/1-1-tiles-seed0 --sticky 0.25 --json[/]"
+)
+def evaluate(
+    agent_path: AgentArgument,
+    levels: Annotated[
+        str | None,
+        typer.Option(help="1-1,1-2 … or all. Default: what the agent was trained on."),
+    ] = None,
+    episodes: Annotated[int, typer.Option(help="Per level.", min=1)] = 100,
+    noops: NoopsOption = 30,
+    sticky: StickyOption = 0.0,
+    policy: PolicyOption = Policy.sample,
+    seed: SeedOption = 0,
+    threads: Annotated[int | None, typer.Option(help="For the games.", min=1)] = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+    rom: RomOption = None,
+) -> None:
+    """Measure how often the agent clears levels, with 95 % intervals (Wilson)."""
+    from warpzone.agents.evaluate import evaluate as measure
+    from warpzone.game.levels import parse_levels
+
+    agent, cartridge = _load_agent(agent_path, device, rom)
+    chosen = list(parse_levels(levels)) if levels else list(agent.levels)
+    with err.status("") as status:
+        evaluation = measure(
+            agent,
+            chosen,
+            episodes=episodes,
+            noops=noops,
+            sticky=sticky,
+            policy=policy.value,
+            seed=seed,
+            threads=threads,
+            rom=cartridge,
+            say=status.update,
+        )
+    if as_json:
+        print(json.dumps(evaluation.as_json(), indent=2))
+    else:
+        _print_evaluation(evaluation)
+
+
+@app.command(epilog="Example: [cyan]warpzone play 1-1[/]")
+def play(
+    level: Annotated[str, typer.Argument(help="1-1 to 8-4.")] = "1-1",
+    scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    rom: RomOption = None,
+) -> None:
+    """Play a level yourself, with keyboard or gamepad."""
+    from warpzone.agents.window import require_display
+
+    require_display("To play, run this where there is a screen")
+    order = _levels_from(_check_level(level))
+
+    from warpzone.agents.play import play as open_window
+    from warpzone.game.console import Console as Machine
+
+    open_window(Machine(_find_rom(rom)), order, scale=scale)
+
+
+@app.command(epilog="Example: [cyan]warpzone levels[/]")
+def levels(as_json: JsonOption = False) -> None:
+    """List the 32 levels."""
+    from warpzone.game.levels import LEVELS, level_kind
+    from warpzone.level_guide import GUIDE
+
+    if as_json:
+        rows = {name: {"kind": level_kind(name), "note": GUIDE[name]} for name in LEVELS}
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("level", "kind", "what makes it hard", box=None, header_style="bold")
+    for name in LEVELS:
+        table.add_row(name, level_kind(name), GUIDE[name])
+    out.print(table)
+
+
+@app.command(epilog="Example: [cyan]warpzone doctor[/]")
+def doctor(as_json: JsonOption = False, rom: RomOption = None) -> None:
+    """Check what is installed, the device, the ROM, and that the game runs."""
+    from warpzone import doctor as ward
+
+    findings = ward.examine(rom)
+    if as_json:
+        print(json.dumps(ward.as_json(findings), indent=2))
+    else:
+        table = Table(box=None, show_header=False)
+        marks = {True: "[green]ok[/]", False: "[bold red]bad[/]", None: "[dim]--[/]"}
+        for finding in findings:
+            table.add_row(marks[finding.ok], finding.name, escape(finding.text))
+        out.print(table)
+    if not ward.healthy(findings):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [cyan]warpzone rom --rom my-copy.nes[/]")
+def rom(
+    path: RomOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which ROM is used; fetch one where there is none."""
+    found = _find_rom(path)
+    facts = {
+        "path": str(found.path),
+        "found": found.origin,
+        "revision": found.revision,
+        "sha1": found.sha1,
+        "sha256": found.sha256,
+    }
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, text in facts.items():
+        out.print(f"[bold]{name:<10}[/]{escape(text)}", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+def _find_rom(path: Path | None) -> Rom:
+    from warpzone.game.rom import find_rom
+
+    return find_rom(path, say=lambda text: err.print(escape(text), soft_wrap=True))
+
+
+def _run_name(levels: Mapping[str, float]) -> str:
+    from warpzone.game.levels import LEVELS
+
+    if len(levels) == len(LEVELS):
+        return "all"
+    if len(levels) <= 4:
+        return "+".join(levels)
+    return f"{len(levels)}-levels"
+
+
+def _check_run_directory(run: Path, resume: bool) -> None:
+    if run.exists() and not run.is_dir():
+        raise ConfigError(f"cannot write a run to {str(run)!r}: it is a file; choose another --out")
+    used = run.is_dir() and any(run.iterdir())
+    if used and not resume:
+        raise ConfigError(
+            f"{str(run)!r} already holds something. Go on with that run: add --resume. "
+            "Start a new one: choose another --out or --seed, or delete the directory"
+        )
+    if resume and not used:
+        raise ConfigError(
+            f"there is no run to go on with in {str(run)!r}; leave out --resume to start one"
+        )
+
+
+def _one_level(level: str | None, agent: Agent) -> str:
+    """The level asked for, or the first that the agent was trained on."""
+    return next(iter(agent.levels)) if level is None else _check_level(level)
+
+
+def _check_level(level: str) -> str:
+    from warpzone.game.levels import parse_levels
+
+    (name, *more) = parse_levels(level)
+    if more:
+        raise LevelError(f"{level!r} names {len(more) + 1} levels; give one, e.g. {name}")
+    return name
+
+
+def _levels_from(first: str) -> list[str]:
+    """All levels in the order of the game, starting with `first`."""
+    from warpzone.game.levels import LEVELS
+
+    start = LEVELS.index(first)
+    return [*LEVELS[start:], *LEVELS[:start]]
+
+
+def _load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
+    from warpzone.agents.agent import Agent
+
+    agent = Agent.load(path, device=device)
+    cartridge = _find_rom(rom)
+    warning = agent.rom_mismatch(cartridge)
+    if warning:
+        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    return agent, cartridge
+
+
+def _watch_or_film(run: Path, rom: Path | None) -> None:
+    """Show the agent of a finished run: in a window, or where there is no screen in a film."""
+    from warpzone.agents.playback import Playback
+    from warpzone.agents.window import missing_display
+
+    agent, cartridge = _load_agent(run, "cpu", rom)
+    level = _one_level(None, agent)
+    reason = missing_display()
+    if reason is None:
+        try:
+            _open_window(agent, level, Policy.sample, 0, 30, 0.0, 3, cartridge)
+            return
+        except DisplayError as error:
+            reason = str(error)
+    out.print(f"No window: {escape(reason)}. Making a film instead.", soft_wrap=True)
+    playback = Playback(agent, level, rom=cartridge)
+    _film(playback, run / f"{level}.mp4", episodes=1, tries=10, scale=None, seed=0)
+
+
+def _open_window(
+    agent: Agent,
+    level: str,
+    policy: Policy,
+    seed: int,
+    noops: int,
+    sticky: float,
+    scale: int,
+    rom: Rom,
+) -> None:
+    from warpzone.agents.playback import Playback
+    from warpzone.agents.watch import watch as show
+    from warpzone.game.console import PALETTE
+
+    def open_playback(name: str) -> Playback:
+        return Playback(agent, name, policy=policy.value, noops=noops, sticky=sticky, rom=rom)
+
+    tally = show(
+        open_playback,
+        _levels_from(level),
+        palette=PALETTE,
+        title=f"warpzone: {agent.title}",
+        scale=scale,
+        seed=seed,
+    )
+    out.print(f"{tally.cleared} of {tally.episodes} episodes cleared")
+
+
+def _film(
+    playback: Playback, path: Path, episodes: int, tries: int, scale: int | None, seed: int
+) -> None:
+    from contextlib import closing
+
+    from warpzone.agents.record import record as make_film
+
+    with closing(playback):
+        recording = make_film(
+            playback,
+            path,
+            episodes=episodes,
+            tries=tries,
+            scale=scale,
+            seed=seed,
+            say=lambda text: err.print(escape(text)),
+        )
+    for take in recording.takes:
+        of = "try" if take.tries == 1 else "tries"
+        out.print(
+            f"{playback.level}, {playback.policy}, seed {take.seed}: "
+            f"{take.outcome} ({take.tries} {of})"
+        )
+    seconds = recording.frames / NES_FPS
+    size = path.stat().st_size / 1e6
+    out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("level")
+    for column in ("clear rate", "95 % interval", "episodes", "mean progress", "time to clear"):
+        table.add_column(column, justify="right")
+    for name, result in evaluation.levels.items():
+        low, high = result.ci95
+        seconds = result.mean_frames
+        table.add_row(
+            name,
+            f"{result.clear_rate:.1%}",
+            f"{low:.1%} – {high:.1%}",
+            str(result.episodes),
+            f"{result.mean_progress:.0f} px",
+            "–" if seconds is None else f"{seconds / NES_FPS:.1f} s",
+        )
+    out.print(table)
+    rom = f"ROM: {evaluation.rom['revision']}, SHA-1 {evaluation.rom['sha1']}"
+    out.print(f"[dim]{evaluation.protocol}[/]", soft_wrap=True)
+    out.print(f"[dim]{escape(rom)}[/]", soft_wrap=True)

@@ -1,0 +1,176 @@
+"""`warpzone doctor`: what is installed, on which device, with which ROM, and does it run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from warpzone.errors import WarpzoneError
+
+LIBRARIES = (
+    "gymnasium",
+    "imageio-ffmpeg",
+    "numpy",
+    "pillow",
+    "pydantic",
+    "pygame-ce",
+    "rich",
+    "safetensors",
+    "tensorboard",
+    "torch",
+    "typer",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        name: what was looked at.
+        ok: True is well, False must be mended before training works, None is only worth knowing.
+        text: what was found, or what to do.
+    """
+
+    name: str
+    ok: bool | None
+    text: str
+
+
+def examine(rom: str | Path | None = None) -> list[Finding]:
+    """Look at everything a training run needs, without changing anything and without network."""
+    findings = [_python(), _libraries(), _native(), _processor(), _device()]
+    rom_finding = _guarded("ROM", lambda: _rom(rom))
+    findings.append(rom_finding)
+    if rom_finding.ok:
+        findings.append(_guarded("self-test", lambda: _self_test(rom)))
+    findings += [_window(), _films()]
+    return findings
+
+
+def as_json(findings: list[Finding]) -> dict[str, Any]:
+    """One object: `ok`, and `findings` as a list of `name`, `ok`, `text`."""
+    return {"ok": healthy(findings), "findings": [asdict(finding) for finding in findings]}
+
+
+def healthy(findings: list[Finding]) -> bool:
+    return all(finding.ok is not False for finding in findings)
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
+    """A doctor must not fall ill: whatever goes wrong is a finding."""
+    try:
+        return look()
+    except WarpzoneError as error:
+        return Finding(name, False, str(error))
+    except Exception as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}")
+
+
+def _python() -> Finding:
+    return Finding(
+        "Python",
+        sys.version_info >= (3, 11),
+        f"{platform.python_version()} ({sys.executable}) on {platform.platform(terse=True)}",
+    )
+
+
+def _libraries() -> Finding:
+    versions, missing = [], []
+    for name in ("warpzone", *LIBRARIES):
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding("libraries", False, f"missing: {', '.join(missing)}; run pip install again")
+    return Finding("libraries", True, ", ".join(versions))
+
+
+def _native() -> Finding:
+    try:
+        from warpzone import _native as native
+    except ImportError as error:
+        return Finding("engine", False, f"not built ({error}); run pip install again")
+    return Finding(
+        "engine", True, f"{Path(str(native.__file__)).name}, built with {native.COMPILER}"
+    )
+
+
+def _processor() -> Finding:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding("processor", None, f"{platform.machine()}, {usable} cores usable")
+
+
+def _device() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("device", False, f"torch cannot be loaded: {error}")
+    from warpzone.learn.hardware import has_bfloat16, pick_device
+
+    device = pick_device("auto")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "no CUDA device"
+    precision = "bfloat16" if has_bfloat16(device) else "float32"
+    return Finding("device", True, f"{device.type} ({name}), trains in {precision}")
+
+
+def _rom(path: str | Path | None) -> Finding:
+    from warpzone.game.rom import find_rom
+
+    rom = find_rom(path, fetch=False)
+    return Finding(
+        "ROM", True, f"{rom.path} ({rom.revision}, SHA-1 {rom.sha1}, found: {rom.origin})"
+    )
+
+
+def _self_test(rom: str | Path | None) -> Finding:
+    """Boot 1-1, walk right for a second, and see whether Mario moved."""
+    import warpzone
+
+    env = warpzone.make("1-1", actions=[["right"]], rom=rom)
+    _, start = env.reset(seed=0)
+    signals = start
+    for _ in range(15):
+        *_, signals = env.step(0)
+    env.close()
+    moved = int(signals["x"]) - int(start["x"])
+    if moved <= 0:
+        return Finding("self-test", False, "1-1 started, but Mario does not move")
+    return Finding("self-test", True, f"1-1 started, Mario walked {moved} px in a second")
+
+
+def _window() -> Finding:
+    from warpzone.agents.window import missing_display
+
+    reason = missing_display() or _video_fault()
+    if reason is None:
+        return Finding("window", True, "a screen is there; warpzone watch and play can be used")
+    return Finding("window", None, f"{reason}; use warpzone record instead of watch")
+
+
+def _video_fault() -> str | None:
+    import pygame
+
+    try:
+        pygame.display.init()
+        return None
+    except pygame.error as error:
+        return f"the screen cannot be used ({error})"
+    finally:
+        pygame.display.quit()
+
+
+def _films() -> Finding:
+    try:
+        import imageio_ffmpeg
+
+        return Finding("films", True, f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
+    except Exception as error:
+        return Finding("films", False, f"ffmpeg cannot be started: {error}")

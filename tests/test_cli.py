@@ -1,0 +1,187 @@
+"""The command line: help, messages, exit codes; what commands do is tested where it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from warpzone import cli
+from warpzone.game.levels import LEVELS
+from warpzone.level_guide import GUIDE
+
+COMMANDS = ("train", "watch", "record", "eval", "play", "levels", "doctor", "rom")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+
+def plain(text: str) -> str:
+    """Without colours and line breaks, which depend on the terminal."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
+
+
+def error_of(*arguments: str | Path) -> str:
+    """The message of a command that a user got wrong; it must not be a traceback."""
+    result = run(*arguments)
+    assert result.exit_code == cli.EXIT_ERROR, result.output
+    assert "Traceback" not in result.output
+    return plain(result.output)
+
+
+def test_help_lists_every_command_and_where_to_start() -> None:
+    text = plain(run("--help").output)
+    assert all(name in text for name in COMMANDS)
+    assert "warpzone train 1-1 --watch" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: warpzone {name}" in plain(result.output)
+
+
+def test_version() -> None:
+    from importlib.metadata import version
+
+    assert plain(run("--version").output) == f"warpzone {version('warpzone')}"
+
+
+def test_python_dash_m() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "warpzone", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("warpzone ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["levels"], ["rom", "--rom", "missing.nes"]])
+def test_quick_commands_do_not_load_torch_or_pygame(arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom warpzone.cli import app\n"
+        f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "print('loaded:', sorted({'torch', 'pygame', 'tensorboard'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_levels_lists_all_32() -> None:
+    rows = {line.split()[0]: line for line in run("levels").stdout.splitlines()[1:]}
+    assert list(rows) == list(LEVELS) == list(GUIDE)
+    assert "water" in rows["2-2"]
+    assert json.loads(run("levels", "--json").stdout)["8-4"]["kind"] == "castle maze"
+
+
+def test_rom_of_a_missing_file() -> None:
+    assert "missing.nes" in error_of("rom", "--rom", "missing.nes")
+
+
+def test_record_with_an_unknown_suffix(tmp_path: Path) -> None:
+    text = error_of("record", tmp_path, "-o", tmp_path / "clip.webm")
+    assert "must end in .mp4 or .gif" in text
+
+
+def test_watch_without_screen_points_to_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    text = error_of("watch", tmp_path)
+    assert f"warpzone record {tmp_path} -o clip.mp4" in text
+    assert "no screen" in error_of("play", "1-1")
+
+
+def test_train_into_a_used_directory(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    text = error_of("train", "1-1", "--out", tmp_path)
+    assert "--resume" in text
+    assert "another --out" in text
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_train_into_a_file(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert "it is a file" in error_of("train", "1-1", "--out", tmp_path / "run")
+
+
+def test_resume_of_nothing(tmp_path: Path) -> None:
+    text = error_of("train", "1-1", "--resume", "--out", tmp_path / "run")
+    assert "leave out --resume" in text
+
+
+@pytest.mark.parametrize("level", ["1-5", "9-1", "0-1", "one", "1-1,1-9", ""])
+def test_unknown_level(level: str, tmp_path: Path) -> None:
+    text = error_of("train", level, "--out", tmp_path / "run")
+    assert "1-1" in text
+    assert "8-4" in text
+
+
+def test_unknown_setting(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    text = error_of("train", "1-1", "--out", out, "--set", "gama=0.9")
+    assert "Did you mean gamma?" in text
+    assert not out.exists()
+
+
+def test_setting_out_of_range(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    text = error_of("train", "1-1", "--out", out, "--set", "gamma=1.5")
+    assert "gamma" in text
+    assert "1.5" in text
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["record", "eval"])
+def test_missing_agent(command: str, tmp_path: Path) -> None:
+    text = error_of(command, tmp_path / "nowhere")
+    assert "nowhere" in text
+    assert "warpzone train" in text
+
+
+def test_default_run_directory() -> None:
+    assert cli._run_name({"1-1": 1.0}) == "1-1"
+    assert cli._run_name({"1-1": 1.0, "1-2": 2.0}) == "1-1+1-2"
+    assert cli._run_name(dict.fromkeys(LEVELS[:7], 1.0)) == "7-levels"
+    assert cli._run_name(dict.fromkeys(LEVELS, 1.0)) == "all"
+
+
+def test_interrupt_has_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_find_rom", interrupt)
+    result = run("rom")
+    assert result.exit_code == 130
+    assert plain(result.output) == "interrupted"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "_find_rom", fault)
+    assert isinstance(run("rom").exception, ZeroDivisionError)
+
+
+def test_output_into_a_closed_pipe_is_no_traceback() -> None:
+    process = subprocess.run(
+        f"{sys.executable} -m warpzone levels | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert "level" in process.stdout
+    assert "Traceback" not in process.stderr

@@ -1,0 +1,25 @@
+"""Proximal policy optimisation, from a configuration to a run directory with a trained agent.
+
+`train`, which brings torch with it, is loaded at its first use: reading or writing
+configurations stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from warpzone.learn.config import NetworkConfig, TrainConfig
+from warpzone.learn.presets import PRESETS, resolve
+
+if TYPE_CHECKING:
+    from warpzone.learn.trainer import RunResult, train
+
+__all__ = ["PRESETS", "NetworkConfig", "RunResult", "TrainConfig", "resolve", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("RunResult", "train"):
+        from warpzone.learn import trainer
+
+        return getattr(trainer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,201 @@
+"""Files that outlive the process: checkpoints to go on from, and agents to use.
+
+Nothing in them can execute code: tensors are safetensors, all else is JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from warpzone.errors import AgentError, CheckpointError
+from warpzone.game.config import EnvConfig
+from warpzone.learn.config import NetworkConfig
+from warpzone.learn.policy import Policy, Shapes
+
+AGENT_FORMAT = 1
+_HEADER = b"warpzone checkpoint 1 "
+_VALUES = "values.json"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is whole or not there, also when the process or the machine stops.
+
+    Raises:
+        CheckpointError: the disk is full or the directory cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        temporary = None
+        if os.name == "posix":  # the new name is on the disk only when its directory is
+            directory = os.open(path.parent, os.O_RDONLY)
+            os.fsync(directory)
+            os.close(directory)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path} ({len(data) / 1e6:.1f} MB): {error.strerror or error}."
+            " Make room or choose another directory; what was saved before is untouched"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a run between two updates."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+    """What JSON can hold; `step` is always there."""
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The policy's `state_dict`."""
+        prefix = "policy."
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+    def pack(self) -> bytes:
+        text = json.dumps(self.values).encode()
+        payload = safetensors.torch.save(
+            {**self.tensors, _VALUES: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
+        )
+        return _HEADER + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
+
+    @staticmethod
+    def unpack(data: bytes, source: str) -> Snapshot:
+        """Raises: CheckpointError: the bytes are damaged, or another format."""
+        header, _, payload = data.partition(b"\n")
+        if not header.startswith(_HEADER):
+            raise CheckpointError(f"{source} is not a checkpoint of this version of warpzone")
+        if hashlib.sha256(payload).hexdigest().encode() != header[len(_HEADER) :]:
+            raise CheckpointError(f"{source} is damaged: its checksum does not match")
+        tensors = safetensors.torch.load(payload)
+        return Snapshot(tensors, json.loads(tensors.pop(_VALUES).numpy().tobytes()))
+
+
+class Checkpoints:
+    """The checkpoints of one run, named by step, of which the newest few are kept."""
+
+    def __init__(self, directory: Path, keep: int) -> None:
+        self.directory, self.keep = directory, keep
+
+    def paths(self) -> list[Path]:
+        """Newest last."""
+        return sorted(self.directory.glob("step-*.ckpt"))
+
+    def save(self, snapshot: Snapshot) -> Path:
+        """Write a checkpoint, then delete those that are too many."""
+        path = self.directory / f"step-{snapshot.values['step']:012d}.ckpt"
+        data = snapshot.pack()
+        try:
+            write_atomically(path, data)
+        except CheckpointError:
+            # On a full disk the older checkpoints are worth less than the new one.
+            for old in self.paths()[:-1]:
+                old.unlink(missing_ok=True)
+            write_atomically(path, data)
+        for old in self.paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def newest(self, warn: Callable[[str], None]) -> Snapshot | None:
+        """The newest checkpoint that is whole, with a warning for each that is not.
+
+        Raises:
+            CheckpointError: there are checkpoints, but all are damaged.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return Snapshot.unpack(path.read_bytes(), str(path))
+            except (CheckpointError, OSError) as error:
+                warn(f"{error}; trying the one before")
+        if paths:
+            raise CheckpointError(
+                f"no checkpoint in {self.directory} is whole; train again in another directory"
+            )
+        return None
+
+
+class AgentInfo(BaseModel):
+    """What must be known about an agent to use it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = AGENT_FORMAT
+    env: EnvConfig
+    """As it was trained."""
+    network: NetworkConfig
+    shapes: Shapes
+    actions: int
+    preset: str
+    seed: int
+    steps: int
+    """Agent steps it was trained for."""
+    rom_revision: str | None = None
+    rom_sha1: str | None = None
+    clear_rate: float | None = None
+    """As measured in training, mean over its levels; None if it was not measured."""
+    eval_episodes: int = 0
+
+
+def save_agent(path: Path, weights: Mapping[str, Tensor], info: AgentInfo) -> None:
+    """Write a policy's `state_dict` and everything needed to use it as one safetensors file."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    metadata = {"warpzone": info.model_dump_json()}
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, AgentInfo]:
+    """Read what `save_agent` wrote; the policy is ready to act, in float32.
+
+    Raises:
+        AgentError: no such file, damaged, not an agent, or of another format.
+    """
+    device = device or torch.device("cpu")
+    try:
+        with safetensors.safe_open(path, "pt", device=str(device)) as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise AgentError(f"there is no agent {path}") from None
+    except (OSError, safetensors.SafetensorError) as error:
+        raise AgentError(f"{path} is not a whole safetensors file: {error}") from error
+    if "warpzone" not in metadata:
+        raise AgentError(f"{path} is a safetensors file, but not an agent of warpzone")
+    found = json.loads(metadata["warpzone"]).get("format")
+    if found != AGENT_FORMAT:
+        raise AgentError(
+            f"{path} has agent format {found}, this warpzone reads format {AGENT_FORMAT};"
+            " install the version that wrote it"
+        )
+    try:
+        info = AgentInfo.model_validate_json(metadata["warpzone"])
+        policy = Policy(info.network, info.shapes, info.actions)
+        policy.load_state_dict(weights)
+    except (ValidationError, RuntimeError) as error:
+        raise AgentError(f"{path} does not fit its own description: {error}") from error
+    return policy.to(device).requires_grad_(False).eval(), info

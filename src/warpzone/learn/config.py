@@ -1,0 +1,125 @@
+"""Every setting of a training run, in one place. Unknown names and bad values are errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from warpzone.game.config import EnvConfig
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Schedule = Literal["constant", "linear"]
+
+# Which observations a network can read.
+READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixels", "rgb")}
+
+
+class NetworkConfig(BaseModel):
+    """The shape of the policy network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
+    """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
+    2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
+    hidden: tuple[Count, ...] = Field((256, 256), min_length=1)
+    """Widths of the dense layers before the two heads."""
+
+
+class TrainConfig(BaseModel):
+    """One training run. The defaults are the preset `tiles`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = "tiles"
+    """The preset that this configuration started from."""
+    env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
+    network: NetworkConfig = NetworkConfig()
+
+    # Rollout
+    num_envs: int = Field(64, ge=2)
+    """Games played at once, in two halves: one plays while the policy decides for the other."""
+    rollout_steps: Count = 128
+    """Agent steps of each game between two updates."""
+    total_steps: Count = 3_000_000
+    """Agent steps of the whole run, all games together; the last rollout is played to its end."""
+
+    # Objective
+    gamma: Fraction = 0.95
+    gae_lambda: Fraction = 0.95
+    value_target: Literal["lambda", "one_step"] = "lambda"
+    """`lambda`: V(s) + advantage. `one_step`: r + γV(s′)."""
+    normalize_advantage: bool = True
+    """To mean 0 and deviation 1 over the rollout, for each level by itself."""
+    objective: Literal["clip", "kl"] = "clip"
+    clip: Positive = 0.2
+    kl_beta: Positive = 1.0
+    """First weight of the KL penalty; it adapts (objective `kl` only)."""
+    kl_target: Positive = 0.01
+    """KL divergence that the penalty is steered towards (objective `kl` only)."""
+    value_coef: float = Field(0.5, ge=0.0)
+    entropy_coef: float = Field(0.01, ge=0.0)
+    entropy_schedule: Schedule = "constant"
+
+    # Optimisation
+    passes: Count = 3
+    """Times that each rollout is learnt from."""
+    minibatch: Count = 2048
+    lr: Positive = 5e-4
+    lr_schedule: Schedule = "constant"
+    adam_eps: Positive = 1e-5
+    max_grad_norm: Positive | None = 0.5
+    target_kl: Positive | None = None
+    """No further pass over a rollout after one whose mean KL divergence exceeded this."""
+
+    # Measuring, stopping, saving
+    target_clear_rate: Fraction | None = 0.95
+    """Stop as soon as the last 100 training episodes and then a measurement reach this rate."""
+    eval_episodes: Count = 100
+    """Episodes of a measurement, for each level."""
+    eval_noops: int = Field(30, ge=0)
+    """A measured episode starts after 0 to this many no-op frames."""
+    eval_every: Count = 10
+    """At least this many updates lie between two measurements of the training agent."""
+    checkpoint_every: Count = 25
+    """Updates between two checkpoints."""
+    keep_checkpoints: Count = 3
+    epoch_lines: bool = False
+    """Print a line for each update with the farthest x and the nearest x of an episode's end."""
+
+    # Machine
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
+    threads: Count | None = None
+    """CPU threads for the games and for learning; None: all cores this process may use."""
+    amp: bool | None = None
+    """Compute in bfloat16; None: where the processor has instructions for it."""
+
+    @property
+    def batch(self) -> int:
+        """Samples in a rollout."""
+        return self.num_envs * self.rollout_steps
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.minibatch > self.batch:
+            raise ValueError(
+                f"minibatch {self.minibatch} is larger than a rollout of num_envs × rollout_steps"
+                f" = {self.batch} samples"
+            )
+        if self.env.observation not in READS[self.network.kind]:
+            kinds = [kind for kind, views in READS.items() if self.env.observation in views]
+            raise ValueError(
+                f"network {self.network.kind!r} cannot read observation {self.env.observation!r};"
+                f" set network.kind to {' or '.join(kinds)}"
+            )
+        if self.env.autoreset != "same_step":
+            raise ValueError(
+                f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"
+                " every stored step is to be one that the agent played"
+            )
+        return self

@@ -1,0 +1,181 @@
+"""Everything that training changes: network, optimiser, random states, games, counters."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from warpzone.learn import hardware, ppo
+from warpzone.learn.checkpoint import AgentInfo, Snapshot
+from warpzone.learn.config import TrainConfig
+from warpzone.learn.evaluation import EvalResult, evaluate
+from warpzone.learn.metrics import EpisodeStats
+from warpzone.learn.policy import Policy, shapes_of, to_tensors
+from warpzone.learn.rollout import Rollout, Transition, VectorEnv, collect
+from warpzone.learn.update import Updater, batch_of
+
+
+class Learner:
+    """A policy in training on its games. `check` is called often and may raise to break off."""
+
+    def __init__(self, config: TrainConfig, env: VectorEnv, check: Callable[[], None]) -> None:
+        self.config, self.env, self.check = config, env, check
+        self.device = hardware.pick_device(config.device)
+        self.threads = config.threads or hardware.available_cores()
+        # While playing, the games' threads work too.
+        self.playing_threads = max(1, self.threads // 2)
+        self.shapes = shapes_of(env.single_observation_space)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            policy = Policy(config.network, self.shapes, int(env.single_action_space.n))
+        self.policy = policy.to(self.device)
+        fast = hardware.has_bfloat16(self.device)
+        self.policy.amp = fast if config.amp is None else config.amp
+        env.reset(seed=config.seed)
+        self.rollout = Rollout(config.rollout_steps, env, self.device)
+        self.updater = Updater(self.policy, self.rollout, config)
+        self.sampling = torch.Generator(self.device).manual_seed(config.seed)
+        self.shuffling = torch.Generator().manual_seed(config.seed)
+        self.stats = EpisodeStats(list(config.env.levels))
+        self.beta = config.kl_beta
+        self.step = 0
+        self.updates = 0
+        self.seconds = 0.0
+        self._pace: deque[float] = deque(maxlen=10)
+
+    def improve(self) -> dict[str, float]:
+        """Play one rollout and learn from it; return metrics by name."""
+        config, began = self.config, time.perf_counter()
+        progress = min(1.0, self.step / config.total_steps)
+        lr = ppo.scheduled(config.lr, config.lr_schedule, progress)
+        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, progress)
+
+        self.stats.start_rollout()
+        with hardware.torch_threads(self.playing_threads):
+            collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
+        played = time.perf_counter()
+        with hardware.torch_threads(self.threads):
+            losses = self.updater.update(
+                batch_of(self.rollout, config),
+                self.shuffling,
+                lr=lr,
+                entropy_coef=entropy_coef,
+                beta=self.beta,
+                check=self.check,
+            )
+        learnt = time.perf_counter()
+
+        if config.objective == "kl":
+            self.beta = ppo.adapt_beta(self.beta, losses["losses/approx_kl"], config.kl_target)
+            losses["losses/kl_beta"] = self.beta
+        self.step += config.batch
+        self.updates += 1
+        self.seconds += learnt - began
+        self._pace.append(learnt - began)
+        return {
+            "charts/SPS": self.steps_per_second,
+            "charts/learning_rate": lr,
+            "charts/rollout_seconds": played - began,
+            "charts/update_seconds": learnt - played,
+            **self.stats.summary(),
+            **losses,
+        }
+
+    @property
+    def steps_per_second(self) -> float:
+        """Agent steps per second over the last ten updates, playing and learning together."""
+        return self.config.batch * len(self._pace) / sum(self._pace)
+
+    def measure(self, env: VectorEnv, episodes: int, seed: int) -> EvalResult:
+        """Play whole episodes on other games, with random numbers that training does not use."""
+        generator = torch.Generator(self.device).manual_seed(seed)
+
+        def act(observation: Any) -> np.ndarray:
+            self.check()
+            logits, _ = self.policy(to_tensors(observation, self.device))
+            return ppo.sample(logits, generator).cpu().numpy()
+
+        with (
+            hardware.torch_threads(self.playing_threads),
+            torch.inference_mode(),
+            self.policy.autocast(),
+        ):
+            return evaluate(act, env, episodes, seed=seed)
+
+    def agent_info(self, clear_rate: float | None = None) -> AgentInfo:
+        """What is saved with the weights."""
+        config, rom = self.config, self.env.rom
+        return AgentInfo(
+            env=config.env,
+            network=config.network,
+            shapes=self.shapes,
+            actions=int(self.env.single_action_space.n),
+            preset=config.preset,
+            seed=config.seed,
+            steps=self.step,
+            rom_revision=rom.revision if rom else None,
+            rom_sha1=rom.sha1 if rom else None,
+            clear_rate=clear_rate,
+            eval_episodes=config.eval_episodes if clear_rate is not None else 0,
+        )
+
+    def snapshot(self, **others: Any) -> Snapshot:
+        """A copy of the state between two updates, and `others` with it."""
+        tensors = {
+            f"policy.{name}": _copy(tensor) for name, tensor in self.policy.state_dict().items()
+        }
+        for index, state in self.updater.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": _copy(value) for name, value in state.items()}
+        tensors["sampling"] = self.sampling.get_state()
+        tensors["shuffling"] = self.shuffling.get_state()
+        games = bytearray(self.env.save_state())
+        tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
+        values = {
+            "step": self.step,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "beta": self.beta,
+            "stats": self.stats.state(),
+            **others,
+        }
+        return Snapshot(tensors, values)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of a learner with the same configuration."""
+        tensors, values = snapshot.tensors, snapshot.values
+        self.policy.load_state_dict(snapshot.weights)
+        optimizer = self.updater.optimizer
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for index, parameter in enumerate(self.policy.parameters()):
+            saved = {
+                name: tensors[f"adam.{index}.{name}"]
+                for name in ("step", "exp_avg", "exp_avg_sq")
+                if f"adam.{index}.{name}" in tensors
+            }
+            # The fused optimiser walks through memory: moments must lie as their parameter does.
+            state[index] = {
+                name: value.clone() if name == "step" else torch.empty_like(parameter).copy_(value)
+                for name, value in saved.items()
+            }
+        groups = optimizer.state_dict()["param_groups"]
+        if any(state.values()):
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.sampling.set_state(tensors["sampling"])
+        self.shuffling.set_state(tensors["shuffling"])
+        self.env.load_state(tensors["games"].numpy().tobytes())
+        self.step, self.updates = values["step"], values["updates"]
+        self.seconds, self.beta = values["seconds"], values["beta"]
+        self.stats.load_state(values["stats"])
+
+    def _watch(self, step: Transition) -> None:
+        self.check()
+        self.stats.watch(step)
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)

@@ -1,0 +1,74 @@
+"""Named settings that work, and how to change some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from warpzone.errors import ConfigError
+from warpzone.game.config import EnvConfig
+from warpzone.learn.config import NetworkConfig, TrainConfig
+from warpzone.overrides import describe, merge
+
+PRESETS: dict[str, TrainConfig] = {
+    # The game's own map as input: minutes on a laptop.
+    "tiles": TrainConfig(),
+    # The picture as input, with a network and settings of today.
+    "pixels": TrainConfig(
+        preset="pixels",
+        env=EnvConfig(observation="pixels", noops=30, no_progress_steps=150),
+        network=NetworkConfig(kind="cnn", hidden=(512,)),
+        num_envs=32,
+        rollout_steps=128,
+        total_steps=4_000_000,
+        passes=3,
+        minibatch=512,
+        lr=2.5e-4,
+        gamma=0.95,
+        gae_lambda=0.95,
+        checkpoint_every=10,
+    ),
+    # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
+    "tutorial": TrainConfig(
+        preset="tutorial",
+        env=EnvConfig(observation="pixels", consecutive=True, reward="tutorial"),
+        network=NetworkConfig(kind="tutorial", hidden=(512,)),
+        num_envs=8,
+        rollout_steps=512,
+        total_steps=500 * 512 * 8,
+        gamma=0.99,
+        gae_lambda=0.97,
+        value_target="one_step",
+        normalize_advantage=False,
+        value_coef=1.0,
+        entropy_coef=0.05,
+        passes=10,
+        minibatch=256,
+        lr=1e-4,
+        adam_eps=1e-7,
+        max_grad_norm=None,
+        target_clear_rate=None,
+        checkpoint_every=10,
+        keep_checkpoints=3,
+        epoch_lines=True,
+    ),
+}
+
+
+def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
+    """Return the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noops": 0})`.
+
+    Raises:
+        ConfigError: no such preset, an unknown setting, or a value out of its range.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    settings = PRESETS[preset].model_dump()
+    if "levels" in changes.get("env", {}):
+        # Other levels replace the preset's, they do not join them.
+        settings["env"]["levels"] = {}
+    try:
+        return TrainConfig.model_validate(merge(settings, changes))
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from error

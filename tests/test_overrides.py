@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warpzone.errors import ConfigError
-from warpzone.overrides import describe, merge, parse_overrides, setting_names
+from warpzone.overrides import apply, describe, merge, parse_overrides, setting_names
 
 
 class Inner(BaseModel):
@@ -90,6 +90,15 @@ def test_merge_is_deep_and_leaves_its_inputs() -> None:
     merged = merge(base, {"env": {"noops": 3}, "lr": 2.0})
     assert merged == {"env": {"noops": 3, "levels": {}}, "lr": 2.0}
     assert base == {"env": {"noops": 0, "levels": {}}, "lr": 1.0}
+
+
+def test_apply_keeps_the_rest_and_checks() -> None:
+    settings = Settings(lr=1.0, env=Inner(noops=4))
+    assert apply(settings, {"env": {"levels": {"1-1": 1}}}) == Settings(
+        lr=1.0, env=Inner(noops=4, levels={"1-1": 1.0})
+    )
+    with pytest.raises(ConfigError, match="no such setting"):
+        apply(settings, {"sped": 1})
 
 
 def test_describe_names_every_fault_and_its_value() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from warpzone.agents.evaluate import Evaluation
     from warpzone.agents.playback import Playback
     from warpzone.game.rom import Rom
+    from warpzone.learn.config import TrainConfig
 
 NES_FPS = 60.0988
 EXIT_ERROR = 2
@@ -120,29 +121,41 @@ def _root(
 @app.command(epilog="Example: [cyan]warpzone train 1-1 --seed 1 --watch[/]")
 def train(
     level: Annotated[
-        str, typer.Argument(help="1-1 to 8-4, several with commas (1-1,1-2), or all.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="LEVEL",
+            help="1-1 to 8-4, several with commas (1-1,1-2), or all. "
+            "May be left out with --resume --out.",
+        ),
+    ] = None,
     preset: Annotated[
-        Preset, typer.Option(help="What the agent sees, and every setting of the training.")
-    ] = Preset.tiles,
+        Preset | None,
+        typer.Option(help="What the agent sees, and every other setting. Default: tiles."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Agent steps to train. Default: the preset's.", min=1)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of everything random. Default: 0.", min=0)
+    ] = None,
     out_dir: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Default: runs/<level>-<preset>-seed<seed>."),
     ] = None,
-    device: DeviceOption = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:1 … Default: auto.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in DIR, with its settings.")
+    ] = False,
     watch: Annotated[
         bool,
         typer.Option("--watch", help="At the end, watch the agent (without a screen: a film)."),
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(help="Threads for the games and for learning.", min=1)
+        int | None, typer.Option(help="CPU threads. Default: all cores.", min=1)
     ] = None,
-    num_envs: Annotated[int | None, typer.Option(help="Games played at once.", min=1)] = None,
+    num_envs: Annotated[int | None, typer.Option(help="Games played at once.", min=2)] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
@@ -152,23 +165,53 @@ def train(
     """Train an agent with PPO and write a run directory."""
     from warpzone.game.levels import parse_levels
 
-    levels = parse_levels(level)
-    run = out_dir or Path("runs") / f"{_run_name(levels)}-{preset}-seed{seed}"
+    if level is None and not (resume and out_dir):
+        raise LevelError("which level? For example: warpzone train 1-1")
+    levels = None if level is None else parse_levels(level)
+    name = preset or Preset.tiles
+    run = out_dir or Path("runs") / f"{_run_name(levels or {})}-{name}-seed{seed or 0}"
     _check_run_directory(run, resume)
 
     from warpzone import learn
     from warpzone.overrides import merge, parse_overrides
 
-    overrides: dict[str, Any] = {"env": {"levels": levels}, "seed": seed, "device": device}
-    given = {"total_steps": steps, "threads": threads, "num_envs": num_envs}
-    overrides |= {name: value for name, value in given.items() if value is not None}
-    overrides = merge(overrides, parse_overrides(settings or [], learn.TrainConfig))
-    config = learn.resolve(preset.value, **overrides)
+    given = {
+        "seed": seed,
+        "device": device,
+        "total_steps": steps,
+        "threads": threads,
+        "num_envs": num_envs,
+        "env": None if levels is None else {"levels": levels},
+    }
+    changes = merge(
+        {name: value for name, value in given.items() if value is not None},
+        parse_overrides(settings or [], learn.TrainConfig),
+    )
+    config = _resumed(run, preset, changes) if resume else learn.resolve(name.value, **changes)
     result = learn.train(config, run, resume=resume, rom=_find_rom(rom))
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if watch:
         _watch_or_film(run, rom)
+
+
+def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
+    """The settings of the run in `run`, with those given now laid over them.
+
+    What must not change in the middle of a run is for `learn.train` to say.
+    """
+    from warpzone.learn.run import read_config
+    from warpzone.overrides import apply
+
+    config = read_config(run)
+    if preset is not None:
+        changes = {**changes, "preset": preset.value}
+    if "levels" in changes.get("env", {}):
+        # Other levels would replace the run's, not join them.
+        config = config.model_copy(
+            update={"env": config.env.model_copy(update={"levels": changes["env"]["levels"]})}
+        )
+    return apply(config, changes)
 
 
 @app.command(epilog="Example: [cyan]warpzone watch runs/1-1-tiles-seed0[/]")
@@ -409,8 +452,13 @@ def _levels_from(first: str) -> list[str]:
 
 
 def _load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
+    import torch
+
     from warpzone.agents.agent import Agent
 
+    # Acting is many small pieces of work: a second thread costs more than it brings, and the
+    # games have use for the other cores.
+    torch.set_num_threads(1)
     agent = Agent.load(path, device=device)
     cartridge = _find_rom(rom)
     warning = agent.rom_mismatch(cartridge)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from warpzone.errors import ConfigError
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
@@ -49,6 +51,18 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
         else:
             merged[name] = value
     return merged
+
+
+def apply(config: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return `config` with `changes` laid over it.
+
+    Raises:
+        ConfigError: an unknown setting, or a value out of its range.
+    """
+    try:
+        return type(config).model_validate(merge(config.model_dump(), changes))
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from error
 
 
 def describe(error: ValidationError) -> str:

@@ -56,8 +56,11 @@ class Console {
       : levels_(std::move(levels)), state_(nes::power_on(cart())) {}
 
   void reset() { state_ = nes::power_on(cart()); }
-  void step(uint8_t buttons, int frames) {
-    for (int i = 0; i < frames; ++i) nes::run_frame(state_, cart(), buttons);
+  void step(uint8_t buttons, int frames, bool skip_waiting) {
+    for (int i = 0; i < frames; ++i) {
+      skip_waiting ? nes::run_frame(state_, cart(), buttons)
+                   : nes::run_frame<false>(state_, cart(), buttons);
+    }
   }
   void start_level(int level) { state_ = levels_->start(level); }
   nes::State& state() { return state_; }
@@ -163,8 +166,10 @@ NB_MODULE(_native, m) {
   nb::class_<Console>(m, "Console", "One console with a cartridge.")
       .def(nb::init<std::shared_ptr<smb::Levels>>(), "levels"_a)
       .def("reset", &Console::reset, "Switches the console off and on.")
-      .def("step", &Console::step, "buttons"_a, "frames"_a = 1,
-           nb::call_guard<nb::gil_scoped_release>(), "Runs frames with buttons held.")
+      .def("step", &Console::step, "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true,
+           nb::call_guard<nb::gil_scoped_release>(),
+           "Runs frames with buttons held. Without skip_waiting every round of a waiting loop is "
+           "executed; the state is the same.")
       .def("start_level", &Console::start_level, "level"_a, "Goes to the start of level 0-31.")
       .def_prop_ro(
           "frame", [](Console& self) { return self.state().frame; }, "Frames since power-on.")

@@ -37,25 +37,27 @@ inline State power_on(const Cartridge& cart) {
   return s;
 }
 
+template <bool kSkipWaiting>
 inline void run_until(State& s, const Cartridge& cart, int32_t event) {
   s.next_event = event;
   while (s.dot < event) {  // a write that raises an NMI ends a slice early
-    cpu::run(s, cart);
+    cpu::run<kSkipWaiting>(s, cart);
     s.next_event = event;
   }
 }
 
 // Runs to the start of the next vertical blank: handles this one's interrupt, then draws nothing;
 // the picture can be had from the state afterwards.
+template <bool kSkipWaiting = true>
 inline void run_frame(State& s, const Cartridge& cart, uint8_t buttons) {
   s.buttons = buttons;
   if (s.phase == Phase::vblank) {
-    run_until(s, cart, kVblankEnd);
+    run_until<kSkipWaiting>(s, cart, kVblankEnd);
     ppu::end_vblank(s);
-    run_until(s, cart, kRenderStart);
+    run_until<kSkipWaiting>(s, cart, kRenderStart);
     ppu::begin_render(s);
   }
-  run_until(s, cart, s.frame_end);
+  run_until<kSkipWaiting>(s, cart, s.frame_end);
   ppu::begin_vblank(s, cart);
 }
 

@@ -104,6 +104,7 @@ inline int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branch, ui
 
 // The processor while it runs: registers as members of a local object whose address never escapes,
 // so that they can live in machine registers.
+template <bool kSkipWaiting>
 struct Core {
   State& s;
   const Cartridge& cart;
@@ -248,7 +249,7 @@ struct Core {
     if (!taken) return;
     const auto target = static_cast<uint16_t>(pc + offset);
     dot += ((target ^ pc) & 0xFF00) != 0 ? 6 : 3;
-    if (offset == -5 || offset == -7) {
+    if (kSkipWaiting && (offset == -5 || offset == -7)) {
       // The two cycles of the branch itself are only counted below.
       dot += waiting_dots(s, cart, static_cast<uint16_t>(pc - 2), target, a, dot + 6);
     }
@@ -396,7 +397,7 @@ struct Core {
       case 0x4C: {
         const auto from = static_cast<uint16_t>(pc - 1);
         pc = fetch16();
-        if (pc == from) {  // waits for the event: whole rounds of three cycles
+        if (kSkipWaiting && pc == from) {  // waits for the event: whole rounds of three cycles
           dot += std::max((s.next_event - dot - 1) / 9, 0) * 9;
         }
         break;
@@ -503,13 +504,15 @@ struct Core {
   }
 };
 
-// Runs whole instructions until `next_event` is reached.
+// Runs whole instructions until `next_event` is reached. Without kSkipWaiting every round of a
+// waiting loop is executed: slower, and the same in every bit.
+template <bool kSkipWaiting = true>
 inline void run(State& s, const Cartridge& cart) {
   if (s.jammed != 0) {
     s.dot = std::max(s.dot, s.next_event);
     return;
   }
-  Core core(s, cart);
+  Core<kSkipWaiting> core(s, cart);
   if (s.nmi_pending != 0) {
     s.nmi_pending = 0;
     core.interrupt(kNmiVector, 0);

@@ -44,8 +44,10 @@ class Console:
     def reset(self) -> None:
         """Switches the console off and on."""
 
-    def step(self, buttons: int, frames: int = ...) -> None:
-        """Runs frames with buttons held."""
+    def step(self, buttons: int, frames: int = ..., skip_waiting: bool = ...) -> None:
+        """
+        Runs frames with buttons held. Without skip_waiting every round of a waiting loop is executed; the state is the same.
+        """
 
     def start_level(self, level: int) -> None:
         """Goes to the start of level 0-31."""

@@ -59,6 +59,6 @@ console.reset()
 console.step(0, frames=60)
 picture = console.rgb()
 assert len({tuple(colour) for colour in picture.reshape(-1, 3)}) > 3, "the title screen is empty"
-print(f"{native.__file__}: 60 frames run, picture {picture.shape}")
+print(f"{native.__file__}, built by {native.COMPILER}: 60 frames run, picture {picture.shape}")
 PROGRAM
 echo "== installed and run without a compiler"

@@ -532,11 +532,7 @@ def _film(
             say=lambda text: err.print(escape(text)),
         )
     for take in recording.takes:
-        of = "try" if take.tries == 1 else "tries"
-        out.print(
-            f"{playback.level}, {playback.policy}, seed {take.seed}: "
-            f"{take.outcome} ({take.tries} {of})"
-        )
+        out.print(f"{playback.level}, {playback.policy}: {take}")
     seconds = recording.frames / NES_FPS
     size = path.stat().st_size / 1e6
     out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)

@@ -26,6 +26,7 @@ def test_keeps_the_first_clear_and_says_how_many_tries(tmp_path: Path) -> None:
 
     (take,) = recording.takes
     assert (take.seed, take.tries, take.outcome.cleared) == (7, 3, True)
+    assert str(take) == "cleared in 0.2 s (after 3 tries, seed 7)"
     assert playback.played == [5, 6, 7, 7]
     assert said == [
         "try 1: fell into a pit at 205 px",
@@ -42,6 +43,7 @@ def test_without_a_clear_the_farthest_try_is_filmed(tmp_path: Path) -> None:
     playback = FakePlayback()
     (take,) = film(tmp_path / "clip.gif", playback, seed=0, tries=4).takes
     assert (take.seed, take.tries, take.outcome.cleared) == (3, 4, False)
+    assert "the farthest of 4 tries, none of which cleared" in str(take)
     assert playback.played == [0, 1, 2, 3, 3]
 
 

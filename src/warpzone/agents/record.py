@@ -25,6 +25,14 @@ class Take:
     tries: int
     outcome: Outcome
 
+    def __str__(self) -> str:
+        """In words, with the tries that were not filmed."""
+        if self.outcome.cleared or self.tries == 1:
+            which = "1st try" if self.tries == 1 else f"after {self.tries} tries"
+        else:
+            which = f"the farthest of {self.tries} tries, none of which cleared"
+        return f"{self.outcome} ({which}, seed {self.seed})"
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:

@@ -73,7 +73,7 @@ def _run(
             showing_help = controls.help or frames <= HELP_FRAMES
             window.show(
                 console.screen(),
-                status=f"{levels[place]}   {'' if playing else 'paused   '}H help",
+                status=f"{levels[place]}    {'' if playing else 'paused'}\tH help",
                 overlay=PLAY_HELP if showing_help else (),
             )
     return frames

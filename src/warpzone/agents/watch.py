@@ -84,18 +84,17 @@ class _Watcher:
             place = (place + self._controls.take_level_change()) % len(levels)
 
     def _play_episode(self, playback: Playback) -> None:
-        name = f"{playback.level}   {playback.agent.title}"
         for moment in playback.episode(self._seed):
             buttons = playback.action_names[moment.action]
             for frame in moment.frames:
-                self._show(playback, frame, f"{name}   {buttons}")
+                self._show(playback, frame, buttons)
                 if self._controls.interrupted:
                     return
         outcome = Outcome.from_signals(moment.signals)
         self.tally.episodes += 1
         self.tally.cleared += outcome.cleared
         for frame in playback.aftermath(outcome):
-            self._show(playback, frame, f"{name}   {outcome}", overlay=(str(outcome),))
+            self._show(playback, frame, "", overlay=(str(outcome),))
             if self._controls.interrupted:
                 return
 
@@ -103,7 +102,7 @@ class _Watcher:
         self,
         playback: Playback,
         frame: NDArray[np.uint8],
-        status: str,
+        buttons: str,
         overlay: tuple[str, ...] = (),
     ) -> None:
         """Show one frame for as long as it is due; while paused, until the user goes on."""
@@ -120,18 +119,19 @@ class _Watcher:
             if waiting:
                 self._pacer.wait(PAUSED_FPS / NES_FPS)
             if waiting or self._pacer.wait(controls.speed):
-                self._window.show(frame, status=self._status(playback, status), overlay=shown)
+                self._window.show(frame, status=self._status(playback, buttons), overlay=shown)
             if not waiting or controls.interrupted:
                 break
         controls.one_frame = False
         if self._max_frames is not None and self.tally.frames >= self._max_frames:
             controls.quit = True
 
-    def _status(self, playback: Playback, text: str) -> str:
+    def _status(self, playback: Playback, buttons: str) -> str:
         tally = self.tally
-        parts = [text, playback.policy, f"cleared {tally.cleared} of {tally.episodes}"]
+        parts = [playback.level, playback.policy, f"cleared {tally.cleared} of {tally.episodes}"]
         if self._controls.speed != 1.0:
             parts.append(f"×{self._controls.speed:g}")
         if self._controls.paused:
             parts.append("paused")
-        return "   ".join(parts) + "   H help"
+        # What changes all the time stands last, so that nothing else moves.
+        return "    ".join([*parts, buttons]) + "\tH help"

@@ -109,7 +109,7 @@ class Window:
 
         Args:
             frame: uint8[240, 256] NES palette indices.
-            status: one line under the picture.
+            status: one line under the picture; what follows a tab stands at its right end.
             overlay: lines over the picture, on a dark ground.
         """
         pygame = self._pygame
@@ -119,9 +119,18 @@ class Window:
         pygame.transform.scale(picture.convert(self._surface), area.get_size(), area)
         if overlay:
             self._draw_overlay(area, overlay)
-        self._surface.fill(_BAR, (0, area.get_height(), area.get_width(), BAR_HEIGHT))
-        self._surface.blit(self._font.render(status, True, _INK), (8, area.get_height() + 6))
+        self._draw_status(area.get_rect(), status)
         pygame.display.flip()
+
+    def _draw_status(self, area: pygame.Rect, status: str) -> None:
+        self._surface.fill(_BAR, (0, area.height, area.width, BAR_HEIGHT))
+        left, _, right = status.partition("\t")
+        hint = self._font.render(right, True, _INK)
+        end = area.width - hint.get_width() - 8
+        text = self._font.render(left, True, _INK)
+        # A long text ends before the hint, so that help can always be found.
+        self._surface.blit(text, (8, area.height + 6), (0, 0, max(0, end - 16), BAR_HEIGHT))
+        self._surface.blit(hint, (end, area.height + 6))
 
     def _draw_overlay(self, area: pygame.Surface, lines: Sequence[str]) -> None:
         """Lines over the picture; what follows a tab stands in a second column."""

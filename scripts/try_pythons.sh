@@ -21,9 +21,9 @@ for python in "$@"; do
     fi
     new=$folder/venv/bin/python
     echo "== $("$new" --version)"
-    if "$new" -m pip install --quiet --no-deps . &&
-        "$new" -m pip install --quiet numpy gymnasium pydantic platformdirs \
-            pytest pytest-timeout hypothesis cynes &&
+    if "$new" -m pip install --quiet numpy gymnasium pydantic platformdirs \
+        pytest pytest-timeout hypothesis cynes &&
+        "$new" -m pip install --quiet --no-deps . &&
         "$new" -m pytest -q tests/game; then
         echo "== good: $python"
     else

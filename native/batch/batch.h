@@ -391,9 +391,9 @@ class Batch {
         break;
       case Observation::rgb: {
         std::array<uint8_t, nes::kScreenWidth> line_colours;
-        const nes::ppu::SpriteLines sprites(game.nes);
+        nes::ppu::Painter painter(game.nes, levels_->cartridge(), nes::ppu::kSameColours);
         for (int line = 0; line < nes::kScreenHeight; ++line) {
-          nes::ppu::draw_line(game.nes, levels_->cartridge(), sprites, line, line_colours.data());
+          painter.line(line, line_colours.data());
           for (const uint8_t colour : line_colours) {
             std::memcpy(out, nes::kPalette[colour].data(), 3);
             out += 3;

@@ -185,3 +185,33 @@ def test_output_into_a_closed_pipe_is_no_traceback() -> None:
     )
     assert "level" in process.stdout
     assert "Traceback" not in process.stderr
+
+
+def test_doctor_finds_a_healthy_machine() -> None:
+    result = run("doctor", "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["ok"]) == (0, True)
+    findings = {finding["name"]: finding for finding in report["findings"]}
+    assert findings["self-test"]["ok"]
+    assert "Mario walked" in findings["self-test"]["text"]
+    assert "torch" in findings["libraries"]["text"]
+    assert {"engine", "device", "ROM", "window", "films"} <= set(findings)
+
+
+def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
+    result = run("doctor", "--rom", tmp_path / "missing.nes")
+    assert result.exit_code == 1
+    text = plain(result.output)
+    assert "bad ROM" in text
+    assert "missing.nes" in text
+    assert "self-test" not in text
+
+
+def test_doctor_survives_what_it_examines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(rom: object) -> None:
+        raise OSError("the disk is on fire")
+
+    monkeypatch.setattr("warpzone.doctor._rom", broken)
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "OSError: the disk is on fire" in plain(result.output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,34 @@ def test_a_failed_recording_keeps_the_older_film(tmp_path: Path, suffix: str) ->
 
     with pytest.raises(RuntimeError, match="the game stopped"):
         write_film(path, broken(), palette=PALETTE)
+    assert path.read_bytes() == b"a good film"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of POSIX")
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_full_disk_is_reported_and_keeps_the_older_film(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    path.write_bytes(b"a good film")
+    script = f"""
+import resource, signal
+import numpy as np
+from pathlib import Path
+from warpzone.agents.film import FilmError, write_film
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+noise = np.random.default_rng(0).integers(0, 64, (20, 240, 256), dtype=np.uint8)
+palette = np.arange(192, dtype=np.uint8).reshape(64, 3)
+try:
+    write_film(Path({str(path)!r}), noise, palette=palette)
+except FilmError as error:
+    print("error:", error)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert f"error: could not write {str(path)!r}" in result.stdout
     assert path.read_bytes() == b"a good film"
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 

@@ -144,11 +144,20 @@ def _write_mp4(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], 
         ],
     )
     encoder.send(None)
+    sent = 0
     try:
         for frame in frames:
             encoder.send(np.ascontiguousarray(palette[frame & 63]))
+            sent += 1
     finally:
         encoder.close()
+    # imageio-ffmpeg does not say how ffmpeg ended.
+    try:
+        written, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
+    except RuntimeError:
+        written = 0
+    if written != sent:
+        raise OSError(f"the encoder wrote {written} of {sent} frames. Is the disk full?")
 
 
 def _write_gif(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], scale: int) -> None:

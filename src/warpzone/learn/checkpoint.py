@@ -113,8 +113,8 @@ class Checkpoints:
         try:
             write_atomically(path, data)
         except CheckpointError:
-            # On a full disk the older checkpoints are worth less than the new one.
-            for old in self.paths()[:-1]:
+            # On a full disk the oldest checkpoint is worth less than the new one.
+            for old in self.paths()[: 1 - self.keep]:
                 old.unlink(missing_ok=True)
             write_atomically(path, data)
         for old in self.paths()[: -self.keep]:

@@ -60,8 +60,9 @@ class Learner:
             collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
         played = time.perf_counter()
         with hardware.torch_threads(self.threads):
+            batch = batch_of(self.rollout, config)
             losses = self.updater.update(
-                batch_of(self.rollout, config),
+                batch,
                 self.shuffling,
                 lr=lr,
                 entropy_coef=entropy_coef,
@@ -84,6 +85,9 @@ class Learner:
             "charts/update_seconds": learnt - played,
             **self.stats.summary(),
             **losses,
+            "losses/explained_variance": ppo.explained_variance(
+                self.rollout.values[:-1].flatten(), batch.targets
+            ),
         }
 
     @property

@@ -20,7 +20,6 @@ from pydantic import ValidationError
 from warpzone.errors import CheckpointError, ConfigError
 from warpzone.learn.checkpoint import AgentInfo, Checkpoints, Snapshot, save_agent, write_atomically
 from warpzone.learn.config import TrainConfig
-from warpzone.learn.presets import PRESETS
 from warpzone.overrides import describe
 
 # What may change between an interruption and going on, without changing what was learnt.
@@ -69,17 +68,7 @@ class RunDirectory:
 
     def command(self) -> str:
         """The line that goes on with this run."""
-        config = self.config
-        words = ["warpzone", "train", ",".join(config.env.levels), "--preset", config.preset]
-        words += ["--seed", str(config.seed), "--out", str(self.path), "--resume"]
-        base = PRESETS.get(config.preset, TrainConfig())
-        told = {"seed", "preset", "env.levels"}
-        for name, value in _differences(base.model_dump(), config.model_dump()).items():
-            if name == "total_steps":
-                words += ["--steps", str(value)]
-            elif name not in told:
-                words += ["--set", f"{name}={json.dumps(value)}"]
-        return shlex.join(words)
+        return shlex.join(["warpzone", "train", "--resume", "--out", str(self.path)])
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -109,7 +98,7 @@ def _require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
         raise ConfigError(
             f"the run in {path} was begun with other settings:\n"
             + "\n".join(lines)
-            + f"\nGo on as it was begun: {RunDirectory(path, saved).command()}"
+            + "\nGo on as it was begun, or begin another run with another --out"
         )
 
 

@@ -75,6 +75,7 @@ def train(
         if found is not None:
             learner.restore(found)
             judge.load_state(found.values["judge"])
+            display.say(f"going on from step {learner.step:,}")
         written = found.values["metrics_bytes"] if found is not None else 0
         metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
         run.write_status("running", step=learner.step)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from warpzone.errors import ConfigError
+from warpzone.learn.config import NetworkConfig
+from warpzone.learn.policy import ARRAY, Observation, Policy, Shapes
+
+TILES: Shapes = {"scalars": (5,), "tiles": (3, 4, 4)}
+CASES = [
+    ("tiles", TILES),
+    ("tiles", {ARRAY: (2048,)}),
+    ("cnn", {ARRAY: (4, 84, 84)}),
+    ("cnn", {ARRAY: (240, 256, 3)}),
+    ("tutorial", {ARRAY: (4, 84, 84)}),
+]
+
+
+def observe(shapes: Shapes, rows: int, seed: int = 0) -> Observation:
+    random = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(rows, *shape, generator=random)
+        if name == "scalars"
+        else torch.randint(0, 256, (rows, *shape), generator=random, dtype=torch.uint8)
+        for name, shape in shapes.items()
+    }
+
+
+def make(kind: str, shapes: Shapes, actions: int = 7) -> Policy:
+    torch.manual_seed(0)
+    hidden = (32, 16) if kind == "tiles" else (32,)
+    return Policy(NetworkConfig(kind=kind, hidden=hidden), shapes, actions)
+
+
+@pytest.mark.parametrize(("kind", "shapes"), CASES)
+def test_shapes_and_types(kind: str, shapes: Shapes) -> None:
+    logits, values = make(kind, shapes)(observe(shapes, 6))
+    assert logits.shape == (6, 7)
+    assert values.shape == (6,)
+    assert logits.dtype == values.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("kind", "shapes"), CASES)
+def test_every_weight_gets_a_gradient(kind: str, shapes: Shapes) -> None:
+    policy = make(kind, shapes)
+    logits, values = policy(observe(shapes, 6))
+    (logits.log_softmax(1)[:, 0].sum() + values.sum()).backward()
+    for name, parameter in policy.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(("kind", "shapes"), CASES)
+def test_first_policy_is_nearly_uniform(kind: str, shapes: Shapes) -> None:
+    logits, _ = make(kind, shapes)(observe(shapes, 6))
+    assert (logits.softmax(1) - 1 / 7).abs().max() < 0.02
+
+
+@pytest.mark.parametrize(("kind", "shapes"), CASES)
+def test_bfloat16_is_close_to_float32(kind: str, shapes: Shapes) -> None:
+    policy, observation = make(kind, shapes), observe(shapes, 6)
+    with torch.no_grad():
+        policy.heads.weight *= 10
+        exact, exact_values = policy(observation)
+        policy.amp = True
+        rough, rough_values = policy(observation)
+    torch.testing.assert_close(rough, exact, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(rough_values, exact_values, rtol=0.05, atol=0.5)
+    assert not torch.equal(rough_values, exact_values)
+
+
+def test_bytes_are_read_as_fractions_of_255() -> None:
+    policy, observation = make("tiles", TILES), observe(TILES, 6)
+    trunk = policy.trunk
+    whole = torch.cat([trunk.byte_weight, trunk.scalar_weight], 1)  # type: ignore[list-item]
+    inputs = torch.cat([observation["tiles"].flatten(1) / 255, observation["scalars"]], 1)
+    x = torch.relu(inputs @ whole.T + trunk.bias)  # type: ignore[operator]
+    x = torch.relu(trunk.layers[0](x))  # type: ignore[index,operator]
+    torch.testing.assert_close(policy.trunk(observation), x)
+
+
+def test_tutorial_network_is_the_recipes() -> None:
+    policy = make("tutorial", {ARRAY: (4, 84, 84)})
+    shapes = {name: tuple(p.shape) for name, p in policy.trunk.named_parameters() if p.ndim > 1}
+    assert shapes == {
+        "first.weight": (32, 4, 3, 3),
+        "others.0.weight": (32, 32, 3, 3),
+        "others.1.weight": (32, 32, 3, 3),
+        "others.2.weight": (32, 32, 3, 3),
+        "dense.0.weight": (32, 32 * 6 * 6),
+    }
+
+
+def test_too_small_a_picture_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="too small"):
+        make("cnn", {ARRAY: (4, 20, 20)})

@@ -7,6 +7,7 @@ What is slow to import (torch, pygame, TensorBoard) is imported inside the comma
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,12 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
+import warpzone
 from warpzone.errors import ConfigError, DisplayError, LevelError, WarpzoneError
+from warpzone.game.console import FRAMES_PER_SECOND, PALETTE
+from warpzone.game.levels import LEVELS, level_kind, parse_levels
+from warpzone.game.rom import Rom, find_rom
+from warpzone.level_guide import GUIDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +31,8 @@ if TYPE_CHECKING:
     from warpzone.agents.agent import Agent
     from warpzone.agents.evaluate import Evaluation
     from warpzone.agents.playback import Playback
-    from warpzone.game.rom import Rom
     from warpzone.learn.config import TrainConfig
 
-NES_FPS = 60.0988
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -102,9 +106,7 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        out.print(f"warpzone {version('warpzone')}")
+        out.print(f"warpzone {warpzone.__version__}")
         raise typer.Exit
 
 
@@ -163,8 +165,6 @@ def train(
     rom: RomOption = None,
 ) -> None:
     """Train an agent with PPO and write a run directory."""
-    from warpzone.game.levels import parse_levels
-
     if level is None and not (resume and out_dir):
         raise LevelError("which level? For example: warpzone train 1-1")
     levels = None if level is None else parse_levels(level)
@@ -262,6 +262,7 @@ def record(
     from warpzone.agents.film import check_film_path
 
     check_film_path(output)
+
     from warpzone.agents.playback import Playback
 
     agent, cartridge = _load_agent(agent_path, device, rom)
@@ -297,7 +298,6 @@ def evaluate(
 ) -> None:
     """Measure how often the agent clears levels, with 95 % intervals (Wilson)."""
     from warpzone.agents.evaluate import evaluate as measure
-    from warpzone.game.levels import parse_levels
 
     agent, cartridge = _load_agent(agent_path, device, rom)
     chosen = list(parse_levels(levels)) if levels else list(agent.levels)
@@ -333,17 +333,13 @@ def play(
     order = _levels_from(_check_level(level))
 
     from warpzone.agents.play import play as open_window
-    from warpzone.game.console import Console as Machine
 
-    open_window(Machine(_find_rom(rom)), order, scale=scale)
+    open_window(warpzone.Console(_find_rom(rom)), order, scale=scale)
 
 
 @app.command(epilog="Example: [cyan]warpzone levels[/]")
 def levels(as_json: JsonOption = False) -> None:
     """List the 32 levels."""
-    from warpzone.game.levels import LEVELS, level_kind
-    from warpzone.level_guide import GUIDE
-
     if as_json:
         rows = {name: {"kind": level_kind(name), "note": GUIDE[name]} for name in LEVELS}
         print(json.dumps(rows, indent=2))
@@ -399,14 +395,10 @@ def main() -> None:
 
 
 def _find_rom(path: Path | None) -> Rom:
-    from warpzone.game.rom import find_rom
-
     return find_rom(path, say=lambda text: err.print(escape(text), soft_wrap=True))
 
 
 def _run_name(levels: Mapping[str, float]) -> str:
-    from warpzone.game.levels import LEVELS
-
     if len(levels) == len(LEVELS):
         return "all"
     if len(levels) <= 4:
@@ -435,8 +427,6 @@ def _one_level(level: str | None, agent: Agent) -> str:
 
 
 def _check_level(level: str) -> str:
-    from warpzone.game.levels import parse_levels
-
     (name, *more) = parse_levels(level)
     if more:
         raise LevelError(f"{level!r} names {len(more) + 1} levels; give one, e.g. {name}")
@@ -445,8 +435,6 @@ def _check_level(level: str) -> str:
 
 def _levels_from(first: str) -> list[str]:
     """All levels in the order of the game, starting with `first`."""
-    from warpzone.game.levels import LEVELS
-
     start = LEVELS.index(first)
     return [*LEVELS[start:], *LEVELS[:start]]
 
@@ -498,7 +486,6 @@ def _open_window(
 ) -> None:
     from warpzone.agents.playback import Playback
     from warpzone.agents.watch import watch as show
-    from warpzone.game.console import PALETTE
 
     def open_playback(name: str) -> Playback:
         return Playback(agent, name, policy=policy.value, noops=noops, sticky=sticky, rom=rom)
@@ -517,8 +504,6 @@ def _open_window(
 def _film(
     playback: Playback, path: Path, episodes: int, tries: int, scale: int | None, seed: int
 ) -> None:
-    from contextlib import closing
-
     from warpzone.agents.record import record as make_film
 
     with closing(playback):
@@ -533,7 +518,7 @@ def _film(
         )
     for take in recording.takes:
         out.print(f"{playback.level}, {playback.policy}: {take}")
-    seconds = recording.frames / NES_FPS
+    seconds = recording.frames / FRAMES_PER_SECOND
     size = path.stat().st_size / 1e6
     out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
 
@@ -552,7 +537,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
             f"{low:.1%} – {high:.1%}",
             str(result.episodes),
             f"{result.mean_progress:.0f} px",
-            "–" if seconds is None else f"{seconds / NES_FPS:.1f} s",
+            "–" if seconds is None else f"{seconds / FRAMES_PER_SECOND:.1f} s",
         )
     out.print(table)
     rom = f"ROM: {evaluation.rom['revision']}, SHA-1 {evaluation.rom['sha1']}"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from warpzone.agents.controls import HELP, Controls
 from warpzone.agents.gamepad import KEYBOARD_HELP, pressed_buttons
-from warpzone.agents.window import NES_FPS, Pacer, Window
-from warpzone.game.console import PALETTE, Console
+from warpzone.agents.window import Pacer, Window
+from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, Console
 
 if TYPE_CHECKING:
     from pygame.joystick import JoystickType
 
 PLAY_HELP = (*KEYBOARD_HELP, *HELP)
-HELP_FRAMES = round(6 * NES_FPS)
+HELP_FRAMES = round(6 * FRAMES_PER_SECOND)
 PAUSED_FPS = 30
 
 
@@ -69,7 +69,7 @@ def _run(
         if playing:
             console.step(read_buttons(window.gamepads()))
             frames += 1
-        if pacer.wait(controls.speed if playing else PAUSED_FPS / NES_FPS):
+        if pacer.wait(controls.speed if playing else PAUSED_FPS / FRAMES_PER_SECOND):
             showing_help = controls.help or frames <= HELP_FRAMES
             window.show(
                 console.screen(),

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent, PolicyMode
-from warpzone.agents.window import NES_FPS
-from warpzone.game.console import PALETTE, RomSource
+from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource
 
 DEATH_TEXTS = {
     1: "killed by an enemy",
@@ -53,7 +52,7 @@ class Outcome:
 
     def __str__(self) -> str:
         if self.cleared:
-            return f"cleared in {self.frames / NES_FPS:.1f} s"
+            return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
         return f"{DEATH_TEXTS.get(self.death, 'gave up')} at {self.progress} px"
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from warpzone.agents.agent import PolicyMode
 from warpzone.agents.controls import HELP, Controls
 from warpzone.agents.playback import Outcome, Playback
-from warpzone.agents.window import NES_FPS, Pacer, Window
+from warpzone.agents.window import Pacer, Window
+from warpzone.game.console import FRAMES_PER_SECOND
 
 WATCH_HELP = (*HELP[:-2], "A\targmax or sample", *HELP[-2:])
-HELP_FRAMES = round(4 * NES_FPS)
+HELP_FRAMES = round(4 * FRAMES_PER_SECOND)
 """How long the help is shown at the start."""
 PAUSED_FPS = 30
 
@@ -117,7 +118,7 @@ class _Watcher:
             shown = WATCH_HELP if help_wanted else overlay
             waiting = controls.paused and not controls.one_frame
             if waiting:
-                self._pacer.wait(PAUSED_FPS / NES_FPS)
+                self._pacer.wait(PAUSED_FPS / FRAMES_PER_SECOND)
             if waiting or self._pacer.wait(controls.speed):
                 self._window.show(frame, status=self._status(playback, buttons), overlay=shown)
             if not waiting or controls.interrupted:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import DisplayError
+from warpzone.game.console import FRAMES_PER_SECOND
 
 # pygame prints a greeting on import otherwise, into the output of every command.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pygame.joystick import JoystickType
 
 WIDTH, HEIGHT = 256, 240
-NES_FPS = 60.0988
 MAX_SCALE = 8
 BAR_HEIGHT = 26
 
@@ -197,11 +197,11 @@ class Pacer:
         not drawn, so that drawing does not hold up the game.
         """
         now = self._clock()
-        self._due = max(self._due + 1.0 / (NES_FPS * speed), now - 0.1)
+        self._due = max(self._due + 1.0 / (FRAMES_PER_SECOND * speed), now - 0.1)
         if self._due > now:
             self._sleep(self._due - now)
             now = self._due
-        if speed > 1.0 and now - self._drawn < 0.9 / NES_FPS:
+        if speed > 1.0 and now - self._drawn < 0.9 / FRAMES_PER_SECOND:
             return False
         self._drawn = now
         return True

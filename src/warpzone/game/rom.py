@@ -68,14 +68,12 @@ class Rom:
 
     @property
     def chr_bytes(self) -> int:
-        """Size of the picture memory in bytes; 0 where the cartridge has RAM instead."""
+        """Size of the pictures in bytes: 8192."""
         return self.data[5] * CHR_UNIT
 
     @property
     def mirroring(self) -> str:
-        """How the nametables are laid out: "vertical", "horizontal" or "four-screen"."""
-        if self.data[6] & 8:
-            return "four-screen"
+        """How the nametables are laid out: "vertical" or "horizontal"."""
         return "vertical" if self.data[6] & 1 else "horizontal"
 
 
@@ -147,10 +145,15 @@ def validate(data: bytes, source: str) -> None:
             f"{source} is marked as PAL; only NTSC timing (60 frames/s) can be run. The European "
             f"and the World revision both have NTSC files. {HELP}"
         )
-    if data[4] not in (1, 2) or data[5] > 1 or (nes2 and data[9]):
+    if data[4] not in (1, 2) or data[5] != 1 or (nes2 and data[9]):
         raise RomError(
             f"{source} names {data[4]} program banks and {data[5]} picture banks; an NROM "
-            f"cartridge has 1 or 2 of 16 KiB and at most 1 of 8 KiB. {HELP}"
+            f"cartridge has 1 or 2 of 16 KiB and 1 of 8 KiB. {HELP}"
+        )
+    if data[6] & 8:
+        raise RomError(
+            f"{source} is for a cartridge with four screens of picture memory; an NROM cartridge "
+            f"mirrors two. {HELP}"
         )
     needed = HEADER_BYTES + bool(data[6] & 4) * TRAINER_BYTES
     needed += data[4] * PRG_UNIT + data[5] * CHR_UNIT

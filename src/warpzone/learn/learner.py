@@ -106,7 +106,7 @@ class Learner:
 
         with (
             hardware.torch_threads(self.playing_threads),
-            torch.inference_mode(),
+            torch.no_grad(),
             self.policy.autocast(),
         ):
             return evaluate(act, env, episodes, seed=seed)

@@ -64,7 +64,8 @@ class Policy(nn.Module):
     def autocast(self) -> torch.autocast:
         """The context the trunk computes in.
 
-        Held open around many calls without gradients, it casts each weight only once.
+        Held open around many calls under `no_grad`, it casts each weight only once
+        (`inference_mode` would cast them at each call: it keeps no autocast cache).
         """
         device = self.heads.weight.device.type
         return torch.autocast(device, torch.bfloat16, enabled=self.amp)

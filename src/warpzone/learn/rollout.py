@@ -79,7 +79,7 @@ class Rollout:
         return torch.where(self.ended, self.cut_values, self.values[1:])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def collect(
     env: VectorEnv,
     policy: Policy,

@@ -20,7 +20,7 @@ DEATH_TEXTS = {
 }
 
 
-CLEAR_FRAMES = 270
+CLEAR_FRAMES = 180
 """Emulated frames from the flag to Mario inside the castle."""
 FAIL_FRAMES = 100
 

@@ -20,6 +20,9 @@ MakeEnv = Callable[[EnvConfig, int, int, int], VectorEnv]
 # Each game plays two of 100 episodes: few games wait long for the last of them.
 MAX_GAMES = 50
 
+# A measurement costs as much as several updates, so it must promise a better agent.
+GAIN = 0.1
+
 
 class Judge:
     """Measures by the protocol of `warpzone eval`: idle frames at the start, sampled actions."""
@@ -34,11 +37,15 @@ class Judge:
         """Highest mean clear rate of any measurement."""
 
     def wants(self, learner: Learner) -> bool:
-        """Whether to measure now: training episodes go better than any measurement did."""
+        """Whether to measure now: training episodes reach the target, or a clear gain."""
+        rate, target = learner.stats.clear_rate, self.config.target_clear_rate
         return (
             learner.updates >= self.measured_at + self.config.eval_every
             and learner.stats.full
-            and learner.stats.clear_rate > (self.best or 0.0)
+            and (
+                rate >= min(1.0, (self.best or 0.0) + GAIN)
+                or (target is not None and rate >= target)
+            )
         )
 
     def measure(self, learner: Learner) -> bool:

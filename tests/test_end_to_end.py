@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
+import pygame
 import pytest
 from PIL import Image, ImageSequence
 from typer.testing import CliRunner, Result
 
 from warpzone import cli
 from warpzone.agents.agent import Agent
+from warpzone.agents.window import Window
 from warpzone.game.console import open_rom
 
 TINY = shlex.split(
@@ -100,6 +103,25 @@ def test_record_films(trained: Path, tmp_path: Path) -> None:
     run("record", trained, "1-4", "-o", gif, "--until-clear", "1", "--policy", "argmax")
     with Image.open(gif) as film:
         assert sum(1 for _ in ImageSequence.Iterator(film)) > 10
+
+
+@pytest.fixture
+def closed_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A screen on which the user closes every window after its first picture."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(Window, "events", lambda window: [pygame.event.Event(pygame.QUIT)])
+    yield
+    pygame.quit()
+
+
+@pytest.mark.usefixtures("closed_at_once")
+def test_windows_open_and_close(trained: Path, tmp_path: Path) -> None:
+    assert "0 of 0 episodes cleared" in run("watch", trained, "1-2").output
+    assert run("play", "8-4", "--scale", "1").output == ""
+    path = tmp_path / "run"
+    output = run("train", "1-1", "--out", path, "--steps", "64", "--watch", *TINY).output
+    assert "0 of 0 episodes cleared" in output
+    assert not list(path.glob("*.mp4"))
 
 
 def test_train_and_watch_without_a_screen_makes_a_film(

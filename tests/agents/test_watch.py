@@ -72,6 +72,18 @@ def test_status_and_overlay_are_drawn() -> None:
 
 
 @pytest.mark.usefixtures("dummy")
+def test_an_overlay_larger_than_the_window_is_made_to_fit() -> None:
+    frame = np.zeros((240, 256), np.uint8)
+    with open_window(scale=1) as window:
+        window.show(frame)
+        plain = screen().copy()
+        window.show(frame, overlay=["a key\twhat it does, in many words"] * 30)
+        changed = np.argwhere((screen() != plain).any(axis=2))
+    assert changed[:, 0].min() == 0
+    assert 230 < changed[:, 0].max() < 240
+
+
+@pytest.mark.usefixtures("dummy")
 def test_size_keys_change_the_window() -> None:
     with open_window(scale=2) as window:
         Controls().handle([typed("4")], window)

@@ -144,6 +144,9 @@ class Window:
         for y, row in enumerate(rows):
             for x, text in enumerate(row):
                 box.blit(text, (12 + x * second, 8 + y * height))
+        fit = min(1.0, area.get_width() / box.get_width(), area.get_height() / box.get_height())
+        if fit < 1.0:
+            box = pygame.transform.smoothscale_by(box, fit)
         area.blit(box, box.get_rect(center=area.get_rect().center))
 
     def events(self) -> list[Event]:

@@ -122,6 +122,8 @@ nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Si
 }  // namespace
 
 NB_MODULE(_native, m) {
+  // Cartridges are kept for as long as the process lives; nanobind would call them leaked.
+  nb::set_leak_warnings(false);
   m.doc() = "The native core: a console, Super Mario Bros. on it, and batches of games.";
 #ifdef WARPZONE_COMPILER
   m.attr("COMPILER") = WARPZONE_COMPILER;

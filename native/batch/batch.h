@@ -207,10 +207,10 @@ class Batch {
                         game.progress.areas <= static_cast<int32_t>(smb::Progress::kAreas);
       if (!sane) throw std::invalid_argument("the saved state of a game is damaged");
     }
-    games_ = std::move(games);
+    std::copy(games.begin(), games.end(), games_.begin());  // in place: callers hold views of RAM
     const uint8_t* at = bytes.data() + sizeof(expected) + games_.size() * sizeof(smb::Game);
     const auto take = [&at](void* to, size_t count) {
-      std::memcpy(to, at, count);
+      std::copy_n(at, count, static_cast<uint8_t*>(to));
       at += count;
     };
     take(needs_reset_.data(), needs_reset_.size());
@@ -284,8 +284,8 @@ class Batch {
 
   void reset_game(size_t i) {
     smb::Game& game = games_[i];
-    frames_.clear();
-    game.reset(*levels_, config_.rules, [&](smb::Game& g) {
+    if (config_.keep_frames) frames_.clear();
+    game.reset(*levels_, config_.rules, [&](smb::Game& g, bool) {
       if (config_.keep_frames) keep_frame(g);
     });
     if (config_.observation == Observation::pixels) {
@@ -330,24 +330,26 @@ class Batch {
     }
     int seen = 0;
     bool shown = false;
-    const auto see = [&](smb::Game& g) {
-      ++seen;
+    const auto see = [&](smb::Game& g, bool cutscene) {
       if (config_.keep_frames) keep_frame(g);
+      shown = false;
+      if (cutscene) return;
+      ++seen;
       if (pixels) shown = see_frame(i, g, seen);
     };
     const smb::Outcome outcome =
         game.step(levels_->cartridge(), config_.rules, actions[static_cast<size_t>(action)], see);
     if (!pixels) {
       observe(i);
-    } else if (!config_.consecutive) {
-      // The end came in a cutscene, after a frame that did not look like the last one.
-      uint8_t* newest = stack + observation_bytes_ - picture_bytes();
-      if (!shown) pictures_[i].draw(game.nes, levels_->cartridge(), newest);
-    } else {  // an episode that ended early shows its last frame again
-      for (int k = seen; k < config_.stack; ++k) {
+    } else {
+      // An episode that ended early shows its last frame again.
+      for (int k = seen; config_.consecutive && k < config_.stack; ++k) {
         std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(),
                     stack + static_cast<size_t>(k - 1) * picture_bytes(), picture_bytes());
       }
+      // What is acted on next is what a cutscene at the end of the step has led to.
+      uint8_t* newest = stack + observation_bytes_ - picture_bytes();
+      if (!shown) pictures_[i].draw(game.nes, levels_->cartridge(), newest);
     }
     rewards[i] = outcome.reward;
     terminated[i] = outcome.terminated ? 1 : 0;
@@ -359,7 +361,7 @@ class Batch {
     needs_reset_[i] = 1;
     std::memcpy(&final_observations[i * observation_bytes_], stack, observation_bytes_);
     const size_t n = scalar_count();
-    std::copy_n(&scalars[i * n], n, &final_scalars[i * n]);
+    std::copy_n(scalars.data() + i * n, n, final_scalars.data() + i * n);
     if (config_.autoreset == Autoreset::same_step) reset_game(i);
   }
 

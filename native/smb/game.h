@@ -133,7 +133,7 @@ struct Game {
   uint8_t over;               // the episode has ended
   uint8_t reserved[2];
 
-  // `see_frame(game)` is called after every frame in which Mario can be played.
+  // `see_frame(game, cutscene)` is called after every frame, with whether nobody played it.
   template <typename SeeFrame>
   void reset(Levels& levels, const Rules& rules, SeeFrame&& see_frame) {
     nes = levels.start(choose_level(rules));
@@ -146,7 +146,7 @@ struct Game {
       ++signals.frames;
       if (dying(nes) || dead(nes)) throw std::runtime_error("Mario died before the first action");
     }
-    see_frame(*this);
+    see_frame(*this, false);
     over = 0;
     stuck_steps = 0;
     episode_return = 0;
@@ -170,8 +170,8 @@ struct Game {
       if (rules.sticky == 0 || random.uniform() >= rules.sticky) held = buttons;
       run_frame(cart, held);
       gym += gym_reward();
-      see_frame(*this);
-      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart);
+      see_frame(*this, false);
+      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, see_frame);
     }
     ++signals.steps;
     signals.progress = progress.total;
@@ -225,11 +225,13 @@ struct Game {
     return chosen;
   }
 
-  void skip_cutscene(const nes::Cartridge& cart) {
+  template <typename SeeFrame>
+  void skip_cutscene(const nes::Cartridge& cart, SeeFrame&& see_frame) {
     int waited = 0;
     while (over == 0 && cutscene(nes)) {
       if (++waited > kCutsceneLimit) throw std::runtime_error("a cutscene does not end");
       run_frame(cart, 0);
+      see_frame(*this, true);
     }
     if (waited > 0) held = 0;
   }

@@ -10,6 +10,7 @@ from warpzone import _native
 from warpzone.errors import ConfigError, WarpzoneError
 from warpzone.game.actions import ACTION_SETS, buttons_of
 from warpzone.game.levels import LEVELS, parse_levels
+from warpzone.overrides import describe
 
 Observation = Literal["tiles", "pixels", "rgb", "ram"]
 Reward = Literal["gym", "tutorial", "progress"]
@@ -116,17 +117,4 @@ def env_config(**fields: Any) -> EnvConfig:
     try:
         return EnvConfig(**fields)
     except ValidationError as error:
-        raise ConfigError(explain(error)) from None
-
-
-def explain(error: ValidationError) -> str:
-    """A validation error in plain words, one line for each wrong value."""
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "there is no such setting"
-        given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
-        lines.append(f"{where}: {message}{given}" if where else message)
-    return "\n".join(lines)
+        raise ConfigError(describe(error)) from None

@@ -253,12 +253,21 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             raise ValueError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
         for group, rows in enumerate(self.groups):
             self.send(group, actions[rows])
-        parts = [self.recv(group) for group in range(len(self.groups))]
+        parts, failure = [], None
+        for group in range(len(self.groups)):  # all of them, or a group would be left stepping
+            try:
+                parts.append(self.recv(group))
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
         reached = signal_arrays(self._signals.copy())
         reached["episode_return"] = self._returns.copy()
         finished = np.flatnonzero(self._terminated | self._truncated)
         if self.config.autoreset == "same_step" and len(finished) > 0:
-            infos = self._infos(signal_arrays(self._current_signals(slice(None))))
+            begun = signal_arrays(self._current_signals(slice(None)))
+            begun["episode_return"] = np.where(begun["steps"] == 0, 0, self._returns)
+            infos = self._infos(begun)
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[finished] = True
             final_obs = np.full(self.num_envs, None, dtype=object)

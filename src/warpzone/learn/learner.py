@@ -38,7 +38,7 @@ class Learner:
         self.policy.amp = fast if config.amp is None else config.amp
         env.reset(seed=config.seed)
         self.rollout = Rollout(config.rollout_steps, env, self.device)
-        self.updater = Updater(self.policy, self.rollout, config)
+        self.updater = Updater(self.policy, self.rollout.samples, config)
         self.sampling = torch.Generator(self.device).manual_seed(config.seed)
         self.shuffling = torch.Generator().manual_seed(config.seed)
         self.stats = EpisodeStats(list(config.env.levels))

@@ -74,6 +74,11 @@ class Rollout:
         """V of the last observation where an episode was truncated, else 0."""
 
     @property
+    def samples(self) -> Observation:
+        """The observations that were decided on, as views [T·N, ...]."""
+        return {name: array[:-1].flatten(0, 1) for name, array in self.observations.items()}
+
+    @property
     def next_values(self) -> Tensor:
         """V [T, N] of the state each step led to, within the episode (see `ppo.gae`)."""
         return torch.where(self.ended, self.cut_values, self.values[1:])

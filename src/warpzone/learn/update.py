@@ -49,7 +49,7 @@ def batch_of(rollout: Rollout, config: TrainConfig) -> Batch:
     if config.normalize_advantage:
         advantages = ppo.normalize(advantages, rollout.levels)
     return Batch(
-        {name: array[:-1].flatten(0, 1) for name, array in rollout.observations.items()},
+        rollout.samples,
         rollout.actions.flatten(),
         rollout.log_probs.flatten(0, 1),
         advantages.flatten(),
@@ -87,14 +87,15 @@ def losses(
 class Updater:
     """Adam on a policy, and the buffers that minibatches are gathered into."""
 
-    def __init__(self, policy: Policy, rollout: Rollout, config: TrainConfig) -> None:
+    def __init__(self, policy: Policy, samples: Observation, config: TrainConfig) -> None:
+        """`samples`: observations [B, ...] like those to be learnt from."""
         self.policy, self.config = policy, config
         self.optimizer = torch.optim.Adam(
             policy.parameters(), lr=config.lr, eps=config.adam_eps, fused=True
         )
         self.gathered = {
-            name: array.new_empty((config.minibatch, *array.shape[2:]))
-            for name, array in rollout.observations.items()
+            name: array.new_empty((config.minibatch, *array.shape[1:]))
+            for name, array in samples.items()
         }
 
     def update(

@@ -20,7 +20,7 @@ Autoreset = Literal["same_step", "next_step", "disabled"]
 class EnvConfig(BaseModel):
     """How an environment behaves. Unknown names are errors.
 
-    Steps are agent steps of `frame_skip` emulated frames; the console makes 60.0988 frames a second.
+    Steps are agent steps of `frame_skip` emulated frames; the console makes 60.0988 a second.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -27,8 +27,6 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         keep_frames: keep every emulated frame of the last step, for `frames`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND / 4}
-
     def __init__(
         self,
         level: LevelSpec = "1-1",
@@ -42,7 +40,9 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         if render_mode not in (None, "rgb_array"):
             raise ConfigError(f"render_mode {render_mode!r}: there is only 'rgb_array'")
         if "autoreset" in settings:
-            raise ConfigError("a single environment does not reset itself: autoreset is for make_vec")
+            raise ConfigError(
+                "autoreset is for make_vec: a single environment does not reset itself"
+            )
         self.render_mode = render_mode
         self._games = MarioVectorEnv(
             level,
@@ -56,7 +56,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         )
         self.config = self._games.config
         self.rom = self._games.rom
-        self.metadata = {
+        self.metadata: dict[str, Any] = {
             "render_modes": ["rgb_array"],
             "render_fps": FRAMES_PER_SECOND / self.config.frame_skip,
         }
@@ -88,7 +88,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
             self._info(infos),
         )
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """The last frame, uint8[240, 256, 3], with render_mode "rgb_array"."""
         return None if self.render_mode is None else self._games.picture(0)
 

@@ -9,7 +9,9 @@ from typing import TypeAlias
 
 from warpzone.errors import LevelError
 
-LEVELS: tuple[str, ...] = tuple(f"{world}-{stage}" for world in range(1, 9) for stage in range(1, 5))
+LEVELS: tuple[str, ...] = tuple(
+    f"{world}-{stage}" for world in range(1, 9) for stage in range(1, 5)
+)
 """Names of all levels, in the order of the game: "1-1" … "8-4"."""
 
 LevelSpec: TypeAlias = str | Iterable[str] | Mapping[str, float]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -39,7 +40,7 @@ class Transition:
     """What a step of a group of n games brought. Arrays are views, valid until its next `send`."""
 
     obs: Arrays
-    """[n, ...]: what to act on next; of the new episode where one has begun (same-step autoreset)."""
+    """[n, ...]: what to act on next, of the new episode where one has begun."""
     reward: NDArray[np.float32]
     """[n]"""
     terminated: NDArray[np.bool_]
@@ -139,7 +140,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         except ValueError as error:
             raise ConfigError(str(error)) from None
         bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]
-        self.groups = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        self.groups = [slice(a, b) for a, b in pairwise(bounds)]
         """The rows of each group."""
         self._map_memory()
 

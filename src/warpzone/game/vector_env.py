@@ -114,6 +114,10 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             config = env_config(levels=levels, reward=name, **settings)
         elif settings:
             raise ConfigError(f"give either config or settings, not both: {', '.join(settings)}")
+        if num_envs < 1:
+            raise ConfigError(f"num_envs is {num_envs}: there must be at least one game")
+        if not 0 <= seed < 2**64:
+            raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
         self.config = config
         self.rom = open_rom(rom)
         self.num_envs = num_envs
@@ -157,6 +161,9 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             ValueError: no such group, or not one action for each of its games.
             RuntimeError: the group is stepping already.
         """
+        actions = np.asarray(actions)
+        if not np.issubdtype(actions.dtype, np.integer):
+            raise ValueError(f"actions must be integers, not {actions.dtype}")
         if self.reward_function is not None:
             self._before[self.groups[group]] = self._current_signals(self.groups[group])
         self._batch.send(group, np.ascontiguousarray(actions, dtype=np.int64))

@@ -40,7 +40,7 @@ if sys.argv[1] == "keep":
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(3):
-        activations = [torch.zeros(30 << 20, dtype=torch.uint8) for _ in range(4)]
+        activations = [torch.zeros(size << 20, dtype=torch.uint8) for size in (10, 30, 60)]
         del activations
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()

@@ -24,7 +24,7 @@ for python in "$@"; do
     if "$new" -m pip install --quiet numpy gymnasium pydantic platformdirs \
         pytest pytest-timeout hypothesis cynes &&
         "$new" -m pip install --quiet --no-deps . &&
-        "$new" -m pytest -q tests/game; then
+        "$new" -m pytest -q tests/game tests/parity; then
         echo "== good: $python"
     else
         failed="$failed $python"

@@ -329,13 +329,15 @@ class Batch {
       std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
     }
     int seen = 0;
-    bool shown = false;
+    bool shown = false, cut = false;
     const auto see = [&](smb::Game& g, bool cutscene) {
       if (config_.keep_frames) keep_frame(g);
       shown = false;
+      cut = cut || cutscene;
       if (cutscene) return;
       ++seen;
-      if (pixels) shown = see_frame(i, g, seen);
+      if (pixels) shown = see_frame(i, g, seen, config_.max_pool && seen > 1 && !cut);
+      cut = false;
     };
     const smb::Outcome outcome =
         game.step(levels_->cartridge(), config_.rules, actions[static_cast<size_t>(action)], see);
@@ -365,9 +367,9 @@ class Batch {
     if (config_.autoreset == Autoreset::same_step) reset_game(i);
   }
 
-  // Called after each frame of a step; draws only frames that the observation shows. Returns
-  // whether the observation is complete.
-  bool see_frame(size_t i, const smb::Game& game, int seen) {
+  // Called after each frame of a step; draws only frames that the observation shows, the last one
+  // merged with the one before if wanted. Returns whether the observation is complete.
+  bool see_frame(size_t i, const smb::Game& game, int seen, bool merge) {
     uint8_t* stack = &observations[i * observation_bytes_];
     const bool last = seen == config_.rules.frame_skip || game.over != 0;
     const nes::Cartridge& cart = levels_->cartridge();
@@ -377,7 +379,7 @@ class Batch {
     }
     uint8_t* newest = stack + observation_bytes_ - picture_bytes();
     if (last) {
-      pictures_[i].draw(game.nes, cart, newest, config_.max_pool && seen > 1);
+      pictures_[i].draw(game.nes, cart, newest, merge);
     } else if (config_.max_pool) {  // any frame may turn out to be the last but one
       pictures_[i].draw(game.nes, cart, nullptr);
     }

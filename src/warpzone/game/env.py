@@ -27,6 +27,9 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         keep_frames: keep every emulated frame of the last step, for `frames`.
     """
 
+    # Gymnasium asks the class which render modes there are.
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
     def __init__(
         self,
         level: LevelSpec = "1-1",
@@ -56,7 +59,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         )
         self.config = self._games.config
         self.rom = self._games.rom
-        self.metadata: dict[str, Any] = {
+        self.metadata = {
             "render_modes": ["rgb_array"],
             "render_fps": FRAMES_PER_SECOND / self.config.frame_skip,
         }

@@ -73,7 +73,7 @@ def measure(preset: str, threads: int, keep_memory: bool) -> dict[str, float]:
         advantages=torch.randn(samples),
         targets=torch.randn(samples),
     )
-    updater, shuffle = Updater(policy, observations, config), torch.Generator()
+    updater, shuffle = Updater(policy, observations, config, threads), torch.Generator()
 
     def learn() -> None:
         updater.update(batch, shuffle, lr=1e-9, entropy_coef=0.0, beta=1.0, check=lambda: None)
@@ -85,11 +85,10 @@ def measure(preset: str, threads: int, keep_memory: bool) -> dict[str, float]:
         for _ in range(100):
             ppo.sample(policy(few)[0], shuffle)
 
-    with hardware.torch_threads(threads):
-        learn()
-        before, faults = time.perf_counter(), page_faults()
-        updates = repeat(learn)
-        learning, faults = time.perf_counter() - before, page_faults() - faults
+    learn()
+    before, faults = time.perf_counter(), page_faults()
+    updates = repeat(learn)
+    learning, faults = time.perf_counter() - before, page_faults() - faults
     with hardware.torch_threads(1), torch.no_grad(), policy.autocast():
         decide()
         before = time.perf_counter()

@@ -61,7 +61,9 @@ class Judge:
                 update={"levels": {level: 1.0}, "noops": config.eval_noops}
             )
             games = min(config.eval_episodes, MAX_GAMES)
-            with contextlib.closing(self.make_env(env_config, games, min(2, games), int(seed))) as env:
+            with contextlib.closing(
+                self.make_env(env_config, games, min(2, games), int(seed))
+            ) as env:
                 results[level] = learner.measure(env, config.eval_episodes, int(seed))
         self.results, self.measured_at = results, learner.updates
         improved = self.best is None or self.clear_rate > self.best

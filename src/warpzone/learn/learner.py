@@ -38,7 +38,7 @@ class Learner:
         self.policy.amp = fast if config.amp is None else config.amp
         env.reset(seed=config.seed)
         self.rollout = Rollout(config.rollout_steps, env, self.device)
-        self.updater = Updater(self.policy, self.rollout.samples, config)
+        self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
         self.sampling = torch.Generator(self.device).manual_seed(config.seed)
         self.shuffling = torch.Generator().manual_seed(config.seed)
         self.stats = EpisodeStats(list(config.env.levels))
@@ -59,16 +59,15 @@ class Learner:
         with hardware.torch_threads(self.playing_threads):
             collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
         played = time.perf_counter()
-        with hardware.torch_threads(self.threads):
-            batch = batch_of(self.rollout, config)
-            losses = self.updater.update(
-                batch,
-                self.shuffling,
-                lr=lr,
-                entropy_coef=entropy_coef,
-                beta=self.beta,
-                check=self.check,
-            )
+        batch = batch_of(self.rollout, config)
+        losses = self.updater.update(
+            batch,
+            self.shuffling,
+            lr=lr,
+            entropy_coef=entropy_coef,
+            beta=self.beta,
+            check=self.check,
+        )
         learnt = time.perf_counter()
 
         if config.objective == "kl":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from warpzone.errors import WarpzoneError
-from warpzone.learn import ppo
+from warpzone.learn import hardware, ppo
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.policy import Observation, Policy
 from warpzone.learn.rollout import Rollout
+
+LEAST_SHARE = 64
+"""Samples of a minibatch that are worth a thread of their own."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +90,40 @@ def losses(
 
 
 class Updater:
-    """Adam on a policy, and the buffers that minibatches are gathered into."""
+    """Adam on a policy. Each minibatch is split into shares for threads, which share the weights.
 
-    def __init__(self, policy: Policy, samples: Observation, config: TrainConfig) -> None:
+    One thread per share and not several per operation: threads that meet after each operation wait
+    for the slowest of them hundreds of times in a minibatch. On two cores the tiles' network learns
+    faster by shares, and beside other busy programs the pictures' networks several times faster.
+    """
+
+    def __init__(
+        self, policy: Policy, samples: Observation, config: TrainConfig, threads: int
+    ) -> None:
         """`samples`: observations [B, ...] like those to be learnt from."""
         self.policy, self.config = policy, config
+        self.parameters = list(policy.parameters())
+        for parameter in self.parameters:
+            # The fused optimiser needs gradients that lie in memory as their weights do.
+            parameter.grad = torch.zeros_like(parameter)
         self.optimizer = torch.optim.Adam(
-            policy.parameters(), lr=config.lr, eps=config.adam_eps, fused=True
+            self.parameters, lr=config.lr, eps=config.adam_eps, fused=True
         )
-        self.gathered = {
-            name: array.new_empty((config.minibatch, *array.shape[1:]))
-            for name, array in samples.items()
-        }
+        on_cpu = next(iter(samples.values())).device.type == "cpu"
+        shares = min(threads, max(1, config.minibatch // LEAST_SHARE)) if on_cpu else 1
+        self.threads_per_share = threads // shares
+        self.rows_per_share = -(-config.minibatch // shares)
+        self.gathered = [
+            {
+                name: array.new_empty((self.rows_per_share, *array.shape[1:]))
+                for name, array in samples.items()
+            }
+            for _ in range(shares)
+        ]
+        # How many threads torch may use is set for each thread by itself.
+        self.helpers = ThreadPoolExecutor(
+            max(1, shares - 1), "learner", lambda: torch.set_num_threads(self.threads_per_share)
+        )
 
     def update(
         self,
@@ -115,30 +142,60 @@ class Updater:
         Raises:
             WarpzoneError: the loss is no longer a finite number.
         """
-        config, means = self.config, {}
+        config = self.config
+        means: dict[str, float] = {}
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        for _ in range(config.passes):
-            order = torch.randperm(len(batch.actions), generator=shuffle)
-            minibatches = torch.split(order.to(batch.actions.device), config.minibatch)
-            sums: dict[str, Tensor] = {}
-            for index in minibatches:
-                check()
-                minibatch = batch.rows(index, self.gathered)
-                loss, parts = losses(self.policy, minibatch, config, entropy_coef, beta)
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                if config.max_grad_norm is not None:
-                    nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
-                self.optimizer.step()
-                for name, part in parts.items():
-                    sums[name] = sums[name] + part if name in sums else part
-            means = {name: float(total) / len(minibatches) for name, total in sums.items()}
-            if not all(abs(mean) < float("inf") for mean in means.values()):
-                raise WarpzoneError(
-                    f"training diverged: {means}. Go on from the last checkpoint with a lower"
-                    " learning rate (--set lr=…), or start again with another seed"
-                )
-            if config.target_kl is not None and means["losses/approx_kl"] > config.target_kl:
-                break
+        with hardware.torch_threads(self.threads_per_share):
+            for _ in range(config.passes):
+                order = torch.randperm(len(batch.actions), generator=shuffle)
+                minibatches = torch.split(order.to(batch.actions.device), config.minibatch)
+                sums: dict[str, Tensor] = {}
+                for index in minibatches:
+                    check()
+                    _add(sums, self.differentiate(batch, index, entropy_coef, beta))
+                    if config.max_grad_norm is not None:
+                        nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
+                    self.optimizer.step()
+                means = {name: float(total) / len(minibatches) for name, total in sums.items()}
+                if not all(math.isfinite(mean) for mean in means.values()):
+                    raise WarpzoneError(
+                        f"training diverged: {means}. Go on from the last checkpoint with a lower"
+                        " learning rate (--set lr=…), or start again with another seed"
+                    )
+                if config.target_kl is not None and means["losses/approx_kl"] > config.target_kl:
+                    break
         return means
+
+    def differentiate(
+        self, batch: Batch, index: Tensor, entropy_coef: float, beta: float
+    ) -> dict[str, Tensor]:
+        """Set the gradients to those of the samples `index`; return their losses."""
+
+        def share(
+            rows: Tensor, gathered: Observation
+        ) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
+            samples = batch.rows(rows, gathered)
+            loss, parts = losses(self.policy, samples, self.config, entropy_coef, beta)
+            weight = len(rows) / len(index)
+            gradients = torch.autograd.grad(loss * weight, self.parameters)
+            return gradients, {name: part * weight for name, part in parts.items()}
+
+        first, *others = zip(torch.split(index, self.rows_per_share), self.gathered, strict=False)
+        helped = [self.helpers.submit(share, *arguments) for arguments in others]
+        gradients, sums = share(*first)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            assert parameter.grad is not None
+            parameter.grad.copy_(gradient)
+        for future in helped:
+            gradients, parts = future.result()
+            _add(sums, parts)
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                assert parameter.grad is not None
+                parameter.grad.add_(gradient)
+        return sums
+
+
+def _add(sums: dict[str, Tensor], parts: dict[str, Tensor]) -> None:
+    for name, part in parts.items():
+        sums[name] = sums[name] + part if name in sums else part

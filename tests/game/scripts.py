@@ -46,6 +46,18 @@ AXE: Script = [
 ]  # fmt: skip
 """Through 1-4 to the axe."""
 
+LIFTS: Script = [
+    (RUN, 11), (0, 1), (RUN, 5), (HOP, 3), (0, 2), (WALK, 7), (HOP, 17), (0, 9), (WALK, 4), (0, 2),
+    (WALK, 5), (LEAP, 5), (0, 5), (WALK, 1), (LEAP, 7), (WALK, 1), (HOP, 8), (RUN, 5), (HOP, 2),
+    (LEAP, 1), (WALK, 5), (0, 4), (HOP, 6), (RUN, 14), (HOP, 3), (0, 13), (RUN, 8), (LEAP, 4),
+    (0, 6), (RUN, 6), (HOP, 10), (WALK, 3), (HOP, 1), (RUN, 6), (LEAP, 8), (HOP, 2), (RUN, 1),
+    (LEAP, 9), (WALK, 1), (LEAP, 1), (WALK, 6), (0, 6), (LEAP, 7), (0, 7), (HOP, 3), (LEAP, 7),
+    (HOP, 1), (WALK, 4), (0, 5), (LEAP, 4), (WALK, 1), (0, 1), (WALK, 6), (LEAP, 7), (0, 4),
+    (LEAP, 8), (RUN, 4), (0, 9), (LEAP, 5), (0, 6), (WALK, 1), (HOP, 9), (0, 15), (LEAP, 1),
+    (WALK, 1), (LEAP, 3),
+]  # fmt: skip
+"""Through 1-3 with its lifts to the flagpole."""
+
 PIPE: Script = [
     (WALK, 5), (DOWN, 8), (HOP, 11), (DOWN, 7), (HOP, 3), (WALK, 6), (DOWN, 2), (WALK, 7),
     (DOWN, 8), (WALK, 2), (HOP, 20), (DOWN, 3), (WALK, 10), (DOWN, 16), (HOP, 9), (WALK, 4),

@@ -1,0 +1,358 @@
+"""The tile view against what the game draws and knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.game.scripts import (
+    ACTIONS,
+    AXE,
+    FLAGPOLE,
+    INDEX,
+    LEAP,
+    LEFT,
+    LIFTS,
+    PIPE,
+    RUN,
+    WALK,
+    steps,
+)
+
+import warpzone
+from warpzone import _native
+
+PLANES = {name: i for i, name in enumerate(_native.TILE_PLANES)}
+MAP_TOP, MARIO_COLUMN = 32, 4
+FIREBAR_TILES, GOOMBA_TILES, LIFT_TILES = {0x64, 0x65}, {0x70, 0x71, 0x72, 0x73}, {0x5B}
+
+
+@dataclass
+class Moment:
+    tiles: NDArray[np.uint8]
+    scalars: NDArray[np.float32]
+    ram: NDArray[np.int64]
+    sprites: NDArray[np.int64]
+    """Those on the picture: y, tile, attributes, x."""
+    screen: NDArray[np.uint8]
+
+    def plane(self, name: str) -> NDArray[np.uint8]:
+        found: NDArray[np.uint8] = self.tiles[PLANES[name]]
+        return found
+
+    @property
+    def x(self) -> int:
+        return int(self.ram[0x6D] * 256 + self.ram[0x86])
+
+    @property
+    def left(self) -> int:
+        """The column of the map in the view's first column."""
+        return (self.x + 8) // 16 - MARIO_COLUMN
+
+    @property
+    def screen_left(self) -> int:
+        return int(self.ram[0x071A] * 256 + self.ram[0x071C])
+
+    def cell_of(self, x: float, y: float) -> tuple[int, int]:
+        """The view's row and column at a point of the picture."""
+        return int(y - MAP_TOP) // 16, int(x + self.screen_left) // 16 - self.left
+
+    def drawn(self, row: int, column: int) -> NDArray[np.uint8] | None:
+        """The picture of a cell; None where it is not whole on the screen."""
+        x = 16 * (self.left + column) - self.screen_left
+        y = MAP_TOP + 16 * row
+        return self.screen[y : y + 16, x : x + 16] if 0 <= x <= 240 else None
+
+    def sprites_of(self, tiles: set[int]) -> Iterator[tuple[int, int]]:
+        """Middles of the sprites with these pictures, on the screen."""
+        for y, tile, _, x in self.sprites:
+            if tile in tiles and MAP_TOP <= y < 224:
+                yield int(x) + 4, int(y) + 5
+
+    def near(self, plane: str, row: int, column: int, reach: int = 0) -> bool:
+        around = self.plane(plane)[
+            max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1
+        ]
+        return bool((around > 0).any())
+
+
+def watch(level: str, buttons: list[int] | Iterator[int]) -> Iterator[Moment]:
+    """One moment per step, until the level ends."""
+    env = warpzone.make(level, actions=ACTIONS, keep_frames=True)
+    obs, _ = env.reset()
+    console = warpzone.Console(env.rom)
+    console.start_level(level)
+    for byte in buttons:
+        obs, _, terminated, truncated, _ = env.step(INDEX[byte])
+        if terminated or truncated:
+            return
+        console.step(byte, 3)
+        # The picture shows the sprites as the frame before had put them together.
+        sprites = console.ram[0x0200:0x0300].reshape(64, 4).astype(np.int64)
+        console.step(byte)
+        if not np.array_equal(console.ram, env.ram()):
+            return  # a cutscene was skipped
+        yield Moment(
+            obs["tiles"], obs["scalars"], env.ram().astype(np.int64), sprites, env.frames()[-1]
+        )
+
+
+def wander(level: str, seed: int, count: int = 150) -> Iterator[Moment]:
+    rng = np.random.default_rng(seed)
+    buttons: list[int] = []
+    while len(buttons) < count:
+        choice = rng.choice([RUN, LEAP, WALK, LEFT, 0], p=[0.3, 0.4, 0.15, 0.1, 0.05])
+        buttons += [int(choice)] * int(rng.integers(1, 8))
+    return watch(level, buttons)
+
+
+EVERYWHERE = [(level, seed) for level in ("1-1", "1-3", "1-4", "2-1", "4-1") for seed in range(3)]
+
+
+@pytest.mark.parametrize("level", ["1-1", "1-2", "2-2", "8-4"])
+def test_shape_type_and_range(level: str) -> None:
+    planes, rows, columns = _native.TILE_SHAPE
+    assert (rows, columns) == (13, 16)
+    assert planes == len(PLANES) == 8
+    for moment in wander(level, seed=0):
+        assert moment.tiles.shape == (planes, rows, columns)
+        assert moment.tiles.dtype == np.uint8
+        assert moment.scalars.shape == (_native.SCALARS,)
+        assert moment.scalars.dtype == np.float32
+        assert np.isfinite(moment.scalars).all()
+        assert np.abs(moment.scalars).max() <= 3
+        assert moment.plane("solid").any()
+
+
+@pytest.mark.parametrize(("level", "seed"), [*EVERYWHERE, ("2-2", 0)])
+def test_mario_stands_in_the_fifth_column(level: str, seed: int) -> None:
+    for moment in wander(level, seed):
+        y = int(moment.ram[0xB5] * 256 + moment.ram[0xCE]) - 256
+        feet = (y + 24 - MAP_TOP) // 16
+        if 0 <= feet < 13:
+            assert moment.plane("mario")[feet, MARIO_COLUMN] == 255
+        columns = np.flatnonzero((moment.plane("mario") == 255).any(axis=0))
+        assert set(columns.tolist()) <= {MARIO_COLUMN - 1, MARIO_COLUMN, MARIO_COLUMN + 1}
+
+
+@pytest.mark.parametrize(("level", "seed"), EVERYWHERE)
+def test_what_is_solid_is_drawn(level: str, seed: int) -> None:
+    """No solid cell shows only background; else the map would be stale or misplaced."""
+    checked = 0
+    for moment in wander(level, seed):
+        background = int(np.bincount(moment.screen[MAP_TOP:].ravel()).argmax())
+        for row, column in np.argwhere(moment.plane("solid") > 0):
+            drawn = moment.drawn(row, column)
+            if drawn is None:
+                continue
+            checked += 1
+            if level != "1-4":  # a castle's walls are darker than its background
+                assert (drawn != background).any(), (moment.x, row, column)
+    assert checked > 500
+
+
+@pytest.mark.parametrize(("level", "seed"), EVERYWHERE)
+def test_whoever_stands_stands_on_something(level: str, seed: int) -> None:
+    stood = 0
+    for moment in wander(level, seed):
+        y = int(moment.ram[0xCE])
+        if moment.ram[0x1D] != 0 or moment.ram[0x9F] != 0 or moment.ram[0xB5] != 1:
+            continue
+        stood += 1
+        below = (y + 32 - MAP_TOP) // 16
+        columns = {(moment.x + dx) // 16 - moment.left for dx in (2, 8, 13)}
+        carried = any(
+            moment.near(plane, row, column)
+            for plane in ("solid", "block", "platform")
+            for row in (below, below - 1)
+            for column in columns
+            if row < 13
+        )
+        assert carried, (moment.x, y)
+    assert stood > 5
+
+
+def test_landmarks_of_1_1() -> None:
+    """Blocks, bricks and a pipe where everybody knows them."""
+    for moment in watch("1-1", [WALK] * 60):
+        for column, row, plane, value in [
+            (16, 7, "block", 255),
+            (20, 7, "block", 160),
+            (21, 7, "block", 255),
+            (22, 3, "block", 255),
+            (28, 9, "solid", 255),
+            (29, 10, "solid", 255),
+            (28, 8, "solid", 0),
+            (18, 11, "solid", 255),
+            (18, 10, "solid", 0),
+        ]:
+            if 0 <= column - moment.left < 16 and 16 * column < moment.screen_left + 256:
+                assert moment.plane(plane)[row, column - moment.left] == value, (column, row)
+        if moment.x > 170:
+            break
+    assert moment.x > 170
+
+
+def test_pits_are_open() -> None:
+    """1-1's first one lies at columns 69 and 70."""
+    seen = False
+    for moment in watch("1-1", steps(FLAGPOLE)):
+        if moment.left <= 67 <= moment.left + 4:
+            solid = moment.plane("solid")
+            at = 69 - moment.left
+            assert (solid[11:, at : at + 2] == 0).all()
+            assert (solid[11:, at - 1] == 255).all()
+            assert (solid[11:, at + 2] == 255).all()
+            seen = True
+    assert seen
+
+
+def sprites_are_marked(
+    moments: Iterator[Moment], tiles: set[int], plane: str, value: int | None
+) -> int:
+    """How many such sprites lay within the view; all of them must be in marked cells or beside."""
+    seen = exactly = 0
+    for moment in moments:
+        for x, y in moment.sprites_of(tiles):
+            row, column = moment.cell_of(x, y)
+            if not (1 <= column < 15 and 0 <= row < 13):  # at the edges the neighbour is missing
+                continue
+            seen += 1
+            exactly += moment.near(plane, row, column)
+            assert moment.near(plane, row, column, reach=1), (moment.x, row, column)
+            if value is not None:
+                assert value in moment.plane(plane), moment.x
+    assert exactly > 0.85 * seen
+    return seen
+
+
+def test_goombas_are_enemies() -> None:
+    seen = sum(
+        sprites_are_marked(wander("1-1", seed), GOOMBA_TILES, "enemy", 255) for seed in range(3)
+    )
+    assert seen > 100
+
+
+def test_firebars_are_hazards_along_their_length() -> None:
+    assert sprites_are_marked(watch("1-4", steps(AXE)), FIREBAR_TILES, "hazard", 192) > 500
+
+
+def test_lifts_are_platforms_and_nothing_else() -> None:
+    assert sprites_are_marked(watch("1-3", steps(LIFTS)), LIFT_TILES, "platform", 255) > 100
+    for moment in watch("1-3", steps(LIFTS)):
+        for x, y in moment.sprites_of(LIFT_TILES):
+            row, column = moment.cell_of(x, y)
+            if 0 <= column < 16 and 0 <= row < 13:
+                assert not moment.near("hazard", row, column)
+
+
+def test_who_rides_a_lift_stands_on_it() -> None:
+    ridden = 0
+    for moment in watch("1-3", steps(LIFTS)):
+        below = (int(moment.ram[0xCE]) + 32 - MAP_TOP) // 16
+        standing = moment.ram[0x1D] == 0 and moment.ram[0xB5] == 1 and below < 13
+        columns = {(moment.x + dx) // 16 - moment.left for dx in (2, 8, 13)}
+        if standing and not any(moment.near("solid", below, column) for column in columns):
+            ridden += 1
+            assert any(moment.near("platform", below, column, reach=1) for column in columns)
+    assert ridden > 10
+
+
+def test_what_swims_is_a_hazard() -> None:
+    """Bloopers and cheep-cheeps cannot be stomped."""
+    seen = 0
+    for seed in range(4):
+        for moment in wander("2-2", seed):
+            for slot in range(5):
+                if moment.ram[0x0F + slot] and moment.ram[0x16 + slot] in (0x07, 0x0A, 0x0B):
+                    x = int(moment.ram[0x6E + slot] * 256 + moment.ram[0x87 + slot]) + 8
+                    row, column = moment.cell_of(
+                        x - moment.screen_left, moment.ram[0xCF + slot] + 8
+                    )
+                    if 0 <= row < 13 and 0 <= column < 16 and moment.ram[0xB6 + slot] == 1:
+                        seen += 1
+                        assert moment.near("hazard", row, column, reach=1)
+                        assert not moment.plane("enemy").any()
+    assert seen > 50
+
+
+def test_a_defeated_enemy_is_gone() -> None:
+    """The game marks it so while it falls off the screen."""
+    env = warpzone.make("1-1", actions=ACTIONS)
+    obs, _ = env.reset()
+    while not (obs["tiles"][PLANES["enemy"]] > 0).any():
+        obs, *_ = env.step(INDEX[WALK])
+    ram = env.ram()
+    for slot in range(5):
+        if ram[0x0F + slot]:
+            ram[0x1E + slot] = 0x22
+    obs, *_ = env.step(INDEX[0])
+    assert (ram[0x1E:0x23] & 0x20).any(), "it is still falling"
+    assert not obs["tiles"][PLANES["enemy"]].any()
+
+
+def test_goals() -> None:
+    flagpole = [
+        moment.plane("goal")[:, 198 - moment.left]
+        for moment in watch("1-1", steps(FLAGPOLE))
+        if 198 - moment.left < 12
+    ]
+    assert len(flagpole) > 3
+    assert all((column == 225).sum() > 5 for column in flagpole)
+
+    moments = [moment for moment in watch("1-1", steps(PIPE)) if moment.x > 880]
+    for moment in moments:
+        assert moment.plane("goal")[7, 57 - moment.left] == 100, "the fourth pipe can be entered"
+
+    axes = [(moment.plane("goal") == 255).sum() for moment in watch("1-4", steps(AXE))]
+    assert max(axes) == 1
+
+
+def test_scalars_tell_position_and_motion() -> None:
+    """The first seven: place within the tile, height, speeds, motion since the last step."""
+    last = None
+    for moment in wander("1-1", seed=1):
+        scalars = moment.scalars
+        y = int(moment.ram[0xB5] * 256 + moment.ram[0xCE]) - 256
+        assert scalars[0] == pytest.approx((moment.x + 8) % 16 / 16)
+        assert scalars[1] == pytest.approx(y % 16 / 16)
+        assert scalars[3] == pytest.approx(np.int8(moment.ram[0x57]) / 48)
+        if last is not None:
+            assert scalars[5] == pytest.approx((moment.x - last[0]) / 16)
+            assert scalars[6] == pytest.approx(np.clip(y - last[1], -32, 32) / 16)
+        assert scalars[7:11].sum() == 1
+        assert scalars[7 + moment.ram[0x1D]] == 1
+        last = moment.x, y
+
+
+def test_scalars_tell_what_is_held() -> None:
+    names = ["A", "B", "left", "right", "down", "up"]
+    actions = [[], ["A"], ["B"], ["left"], ["right"], ["down"], ["up"], ["right", "A", "B"]]
+    env = warpzone.make("1-1", actions=actions)
+    env.reset()
+    for i, held in enumerate(actions):
+        obs, *_ = env.step(i)
+        assert obs["scalars"][18:24].tolist() == [float(name in held) for name in names]
+
+
+def test_scalars_tell_where_others_are() -> None:
+    """Nine numbers for each object, the nearest first; the rest is zero."""
+    seen = 0
+    for moment in wander("1-1", seed=2):
+        objects = moment.scalars[30:].reshape(-1, 9)
+        present = objects[:, 0] == 1
+        assert (objects[~present] == 0).all()
+        assert present.tolist() == sorted(present.tolist(), reverse=True)
+        distances = np.abs(objects[present, 1])
+        assert (np.diff(distances) >= 0).all()
+        goombas = [s for s in range(5) if moment.ram[0x0F + s] and moment.ram[0x16 + s] == 6]
+        for slot in goombas:
+            if moment.ram[0xB6 + slot] != 1 or moment.ram[0x1E + slot] & 0x20:
+                continue
+            dx = int(moment.ram[0x6E + slot] * 256 + moment.ram[0x87 + slot]) - moment.x
+            assert np.isclose(objects[present, 1], np.clip(dx, -256, 256) / 128).any()
+            seen += 1
+    assert seen > 20

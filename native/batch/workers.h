@@ -2,8 +2,8 @@
 // `threads` counts everybody who works.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -65,19 +65,14 @@ class Workers {
     std::exception_ptr failure;  // the first one
   };
 
-  // Small enough to share evenly, large enough that the counter does not bounce between cores.
-  static constexpr int kChunk = 2;
-
   void work(Job& job) {
-    while (true) {
-      const int begin = job.next.load(std::memory_order_acquire);
-      if (begin >= job.size) return;
-      int expected = begin;
-      const int end = std::min(begin + kChunk, job.size);
-      if (!job.next.compare_exchange_weak(expected, end, std::memory_order_acq_rel)) continue;
-      for (int item = begin; item < end; ++item) run_one(job, item);
-      const int done = end - begin;
-      if (job.unfinished.fetch_sub(done, std::memory_order_acq_rel) == done) {
+    // A game's step takes far longer than the counter's way between cores: items one by one share
+    // the work most evenly.
+    while (job.next.load(std::memory_order_acquire) < job.size) {
+      const int item = job.next.fetch_add(1, std::memory_order_acq_rel);
+      if (item >= job.size) return;
+      run_one(job, item);
+      if (job.unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         job.unfinished.notify_all();
       }
     }
@@ -100,12 +95,20 @@ class Workers {
   void serve() {
     uint32_t seen = 0;
     while (true) {
+      // Waking a sleeping thread takes longer than a step's way through Python and back.
+      const auto patience = std::chrono::steady_clock::now() + kSpin;
+      while (rounds_.load(std::memory_order_acquire) == seen &&
+             std::chrono::steady_clock::now() < patience) {
+        std::this_thread::yield();
+      }
       rounds_.wait(seen, std::memory_order_acquire);
       seen = rounds_.load(std::memory_order_acquire);
       if (stopping_.load()) return;
       for (Job& job : jobs_) work(job);
     }
   }
+
+  static constexpr std::chrono::microseconds kSpin{200};
 
   std::function<void(int job, int item)> run_;
   std::vector<Job> jobs_;

@@ -175,17 +175,11 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             ValueError: an action that does not exist.
             EngineError: a game that could not go on. Then `reset` before anything else.
         """
-        try:
-            self._batch.recv(group)
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
+        self._wait(group)
         rows = self.groups[group]
         signals = signal_arrays(self._signals[rows])
-        ended = self._terminated[rows] | self._truncated[rows]
-        if self.reward_function is not None:
-            self._apply_reward(rows, signals)
         signals["episode_return"] = self._returns[rows]
-        finished = np.flatnonzero(ended)
+        finished = np.flatnonzero(self._terminated[rows] | self._truncated[rows])
         return Transition(
             obs=self._rows(self._obs, rows),
             reward=self._rewards[rows],
@@ -193,7 +187,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             truncated=self._truncated[rows],
             signals=signals,
             finished=finished,
-            final_obs=self._rows(self._final_obs, rows, finished),
+            final_obs=self._rows(self._rows(self._final_obs, rows), finished),
         )
 
     def observations(self) -> Arrays:
@@ -261,10 +255,10 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             raise ValueError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
         for group, rows in enumerate(self.groups):
             self.send(group, actions[rows])
-        parts, failure = [], None
+        failure = None
         for group in range(len(self.groups)):  # all of them, or a group would be left stepping
             try:
-                parts.append(self.recv(group))
+                self._wait(group)
             except Exception as error:
                 failure = failure or error
         if failure is not None:
@@ -279,9 +273,8 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[finished] = True
             final_obs = np.full(self.num_envs, None, dtype=object)
-            for rows, part in zip(self.groups, parts, strict=True):
-                for k, row in enumerate(part.finished):
-                    final_obs[rows.start + row] = self._rows(part.final_obs, slice(None), k)
+            for game in finished:
+                final_obs[game] = self._copy(self._rows(self._final_obs, game))
             infos["final_obs"], infos["_final_obs"] = final_obs, mask
             infos["final_info"], infos["_final_info"] = self._infos(reached, mask), mask.copy()
         else:
@@ -346,6 +339,15 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         self._returns = np.zeros(self.num_envs, np.float32) if own else batch.returns
         self._before = np.zeros_like(self._signals)
 
+    def _wait(self, group: int) -> None:
+        try:
+            self._batch.recv(group)
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        if self.reward_function is not None:
+            rows = self.groups[group]
+            self._apply_reward(rows, signal_arrays(self._signals[rows]))
+
     def _current_signals(self, rows: slice) -> NDArray[np.int32]:
         """Of the states that are acted on next: after a same-step reset the new episode's first."""
         ended = (self._terminated[rows] | self._truncated[rows])[:, None]
@@ -378,11 +380,10 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         return infos
 
     @staticmethod
-    def _rows(arrays: Arrays, rows: slice, within: Any = None) -> Arrays:
+    def _rows(arrays: Arrays, rows: Any) -> Arrays:
         if isinstance(arrays, dict):
-            picked = {name: array[rows] for name, array in arrays.items()}
-            return picked if within is None else {n: a[within] for n, a in picked.items()}
-        return arrays[rows] if within is None else arrays[rows][within]
+            return {name: array[rows] for name, array in arrays.items()}
+        return arrays[rows]
 
     @staticmethod
     def _copy(arrays: Arrays) -> Arrays:

@@ -383,7 +383,8 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
     def _rows(arrays: Arrays, rows: Any) -> Arrays:
         if isinstance(arrays, dict):
             return {name: array[rows] for name, array in arrays.items()}
-        return arrays[rows]
+        picked: NDArray[Any] = arrays[rows]
+        return picked
 
     @staticmethod
     def _copy(arrays: Arrays) -> Arrays:

@@ -1,0 +1,147 @@
+#include <set>
+
+#include "batch/batch.h"
+#include "check.h"
+#include "program.h"
+#include "smb/game.h"
+
+namespace smb = warpzone::smb;
+namespace batch = warpzone::batch;
+namespace nes = warpzone::nes;
+
+namespace {
+
+smb::Rules usual_rules() {
+  smb::Rules rules;
+  rules.actions = {0, nes::kButtonRight};
+  rules.level_weights.assign(smb::kLevels, 1.0);
+  return rules;
+}
+
+}  // namespace
+
+TEST(progress_is_the_new_best_in_each_area) {
+  smb::Progress progress;
+  progress.start(100, 40);
+  CHECK_EQUAL(progress.visit(100, 45), 5);
+  CHECK_EQUAL(progress.visit(100, 42), 0);
+  CHECK_EQUAL(progress.visit(100, 45), 0);
+  CHECK_EQUAL(progress.visit(100, 47), 2);
+  // Another area begins where it is entered: neither loss nor gift.
+  CHECK_EQUAL(progress.visit(200, 900), 0);
+  CHECK_EQUAL(progress.visit(200, 910), 10);
+  CHECK_EQUAL(progress.visit(100, 46), 0);
+  CHECK_EQUAL(progress.visit(100, 50), 3);
+  CHECK_EQUAL(progress.total, 20);
+}
+
+TEST(more_areas_than_progress_remembers_bring_nothing) {
+  smb::Progress progress;
+  progress.start(0, 0);
+  for (uint16_t area = 1; area < 40; ++area) {
+    CHECK_EQUAL(progress.visit(area, 10), 0);
+    const bool remembered = area < smb::Progress::kAreas;
+    CHECK_EQUAL(progress.visit(area, 15), remembered ? 5 : 0);
+  }
+  CHECK_EQUAL(progress.areas, static_cast<int32_t>(smb::Progress::kAreas));
+}
+
+TEST(random_streams_are_their_own) {
+  std::set<uint64_t> seen;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    for (uint64_t index = 0; index < 20; ++index) {
+      smb::Random random = smb::stream(seed, index), again = smb::stream(seed, index);
+      const uint64_t first = random.next();
+      CHECK_EQUAL(first, again.next());
+      seen.insert(first);
+    }
+  }
+  CHECK_EQUAL(seen.size(), size_t{400});
+  smb::Random random = smb::stream(1, 2);
+  int counts[7] = {};
+  for (int i = 0; i < 7000; ++i) {
+    const int drawn = random.below(7);
+    CHECK(drawn >= 0 && drawn < 7);
+    ++counts[drawn];
+    const double uniform = random.uniform();
+    CHECK(uniform >= 0 && uniform < 1);
+  }
+  for (const int count : counts) CHECK(count > 850 && count < 1150);
+}
+
+TEST(rules_that_make_no_sense_say_why) {
+  const auto refusal = [](auto&& change) {
+    smb::Rules rules = usual_rules();
+    change(rules);
+    return check::thrown([&] { rules.check(); });
+  };
+  CHECK_EQUAL(refusal([](smb::Rules&) {}), "");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.actions.clear(); }),
+              "there must be at least one action");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.level_weights.pop_back(); }),
+              "there must be a weight for each of the 32 levels");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.level_weights[3] = -1; }),
+              "level weights must not be negative");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.level_weights.assign(smb::kLevels, 0); }),
+              "at least one level must have a weight above 0");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.frame_skip = 0; }), "frame_skip must be at least 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.noops = -1; }), "noops must not be negative");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.sticky = 1; }),
+              "sticky must be at least 0 and below 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.max_steps = -1; }), "step limits must not be negative");
+}
+
+TEST(area_numbers_count_the_walks_to_a_pipe) {
+  CHECK_EQUAL(smb::area_of(0, 0), 0);
+  CHECK_EQUAL(smb::area_of(0, 1), 2);
+  CHECK_EQUAL(smb::area_of(2, 1), 1);
+  CHECK_EQUAL(smb::area_of(6, 3), 4);
+  CHECK_EQUAL(smb::area_of(7, 3), 3);
+  CHECK_EQUAL(smb::level_name(31), "8-4");
+}
+
+TEST(another_cartridge_is_told_from_super_mario_bros) {
+  for (int threads = 1; threads <= 3; ++threads) {
+    auto levels = std::make_shared<smb::Levels>(program::cartridge({0x4C, 0x00, 0x80}));
+    batch::Config config;
+    config.rules = usual_rules();
+    config.num_games = 4;
+    config.threads = threads;
+    batch::Batch games(levels, config);
+    const std::vector<uint8_t> all(4, 1);
+    const std::string text = check::thrown([&] { games.reset(all); });
+    CHECK(text.find("the title screen does not take Start") != std::string::npos);
+    CHECK(text.find("is this cartridge Super Mario Bros.?") != std::string::npos);
+
+    // Nor can it be stepped; what every game throws reaches the caller once.
+    const std::vector<int64_t> actions(4, 0);
+    for (int round = 0; round < 20; ++round) {
+      games.send(0, actions);
+      CHECK(check::thrown([&] { games.recv(0); }).find("no running episode") != std::string::npos);
+    }
+  }
+}
+
+TEST(a_batch_that_makes_no_sense_says_why) {
+  const auto refusal = [](auto&& change) {
+    batch::Config config;
+    config.rules = usual_rules();
+    config.num_games = 4;
+    change(config);
+    return check::thrown([&] { config.check(); });
+  };
+  CHECK_EQUAL(refusal([](batch::Config&) {}), "");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.num_games = 0; }),
+              "there must be at least one game");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.num_groups = 5; }),
+              "groups must hold at least one game each");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.threads = 0; }),
+              "there must be at least one thread");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.width = 257; }),
+              "pictures must be at least 1x1 and at most 240x256");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.stack = 0; }), "frame_stack must be at least 1");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.consecutive = true, c.stack = 2; }),
+              "consecutive stacking needs frame_stack equal to frame_skip");
+  CHECK_EQUAL(refusal([](batch::Config& c) { c.keep_frames = true; }),
+              "keep_frames works with one game only");
+}

@@ -13,6 +13,7 @@ from warpzone.errors import ConfigError
 from warpzone.game.console import RomSource, open_rom
 from warpzone.learn.evaluation import EvalResult
 from warpzone.learn.evaluation import evaluate as play_episodes
+from warpzone.learn.hardware import torch_threads
 
 MOST_GAMES = 64
 """Played at once; enough that the network's work is done in large pieces."""
@@ -121,7 +122,8 @@ def evaluate(
             threads=threads,
             rom=cartridge,
         )
-        with closing(envs):
+        # The network's batches are small, and the other cores have games to play.
+        with closing(envs), torch_threads(1):
             act = partial(agent.act, policy=policy, generator=agent.random(seed))
             results[level] = play_episodes(act, envs, episodes, seed=seed)
     limits = agent.info.env

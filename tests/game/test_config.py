@@ -30,6 +30,7 @@ def message(**settings: Any) -> str:
         ({"sticky": 1.0}, "sticky: Input should be less than 1 (given: 1.0)"),
         ({"sticky": -0.1}, "sticky: Input should be greater than or equal to 0"),
         ({"noops": -1}, "noops: Input should be greater than or equal to 0"),
+        ({"noops": 301}, "noops: Input should be less than or equal to 300 (given: 301)"),
         ({"max_steps": 0}, "max_steps: Input should be greater than or equal to 1"),
         ({"no_progress_steps": 0}, "no_progress_steps: Input should be greater"),
         ({"autoreset": "never"}, "autoreset: Input should be 'same_step', 'next_step' or"),

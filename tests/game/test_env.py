@@ -402,7 +402,15 @@ def test_noops_are_idle_frames(rom: Rom) -> None:
         assert np.array_equal(obs, console.ram)
 
 
-def test_every_level_stands_noops() -> None:
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_level_stands_the_most_noops(rom: Rom, level: str) -> None:
+    reference = Reference(rom, level)
+    for _ in range(300):
+        reference.console.step(0)
+        assert not reference.dead()
+
+
+def test_all_levels_are_drawn() -> None:
     env = make("all", noops=60)
     seen = {env.reset(seed=seed)[1]["level"] for seed in range(300)}
     assert len(seen) == 32

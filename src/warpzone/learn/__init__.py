@@ -15,9 +15,10 @@ from warpzone.learn.presets import PRESETS, resolve
 if TYPE_CHECKING:
     from warpzone.learn.trainer import RunResult, train
 
-# Torch's threads wait for each other by spinning. Where another program uses the cores too, as on
-# most laptops, that spinning takes the time that the one waited for needs: under two busy loops on
-# two cores the learner made 1,000 samples/s instead of 34,000. libgomp reads this at its loading.
+# Where torch uses several threads, they wait for each other by spinning. With other programs on the
+# cores, as on most laptops, that spinning takes the time that the one waited for needs: under two
+# busy loops on two cores two threads learnt less than 1,000 samples/s, and 34,000 with this limit.
+# libgomp reads it when torch loads it, so it must be said before.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 

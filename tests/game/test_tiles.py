@@ -210,6 +210,29 @@ def test_pits_are_open() -> None:
     assert seen
 
 
+def test_nothing_stale_is_seen_ahead() -> None:
+    """The game's map is a ring of 32 columns; those that it has not filled yet hold old ones."""
+    moments = list(watch("1-1", steps(FLAGPOLE)))
+    ground = {
+        moment.left + column: moment.plane("solid")[11:, column].tolist()
+        for moment in moments
+        for column in range(MARIO_COLUMN + 1)  # of each column what is seen last, passing it
+    }
+    del ground[-1]  # left of the level
+    assert sum(column == [0, 0] for column in ground.values()) == 7, "1-1 has three pits"
+    for moment in moments:
+        for column in range(16):
+            ahead = moment.plane("solid")[11:, column].tolist()
+            assert ahead == [0, 0] or ahead == ground.get(moment.left + column, ahead)
+
+    beyond = 0
+    for moment in watch("1-4", steps(AXE)):  # Mario comes near the right edge before the axe
+        filled = int(moment.ram[0x0725] * 16 + moment.ram[0x0726]) - moment.left
+        beyond += filled < 16
+        assert not moment.tiles[: PLANES["enemy"], :, filled:].any()
+    assert beyond > 5
+
+
 def sprites_are_marked(
     moments: Iterator[Moment], tiles: set[int], plane: str, value: int | None
 ) -> int:

@@ -175,6 +175,10 @@ class Learner:
         self.seconds, self.beta = values["seconds"], values["beta"]
         self.stats.load_state(values["stats"])
 
+    def close(self) -> None:
+        """End the threads that helped."""
+        self.updater.helpers.shutdown()
+
     def _watch(self, step: Transition) -> None:
         self.check()
         self.stats.watch(step)

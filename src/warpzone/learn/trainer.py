@@ -69,6 +69,7 @@ def train(
         env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
         interrupt = stack.enter_context(Interrupt())
         learner, judge = Learner(config, env, interrupt.check), Judge(config, make_env)
+        stack.callback(learner.close)
         run.open(resume)
         display = stack.enter_context(display or make_display())
         found = run.checkpoints.newest(display.say) if resume else None

@@ -56,16 +56,21 @@ def main(
     console = _native.Console(load_levels(rom))
     rates: dict[str, list[float]] = {"frames": [], "frames, waiting executed": [], "pictures": []}
 
+    few = max(frames // 10, HELD_FRAMES)
+
+    def skipping() -> None:
+        play(console, frames, skip_waiting=True)
+
+    def executing() -> None:
+        play(console, few, skip_waiting=False)
+
     def draw() -> None:
         for _ in range(DRAWS):
             console.screen()
 
     for _ in range(repeats):
-        few = max(frames // 10, HELD_FRAMES)
-        rates["frames"].append(per_second(lambda: play(console, frames, skip_waiting=True), frames))
-        rates["frames, waiting executed"].append(
-            per_second(lambda n=few: play(console, n, skip_waiting=False), few)  # type: ignore[misc]
-        )
+        rates["frames"].append(per_second(skipping, frames))
+        rates["frames, waiting executed"].append(per_second(executing, few))
         rates["pictures"].append(per_second(draw, DRAWS))
     spreads = {name: Spread.of(values) for name, values in rates.items()}
     table = Table("per second, one thread", "median (min–max)")

@@ -233,7 +233,7 @@ inline uint8_t read(State& s, const Cartridge& cart, uint16_t address, int32_t d
   return s.bus;
 }
 
-// Where the CPU stands in the frame it must run on to; moved here by a write that raises an NMI.
+// A write that raises an NMI moves `next_event`, so that the CPU stops and takes it.
 inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t value, int32_t dot) {
   s.bus = value;
   const int reg = address & 7;

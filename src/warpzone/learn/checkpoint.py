@@ -179,6 +179,7 @@ def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, 
     try:
         with safetensors.safe_open(path, "pt", device=str(device)) as file:
             metadata = file.metadata() or {}
+            # The file is no mapping: it has keys() and cannot be iterated.
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise AgentError(f"there is no agent {path}") from None

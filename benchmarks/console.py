@@ -22,7 +22,7 @@ from benchmarks.report import Spread
 from rich.table import Table
 
 from warpzone import _native
-from warpzone.game.console import load_levels
+from warpzone.game.console import cartridge_of
 from warpzone.game.rom import find_rom
 
 BUTTONS = (0x80, 0x81, 0x82, 0x83, 0x40, 0x01, 0x00)
@@ -53,7 +53,7 @@ def main(
 ) -> None:
     """Measure the console."""
     rom, facts = find_rom(), report.machine()
-    console = _native.Console(load_levels(rom))
+    console = _native.Console(cartridge_of(rom).levels)
     rates: dict[str, list[float]] = {"frames": [], "frames, waiting executed": [], "pictures": []}
 
     few = max(frames // 10, HELD_FRAMES)

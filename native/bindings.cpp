@@ -12,6 +12,7 @@
 #include "batch/batch.h"
 #include "nes/palette.h"
 #include "nes/snapshot.h"
+#include "nes/trace.h"
 #include "smb/levels.h"
 
 namespace nb = nanobind;
@@ -59,8 +60,11 @@ class Console {
   void step(uint8_t buttons, int frames, bool skip_waiting) {
     for (int i = 0; i < frames; ++i) {
       skip_waiting ? nes::run_frame(state_, cart(), buttons)
-                   : nes::run_frame<false>(state_, cart(), buttons);
+                   : nes::interpret_frame<false>(state_, cart(), buttons);
     }
+  }
+  void trace(std::span<const uint8_t> buttons, uint8_t* marks) {
+    for (const uint8_t held : buttons) nes::trace_frame(state_, cart(), held, marks);
   }
   void start_level(int level) { state_ = levels_->start(level); }
   nes::State& state() { return state_; }
@@ -70,6 +74,28 @@ class Console {
   std::shared_ptr<smb::Levels> levels_;
   nes::State state_;
 };
+
+// What the translator has to know: offsets of what compiled code touches, cycles of the opcodes.
+nb::dict machine() {
+  nb::dict state, context, all;
+  state["a"] = offsetof(nes::State, a);
+  state["x"] = offsetof(nes::State, x);
+  state["y"] = offsetof(nes::State, y);
+  state["s"] = offsetof(nes::State, s);
+  state["p"] = offsetof(nes::State, p);
+  state["pc"] = offsetof(nes::State, pc);
+  state["dot"] = offsetof(nes::State, dot);
+  state["next_event"] = offsetof(nes::State, next_event);
+  state["ram"] = offsetof(nes::State, ram);
+  context["read"] = offsetof(nes::Context, read);
+  context["write"] = offsetof(nes::Context, write);
+  context["waiting_dots"] = offsetof(nes::Context, waiting_dots);
+  context["regions"] = offsetof(nes::Context, regions);
+  all["state"] = state;
+  all["context"] = context;
+  all["cycles"] = nb::bytes(reinterpret_cast<const char*>(nes::cpu::kCycles.data()), 256);
+  return all;
+}
 
 nb::ndarray<nb::numpy, uint8_t> screen(const nes::State& state, const nes::Cartridge& cart) {
   auto out = new_array<uint8_t>({nes::kScreenHeight, nes::kScreenWidth});
@@ -139,6 +165,7 @@ NB_MODULE(_native, m) {
       nb::make_tuple(static_cast<int>(smb::kPlanes), smb::kTileRows, smb::kTileColumns);
   m.attr("SCALARS") = smb::kScalars;
   m.attr("SNAPSHOT_BYTES") = nes::kSnapshotBytes;
+  m.attr("MACHINE") = machine();
   m.def(
       "palette",
       [] {
@@ -152,9 +179,7 @@ NB_MODULE(_native, m) {
                           "A cartridge and its level starts, each booted when first wanted.")
       .def(
           "__init__",
-          [](smb::Levels* self, const nb::bytes& ines) {
-            new (self) smb::Levels(nes::Cartridge(view(ines)));
-          },
+          [](smb::Levels* self, const nb::bytes& ines) { new (self) smb::Levels(view(ines)); },
           "ines"_a, "Raises ValueError when the bytes are not a whole NROM image in iNES format.")
       .def(
           "start",
@@ -163,7 +188,42 @@ NB_MODULE(_native, m) {
             nes::save(self.start(level), self.cartridge(), bytes.data());
             return to_bytes(bytes);
           },
-          "level"_a, "The start of level 0-31 as a snapshot.");
+          "level"_a, "The start of level 0-31 as a snapshot.")
+      .def_prop_ro(
+          "program",
+          [](const smb::Levels& self) {
+            const auto& prg = self.cartridge().prg;
+            return nb::bytes(reinterpret_cast<const char*>(prg.data()), prg.size());
+          },
+          "The cartridge's program as it appears at $8000-$FFFF: 32,768 bytes.")
+      .def(
+          "use",
+          [](smb::Levels& self, uintptr_t enter, uintptr_t no_region, uintptr_t regions,
+             size_t count) {
+            self.use(std::make_unique<nes::Compiled>(
+                self.cartridge(), reinterpret_cast<nes::Compiled::Enter>(enter),
+                reinterpret_cast<const void*>(no_region),
+                std::span(reinterpret_cast<const nes::Compiled::Region*>(regions), count)));
+          },
+          "enter"_a, "no_region"_a, "regions"_a, "count"_a,
+          "Runs the program as native code from the next frame on. Addresses of what "
+          "warpzone.engine has made, which must stay in memory.")
+      .def_prop_ro(
+          "compiled",
+          [](const smb::Levels& self) { return self.cartridge().compiled.load() != nullptr; },
+          "Whether the program runs as native code.")
+      .def(
+          "wanted",
+          [](const smb::Levels& self) {
+            std::vector<int> addresses;
+            const nes::Compiled* code = self.cartridge().compiled.load();
+            for (int i = 0; code != nullptr && i < 0x8000; ++i) {
+              const uint8_t bits = code->wanted[static_cast<size_t>(i / 8)].load();
+              if (((bits >> (i % 8)) & 1) != 0) addresses.push_back(0x8000 + i);
+            }
+            return addresses;
+          },
+          "Addresses that native code wanted to go on at and that were not translated.");
 
   nb::class_<Console>(m, "Console", "One console with a cartridge.")
       .def(nb::init<std::shared_ptr<smb::Levels>>(), "levels"_a)
@@ -172,6 +232,15 @@ NB_MODULE(_native, m) {
            nb::call_guard<nb::gil_scoped_release>(),
            "Runs frames with buttons held. Without skip_waiting every round of a waiting loop is "
            "executed; the state is the same.")
+      .def(
+          "trace",
+          [](Console& self, const nb::bytes& buttons,
+             nb::ndarray<uint8_t, nb::shape<0x8000>, nb::c_contig, nb::device::cpu> marks) {
+            self.trace(view(buttons), marks.data());
+          },
+          "buttons"_a, "marks"_a,
+          "Interprets a frame for each byte of buttons and marks what it executes: 1 where an "
+          "instruction began, 2 where a return, an indirect jump or an interrupt led.")
       .def("start_level", &Console::start_level, "level"_a, "Goes to the start of level 0-31.")
       .def_prop_ro(
           "frame", [](Console& self) { return self.state().frame; }, "Frames since power-on.")

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,6 +12,8 @@
 #include <string>
 
 namespace warpzone::nes {
+
+struct Compiled;
 
 enum class Mirroring : uint8_t { horizontal, vertical };
 
@@ -22,6 +25,8 @@ struct Cartridge {
   std::array<uint64_t, 512 * 8> rows{};
   std::array<uint64_t, 512 * 8> rows_flipped{};
   Mirroring mirroring = Mirroring::vertical;
+  // The program as native code, once there is some; it may appear at any time and then stays.
+  std::atomic<const Compiled*> compiled{nullptr};
 
   // Throws std::invalid_argument with the reason when the image is not a whole NROM cartridge.
   explicit Cartridge(std::span<const uint8_t> ines);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "nes/cartridge.h"
+#include "nes/compiled.h"
 #include "nes/cpu.h"
 #include "nes/ppu.h"
 #include "nes/state.h"
@@ -37,28 +38,42 @@ inline State power_on(const Cartridge& cart) {
   return s;
 }
 
-template <bool kSkipWaiting>
-inline void run_until(State& s, const Cartridge& cart, int32_t event) {
-  s.next_event = event;
-  while (s.dot < event) {  // a write that raises an NMI ends a slice early
-    cpu::run<kSkipWaiting>(s, cart);
-    s.next_event = event;
-  }
-}
-
 // Runs to the start of the next vertical blank: handles this one's interrupt, then draws nothing;
-// the picture can be had from the state afterwards.
-template <bool kSkipWaiting = true>
-inline void run_frame(State& s, const Cartridge& cart, uint8_t buttons) {
+// the picture can be had from the state afterwards. `run_slice()` runs the CPU to `next_event`.
+template <typename RunSlice>
+inline void run_frame_with(State& s, const Cartridge& cart, uint8_t buttons, RunSlice&& run_slice) {
+  const auto run_until = [&](int32_t event) {
+    s.next_event = event;
+    while (s.dot < event) {  // a write that raises an NMI ends a slice early
+      run_slice();
+      s.next_event = event;
+    }
+  };
   s.buttons = buttons;
   if (s.phase == Phase::vblank) {
-    run_until<kSkipWaiting>(s, cart, kVblankEnd);
+    run_until(kVblankEnd);
     ppu::end_vblank(s);
-    run_until<kSkipWaiting>(s, cart, kRenderStart);
+    run_until(kRenderStart);
     ppu::begin_render(s);
   }
-  run_until<kSkipWaiting>(s, cart, s.frame_end);
+  run_until(s.frame_end);
   ppu::begin_vblank(s, cart);
+}
+
+// With the interpreter. Without kSkipWaiting every round of a waiting loop is executed.
+template <bool kSkipWaiting = true>
+inline void interpret_frame(State& s, const Cartridge& cart, uint8_t buttons) {
+  run_frame_with(s, cart, buttons, [&] { cpu::run<kSkipWaiting>(s, cart); });
+}
+
+// With native code where the cartridge has some; the state is the same in every byte.
+inline void run_frame(State& s, const Cartridge& cart, uint8_t buttons) {
+  const Compiled* code = cart.compiled.load(std::memory_order_acquire);
+  if (code == nullptr) {
+    interpret_frame(s, cart, buttons);
+  } else {
+    run_frame_with(s, cart, buttons, [&] { cpu::run_compiled(s, cart, *code); });
+  }
 }
 
 }  // namespace warpzone::nes

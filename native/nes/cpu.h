@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "nes/cartridge.h"
 #include "nes/ppu.h"
@@ -59,10 +60,14 @@ inline int32_t io_write(State& s, const Cartridge& cart, uint16_t address, uint8
     ppu::write(s, cart, address, value, dot);
   } else if (address == 0x4014) {
     if (s.phase == Phase::render) ppu::before_change(s, cart, dot);
-    for (uint16_t i = 0; i < 256; ++i) {
-      const auto from = static_cast<uint16_t>(value << 8 | i);
-      const uint8_t byte = from < 0x2000 ? s.ram[from & 0x7FF] : io_read(s, cart, from, dot);
-      s.oam[static_cast<uint8_t>(s.oam_addr + i)] = byte;
+    if (value < 0x20 && s.oam_addr == 0) {
+      std::memcpy(s.oam.data(), &s.ram[(value & 7U) << 8], 256);
+    } else {
+      for (uint16_t i = 0; i < 256; ++i) {
+        const auto from = static_cast<uint16_t>(value << 8 | i);
+        const uint8_t byte = from < 0x2000 ? s.ram[from & 0x7FF] : io_read(s, cart, from, dot);
+        s.oam[static_cast<uint8_t>(s.oam_addr + i)] = byte;
+      }
     }
     const uint64_t cycle = (s.clock + static_cast<uint64_t>(dot)) / 3;
     return 3 * (513 + static_cast<int32_t>(cycle & 1));
@@ -504,22 +509,39 @@ struct Core {
   }
 };
 
-// Runs whole instructions until `next_event` is reached. Without kSkipWaiting every round of a
-// waiting loop is executed: slower, and the same in every bit.
-template <bool kSkipWaiting = true>
-inline void run(State& s, const Cartridge& cart) {
+// Takes a pending interrupt. Returns whether the CPU runs at all.
+inline bool begin_slice(State& s, const Cartridge& cart) {
   if (s.jammed != 0) {
     s.dot = std::max(s.dot, s.next_event);
-    return;
+    return false;
   }
-  Core<kSkipWaiting> core(s, cart);
   if (s.nmi_pending != 0) {
     s.nmi_pending = 0;
+    Core<true> core(s, cart);
     core.interrupt(kNmiVector, 0);
     core.dot += 3 * 7;
+    core.store();
   }
-  while (core.dot < s.next_event) core.step();
+  return true;
+}
+
+// Runs whole instructions until `next_event` is reached, or until, after one or more of them,
+// `stop(pc)` says so.
+template <bool kSkipWaiting = true, typename Stop>
+inline void interpret(State& s, const Cartridge& cart, Stop&& stop) {
+  Core<kSkipWaiting> core(s, cart);
+  while (core.dot < s.next_event) {
+    core.step();
+    if (stop(core.pc)) break;
+  }
   core.store();
+}
+
+// The interpreter alone. Without kSkipWaiting every round of a waiting loop is executed: slower,
+// and the same in every bit.
+template <bool kSkipWaiting = true>
+inline void run(State& s, const Cartridge& cart) {
+  if (begin_slice(s, cart)) interpret<kSkipWaiting>(s, cart, [](uint16_t) { return false; });
 }
 
 }  // namespace warpzone::nes::cpu

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "nes/console.h"
 #include "smb/memory.h"
@@ -67,22 +68,30 @@ inline nes::State boot_level(const nes::Cartridge& cart, int level) {
 // games of a process; may be used from several threads.
 class Levels {
  public:
-  explicit Levels(nes::Cartridge cartridge)
-      : cart_(std::make_unique<nes::Cartridge>(std::move(cartridge))) {}
+  // Throws std::invalid_argument when the image is not a whole NROM cartridge.
+  explicit Levels(std::span<const uint8_t> ines) : cart_(ines) {}
 
-  const nes::Cartridge& cartridge() const { return *cart_; }
+  const nes::Cartridge& cartridge() const { return cart_; }
+
+  // From now on, all frames run with this native code of the program, which must stay in memory.
+  void use(std::unique_ptr<nes::Compiled> compiled) {
+    const std::lock_guard lock(mutex_);
+    compiled_.push_back(std::move(compiled));  // games may still be in the one before
+    cart_.compiled.store(compiled_.back().get(), std::memory_order_release);
+  }
 
   const nes::State& start(int level) {
     if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
     const std::lock_guard lock(mutex_);
     auto& start = starts_[static_cast<size_t>(level)];
-    if (!start) start = std::make_unique<nes::State>(boot_level(*cart_, level));
+    if (!start) start = std::make_unique<nes::State>(boot_level(cart_, level));
     return *start;
   }
 
  private:
-  std::unique_ptr<nes::Cartridge> cart_;
+  nes::Cartridge cart_;
   std::mutex mutex_;
+  std::vector<std::unique_ptr<nes::Compiled>> compiled_;
   std::array<std::unique_ptr<nes::State>, kLevels> starts_;
 };
 

@@ -22,7 +22,7 @@ std::shared_ptr<smb::Levels> real_levels() {
     std::ifstream file(path, std::ios::binary);
     const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
     const std::vector<uint8_t> image(bytes.begin(), bytes.end());
-    return std::make_shared<smb::Levels>(nes::Cartridge(image));
+    return std::make_shared<smb::Levels>(image);
   }();
   return levels;
 }

@@ -51,8 +51,8 @@ Bytes polling_program(std::mt19937& random) {
 void race(const Cartridge& cart, State start, int frames, Race& total) {
   State skipped = start, executed = start;
   for (int frame = 0; frame < frames; ++frame) {
-    nes::run_frame<true>(skipped, cart, 0);
-    nes::run_frame<false>(executed, cart, 0);
+    nes::interpret_frame<true>(skipped, cart, 0);
+    nes::interpret_frame<false>(executed, cart, 0);
     ++total.frames;
     if (std::memcmp(&skipped, &executed, sizeof(State)) != 0) {
       check::fail(__FILE__, __LINE__, "skipping differs in frame " + std::to_string(frame));

@@ -8,12 +8,20 @@ from typing import Any
 import gymnasium as _gymnasium
 
 from warpzone.errors import WarpzoneError
-from warpzone.game.console import Console, RomSource
+from warpzone.game.console import Console, RomSource, set_engine
 from warpzone.game.env import MarioEnv
 from warpzone.game.levels import LevelSpec
 from warpzone.game.vector_env import MarioVectorEnv
 
-__all__ = ["Console", "MarioEnv", "MarioVectorEnv", "WarpzoneError", "make", "make_vec"]
+__all__ = [
+    "Console",
+    "MarioEnv",
+    "MarioVectorEnv",
+    "WarpzoneError",
+    "make",
+    "make_vec",
+    "set_engine",
+]
 __version__ = version("warpzone")
 
 

@@ -22,6 +22,8 @@ SCALARS: int = ...
 
 SNAPSHOT_BYTES: int = ...
 
+MACHINE: dict = ...
+
 def palette() -> NDArray[numpy.uint8]:
     """RGB of the 64 colours: uint8[64, 3]."""
 
@@ -36,6 +38,24 @@ class Levels:
     def start(self, level: int) -> bytes:
         """The start of level 0-31 as a snapshot."""
 
+    @property
+    def program(self) -> bytes:
+        """The cartridge's program as it appears at $8000-$FFFF: 32,768 bytes."""
+
+    def use(self, enter: int, no_region: int, regions: int, count: int) -> None:
+        """
+        Runs the program as native code from the next frame on. Addresses of what warpzone.engine has made, which must stay in memory.
+        """
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the program runs as native code."""
+
+    def wanted(self) -> list[int]:
+        """
+        Addresses that native code wanted to go on at and that were not translated.
+        """
+
 class Console:
     """One console with a cartridge."""
 
@@ -47,6 +67,11 @@ class Console:
     def step(self, buttons: int, frames: int = ..., skip_waiting: bool = ...) -> None:
         """
         Runs frames with buttons held. Without skip_waiting every round of a waiting loop is executed; the state is the same.
+        """
+
+    def trace(self, buttons: bytes, marks: Annotated[NDArray[numpy.uint8], dict(shape=(32768), order='C', device='cpu')]) -> None:
+        """
+        Interprets a frame for each byte of buttons and marks what it executes: 1 where an instruction began, 2 where a return, an indirect jump or an interrupt led.
         """
 
     def start_level(self, level: int) -> None:

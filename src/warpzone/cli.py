@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 import warpzone
 from warpzone.errors import ConfigError, DisplayError, LevelError, WarpzoneError
-from warpzone.game.console import FRAMES_PER_SECOND, PALETTE
+from warpzone.game.console import ENGINE_MODES, FRAMES_PER_SECOND, PALETTE, set_engine
 from warpzone.game.levels import LEVELS, level_kind, parse_levels
 from warpzone.game.rom import Rom, find_rom
 from warpzone.level_guide import GUIDE
@@ -80,6 +80,22 @@ class Policy(StrEnum):
 RomOption = Annotated[
     Path | None,
     typer.Option("--rom", metavar="PATH", help="The ROM file. Default: looked for, see `rom`."),
+]
+
+
+def _choose_engine(mode: str) -> str:
+    set_engine(mode)
+    return mode
+
+
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(ENGINE_MODES),
+        help="How games run: the same, byte for byte, only faster as native code.",
+        callback=_choose_engine,
+        expose_value=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AgentArgument = Annotated[
@@ -163,6 +179,7 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
     ] = None,
     rom: RomOption = None,
+    engine: EngineOption = "auto",
 ) -> None:
     """Train an agent with PPO and write a run directory."""
     if level is None and not (resume and out_dir):
@@ -225,6 +242,7 @@ def watch(
     scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
+    engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
     from warpzone.agents.window import require_display
@@ -257,6 +275,7 @@ def record(
     sticky: StickyOption = 0.0,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
+    engine: EngineOption = "auto",
 ) -> None:
     """Make a film of the agent: the first try that clears the level."""
     from warpzone.agents.film import check_film_path
@@ -295,6 +314,7 @@ def evaluate(
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
     rom: RomOption = None,
+    engine: EngineOption = "auto",
 ) -> None:
     """Measure how often the agent clears levels, with 95 % intervals (Wilson)."""
     from warpzone.agents.evaluate import evaluate as measure
@@ -325,6 +345,7 @@ def play(
     level: Annotated[str, typer.Argument(help="1-1 to 8-4.")] = "1-1",
     scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
     rom: RomOption = None,
+    engine: EngineOption = "auto",
 ) -> None:
     """Play a level yourself, with keyboard or gamepad."""
     from warpzone.agents.window import require_display
@@ -351,7 +372,9 @@ def levels(as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog="Example: [cyan]warpzone doctor[/]")
-def doctor(as_json: JsonOption = False, rom: RomOption = None) -> None:
+def doctor(
+    as_json: JsonOption = False, rom: RomOption = None, engine: EngineOption = "auto"
+) -> None:
     """Check what is installed, the device, the ROM, and that the game runs."""
     from warpzone import doctor as ward
 

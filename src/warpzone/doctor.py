@@ -16,6 +16,7 @@ from warpzone.errors import WarpzoneError
 LIBRARIES = (
     "gymnasium",
     "imageio-ffmpeg",
+    "llvmlite",
     "numpy",
     "pillow",
     "pydantic",
@@ -44,12 +45,13 @@ class Finding:
 
 
 def examine(rom: str | Path | None = None) -> list[Finding]:
-    """Look at everything a training run needs, without changing anything and without network."""
+    """Look at everything a training run needs, without network; a cartridge may be translated."""
     findings = [_python(), _libraries(), _native(), _processor(), _device()]
     rom_finding = _guarded("ROM", lambda: _rom(rom))
     findings.append(rom_finding)
     if rom_finding.ok:
         findings.append(_guarded("self-test", lambda: _self_test(rom)))
+        findings.append(_guarded("games", lambda: _games(rom)))
     findings += [_window(), _films()]
     return findings
 
@@ -144,6 +146,13 @@ def _self_test(rom: str | Path | None) -> Finding:
     if moved <= 0:
         return Finding("self-test", False, "1-1 started, but Mario does not move")
     return Finding("self-test", True, f"1-1 started, Mario walked {moved} px in a second")
+
+
+def _games(rom: str | Path | None) -> Finding:
+    """Native code or interpreter, and why: both are well."""
+    from warpzone.game.console import cartridge_of, open_rom
+
+    return Finding("games", None, cartridge_of(open_rom(rom)).running)
 
 
 def _window() -> Finding:

@@ -11,7 +11,7 @@ from tests.parity.peer import CODE, QUIET, cartridge, stop
 from warpzone import Console
 from warpzone._native import Console as NativeConsole
 from warpzone.errors import EngineError
-from warpzone.game.console import PALETTE, load_levels
+from warpzone.game.console import PALETTE, cartridge_of
 from warpzone.game.levels import LEVELS
 from warpzone.game.rom import Rom
 
@@ -192,7 +192,8 @@ def test_the_grey_bit_keeps_the_greys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_skipping_a_waiting_loop_is_the_same_as_executing_it(rom: Rom, level: str) -> None:
-    skipping, executing = NativeConsole(load_levels(rom)), NativeConsole(load_levels(rom))
+    levels = cartridge_of(rom, "interpreter").levels
+    skipping, executing = NativeConsole(levels), NativeConsole(levels)
     for console in (skipping, executing):
         console.start_level(LEVELS.index(level))
     rng = np.random.default_rng(LEVELS.index(level))
@@ -204,7 +205,8 @@ def test_skipping_a_waiting_loop_is_the_same_as_executing_it(rom: Rom, level: st
 
 
 def test_skipping_is_the_same_from_power_on(rom: Rom) -> None:
-    skipping, executing = NativeConsole(load_levels(rom)), NativeConsole(load_levels(rom))
+    levels = cartridge_of(rom, "interpreter").levels
+    skipping, executing = NativeConsole(levels), NativeConsole(levels)
     for frame in range(300):
         buttons = 8 if frame % 90 == 80 else 128
         skipping.step(buttons)

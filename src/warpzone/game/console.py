@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from os import PathLike
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpzone import _native
-from warpzone.errors import EngineError
-from warpzone.game.levels import level_index
+from warpzone.engine import Engine
+from warpzone.errors import ConfigError, EngineError
+from warpzone.game.levels import LEVELS, level_index
 from warpzone.game.rom import Rom, find_rom
 
 PALETTE: NDArray[np.uint8] = _native.palette()
@@ -28,17 +28,76 @@ def open_rom(rom: RomSource = None) -> Rom:
     return rom if isinstance(rom, Rom) else find_rom(rom)
 
 
-@cache
-def _levels_of(data: bytes) -> _native.Levels:
-    return _native.Levels(data)
+EngineMode = Literal["auto", "interpreter", "compiled"]
+ENGINE_MODES: tuple[EngineMode, ...] = ("auto", "interpreter", "compiled")
 
 
-def load_levels(rom: Rom) -> _native.Levels:
-    """The cartridge and its level starts; the same object for the same ROM in one process."""
-    try:
-        return _levels_of(rom.data)
-    except ValueError as error:
-        raise EngineError(f"{rom.path}: {error}") from None
+class Cartridge:
+    """A ROM in use: the native core's level starts, and its native code if it is to have some."""
+
+    def __init__(self, data: bytes, *, translated: bool) -> None:
+        self.levels = _native.Levels(data)
+        self.engine = Engine(self.levels, data, self._starts) if translated else None
+
+    @property
+    def running(self) -> str:
+        """How games run at present, and why."""
+        if self.engine is None:
+            return "interpreter: chosen"
+        return f"{'compiled' if self.engine.compiled else 'interpreter'}: {self.engine.reason}"
+
+    def _starts(self) -> list[bytes]:
+        """The first moments of all levels; none where this is another game."""
+        try:
+            return [self.levels.start(level) for level in range(len(LEVELS))]
+        except RuntimeError:
+            return []
+
+
+_default_mode: EngineMode = "auto"
+_cartridges: dict[tuple[bytes, bool], Cartridge] = {}
+
+
+def set_engine(mode: str) -> None:
+    """Chooses how games run where nothing else is asked for.
+
+    Args:
+        mode: "interpreter"; "compiled": the cartridge's program translated to native code, made
+            first where there is none yet (some ten seconds); "auto": begins at once and changes
+            over to native code as soon as it is there. The games are the same, byte for byte.
+
+    Raises:
+        ConfigError: there is no such engine.
+    """
+    global _default_mode
+    _default_mode = _check_mode(mode)
+
+
+def _check_mode(mode: str) -> EngineMode:
+    for known in ENGINE_MODES:
+        if mode == known:
+            return known
+    raise ConfigError(f"there is no engine {mode!r}; choose {', '.join(ENGINE_MODES)}")
+
+
+def cartridge_of(rom: Rom, engine: str | None = None) -> Cartridge:
+    """The same object for the same ROM and engine (None: see `set_engine`) in one process.
+
+    Raises:
+        ConfigError: there is no such engine.
+        EngineError: the ROM cannot be run, or not as native code when that is asked for.
+    """
+    mode = _default_mode if engine is None else _check_mode(engine)
+    key = (rom.data, mode != "interpreter")
+    if key not in _cartridges:
+        try:
+            _cartridges[key] = Cartridge(rom.data, translated=mode != "interpreter")
+        except ValueError as error:
+            raise EngineError(f"{rom.path}: {error}") from None
+    cartridge = _cartridges[key]
+    if mode == "compiled" and cartridge.engine is not None:
+        cartridge.engine.wait()
+    return cartridge
 
 
 class Console:
@@ -46,14 +105,16 @@ class Console:
 
     Args:
         rom: a file, a `Rom`, or None for the ROM that `warpzone rom` shows.
+        engine: "auto", "interpreter" or "compiled", see `set_engine`; None: as chosen there.
 
     Raises:
         RomError: there is no such ROM, or it cannot be run.
+        EngineError: engine "compiled", and the program cannot run as native code.
     """
 
-    def __init__(self, rom: RomSource = None) -> None:
+    def __init__(self, rom: RomSource = None, *, engine: str | None = None) -> None:
         self.rom = open_rom(rom)
-        self._console = _native.Console(load_levels(self.rom))
+        self._console = _native.Console(cartridge_of(self.rom, engine).levels)
 
     def reset(self) -> None:
         """Switches the console off and on."""

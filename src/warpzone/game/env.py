@@ -23,6 +23,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
 
     Args:
         level: a level, several, or levels with weights: each episode draws one.
+        engine: see `warpzone.set_engine`.
         render_mode: None or "rgb_array".
         keep_frames: keep every emulated frame of the last step, for `frames`.
     """
@@ -36,6 +37,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         *,
         reward: str | RewardFunction = "progress",
         rom: RomSource = None,
+        engine: str | None = None,
         render_mode: str | None = None,
         keep_frames: bool = False,
         **settings: Any,
@@ -53,6 +55,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
             threads=1,
             reward=reward,
             rom=rom,
+            engine=engine,
             keep_frames=keep_frames,
             autoreset="disabled",
             **settings,

@@ -22,7 +22,7 @@ from warpzone import _native
 from warpzone.errors import ConfigError, EngineError
 from warpzone.game.actions import action_names
 from warpzone.game.config import EnvConfig, env_config
-from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource, load_levels, open_rom
+from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource, cartridge_of, open_rom
 from warpzone.game.levels import LevelSpec
 from warpzone.game.signals import RewardFunction, SignalArrays, signal_arrays
 
@@ -84,6 +84,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         num_groups: groups for `send` and `recv`, of equal size but for rounding.
         reward: a name (see `EnvConfig`) or a `RewardFunction`.
         rom: a file, a `Rom`, or None to look for one.
+        engine: "auto", "interpreter" or "compiled", see `set_engine`; None: as chosen there.
         config: all settings at once, instead of `levels` and `settings`.
         settings: fields of `EnvConfig`.
 
@@ -91,6 +92,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         ConfigError: a setting with an unknown name or an impossible value.
         LevelError: an unknown level.
         RomError: no usable ROM.
+        EngineError: engine "compiled", and the program cannot run as native code.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         num_groups: int = 1,
         reward: str | RewardFunction = "progress",
         rom: RomSource = None,
+        engine: str | None = None,
         config: EnvConfig | None = None,
         keep_frames: bool = False,
         render_mode: str | None = None,
@@ -140,7 +143,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             keep_frames=keep_frames,
         )
         try:
-            self._batch = _native.Batch(load_levels(self.rom), native)
+            self._batch = _native.Batch(cartridge_of(self.rom, engine).levels, native)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]

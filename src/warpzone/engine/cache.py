@@ -1,0 +1,180 @@
+"""Translated cartridges on disk.
+
+A file holds a checksum, a line of JSON and the object code. Its name is made of the program's
+fingerprint and of everything that the code depends on: this package, the native core, LLVM, the
+processor. Because object code is run, a file counts only if it is whole and nobody but this user
+can have written it; any other is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+import platformdirs
+
+from warpzone import _native
+
+MAGIC = b"warpzone compiled cartridge 1\n"
+KEPT_FILES = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file holds."""
+
+    object_code: bytes
+    wanted: frozenset[int]
+    """The addresses that were asked for when it was made."""
+    instructions: int
+    regions: int
+    seconds: float
+
+
+class Unusable(Exception):
+    """A file is there and cannot be used; the text says why."""
+
+
+def directory() -> Path:
+    """Where the files are."""
+    return Path(platformdirs.user_cache_dir("warpzone")) / "engine"
+
+
+@cache
+def _environment() -> str:
+    """What compiled code depends on beside the program."""
+    sources = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sources.update(path.read_bytes())
+    facts = {
+        "sources": sources.hexdigest(),
+        "machine": repr(_native.MACHINE),
+        "llvm": [llvmlite.__version__, *llvm.llvm_version_info],
+        "cpu": llvm.get_host_cpu_name(),
+        "features": llvm.get_host_cpu_features().flatten(),
+        "triple": llvm.get_default_triple(),
+    }
+    return json.dumps(facts, sort_keys=True)
+
+
+def key_of(program: bytes) -> str:
+    """The name of a program's file, without its ending."""
+    environment = hashlib.sha256(_environment().encode()).hexdigest()
+    return f"{hashlib.sha256(program).hexdigest()[:16]}-{environment[:16]}"
+
+
+def path_of(program: bytes) -> Path:
+    return directory() / f"{key_of(program)}.code"
+
+
+def read(program: bytes) -> Entry | None:
+    """The translation of a program, None if there is none.
+
+    Raises:
+        Unusable: there is a file that must not be used.
+    """
+    path = path_of(program)
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            data = file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read: {error.strerror or error}") from None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        raise Unusable(f"{path} can be written by others than this user")
+    try:
+        return unpack(program, data)
+    except Unusable as error:
+        raise Unusable(f"{path}: {error}") from None
+
+
+def write(program: bytes, entry: Entry) -> None:
+    """Keeps a translation; raises OSError when the disk does not take it."""
+    write_atomically(path_of(program), pack(program, entry))
+    files = sorted(directory().glob("*.code"), key=lambda file: file.stat().st_mtime)
+    for old in files[:-KEPT_FILES]:
+        old.unlink(missing_ok=True)
+
+
+def pack(program: bytes, entry: Entry) -> bytes:
+    """What a file holds."""
+    facts = {
+        "key": key_of(program),
+        "wanted": sorted(entry.wanted),
+        "instructions": entry.instructions,
+        "regions": entry.regions,
+        "seconds": round(entry.seconds, 1),
+    }
+    content = json.dumps(facts).encode() + b"\n" + entry.object_code
+    return MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def unpack(program: bytes, data: bytes) -> Entry:
+    """Reads what `pack` has made for this program on such a computer.
+
+    Raises:
+        Unusable: it is something else, or damaged.
+    """
+    if not data.startswith(MAGIC):
+        raise Unusable("not a compiled cartridge, or of another format")
+    checksum, _, content = data[len(MAGIC) :].partition(b"\n")
+    if checksum != hashlib.sha256(content).hexdigest().encode():
+        raise Unusable("damaged: its checksum is wrong")
+    head, _, object_code = content.partition(b"\n")
+    try:
+        facts = json.loads(head)
+        if facts["key"] != key_of(program):
+            raise Unusable("made for another program, version or processor")
+        return Entry(
+            object_code,
+            frozenset(map(int, facts["wanted"])),
+            int(facts["instructions"]),
+            int(facts["regions"]),
+            float(facts["seconds"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise Unusable("damaged: what it says about itself makes no sense") from None
+
+
+def wanted_path(program: bytes) -> Path:
+    return directory() / f"{hashlib.sha256(program).hexdigest()[:16]}.wanted.json"
+
+
+def read_wanted(program: bytes) -> frozenset[int]:
+    """Addresses that running has shown to be code and that no start led to."""
+    try:
+        addresses = json.loads(wanted_path(program).read_text())
+        return frozenset(int(address) & 0xFFFF for address in addresses)
+    except (OSError, ValueError, TypeError):
+        return frozenset()  # worth a little speed, not an error
+
+
+def add_wanted(program: bytes, addresses: Iterable[int]) -> None:
+    """Remembers such addresses for the next translation; raises OSError."""
+    known = read_wanted(program)
+    both = known | frozenset(addresses)
+    if both != known:
+        write_atomically(wanted_path(program), json.dumps(sorted(both)).encode())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """So that nobody ever sees half a file. Only this user may read and write it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

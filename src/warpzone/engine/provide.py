@@ -1,0 +1,195 @@
+"""Gives a cartridge its native code: from the cache, or translated while the games already run."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import filelock
+
+from warpzone import _native
+from warpzone.errors import EngineError
+
+if TYPE_CHECKING:
+    from warpzone.engine.cache import Entry
+
+PATIENCE = 600
+"""Seconds after which a translation, one's own or another process's, is given up."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be translated: an iNES image, snapshots to play on from, known addresses."""
+
+    image: bytes
+    starts: tuple[bytes, ...]
+    wanted: frozenset[int]
+
+    def as_json(self) -> str:
+        return json.dumps(
+            {
+                "image": base64.b64encode(self.image).decode(),
+                "starts": [base64.b64encode(start).decode() for start in self.starts],
+                "wanted": sorted(self.wanted),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        fields = json.loads(text)
+        return cls(
+            base64.b64decode(fields["image"]),
+            tuple(base64.b64decode(start) for start in fields["starts"]),
+            frozenset(fields["wanted"]),
+        )
+
+
+def make(order: Order) -> bytes:
+    """Translates in this process, unless another has just done so.
+
+    Returns:
+        What the cache's file holds. On the way it goes into the cache, if the cache takes it.
+    """
+    from warpzone.engine import cache
+    from warpzone.engine.translate import translate
+
+    levels = _native.Levels(order.image)
+    program = levels.program
+    with contextlib.ExitStack() as stack:
+        try:
+            cache.directory().mkdir(parents=True, exist_ok=True)
+            lock = cache.path_of(program).with_suffix(".lock")
+            stack.enter_context(filelock.FileLock(lock, timeout=PATIENCE))
+        except (OSError, filelock.Timeout) as error:
+            print(f"not guarded against others: {error}", file=sys.stderr)
+        with contextlib.suppress(cache.Unusable):
+            entry = cache.read(program)
+            if entry is not None and order.wanted <= entry.wanted:
+                return cache.pack(program, entry)
+        made = translate(levels, order.starts, order.wanted)
+        entry = cache.Entry(
+            made.object_code, order.wanted, made.instructions, made.regions, made.seconds
+        )
+        try:
+            cache.write(program, entry)
+        except OSError as error:
+            print(f"{cache.directory()} does not take it: {error.strerror}", file=sys.stderr)
+        return cache.pack(program, entry)
+
+
+class Engine:
+    """Finds or makes the native code of one cartridge.
+
+    Args:
+        levels: the cartridge.
+        image: the same as an iNES image.
+        starts: makes snapshots from which play shows what is code.
+
+    Games begin with the interpreter where there is no native code yet, and change over when it
+    comes. Whatever goes wrong on the way is kept as the reason for staying with the interpreter.
+    """
+
+    def __init__(
+        self,
+        levels: _native.Levels,
+        image: bytes,
+        starts: Callable[[], Sequence[bytes]],
+    ) -> None:
+        self._levels, self._image, self._starts = levels, image, starts
+        self._done = threading.Event()
+        self._known: frozenset[int] = frozenset()
+        self.reason = ""
+        """Why games run as they do."""
+        try:
+            complete = self._use_cached()
+        except Exception as error:  # nothing that goes wrong here may keep anybody from playing
+            self.reason = f"no native code: {type(error).__name__}: {error}"
+            complete = True
+        if complete:
+            self._done.set()
+        else:
+            threading.Thread(target=self._translate, name="translation", daemon=True).start()
+        atexit.register(self._remember)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether native code is in use now."""
+        return self._levels.compiled
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Returns when no more native code is to come, or `timeout` seconds later.
+
+        Raises:
+            EngineError: there is none.
+        """
+        if self._done.wait(timeout) and not self.compiled:
+            raise EngineError(f"{self.reason}. Choose the engine 'interpreter' or 'auto'")
+
+    def _use_cached(self) -> bool:
+        """Uses what the cache has. Returns whether that is all that can be had."""
+        from warpzone.engine import cache
+
+        program = self._levels.program
+        self._known = cache.read_wanted(program)
+        try:
+            entry = cache.read(program)
+        except cache.Unusable as error:
+            self.reason = f"being translated again, since {error}"
+            return False
+        if entry is None:
+            self.reason = "being translated in the background"
+            return False
+        self._use(entry, "out of the cache")
+        return self._known <= entry.wanted
+
+    def _use(self, entry: Entry, origin: str) -> None:
+        from warpzone.engine.loader import load
+
+        loaded = load(entry.object_code)
+        self._levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
+        self.reason = (
+            f"{entry.instructions:,} instructions in {entry.regions:,} regions, translated in "
+            f"{entry.seconds:.0f} s, {origin}"
+        )
+
+    def _translate(self) -> None:
+        """In a thread: has another process translate, waits for it, uses what comes."""
+        from warpzone.engine import cache
+
+        try:
+            order = Order(self._image, tuple(self._starts()), self._known)
+            done = subprocess.run(
+                [sys.executable, "-m", "warpzone.engine"],
+                input=order.as_json().encode(),
+                capture_output=True,
+                timeout=PATIENCE,
+                start_new_session=True,  # goes on, for next time, if this process ends first
+                check=False,
+            )
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            if done.returncode != 0:
+                raise EngineError(said[-1] if said else f"exit status {done.returncode}")
+            entry = cache.unpack(self._levels.program, done.stdout)
+            self._use(entry, said[-1] if said else "just now")
+        except Exception as error:
+            if not self.compiled:
+                self.reason = f"no native code: {type(error).__name__}: {error}"
+        finally:
+            self._done.set()
+
+    def _remember(self) -> None:
+        """What ran in the interpreter for want of native code joins the next translation."""
+        from warpzone.engine import cache
+
+        wanted = frozenset(self._levels.wanted()) - self._known
+        if wanted:
+            with contextlib.suppress(OSError):
+                cache.add_wanted(self._levels.program, wanted)

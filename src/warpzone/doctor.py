@@ -6,12 +6,13 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from warpzone.errors import WarpzoneError
+from warpzone.errors import EngineError, WarpzoneError
 
 LIBRARIES = (
     "gymnasium",
@@ -27,6 +28,8 @@ LIBRARIES = (
     "torch",
     "typer",
 )
+CACHE_SECONDS = 3.0
+"""How long to wait for native code out of the cache before saying that it is not in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,11 @@ def _games(rom: str | Path | None) -> Finding:
     """Native code or interpreter, and why: both are well."""
     from warpzone.game.console import cartridge_of, open_rom
 
-    return Finding("games", None, cartridge_of(open_rom(rom)).running)
+    cartridge = cartridge_of(open_rom(rom))
+    if cartridge.engine is not None:
+        with suppress(EngineError):  # then `running` says so
+            cartridge.engine.wait(CACHE_SECONDS)
+    return Finding("games", None, cartridge.running)
 
 
 def _window() -> Finding:

@@ -106,17 +106,10 @@ class Engine:
         self._levels, self._image, self._starts = levels, image, starts
         self._done = threading.Event()
         self._known: frozenset[int] = frozenset()
-        self.reason = ""
+        self.reason = "native code is being looked for"
         """Why games run as they do."""
-        try:
-            complete = self._use_cached()
-        except Exception as error:  # nothing that goes wrong here may keep anybody from playing
-            self.reason = f"no native code: {type(error).__name__}: {error}"
-            complete = True
-        if complete:
-            self._done.set()
-        else:
-            threading.Thread(target=self._translate, name="translation", daemon=True).start()
+        # Loading LLVM alone takes longer than booting a game.
+        threading.Thread(target=self._provide, name="translation", daemon=True).start()
         atexit.register(self._remember)
 
     @property
@@ -132,6 +125,16 @@ class Engine:
         """
         if self._done.wait(timeout) and not self.compiled:
             raise EngineError(f"{self.reason}. Choose the engine 'interpreter' or 'auto'")
+
+    def _provide(self) -> None:
+        try:
+            if not self._use_cached():
+                self._translate()
+        except Exception as error:  # nothing that goes wrong here may keep anybody from playing
+            if not self.compiled:
+                self.reason = f"no native code: {type(error).__name__}: {error}"
+        finally:
+            self._done.set()
 
     def _use_cached(self) -> bool:
         """Uses what the cache has. Returns whether that is all that can be had."""
@@ -150,6 +153,24 @@ class Engine:
         self._use(entry, "out of the cache")
         return self._known <= entry.wanted
 
+    def _translate(self) -> None:
+        """Has another process translate, waits for it, uses what comes."""
+        from warpzone.engine import cache
+
+        order = Order(self._image, tuple(self._starts()), self._known)
+        done = subprocess.run(
+            [sys.executable, "-m", "warpzone.engine"],
+            input=order.as_json().encode(),
+            capture_output=True,
+            timeout=PATIENCE,
+            start_new_session=True,  # goes on, for next time, if this process ends first
+            check=False,
+        )
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        if done.returncode != 0:
+            raise EngineError(said[-1] if said else f"exit status {done.returncode}")
+        self._use(cache.unpack(self._levels.program, done.stdout), said[-1] if said else "just now")
+
     def _use(self, entry: Entry, origin: str) -> None:
         from warpzone.engine.loader import load
 
@@ -159,31 +180,6 @@ class Engine:
             f"{entry.instructions:,} instructions in {entry.regions:,} regions, translated in "
             f"{entry.seconds:.0f} s, {origin}"
         )
-
-    def _translate(self) -> None:
-        """In a thread: has another process translate, waits for it, uses what comes."""
-        from warpzone.engine import cache
-
-        try:
-            order = Order(self._image, tuple(self._starts()), self._known)
-            done = subprocess.run(
-                [sys.executable, "-m", "warpzone.engine"],
-                input=order.as_json().encode(),
-                capture_output=True,
-                timeout=PATIENCE,
-                start_new_session=True,  # goes on, for next time, if this process ends first
-                check=False,
-            )
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            if done.returncode != 0:
-                raise EngineError(said[-1] if said else f"exit status {done.returncode}")
-            entry = cache.unpack(self._levels.program, done.stdout)
-            self._use(entry, said[-1] if said else "just now")
-        except Exception as error:
-            if not self.compiled:
-                self.reason = f"no native code: {type(error).__name__}: {error}"
-        finally:
-            self._done.set()
 
     def _remember(self) -> None:
         """What ran in the interpreter for want of native code joins the next translation."""

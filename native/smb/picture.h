@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "nes/paint.h"
 #include "nes/palette.h"
-#include "nes/ppu.h"
 #include "smb/memory.h"
 
 namespace warpzone::smb {

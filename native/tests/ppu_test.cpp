@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "nes/console.h"
+#include "nes/paint.h"
 #include "program.h"
 
 using warpzone::nes::Cartridge;

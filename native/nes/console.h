@@ -38,7 +38,7 @@ inline State power_on(const Cartridge& cart) {
   return s;
 }
 
-// Runs to the start of the next vertical blank: handles this one's interrupt, then draws nothing;
+// Runs to the moment in the next vertical blank at which its interrupt is taken, and draws nothing:
 // the picture can be had from the state afterwards. `run_slice()` runs the CPU to `next_event`.
 template <typename RunSlice>
 inline void run_frame_with(State& s, const Cartridge& cart, uint8_t buttons, RunSlice&& run_slice) {
@@ -51,12 +51,10 @@ inline void run_frame_with(State& s, const Cartridge& cart, uint8_t buttons, Run
   };
   s.buttons = buttons;
   if (s.phase == Phase::vblank) {
-    run_until(kVblankEnd);
-    ppu::end_vblank(s);
     run_until(kRenderStart);
     ppu::begin_render(s);
   }
-  run_until(s.frame_end);
+  run_until(s.frame_end + ppu::kNmiDelay);
   ppu::begin_vblank(s, cart);
 }
 

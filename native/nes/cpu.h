@@ -10,15 +10,9 @@
 #include <cstring>
 
 #include "nes/cartridge.h"
+#include "nes/inline.h"
 #include "nes/ppu.h"
 #include "nes/state.h"
-
-// The registers can only stay in registers when every helper below is inlined.
-#if defined(_MSC_VER)
-#define WZ_INLINE inline
-#else
-#define WZ_INLINE inline __attribute__((always_inline))
-#endif
 
 namespace warpzone::nes::cpu {
 
@@ -38,7 +32,7 @@ inline constexpr uint8_t kCarry = 0x01, kZero = 0x02, kInterrupt = 0x04, kDecima
 inline constexpr uint16_t kNmiVector = 0xFFFA, kResetVector = 0xFFFC, kIrqVector = 0xFFFE;
 
 // Reads and writes outside RAM and the program; `dot` is when they happen.
-inline uint8_t io_read(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
+WZ_NOINLINE uint8_t io_read(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
   if (address >= 0x8000) return cart.prg[address - 0x8000U];
   if (address < 0x2000) return s.ram[address & 0x7FF];
   if (address < 0x4000) return ppu::read(s, cart, address, dot);
@@ -51,15 +45,26 @@ inline uint8_t io_read(State& s, const Cartridge& cart, uint16_t address, int32_
   return static_cast<uint8_t>(address >> 8);  // open bus; the sound chip is not there
 }
 
+// The opcode at `address`, outside the program. Those without an operand read the next byte too.
+WZ_NOINLINE uint8_t io_opcode(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
+  const uint8_t op = io_read(s, cart, address, dot);
+  const int row = op & 0x0F;
+  if (row == 0x08 || row == 0x0A || op == 0x00 || op == 0x40 || op == 0x60) {
+    io_read(s, cart, static_cast<uint16_t>(address + 1), dot + 3);
+  }
+  return op;
+}
+
 // Returns the dots for which the CPU was halted.
-inline int32_t io_write(State& s, const Cartridge& cart, uint16_t address, uint8_t value,
-                        int32_t dot) {
+WZ_NOINLINE int32_t io_write(State& s, const Cartridge& cart, uint16_t address, uint8_t value,
+                             int32_t dot) {
   if (address < 0x2000) {
     s.ram[address & 0x7FF] = value;
   } else if (address < 0x4000) {
     ppu::write(s, cart, address, value, dot);
   } else if (address == 0x4014) {
     if (s.phase == Phase::render) ppu::before_change(s, cart, dot);
+    ppu::before_sprites_change(s, dot);
     if (value < 0x20 && s.oam_addr == 0) {
       std::memcpy(s.oam.data(), &s.ram[(value & 7U) << 8], 256);
     } else {
@@ -81,8 +86,8 @@ inline int32_t io_write(State& s, const Cartridge& cart, uint16_t address, uint8
 // Dots that may be skipped when a branch at `branch` goes back to `target`, because the loop
 // between them only reads the PPU's status and what it reads does not change before the event:
 //   LDA/BIT $2002, [AND #mask,] branch
-inline int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branch, uint16_t target,
-                            uint8_t a, int32_t dot) {
+WZ_NOINLINE int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branch, uint16_t target,
+                                 uint8_t a, int32_t dot) {
   if (target < 0x8000 || target > 0xFFF0) return 0;
   const uint8_t* code = &cart.prg[target - 0x8000U];
   if ((code[0] != 0xAD && code[0] != 0x2C) || code[1] != 0x02 || code[2] != 0x20) return 0;
@@ -96,14 +101,10 @@ inline int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branch, ui
   const bool crosses = ((branch + 2) ^ target) > 0xFF;
   const int32_t period = 3 * (4 + (masked ? 2 : 0) + 3 + (crosses ? 1 : 0));
   constexpr int32_t kReadAfter = 9;  // LDA $2002 reads in its fourth cycle
-  int32_t rounds = (s.next_event - dot) / period;
-  if (s.phase == Phase::render && (status & ppu::kStatusSprite0) == 0) {
-    const int32_t hit = ppu::sprite0_dot(s, cart);
-    if (hit != kNever) {
-      const int32_t until = hit - 1 - dot - kReadAfter;  // the last dot that still reads clear
-      rounds = std::min(rounds, until < 0 ? 0 : until / period + 1);
-    }
-  }
+  // Rounds that end before the event, and read before anything changes.
+  const int32_t until = ppu::next_change(s, cart, dot) - 1 - dot - kReadAfter;
+  const int32_t rounds =
+      std::min((s.next_event - dot) / period, until < 0 ? 0 : until / period + 1);
   return std::max(rounds, 0) * period;
 }
 
@@ -162,6 +163,21 @@ struct Core {
       dot += io_write(s, cart, at, value, dot + 3 * (kCycles[op] - 1));
     }
   }
+  // An operand that is modified is read two cycles before the result is written, and written back
+  // as it was in between.
+  WZ_INLINE uint8_t read_to_modify(uint16_t at) {
+    if (at < 0x2000) return ram[at & 0x7FF];
+    if (at >= 0x8000) return prg[at - 0x8000];
+    return io_read(s, cart, at, dot + 3 * (kCycles[op] - 3));
+  }
+  WZ_INLINE void write_modified(uint16_t at, uint8_t old, uint8_t value) {
+    if (at < 0x2000) {
+      ram[at & 0x7FF] = value;
+    } else if (at < 0x8000) {
+      dot += io_write(s, cart, at, old, dot + 3 * (kCycles[op] - 2));
+      dot += io_write(s, cart, at, value, dot + 3 * (kCycles[op] - 1));
+    }
+  }
   WZ_INLINE uint16_t read16(uint16_t at) {
     return static_cast<uint16_t>(read(at) | read(static_cast<uint16_t>(at + 1)) << 8);
   }
@@ -192,11 +208,30 @@ struct Core {
   WZ_INLINE uint16_t zp_x() { return static_cast<uint16_t>(static_cast<uint8_t>(fetch() + x)); }
   WZ_INLINE uint16_t zp_y() { return static_cast<uint16_t>(static_cast<uint8_t>(fetch() + y)); }
   WZ_INLINE uint16_t absolute() { return fetch16(); }
-  WZ_INLINE uint16_t indexed(uint16_t base, uint8_t by) { return static_cast<uint16_t>(base + by); }
-  // A read that crosses a page takes a cycle more; writes always take it (it is in kCycles).
+  // The address is first read as it is before the carry reaches its high byte: this shows in I/O.
+  // `cycle` is the one in which that happens.
+  WZ_INLINE void read_uncarried(uint16_t base, uint16_t at, int cycle) {
+    if (base < 0x2000 || base >= 0x4100) return;
+    io_read(s, cart, static_cast<uint16_t>((base & 0xFF00) | (at & 0xFF)), dot + 3 * (cycle - 1));
+  }
+  WZ_INLINE uint16_t indexed(uint16_t base, uint8_t by) {
+    const auto at = static_cast<uint16_t>(base + by);
+    read_uncarried(base, at, kCycles[op] - 1);
+    return at;
+  }
+  WZ_INLINE uint16_t indexed_to_modify(uint16_t base, uint8_t by) {
+    const auto at = static_cast<uint16_t>(base + by);
+    read_uncarried(base, at, kCycles[op] - 3);
+    return at;
+  }
+  // A read does so, and takes a cycle more, when it crosses a page; writes always do (it is in
+  // kCycles).
   WZ_INLINE uint16_t indexed_read(uint16_t base, uint8_t by) {
     const auto at = static_cast<uint16_t>(base + by);
-    if (((at ^ base) & 0xFF00) != 0) dot += 3;
+    if (((at ^ base) & 0xFF00) != 0) {
+      dot += 3;
+      read_uncarried(base, at, kCycles[op] - 1);
+    }
     return at;
   }
   WZ_INLINE uint16_t ind_x() { return zero16(static_cast<uint8_t>(fetch() + x)); }
@@ -260,6 +295,14 @@ struct Core {
     }
     pc = target;
   }
+  // Stores what `value` and the high byte above the base have in common; crossing a page, the
+  // address gets it too.
+  WZ_INLINE void store_and_high(uint16_t base, uint8_t by, uint8_t value) {
+    const uint16_t at = indexed(base, by);
+    const auto stored = static_cast<uint8_t>(value & ((base >> 8) + 1));
+    const bool crosses = ((at ^ base) & 0xFF00) != 0;
+    write(static_cast<uint16_t>(crosses ? stored << 8 | (at & 0xFF) : at), stored);
+  }
   WZ_INLINE void interrupt(uint16_t vector, uint8_t flags) {
     push16(pc);
     push(get_p() | flags);
@@ -268,7 +311,8 @@ struct Core {
   }
 
   WZ_INLINE void step() {
-    op = fetch();
+    const uint16_t at = pc++;
+    op = at >= 0x8000 ? prg[at - 0x8000] : io_opcode(s, cart, at, dot);
     switch (op) {
 // One line for each addressing mode that an operation has; R reads, W writes, M modifies.
 #define WZ_READ(OPCODE, ADDRESS, ...) \
@@ -286,8 +330,9 @@ struct Core {
 #define WZ_MODIFY(OPCODE, ADDRESS, OPERATION, ...) \
   case OPCODE: {                                   \
     const uint16_t at = ADDRESS;                   \
-    const uint8_t m = OPERATION(read(at));         \
-    write(at, m);                                  \
+    const uint8_t old = read_to_modify(at);        \
+    const uint8_t m = OPERATION(old);              \
+    write_modified(at, old, m);                    \
     __VA_ARGS__;                                   \
     break;                                         \
   }
@@ -304,16 +349,16 @@ struct Core {
   WZ_MODIFY(ZP, zp(), OPERATION)                     \
   WZ_MODIFY(ZPX, zp_x(), OPERATION)                  \
   WZ_MODIFY(ABS, absolute(), OPERATION)              \
-  WZ_MODIFY(ABSX, indexed(absolute(), x), OPERATION)
+  WZ_MODIFY(ABSX, indexed_to_modify(absolute(), x), OPERATION)
 // The undocumented read-modify-write opcodes also combine the result with A.
 #define WZ_COMBINE_ALL(ZP, ZPX, ABS, ABSX, ABSY, INDX, INDY, OPERATION, ...) \
   WZ_MODIFY(ZP, zp(), OPERATION, __VA_ARGS__)                                \
   WZ_MODIFY(ZPX, zp_x(), OPERATION, __VA_ARGS__)                             \
   WZ_MODIFY(ABS, absolute(), OPERATION, __VA_ARGS__)                         \
-  WZ_MODIFY(ABSX, indexed(absolute(), x), OPERATION, __VA_ARGS__)            \
-  WZ_MODIFY(ABSY, indexed(absolute(), y), OPERATION, __VA_ARGS__)            \
+  WZ_MODIFY(ABSX, indexed_to_modify(absolute(), x), OPERATION, __VA_ARGS__)  \
+  WZ_MODIFY(ABSY, indexed_to_modify(absolute(), y), OPERATION, __VA_ARGS__)  \
   WZ_MODIFY(INDX, ind_x(), OPERATION, __VA_ARGS__)                           \
-  WZ_MODIFY(INDY, indexed(ind_y_base(), y), OPERATION, __VA_ARGS__)
+  WZ_MODIFY(INDY, indexed_to_modify(ind_y_base(), y), OPERATION, __VA_ARGS__)
 
       // Loads and stores.
       WZ_READ_ALL(0xA9, 0xA5, 0xB5, 0xAD, 0xBD, 0xB9, 0xA1, 0xB1, load(a, m))
@@ -461,6 +506,12 @@ struct Core {
         break;
       }
 
+        // LXA, SHY and SHX mix in what is on the bus, or not, from chip to chip; this is what tests
+        // of real consoles expect.
+        WZ_READ(0xAB, pc++, load(a, m), x = a)
+      case 0x9C: store_and_high(absolute(), x, y); break;
+      case 0x9E: store_and_high(absolute(), y, x); break;
+
       // Undocumented: nothing happens, but operands are fetched and read.
       case 0x1A:
       case 0x3A:
@@ -509,8 +560,19 @@ struct Core {
   }
 };
 
+// The instruction behind the one that raised an NMI still runs before it is taken.
+WZ_NOINLINE void step_once(State& s, const Cartridge& cart) {
+  if (s.jammed == 0) {
+    Core<false> core(s, cart);
+    core.step();
+    core.store();
+  }
+  s.nmi_pending = 1;
+}
+
 // Takes a pending interrupt. Returns whether the CPU runs at all.
 inline bool begin_slice(State& s, const Cartridge& cart) {
+  if (s.nmi_pending == 2) step_once(s, cart);
   if (s.jammed != 0) {
     s.dot = std::max(s.dot, s.next_event);
     return false;

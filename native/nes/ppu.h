@@ -1,7 +1,8 @@
 // The picture unit. It has no clock of its own: register writes are logged with their scanline,
 // flags are worked out when they are read, and a picture is drawn only when somebody looks.
 // Registers: https://www.nesdev.org/wiki/PPU_registers, scrolling:
-// https://www.nesdev.org/wiki/PPU_scrolling. The sprite overflow flag always reads as clear.
+// https://www.nesdev.org/wiki/PPU_scrolling, flags and interrupt to the dot:
+// https://www.nesdev.org/wiki/PPU_frame_timing
 #pragma once
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <cstring>
 
 #include "nes/cartridge.h"
+#include "nes/inline.h"
 #include "nes/state.h"
 
 namespace warpzone::nes {
@@ -24,8 +26,23 @@ inline constexpr uint8_t kCtrlNmi = 0x80, kCtrlTallSprites = 0x20, kCtrlBackgrou
                          kCtrlSpriteTable = 0x08, kCtrlIncrement32 = 0x04;
 inline constexpr uint8_t kMaskGrey = 0x01, kMaskLeftBackground = 0x02, kMaskLeftSprites = 0x04,
                          kMaskBackground = 0x08, kMaskSprites = 0x10, kMaskRendering = 0x18;
-inline constexpr uint8_t kStatusVblank = 0x80, kStatusSprite0 = 0x40;
+inline constexpr uint8_t kStatusVblank = 0x80, kStatusSprite0 = 0x40, kStatusOverflow = 0x20;
 inline constexpr uint16_t kHorizontalBits = 0x041F;
+
+// The flag of vertical blank is set at `frame_end`. An instruction that ends kNmiDelay dots later
+// or more is followed by the interrupt; one that clears the flag or switches the NMI off less than
+// kNmiHeld dots later, or reads the flag one dot before, prevents it.
+inline constexpr int32_t kNmiDelay = 5, kNmiHeld = 2;
+// Line 261, dot 339: whether an odd frame loses a dot is decided.
+inline constexpr int32_t kSkipDecided = kRenderStart - 3;
+inline constexpr uint8_t kDecayFrames = 36;  // of a bit of the bus that nobody drives: 600 ms
+
+// The CPU finishes its instruction before an event is handled. What it does in the dots between
+// settles for the event (State::ahead):
+inline constexpr uint8_t kFlagGone = 1;        // the flag of vertical blank was read, or kept away
+inline constexpr uint8_t kNmiSettled = 2;      // its NMI was raised, or prevented
+inline constexpr uint8_t kAddressSettled = 4;  // v is what it is behind the last line
+inline constexpr uint8_t kSkipSettled = 8, kSkips = 16;  // whether the frame loses a dot
 
 inline size_t vram_index(const Cartridge& cart, uint16_t address) {
   return cart.mirroring == Mirroring::vertical ? address & 0x7FFU
@@ -146,10 +163,99 @@ inline int32_t sprite0_dot(State& s, const Cartridge& cart) {
   return s.sprite0_dot;
 }
 
+// Whether eight sprites or more may share a line: blocks of eight lines tell it soon.
+inline bool may_overflow(const State& s, bool tall) {
+  std::array<uint8_t, 32 + 8> blocks{};
+  constexpr uint64_t kBelow =
+      0x000000F0000000F0ULL;  // y of two sprites that are not in the picture
+  for (size_t i = 0; i < s.oam.size(); i += 16) {
+    std::array<uint64_t, 2> four;
+    std::memcpy(four.data(), &s.oam[i], sizeof(four));
+    if ((four[0] & four[1] & kBelow) == kBelow) continue;
+    for (size_t j = i; j < i + 16; j += 4) ++blocks[s.oam[j] >> 3];
+  }
+  blocks[30] = blocks[31] = 0;
+  uint64_t most = 0;
+  for (size_t i = 0; i < 32; i += 8) {
+    std::array<uint64_t, 3> at;  // a sprite reaches into the next block, a tall one further
+    for (size_t j = 0; j < at.size(); ++j) std::memcpy(&at[j], &blocks[i + j], 8);
+    most |= at[0] + at[1] + (tall ? at[2] : 0);
+  }
+  return (most & 0xF8F8F8F8F8F8F8F8ULL) != 0;
+}
+
+// The dot of `line` at which the ninth sprite is found there, or what the search takes for one:
+// behind the eighth it also goes on to the next byte whenever it goes on to the next sprite.
+// https://www.nesdev.org/wiki/PPU_sprite_evaluation
+inline int32_t find_ninth(const State& s, int line, int height) {
+  const auto on_line = [&](uint8_t y) { return line >= y && line < y + height; };
+  int32_t dot = 66;  // of the line: what is read at dot 65 is compared here
+  size_t found = 0, byte = 0;
+  for (size_t i = 0; i < 64; ++i) {
+    const bool hit = on_line(s.oam[i * 4 + byte]);
+    if (found == 8) {
+      if (hit) return dot;
+      byte = (byte + 1) & 3;
+    } else if (hit) {
+      ++found;
+      dot += 6;  // its other bytes are copied
+    }
+    dot += 2;
+  }
+  return kNever;
+}
+
+// The first dot at or after `from` at which the sprite overflow flag is set, were nothing written
+// any more.
+WZ_NOINLINE int32_t predict_overflow(const State& s, int32_t from) {
+  bool tall = false;
+  for (size_t i = 0; i < s.scroll_count; ++i) tall |= (s.scrolls[i].ctrl & kCtrlTallSprites) != 0;
+  if (!may_overflow(s, tall)) return kNever;
+  std::array<int8_t, kScreenHeight + 16> change{};  // of the number of sprites, from line to line
+  for (size_t i = 0; i < s.oam.size(); i += 4) {
+    if (s.oam[i] >= kScreenHeight) continue;
+    ++change[s.oam[i]];
+    --change[s.oam[i] + (tall ? 16U : 8U)];
+  }
+  int sprites = 0;
+  for (int line = 0; line < kScreenHeight; ++line) {
+    sprites += change[static_cast<size_t>(line)];
+    const int32_t start = s.line0 + line * kDotsPerLine;
+    if (sprites < 8 || start + kDotsPerLine <= from) continue;
+    const Scroll scroll = scroll_at(s, line);
+    if ((scroll.mask & kMaskRendering) == 0) continue;
+    const int32_t dot = find_ninth(s, line, (scroll.ctrl & kCtrlTallSprites) != 0 ? 16 : 8);
+    if (dot != kNever && start + dot >= from) return start + dot;
+  }
+  return kNever;
+}
+
+inline int32_t overflow_dot(State& s) {
+  if (s.overflow_dot == kUnknown) s.overflow_dot = predict_overflow(s, s.overflow_from);
+  return s.overflow_dot;
+}
+
+// What a read of $2002 at `dot` shows of the flags, without its effects.
 inline uint8_t status_at(State& s, const Cartridge& cart, int32_t dot) {
-  uint8_t status = s.status;
-  if (s.phase == Phase::render && dot >= sprite0_dot(s, cart)) status |= kStatusSprite0;
+  if (s.phase == Phase::vblank) {
+    if (dot >= kVblankEnd) return 0;
+    return s.status | (overflow_dot(s) < s.frame_end ? kStatusOverflow : 0);
+  }
+  uint8_t status = 0;
+  if (dot >= sprite0_dot(s, cart)) status |= kStatusSprite0;
+  if (dot >= overflow_dot(s)) status |= kStatusOverflow;
+  if (dot >= s.frame_end && (s.ahead & kFlagGone) == 0) status |= kStatusVblank;
   return status;
+}
+
+// The first dot from `dot` on at which a read of $2002 may show something else or has an effect.
+inline int32_t next_change(State& s, const Cartridge& cart, int32_t dot) {
+  if (s.phase == Phase::vblank) return dot < kVblankEnd ? kVblankEnd : kNever;
+  int32_t change = std::max(dot, s.frame_end - 1);
+  for (const int32_t flag : {sprite0_dot(s, cart), overflow_dot(s)}) {
+    if (flag > dot) change = std::min(change, flag);
+  }
+  return change;
 }
 
 // The scroll entry that begins at exactly `line`, made by splitting the one before if need be.
@@ -170,6 +276,16 @@ inline void before_change(State& s, const Cartridge& cart, int32_t dot) {
   if (sprite0_dot(s, cart) > dot) {
     s.sprite0_known = 0;
     s.sprite0_from = dot;
+  }
+}
+
+// Called before sprite memory, the height of sprites or rendering changes at `dot`.
+inline void before_sprites_change(State& s, int32_t dot) {
+  if (s.phase == Phase::vblank) {
+    if (dot < kVblankEnd) overflow_dot(s);  // of the picture before
+  } else if (overflow_dot(s) > dot) {
+    s.overflow_dot = kUnknown;
+    s.overflow_from = dot;
   }
 }
 
@@ -209,20 +325,56 @@ inline void step_address(State& s) {
   s.v = static_cast<uint16_t>((s.v + ((s.ctrl & kCtrlIncrement32) != 0 ? 32 : 1)) & 0x7FFF);
 }
 
+// Leaves in v what the picture leaves there.
+inline void settle_address(State& s) {
+  if ((s.ahead & kAddressSettled) != 0) return;
+  s.ahead |= kAddressSettled;
+  const Scroll& last = s.scrolls[static_cast<size_t>(s.scroll_count - 1)];
+  if ((last.mask & kMaskRendering) != 0) s.v = advance_lines(last.v, kScreenHeight - last.line);
+}
+
+inline bool below_picture(const State& s, int32_t dot) {
+  return s.phase == Phase::render && dot >= s.line0 + kScreenHeight * kDotsPerLine;
+}
+
+// Puts the bits of `mask` on the bus, as far as the picture unit drives it.
+inline void drive(State& s, uint8_t value, uint8_t mask) {
+  s.bus = static_cast<uint8_t>((value & mask) | (s.bus & ~mask));
+  if ((mask & 0xC0) != 0) s.bus_age[0] = 0;
+  if ((mask & 0x20) != 0) s.bus_age[1] = 0;
+  if ((mask & 0x1F) != 0) s.bus_age[2] = 0;
+}
+
+// Once a frame.
+inline void decay(State& s) {
+  constexpr std::array<uint8_t, 3> kBits = {0xC0, 0x20, 0x1F};
+  for (size_t i = 0; i < kBits.size(); ++i) {
+    if (++s.bus_age[i] < kDecayFrames) continue;
+    s.bus &= static_cast<uint8_t>(~kBits[i]);
+    s.bus_age[i] = 0;
+  }
+}
+
 inline uint8_t read(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
   switch (address & 7) {
     case 2:
-      s.bus = static_cast<uint8_t>((status_at(s, cart, dot) & 0xE0) | (s.bus & 0x1F));
+      drive(s, status_at(s, cart, dot), 0xE0);
+      if (s.phase == Phase::render && dot >= s.frame_end - 1) {
+        s.ahead |= kFlagGone | (dot < s.frame_end + kNmiHeld ? kNmiSettled : 0);
+      }
       s.status &= static_cast<uint8_t>(~kStatusVblank);
       s.write_toggle = 0;
       break;
-    case 4: s.bus = s.oam[s.oam_addr]; break;
+    case 4:  // attributes have no bits 2-4
+      drive(s, s.oam[s.oam_addr] & ((s.oam_addr & 3) == 2 ? 0xE3 : 0xFF), 0xFF);
+      break;
     case 7: {
+      if (below_picture(s, dot)) settle_address(s);
       const auto at = static_cast<uint16_t>(s.v & 0x3FFF);
       if (at >= 0x3F00) {
-        s.bus = static_cast<uint8_t>((s.palette[palette_index(at)] & 0x3F) | (s.bus & 0xC0));
+        drive(s, s.palette[palette_index(at)] & ((s.mask & kMaskGrey) != 0 ? 0x30 : 0x3F), 0x3F);
       } else {
-        s.bus = s.read_buffer;
+        drive(s, s.read_buffer, 0xFF);
       }
       s.read_buffer = read_vram(s, cart, at);
       step_address(s);
@@ -233,27 +385,53 @@ inline uint8_t read(State& s, const Cartridge& cart, uint16_t address, int32_t d
   return s.bus;
 }
 
-// A write that raises an NMI moves `next_event`, so that the CPU stops and takes it.
-inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t value, int32_t dot) {
-  s.bus = value;
-  const int reg = address & 7;
-  const bool rendering = s.phase == Phase::render;
-  if (rendering) before_change(s, cart, dot);
-  bool address_changed = false;
+// Whether the picture unit is at work in a line that needs sprites.
+inline bool shows_sprites(const State& s, int32_t dot) {
+  if ((s.mask & kMaskRendering) == 0) return false;
+  return s.phase == Phase::render ? !below_picture(s, dot) : dot >= kVblankEnd;
+}
+
+// $2000 has switched the NMI on or off.
+WZ_NOINLINE void nmi_switched(State& s, bool on, int32_t dot) {
+  constexpr uint8_t kNow = 1, kBehindTheNext = 2;
+  if (s.phase == Phase::render) {
+    const bool decided = (s.ahead & (kFlagGone | kNmiSettled)) != 0;
+    if (decided || dot < s.frame_end + kNmiHeld) return;  // seen by begin_vblank
+    s.ahead |= kNmiSettled;
+    s.nmi_pending = on ? kBehindTheNext : kNow;
+  } else if (on && (s.status & kStatusVblank) != 0 && dot < kVblankEnd - 1) {
+    s.nmi_pending = kBehindTheNext;
+    s.next_event = 0;  // ends the CPU's slice after this instruction
+  }
+}
+
+// Sets a register as a write does; returns whether v changed.
+WZ_INLINE bool set_register(State& s, const Cartridge& cart, int reg, uint8_t value, int32_t dot) {
   switch (reg) {
     case 0: {
-      const bool raised = (s.ctrl & kCtrlNmi) == 0 && (value & kCtrlNmi) != 0;
+      const auto changed = static_cast<uint8_t>(s.ctrl ^ value);
+      if ((changed & kCtrlTallSprites) != 0) before_sprites_change(s, dot);
       s.ctrl = value;
       s.t = static_cast<uint16_t>((s.t & 0x73FF) | ((value & 3) << 10));
-      if (raised && (s.status & kStatusVblank) != 0) {
-        s.nmi_pending = 1;
-        s.next_event = 0;  // ends the CPU's slice after this instruction
-      }
+      if ((changed & kCtrlNmi) != 0) nmi_switched(s, (value & kCtrlNmi) != 0, dot);
       break;
     }
-    case 1: s.mask = value; break;
+    case 1:
+      if (((s.mask ^ value) & kMaskRendering) != 0) before_sprites_change(s, dot);
+      if (s.phase == Phase::vblank && dot >= kSkipDecided && (s.ahead & kSkipSettled) == 0) {
+        s.ahead |= kSkipSettled | ((s.mask & kMaskRendering) != 0 ? kSkips : 0);
+      }
+      s.mask = value;
+      break;
     case 3: s.oam_addr = value; break;
-    case 4: s.oam[s.oam_addr++] = value; break;
+    case 4:
+      if (shows_sprites(s, dot)) {  // the search has sprite memory for itself
+        s.oam_addr = static_cast<uint8_t>((s.oam_addr + 4) & 0xFC);
+      } else {
+        before_sprites_change(s, dot);
+        s.oam[s.oam_addr++] = value;
+      }
+      break;
     case 5:
       if (s.write_toggle == 0) {
         s.fine_x = value & 7;
@@ -269,10 +447,9 @@ inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t val
       } else {
         s.t = static_cast<uint16_t>((s.t & 0x7F00) | value);
         s.v = s.t;
-        address_changed = true;
       }
       s.write_toggle ^= 1;
-      break;
+      return s.write_toggle == 0;
     case 7: {
       const auto at = static_cast<uint16_t>(s.v & 0x3FFF);
       if (at >= 0x3F00) {
@@ -281,25 +458,52 @@ inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t val
         s.vram[vram_index(cart, at & 0x0FFF)] = value;
       }
       step_address(s);
-      address_changed = true;
-      break;
+      return true;
     }
     default: break;
   }
-  if (rendering && reg != 3 && reg != 4) after_change(s, dot, address_changed);
+  return false;
 }
 
-// Scanline 261, dot 1.
-inline void end_vblank(State& s) {
-  s.status = 0;
-  s.phase = Phase::prerender;
+// What lines are drawn from.
+inline uint64_t look(const State& s) {
+  constexpr uint8_t kDrawn = kCtrlTallSprites | kCtrlBackgroundTable | kCtrlSpriteTable;
+  return static_cast<uint64_t>(s.ctrl & kDrawn) << 32 | static_cast<uint64_t>(s.mask) << 24 |
+         static_cast<uint64_t>(s.fine_x) << 16 | (s.t & kHorizontalBits);
 }
 
-// Scanline 0. An odd frame that renders is one dot shorter:
-// https://www.nesdev.org/wiki/PPU_frame_timing
+// A write while a picture is made: logs what lines further down look like.
+WZ_NOINLINE void write_in_picture(State& s, const Cartridge& cart, int reg, uint8_t value,
+                                  int32_t dot) {
+  if (reg >= 6 && below_picture(s, dot)) settle_address(s);
+  const bool height = reg == 0 && ((s.ctrl ^ value) & kCtrlTallSprites) != 0;
+  const bool foretell = height || reg == 4 || reg == 7;  // by what is about to be overwritten
+  if (foretell) before_change(s, cart, dot);
+  const uint64_t before = look(s);
+  const bool address_changed = set_register(s, cart, reg, value, dot);
+  if (!address_changed && look(s) == before) return;
+  if (!foretell) before_change(s, cart, dot);
+  after_change(s, dot, address_changed);
+}
+
+// A write that raises an NMI moves `next_event`, so that the CPU stops and takes it.
+inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t value, int32_t dot) {
+  s.bus = value;
+  s.bus_age = {};
+  if (s.phase == Phase::render) {
+    write_in_picture(s, cart, address & 7, value, dot);
+  } else {
+    set_register(s, cart, address & 7, value, dot);
+  }
+}
+
+// Scanline 0. An odd frame that renders is one dot shorter.
 inline void begin_render(State& s) {
   const bool rendering = (s.mask & kMaskRendering) != 0;
-  const int32_t skipped = rendering && s.odd_frame != 0 ? 1 : 0;
+  const bool skips = (s.ahead & kSkipSettled) != 0 ? (s.ahead & kSkips) != 0 : rendering;
+  const int32_t skipped = skips && s.odd_frame != 0 ? 1 : 0;
+  s.ahead = 0;
+  s.status = 0;
   s.line0 = kRenderStart - skipped;
   s.frame_end = kFrameDots - skipped;
   if (rendering) s.v = s.t;
@@ -308,15 +512,20 @@ inline void begin_render(State& s) {
   s.scrolls[0] = {s.v, 0, s.fine_x, s.ctrl, s.mask};
   s.sprite0_known = 0;
   s.sprite0_from = s.line0;
+  s.overflow_dot = kUnknown;
+  s.overflow_from = s.line0;
 }
 
 // Scanline 241, dot 1: the next frame begins; times are counted from here.
 inline void begin_vblank(State& s, const Cartridge& cart) {
-  s.status = kStatusVblank;
+  s.status = (s.ahead & kFlagGone) == 0 ? kStatusVblank : 0;
   if (sprite0_dot(s, cart) < s.frame_end) s.status |= kStatusSprite0;
+  settle_address(s);
   const Scroll& last = s.scrolls[static_cast<size_t>(s.scroll_count - 1)];
-  if ((last.mask & kMaskRendering) != 0) s.v = advance_lines(last.v, kScreenHeight - last.line);
-  if ((s.ctrl & kCtrlNmi) != 0) s.nmi_pending = 1;
+  if ((last.mask & kMaskRendering) != 0) s.oam_addr = 0;
+  if ((s.ctrl & kCtrlNmi) != 0 && (s.ahead & kNmiSettled) == 0) s.nmi_pending = 1;
+  s.ahead = 0;
+  if (s.bus != 0) decay(s);
   s.clock += static_cast<uint64_t>(s.frame_end);
   s.dot -= s.frame_end;
   s.odd_frame ^= 1;

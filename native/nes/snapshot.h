@@ -12,7 +12,7 @@
 
 namespace warpzone::nes {
 
-inline constexpr uint32_t kSnapshotVersion = 1;
+inline constexpr uint32_t kSnapshotVersion = 2;
 
 struct SnapshotHeader {
   char magic[8];
@@ -48,7 +48,8 @@ inline bool plausible(const State& s) {
   const bool sane_time = s.dot >= 0 && s.dot < 2 * kFrameDots && s.line0 >= kRenderStart - 1 &&
                          s.line0 <= kRenderStart && s.frame_end >= kFrameDots - 1 &&
                          s.frame_end <= kFrameDots && s.sprite0_from >= 0 &&
-                         s.sprite0_from < 2 * kFrameDots;
+                         s.sprite0_from < 2 * kFrameDots && s.overflow_from >= 0 &&
+                         s.overflow_from < 2 * kFrameDots;
   if (!sane_time || s.phase > Phase::render || s.fine_x > 7 || s.v > 0x7FFF || s.t > 0x7FFF ||
       s.scroll_count < 1 || s.scroll_count > s.scrolls.size() || s.scrolls[0].line != 0) {
     return false;

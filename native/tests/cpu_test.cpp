@@ -227,3 +227,47 @@ TEST(the_controller_reports_a_first_and_ones_at_the_end) {
   const Bytes expected = {0, 1, 0, 0, 0, 0, 0, 1, 1, 1};
   for (size_t i = 0; i < expected.size(); ++i) CHECK_EQUAL(s.ram[0x10 + i], expected[i]);
 }
+
+TEST(accesses_besides_show_in_io) {
+  struct Case {
+    const char* name;
+    Bytes code;
+    int steps;  // of the picture unit's address: one for each access of $2007
+  };
+  const std::vector<Case> cases = {
+      {"LDA abs", {0xAD, 0x07, 0x20}, 1},
+      {"LDA abs,X within a page", {0xBD, 0xF7, 0x20}, 1},
+      {"LDA abs,X to the next page", {0xBD, 0xFF, 0x20}, 2},
+      {"LDA abs,X from RAM into I/O", {0xBD, 0xFF, 0x1F}, 1},
+      {"STA abs", {0x8D, 0x07, 0x20}, 1},
+      {"STA abs,X", {0x9D, 0xF7, 0x20}, 2},
+      {"STA abs,X to the next page", {0x9D, 0xFF, 0x20}, 2},
+      {"STA abs,X from RAM into I/O", {0x9D, 0xFF, 0x1F}, 1},
+      {"LDA (zp),Y to the next page", {0xB1, 0x20}, 2},
+      {"STA (zp),Y", {0x91, 0x22}, 2},
+      {"INC abs", {0xEE, 0x07, 0x20}, 3},
+      {"INC abs,X", {0xFE, 0xF7, 0x20}, 4},
+      {"SLO (zp),Y", {0x13, 0x20}, 4},
+  };
+  for (const Case& test : cases) {
+    const Cartridge cart = program::cartridge(test.code);
+    State s = nes::power_on(cart);
+    s.x = s.y = 8;
+    s.ram[0x20] = 0xFF, s.ram[0x21] = 0x20;
+    s.ram[0x22] = 0xF7, s.ram[0x23] = 0x20;
+    s.v = 0x2000;
+    one(s, cart);
+    if (s.v != 0x2000 + test.steps) check::fail(__FILE__, __LINE__, test.name);
+  }
+}
+
+TEST(what_is_modified_in_io_is_first_written_back) {
+  // INC $2007 reads the buffer (5), writes 5, then 6.
+  const Cartridge cart = program::cartridge({0xEE, 0x07, 0x20});
+  State s = nes::power_on(cart);
+  s.v = 0x2100;
+  s.read_buffer = 5;
+  CHECK_EQUAL(one(s, cart), 6);
+  CHECK_EQUAL(s.vram[0x101], 5);
+  CHECK_EQUAL(s.vram[0x102], 6);
+}

@@ -25,6 +25,7 @@ const Bytes kPolls[] = {
     {0x2C, 0x02, 0x20, 0x50, 0xFB},              // until the sprite-0 flag is set
     {0x2C, 0x02, 0x20, 0x70, 0xFB},              // until it is clear
     {0xAD, 0x02, 0x20, 0x29, 0xC0, 0xF0, 0xF9},  // until either
+    {0xAD, 0x02, 0x20, 0x29, 0x20, 0xF0, 0xF9},  // until too many sprites share a line
 };
 
 struct Race {
@@ -41,6 +42,10 @@ Bytes polling_program(std::mt19937& random) {
     if (random() % 2 == 0) code = code + Bytes{0xA5, 0x00};  // three cycles: any alignment
     code = code + kPolls[random() % std::size(kPolls)];
     code = code + Bytes{0xE6, static_cast<uint8_t>(0x10 + i)};
+    if (random() % 4 == 0) {  // switches the interrupt, which may come at once, and rendering
+      code = code + Bytes{0xA9, static_cast<uint8_t>(random() & 0xB3), 0x8D, 0x00, 0x20};
+      code = code + Bytes{0xA9, static_cast<uint8_t>(random() & 0x1E), 0x8D, 0x01, 0x20};
+    }
     if (random() % 4 == 0) {  // a scroll in the middle of the picture moves what sprite 0 meets
       code = code + Bytes{0xA9, static_cast<uint8_t>(random()), 0x8D, 0x05, 0x20, 0x8D, 0x05, 0x20};
     }
@@ -83,6 +88,9 @@ TEST(polls_of_the_status_are_skipped_exactly) {
     s.scrolls[0].ctrl = s.ctrl;
     s.t = static_cast<uint16_t>(random() & 0x7FFF);
     if (random() % 4 == 0) s.oam[0] = 0xF8;  // no hit at all
+    for (size_t i = random() % 80; i < 64; ++i) {
+      s.oam[i * 4] = static_cast<uint8_t>(100 + random() % 40);
+    }
     s.dot += 3 * static_cast<int32_t>(random() % 500);
     race(cart, s, 4, total);
   }

@@ -289,9 +289,9 @@ def test_cycles_of_every_instruction(tmp_path: Path) -> None:
 
     theirs, ours = counts(peer.ram), counts(console.ram)
     assert min(ours) > 100
-    # A read of $2002 at the very dot at which vblank begins misses it; ours has no such dot.
+    # A read of $2002 one dot before vblank keeps the flag away: a frame more.
     whole_frame = 29780.5 / 12
-    assert max(ours) < whole_frame
+    assert max(ours) < 2 * whole_frame
     # 64 executions: a cycle more or less in one of them shows as five rounds of the counting loop.
     wrong = {
         name: (a, b)

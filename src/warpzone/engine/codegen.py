@@ -245,6 +245,17 @@ class RegionWriter:
         latest = self.build.add(dot, constant(ahead, I32)) if ahead else dot
         return self.build.icmp_signed("<", latest, event, name="in_time")
 
+    def _look_again(self, address: int, registers: Registers) -> None:
+        """Where time has passed that `ahead` does not count: leaves if the region goes on at an
+        address and there is no time for the rest. Another region looks for itself."""
+        if address in self.inside and address != self.region.head:
+            bail, on = (self.function.append_basic_block() for _ in range(2))
+            in_time = self._in_time(registers.dot, self.region.ahead[address])
+            self.build.cbranch(in_time, on, bail)
+            self.build.position_at_end(bail)
+            self._leave(address, registers, BAILED)
+            self.build.position_at_end(on)
+
     def _arrive(self, address: int) -> Registers:
         """Goes to the block of an instruction and joins the registers of all ways there."""
         self.build.position_at_end(self.blocks[address])
@@ -363,7 +374,10 @@ class RegionWriter:
         dot = self._later(r.dot, 6 if crosses else 3)
         if self._may_wait(i):
             dot = build.add(dot, self._waiting_dots(i, r, self._later(dot, 6)))
-        self._go(i.target, self._after(i, replace(r, dot=dot)))
+        after = self._after(i, replace(r, dot=dot))
+        if self._may_wait(i):
+            self._look_again(i.target, after)
+        self._go(i.target, after)
 
     def _may_wait(self, i: Instruction) -> bool:
         """LDA/BIT $2002, [AND #mask,] branch back: see `waiting_dots` in the native core."""
@@ -586,12 +600,7 @@ class RegionWriter:
         operands = (wide(build, place.address), wide(build, value), dot)
         halted = self._helper("write", I32, *operands)
         after = replace(after, dot=build.add(after.dot, halted))
-        if i.next in self.inside and i.next != self.region.head:
-            bail, on = (self.function.append_basic_block() for _ in range(2))
-            build.cbranch(self._in_time(after.dot, self.region.ahead[i.next]), on, bail)
-            build.position_at_end(bail)
-            self._leave(i.next, after, BAILED)
-            build.position_at_end(on)
+        self._look_again(i.next, after)
         return after
 
     def _helper(self, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:

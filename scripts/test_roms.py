@@ -76,6 +76,7 @@ def with_tiles(image: bytes, folder: Path) -> bytes:
     nes = cynes.NES(str(path))
     nes.step(2)
     marker = bytes(range(100, 164))  # finds the picture RAM in its snapshots
+    _ = nes[0x2002]  # so that the next write of $2006 is a first one
     for register, value in ((0x2000, 0), (0x2001, 0), (0x2006, 0), (0x2006, 0)):
         nes[register] = value
     for byte in marker:
@@ -83,7 +84,7 @@ def with_tiles(image: bytes, folder: Path) -> bytes:
     at = nes.save().tobytes().index(marker)
     nes = cynes.NES(str(path))
     nes.step(200)
-    tiles = nes.save().tobytes()[at : at + 0x2000]
+    tiles = bytes(nes.save()[at : at + 0x2000])
     return image[:5] + b"\x01" + image[6:] + tiles
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.parity.engines import MakeConsole, each_engine
 from tests.parity.peer import CLEAR, CODE, QUIET, WAIT_VBLANK, Peer, cartridge, stop
 
 from warpzone import Console
@@ -160,32 +161,34 @@ def _pointer(zero_page: int, target: int) -> bytes:
     return bytes([0xA9, low, 0x85, zero_page, 0xA9, high, 0x85, (zero_page + 1) & 0xFF])
 
 
-def both(image: bytes, frames: int) -> tuple[Peer, Console]:
+def both(make_console: MakeConsole, image: bytes, frames: int) -> tuple[Peer, Console]:
     with TemporaryDirectory() as folder:
         path = Path(folder, "program.nes")
         path.write_bytes(image)
-        peer, console = Peer(path), Console(path)
+        peer, console = Peer(path), make_console(path)
     peer.step(0, frames)
     console.step(0, frames)
     return peer, console
 
 
+@each_engine
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(pieces=st.lists(piece, min_size=20, max_size=120), skew=st.integers(0, 255))
-def test_random_programs(pieces: list[Piece], skew: int) -> None:
+def test_random_programs(make_console: MakeConsole, pieces: list[Piece], skew: int) -> None:
     code = QUIET + CLEAR
     start = CODE + skew
     code += assemble(pieces, start + len(code))
     code += b"\xee" + word(FINISHED)  # INC
     code += stop(start + len(code))
     image = cartridge(code, at=start, irq=BREAK_HANDLER, data={LOG: LOG_ROUTINE})
-    peer, console = both(image, 8)
+    peer, console = both(make_console, image, 8)
     assert not peer.crashed()
     assert console.ram[FINISHED] == 1, "the program did not end"
     assert peer.ram.tolist() == console.ram.tolist()
 
 
-def test_random_programs_do_something() -> None:
+@each_engine
+def test_random_programs_do_something(make_console: MakeConsole) -> None:
     """What the comparison above would miss if the log or the handlers were broken."""
     pieces: list[Piece] = [
         ("registers", 0x12, 0x34, 0x56, 0xC1),
@@ -195,7 +198,8 @@ def test_random_programs_do_something() -> None:
     code = QUIET + CLEAR
     code += assemble(pieces, CODE + len(code))
     code += stop(CODE + len(code))
-    peer, console = both(cartridge(code, irq=BREAK_HANDLER, data={LOG: LOG_ROUTINE}), 8)
+    image = cartridge(code, irq=BREAK_HANDLER, data={LOG: LOG_ROUTINE})
+    peer, console = both(make_console, image, 8)
     for ram in (peer.ram, console.ram):
         assert ram[0x0400:0x0403].tolist() == [0x12, 0xF1, 0xF1]  # BRK's handler loads P into A
         assert ram[0x0500:0x0503].tolist() == [0x34, 0x34, 0x35]
@@ -256,7 +260,8 @@ def operations() -> dict[str, bytes]:
     return found
 
 
-def test_cycles_of_every_instruction(tmp_path: Path) -> None:
+@each_engine
+def test_cycles_of_every_instruction(make_console: MakeConsole, tmp_path: Path) -> None:
     measured = {name: timed(code) for name, code in operations().items()}
     measured["OAM DMA"] = timed(b"\x8d\x14\x40", rounds=2)
     code = QUIET + CLEAR
@@ -279,7 +284,7 @@ def test_cycles_of_every_instruction(tmp_path: Path) -> None:
     path = tmp_path / "cycles.nes"
     path.write_bytes(cartridge(code, data=data))
     assert len(measured) <= 0x200
-    peer, console = Peer(path), Console(path)
+    peer, console = Peer(path), make_console(path)
     peer.step(0, 3 * len(measured))
     console.step(0, 3 * len(measured))
 

@@ -1,5 +1,6 @@
 // What the fuzz targets have found, one test for each, on their stand-in for the game.
 #include <cstring>
+#include <fstream>
 #include <set>
 #include <stdexcept>
 
@@ -8,6 +9,8 @@
 
 #ifdef __GLIBC__
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #endif
 
 namespace batch = warpzone::batch;
@@ -152,12 +155,22 @@ TEST(a_batch_that_steps_cannot_be_seeded) {
 
 #ifdef __GLIBC__
 TEST(threads_that_cannot_start_are_told_of) {
+  // Room for one more stack, not for two.
+  constexpr size_t kStack = size_t{1} << 30;
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit usual_space, space;
+  getrlimit(RLIMIT_AS, &usual_space);
+  space = usual_space;
+  space.rlim_cur = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + kStack * 3 / 2;
   pthread_attr_t usual, vast;
   pthread_getattr_default_np(&usual);
   pthread_attr_init(&vast);
-  pthread_attr_setstacksize(&vast, size_t{1} << 50);
+  pthread_attr_setstacksize(&vast, kStack);
   pthread_setattr_default_np(&vast);
-  const std::string text = check::thrown([] { Workers(3, {4}, [](int, int) {}); });
+  setrlimit(RLIMIT_AS, &space);
+  const std::string text = check::thrown([] { Workers(4, {4}, [](int, int) {}); });
+  setrlimit(RLIMIT_AS, &usual_space);
   pthread_setattr_default_np(&usual);
   pthread_attr_destroy(&vast);
   pthread_attr_destroy(&usual);

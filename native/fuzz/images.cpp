@@ -46,8 +46,8 @@ void run(const nes::Cartridge& cart, uint8_t buttons) {
   nes::State s = nes::power_on(cart), executed = s;
   Bytes picture(static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth);
   for (int frame = 0; frame < 3; ++frame) {
-    nes::run_frame<true>(s, cart, buttons);
-    nes::run_frame<false>(executed, cart, buttons);
+    nes::interpret_frame<true>(s, cart, buttons);
+    nes::interpret_frame<false>(executed, cart, buttons);
     FUZZ_REQUIRE(std::memcmp(&s, &executed, sizeof(s)) == 0);  // skipped loops change nothing
     FUZZ_REQUIRE(nes::plausible(s));                           // so a snapshot of it can be loaded
     nes::ppu::draw(s, cart, picture.data());

@@ -11,7 +11,7 @@ namespace warpzone::nes {
 #endif
 WARPZONE_INTERPRETER template void cpu::run<true>(State&, const Cartridge&);
 WARPZONE_INTERPRETER template void cpu::run<false>(State&, const Cartridge&);
-WARPZONE_INTERPRETER template void run_frame<true>(State&, const Cartridge&, uint8_t);
-WARPZONE_INTERPRETER template void run_frame<false>(State&, const Cartridge&, uint8_t);
+WARPZONE_INTERPRETER template void interpret_frame<true>(State&, const Cartridge&, uint8_t);
+WARPZONE_INTERPRETER template void interpret_frame<false>(State&, const Cartridge&, uint8_t);
 
 }  // namespace warpzone::nes

@@ -86,8 +86,8 @@ void go_on(nes::State s) {
     grey.draw(s, cart(), picture.data(), frame > 0);
     smb::observe_tiles(s, motion, s.buttons, picture.data(), scalars.data());
     smb::remember_motion(s, motion);
-    nes::run_frame<true>(s, cart(), static_cast<uint8_t>(frame));
-    nes::run_frame<false>(executed, cart(), static_cast<uint8_t>(frame));
+    nes::interpret_frame<true>(s, cart(), static_cast<uint8_t>(frame));
+    nes::interpret_frame<false>(executed, cart(), static_cast<uint8_t>(frame));
     FUZZ_REQUIRE(std::memcmp(&s, &executed, sizeof(s)) == 0);
     Bytes again(nes::kSnapshotBytes);
     nes::save(s, cart(), again.data());

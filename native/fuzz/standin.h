@@ -62,7 +62,7 @@ inline Bytes image() {
 }
 
 inline std::shared_ptr<smb::Levels> levels() {
-  static const auto all = std::make_shared<smb::Levels>(nes::Cartridge(image()));
+  static const auto all = std::make_shared<smb::Levels>(image());
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "fuzz/fuzz.h"
+#include "nes/paint.h"
 #include "nes/snapshot.h"
 #include "tests/program.h"
 

@@ -5,7 +5,7 @@
 #
 # Uses the virtual environment .venv if there is one, else makes .venv-check. All checks run even
 # after one has failed; the exit status is 0 only if every one passed. PYTHON names the Python to
-# make the environment with, WARPZONE_SANITIZE the sanitizers of the native tests.
+# make the environment with, WARPZONE_SANITIZE the sanitizers of the native tests and fuzz targets.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -54,12 +54,7 @@ from warpzone_build import find_compiler; sys.exit(find_compiler() is None)'; th
         echo "no C++ compiler on this machine: native tests left out"
         return
     fi
-    build=build/native-tests
-    "$venv/bin/cmake" -S . -B $build -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/$venv/bin/ninja" \
-        -DWARPZONE_MODULE=OFF -DWARPZONE_NATIVE_TESTS=ON \
-        -DWARPZONE_SANITIZE="${WARPZONE_SANITIZE-address,undefined}" >$build.log 2>&1 &&
-        "$venv/bin/cmake" --build $build >>$build.log 2>&1 || { cat $build.log; return 1; }
-    "$venv/bin/ctest" --test-dir $build --output-on-failure
+    PATH=$PWD/$venv/bin:$PATH sh scripts/sanitize.sh
 }
 
 mkdir -p build

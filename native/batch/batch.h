@@ -56,6 +56,23 @@ struct Config {
   }
 };
 
+// What must hold for a game to be gone on with: no index outside its array, no sum that overflows.
+inline bool plausible(const smb::Game& game) {
+  constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
+  const auto position = [](int32_t value) { return value >= 0 && value <= kMostPosition; };
+  const auto count = [](int64_t value) { return value >= 0 && value <= kMostCount; };
+  const auto all = [](const auto& values, auto&& good) {
+    return std::all_of(values.begin(), values.end(), good);
+  };
+  const smb::Progress& progress = game.progress;
+  return nes::plausible(game.nes) && progress.areas >= 0 &&
+         progress.areas <= static_cast<int32_t>(smb::Progress::kAreas) && count(progress.total) &&
+         all(progress.best, position) && count(game.signals.frames) && count(game.signals.steps) &&
+         count(game.stuck_steps) && position(game.last_x) && position(game.last_time) &&
+         all(game.motion.x, position) && all(game.motion.y, position) &&
+         position(game.motion.mario_x) && position(game.motion.mario_y);
+}
+
 class Batch {
  public:
   Batch(std::shared_ptr<smb::Levels> levels, Config config)
@@ -64,6 +81,7 @@ class Batch {
     const auto n = static_cast<size_t>(config_.num_games);
     games_.resize(n);
     std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(smb::Game));
+    for (smb::Game& game : games_) game.nes = nes::power_on(levels_->cartridge());
     needs_reset_.assign(n, 1);
     observation_bytes_ = bytes_of_observation();
     observations.assign(n * observation_bytes_, 0);
@@ -105,6 +123,7 @@ class Batch {
 
   // New random streams for all games: results depend on the seed and a game's index alone.
   void seed(uint64_t seed) {
+    require_idle();
     for (size_t i = 0; i < games_.size(); ++i) games_[i].random = smb::stream(seed, i);
   }
 
@@ -202,10 +221,12 @@ class Batch {
     std::vector<smb::Game> games(games_.size());
     std::memcpy(static_cast<void*>(games.data()), bytes.data() + sizeof(expected),
                 games.size() * sizeof(smb::Game));
-    for (const smb::Game& game : games) {
-      const bool sane = nes::plausible(game.nes) && game.progress.areas >= 0 &&
-                        game.progress.areas <= static_cast<int32_t>(smb::Progress::kAreas);
-      if (!sane) throw std::invalid_argument("the saved state of a game is damaged");
+    const uint8_t* ended = bytes.data() + sizeof(expected) + games.size() * sizeof(smb::Game);
+    for (size_t i = 0; i < games.size(); ++i) {
+      // What has ended must wait for its reset: it cannot be stepped.
+      if (!plausible(games[i]) || (games[i].over != 0 && ended[i] == 0)) {
+        throw std::invalid_argument("the saved state of a game is damaged");
+      }
     }
     std::copy(games.begin(), games.end(), games_.begin());  // in place: callers hold views of RAM
     const uint8_t* at = bytes.data() + sizeof(expected) + games_.size() * sizeof(smb::Game);
@@ -284,6 +305,7 @@ class Batch {
 
   void reset_game(size_t i) {
     smb::Game& game = games_[i];
+    needs_reset_[i] = 1;  // stays so when it fails
     if (config_.keep_frames) frames_.clear();
     game.reset(*levels_, config_.rules, [&](smb::Game& g, bool) {
       if (config_.keep_frames) keep_frame(g);

@@ -17,13 +17,10 @@ namespace warpzone::batch {
 class Workers {
  public:
   // `sizes[j]` is the number of items of job j; `run` is called with a job and an item of it.
+  // Throws std::system_error when the machine has no room for so many threads.
   Workers(int threads, const std::vector<int>& sizes, std::function<void(int job, int item)> run)
-      : run_(std::move(run)), jobs_(sizes.size()) {
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      jobs_[i].index = static_cast<int>(i);
-      jobs_[i].size = sizes[i];
-      jobs_[i].next.store(sizes[i]);
-    }
+      : Workers(sizes, std::move(run)) {
+    // Built already: should a thread fail to start, the destructor ends the ones before it.
     for (int i = 1; i < threads; ++i) threads_.emplace_back([this] { serve(); });
   }
 
@@ -56,6 +53,15 @@ class Workers {
   }
 
  private:
+  Workers(const std::vector<int>& sizes, std::function<void(int job, int item)> run)
+      : run_(std::move(run)), jobs_(sizes.size()) {
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      jobs_[i].index = static_cast<int>(i);
+      jobs_[i].size = sizes[i];
+      jobs_[i].next.store(sizes[i]);
+    }
+  }
+
   struct Job {
     int index = 0;
     int size = 0;

@@ -101,10 +101,12 @@ WZ_NOINLINE int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branc
   const bool crosses = ((branch + 2) ^ target) > 0xFF;
   const int32_t period = 3 * (4 + (masked ? 2 : 0) + 3 + (crosses ? 1 : 0));
   constexpr int32_t kReadAfter = 9;  // LDA $2002 reads in its fourth cycle
-  // Rounds that end before the event, and read before anything changes.
+  // Rounds that end before the event, and read before anything changes. An instruction of the loop
+  // is left to run: only that makes sure that the flags are the loop's, whatever else has jumped to
+  // its branch.
   const int32_t until = ppu::next_change(s, cart, dot) - 1 - dot - kReadAfter;
   const int32_t rounds =
-      std::min((s.next_event - dot) / period, until < 0 ? 0 : until / period + 1);
+      std::min((s.next_event - dot - 1) / period, until < 0 ? 0 : until / period + 1);
   return std::max(rounds, 0) * period;
 }
 

@@ -50,8 +50,11 @@ inline bool plausible(const State& s) {
                          s.frame_end <= kFrameDots && s.sprite0_from >= 0 &&
                          s.sprite0_from < 2 * kFrameDots && s.overflow_from >= 0 &&
                          s.overflow_from < 2 * kFrameDots;
-  if (!sane_time || s.phase > Phase::render || s.fine_x > 7 || s.v > 0x7FFF || s.t > 0x7FFF ||
-      s.scroll_count < 1 || s.scroll_count > s.scrolls.size() || s.scrolls[0].line != 0) {
+  // A change of registers is logged with its scanline, which must not be negative.
+  const bool on_a_line = s.phase != Phase::render || s.dot >= s.line0;
+  if (!sane_time || !on_a_line || s.phase > Phase::render || s.fine_x > 7 || s.v > 0x7FFF ||
+      s.t > 0x7FFF || s.scroll_count < 1 || s.scroll_count > s.scrolls.size() ||
+      s.scrolls[0].line != 0) {
     return false;
   }
   for (size_t i = 0; i < s.scroll_count; ++i) {

@@ -6,9 +6,11 @@
 #include "check.h"
 
 int main(int argc, char** argv) {
+  int run = 0;
   const std::string wanted = argc > 1 ? argv[1] : "";
   for (const check::Test& test : check::tests()) {
     if (std::string(test.name).find(wanted) == std::string::npos) continue;
+    ++run;
     const int before = check::failures;
     try {
       test.run();
@@ -17,6 +19,6 @@ int main(int argc, char** argv) {
     }
     std::printf("%s %s\n", check::failures == before ? "ok    " : "FAILED", test.name);
   }
-  if (check::failures > 0) std::printf("%d checks failed\n", check::failures);
+  std::printf("%d tests, %d checks failed\n", run, check::failures);
   return check::failures == 0 ? 0 : 1;
 }

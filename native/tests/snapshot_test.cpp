@@ -105,3 +105,78 @@ TEST(damaged_snapshots_are_refused_or_run) {
   CHECK(refused > 300);
   CHECK(run > 300);
 }
+
+TEST(every_part_of_a_state_is_refused_or_harmless) {
+  std::mt19937 random(11);
+  const Cartridge cart = busy_cartridge(random);
+  State vblank = nes::power_on(cart);
+  const State render = vblank;
+  program::randomise_picture(vblank, random);
+  for (int i = 0; i < 5; ++i) nes::run_frame(vblank, cart, 0);
+  std::vector<uint8_t> picture(static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth);
+  std::vector<uint8_t> again(nes::kSnapshotBytes);
+  int refused = 0, run = 0;
+  for (const State& good : {vblank, render}) {
+    // Each byte and each aligned number before the memories, with telling values.
+    for (size_t at = 0; at < offsetof(State, ram); ++at) {
+      for (const size_t size : {1, 2, 4}) {
+        if (at % size != 0) continue;
+        for (const uint32_t value : {0U, 1U, 0x7FU, 0x80U, 0xFFU, 0x7FFFU, 0x8000U, 0xFFFFU,
+                                     0x7FFFFFFFU, 0x80000000U, 0xFFFFFFFFU}) {
+          State s = good;
+          std::memcpy(reinterpret_cast<uint8_t*>(&s) + at, &value, size);
+          if (!nes::plausible(s)) {
+            ++refused;
+            continue;
+          }
+          ++run;
+          nes::ppu::draw(s, cart, picture.data());
+          nes::run_frame(s, cart, 0);
+          nes::save(s, cart, again.data());
+          CHECK_EQUAL(check::thrown([&] { nes::load(again, cart); }), "");
+        }
+      }
+    }
+  }
+  CHECK(refused > 300);
+  CHECK(run > 3000);
+}
+
+TEST(what_could_not_be_run_is_refused) {
+  std::mt19937 random(12);
+  const Cartridge cart = busy_cartridge(random);
+  State good = nes::power_on(cart);
+  for (int i = 0; i < 3; ++i) nes::run_frame(good, cart, 0);
+  CHECK(nes::plausible(good));
+  const auto refused = [&](auto&& change) {
+    State s = good;
+    change(s);
+    return !nes::plausible(s);
+  };
+  // Times: a frame must come to its end, and sums must not overflow.
+  CHECK(refused([](State& s) { s.dot = -1; }));
+  CHECK(refused([](State& s) { s.dot = INT32_MIN; }));
+  CHECK(refused([](State& s) { s.dot = 2 * nes::kFrameDots; }));
+  CHECK(refused([](State& s) { s.frame_end = nes::kFrameDots + 1; }));
+  CHECK(refused([](State& s) { s.frame_end = 0; }));
+  CHECK(refused([](State& s) { s.line0 = 0; }));
+  CHECK(refused([](State& s) { s.line0 = nes::kRenderStart + 1; }));
+  CHECK(refused([](State& s) { s.sprite0_from = -1; }));
+  CHECK(refused([](State& s) { s.sprite0_from = INT32_MAX; }));
+  CHECK(refused([](State& s) { s.phase = static_cast<nes::Phase>(3); }));
+  // Before its first line a picture has none to log a change with.
+  CHECK(refused([](State& s) { s.phase = nes::Phase::render, s.dot = s.line0 - 1; }));
+  CHECK(!refused([](State& s) { s.phase = nes::Phase::render, s.dot = s.line0; }));
+  // The log of scrolls.
+  CHECK(refused([](State& s) { s.scroll_count = 0; }));
+  CHECK(refused([](State& s) { s.scroll_count = 17; }));
+  CHECK(refused([](State& s) { s.scrolls[0].line = 1; }));
+  CHECK(refused([](State& s) { s.scroll_count = 2, s.scrolls[1].line = 0; }));
+  CHECK(refused([](State& s) { s.scroll_count = 2, s.scrolls[1].line = 240; }));
+  CHECK(refused([](State& s) { s.scrolls[0].fine_x = 8; }));
+  CHECK(refused([](State& s) { s.scrolls[0].v = 0x8000; }));
+  CHECK(!refused([](State& s) { s.scrolls[15].fine_x = 8; }));  // not in use
+  CHECK(refused([](State& s) { s.fine_x = 8; }));
+  CHECK(refused([](State& s) { s.v = 0x8000; }));
+  CHECK(refused([](State& s) { s.t = 0x8000; }));
+}

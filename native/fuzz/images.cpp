@@ -1,0 +1,110 @@
+// Cartridge images: refused with a reason, or run. Any program is good input: jumps into RAM and
+// picture unit, interrupts without end, halted processors.
+#include <array>
+#include <cstring>
+#include <stdexcept>
+
+#include "fuzz/fuzz.h"
+#include "nes/paint.h"
+#include "nes/snapshot.h"
+#include "tests/program.h"
+
+namespace nes = warpzone::nes;
+using fuzz::Bytes;
+
+namespace {
+
+constexpr uint8_t kWholeImage = 1, kSeldomHalts = 2, kSmall = 4, kHorizontal = 8;
+
+// A flag says whether a whole image follows; else vectors, and a program to fill the cartridge
+// with.
+Bytes image_of(fuzz::Input& input, uint8_t flags) {
+  if ((flags & kWholeImage) != 0) return {input.rest().begin(), input.rest().end()};
+  std::array<uint8_t, 6> vectors;
+  for (auto& byte : vectors) byte = input.byte();
+  const auto given = input.rest();
+  Bytes code(given.begin(), given.end());
+  if (code.empty()) code.push_back(0xEA);
+  if ((flags & kSeldomHalts) != 0) {
+    // Random programs otherwise halt after a dozen instructions.
+    for (auto& byte : code) {
+      const bool halts = (byte & 0x1F) == 0x12 || (byte & 0x9F) == 0x02;
+      if (halts) byte = 0xEA;
+    }
+  }
+  Bytes image = program::image({});
+  for (size_t i = 0; i + 16 < image.size(); ++i) image[16 + i] = code[i % code.size()];
+  program::put(image, 0xFFFA, {vectors.begin(), vectors.end()});
+  if ((flags & kSmall) != 0) {
+    image.erase(image.begin() + 16, image.begin() + 16 + 0x4000);
+    image[4] = 1;
+  }
+  if ((flags & kHorizontal) != 0) image[6] &= 0xFE;
+  return image;
+}
+
+void run(const nes::Cartridge& cart, uint8_t buttons) {
+  nes::State s = nes::power_on(cart), executed = s;
+  Bytes picture(static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth);
+  for (int frame = 0; frame < 3; ++frame) {
+    nes::interpret_frame<true>(s, cart, buttons);
+    nes::interpret_frame<false>(executed, cart, buttons);
+    FUZZ_REQUIRE(std::memcmp(&s, &executed, sizeof(s)) == 0);  // skipped loops change nothing
+    FUZZ_REQUIRE(nes::plausible(s));                           // so a snapshot of it can be loaded
+    nes::ppu::draw(s, cart, picture.data());
+    for (const uint8_t colour : picture) FUZZ_REQUIRE(colour < 64);
+  }
+}
+
+}  // namespace
+
+std::vector<Bytes> fuzz::seeds() {
+  using program::operator+;
+  const Bytes whole = {kWholeImage};
+  Bytes small = program::image({0xE6, 0x10, 0x4C, 0x00, 0x80});
+  small.erase(small.begin() + 16, small.begin() + 16 + 0x4000);
+  small[4] = 1;
+  Bytes trained = program::image({0x4C, 0x00, 0x80});
+  trained[6] |= 4;
+  trained.insert(trained.begin() + 16, 512, uint8_t{0});
+  std::vector<Bytes> all = {whole + program::image({0x4C, 0x00, 0x80}), whole + small,
+                            whole + trained};
+  const std::vector<Bytes> programs = {
+      {0x4C, 0x00, 0x80},                                            // waits
+      {0xAD, 0x02, 0x20, 0x10, 0xFB},                                // LDA $2002, BPL
+      {0xAD, 0x02, 0x20, 0x29, 0x40, 0xF0, 0xF9},                    // LDA $2002, AND #$40, BEQ
+      {0x2C, 0x02, 0x20, 0x50, 0xFB},                                // BIT $2002, BVC
+      {0xA9, 0x9E, 0x8D, 0x00, 0x20, 0xA9, 0x1E, 0x8D, 0x01, 0x20},  // switches everything on
+      {0xA9, 0x80, 0x8D, 0x00, 0x20, 0x4A, 0x8D, 0x00, 0x20},        // raises NMI again and again
+      {0xE8, 0x8E, 0x14, 0x40},                                      // copies sprites from anywhere
+      {0xEE, 0x14, 0x40, 0xAD, 0x15, 0x40},                          // the same, INC
+      {0xE8, 0x8E, 0x05, 0x20, 0x8E, 0x06, 0x20},                    // scrolls everywhere
+      {0xE8, 0x8E, 0x01, 0x20, 0x8E, 0x00, 0x20, 0x8E, 0x03, 0x20},  // switches everything
+      {0xAE, 0x07, 0x20, 0x8E, 0x07, 0x20, 0xAE, 0x04, 0x20, 0x8E, 0x04, 0x20},
+      {0x8E, 0x16, 0x40, 0xAD, 0x16, 0x40, 0x6E, 0x17, 0x40},  // controllers
+      {0x4C, 0x00, 0x00},                                      // jumps into RAM,
+      {0x20, 0x02, 0x20},                                      // the picture unit,
+      {0x6C, 0xFF, 0x01},                                      // wherever the stack says
+      {0x48, 0x08, 0x9A, 0xBA, 0x68, 0x28},                    // wraps the stack
+      {0x58, 0x00, 0x40},                                      // interrupts itself
+      {0x02},
+      {0xC7, 0x20, 0xE3, 0x02, 0x33, 0x14, 0x5B, 0x00, 0x20, 0x6B, 0x81, 0xCB, 0x03},
+  };
+  for (const Bytes& code : programs) {
+    for (const uint8_t flags : {uint8_t{0}, kSeldomHalts, kSmall}) {
+      all.push_back(Bytes{flags, 0x81, 0x00, 0x80, 0x00, 0x80, 0x00, 0x80} + code);
+    }
+  }
+  return all;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::Input input(data, size);
+  const uint8_t flags = input.byte();
+  const uint8_t buttons = (flags & kWholeImage) != 0 ? 0x5A : input.byte();
+  try {
+    run(nes::Cartridge(image_of(input, flags)), buttons);
+  } catch (const std::invalid_argument&) {  // refused
+  }
+  return 0;
+}

@@ -1,0 +1,2 @@
+#define WARPZONE_INTERPRETER
+#include "fuzz/interpreter.h"

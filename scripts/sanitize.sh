@@ -1,0 +1,91 @@
+#!/bin/sh
+# The native tests and the fuzz targets with AddressSanitizer and UndefinedBehaviorSanitizer, then
+# with ThreadSanitizer.
+#
+#     sh scripts/sanitize.sh              what CI runs: the same inputs each time
+#     sh scripts/sanitize.sh 1000000 2    so many inputs for each target, from another seed
+#
+# Needs a C++ compiler with these sanitizers, CMake and Ninja or make; takes CMake and Ninja from
+# .venv or .venv-check if they are there. What this machine cannot do is left out with a word why.
+# WARPZONE_SANITIZE names the sanitizers (default "address,undefined thread"), WARPZONE_ROM the
+# cartridge for the tests that want the real game.
+set -eu
+cd "$(dirname "$0")/.."
+runs=${1:-1500}
+seed=${2:-1}
+for venv in .venv .venv-check; do
+    [ -x "$venv/bin/cmake" ] && PATH=$PWD/$venv/bin:$PATH && break
+done
+compiler=
+for name in ${CXX:-c++ g++ clang++}; do
+    "$name" --version >/dev/null 2>&1 && compiler=$name && break
+done
+[ -n "$compiler" ] || { echo "sanitize.sh: no C++ compiler found; name one in CXX" >&2; exit 1; }
+root=$PWD
+mkdir -p build/sanitize
+
+# ThreadSanitizer finds its memory taken where the kernel spreads addresses over more bits than it
+# knows of. Some containers forbid to switch that off.
+fixed=
+setarch "$(uname -m)" -R true 2>/dev/null && fixed="setarch $(uname -m) -R"
+
+works() { # sanitizers, build
+    echo 'int main() { return 0; }' >"$2.cpp"
+    if ! "$compiler" -fsanitize="$1" "$2.cpp" -o "$2.probe" >"$2.log" 2>&1; then
+        echo "$compiler cannot build with -fsanitize=$1 (see $2.log): left out"
+        return 1
+    fi
+    for _ in 1 2 3 4 5; do
+        $fixed "$2.probe" >"$2.log" 2>&1 && continue
+        cat "$2.log"
+        echo "programs with -fsanitize=$1 do not run on this machine: left out"
+        [ "$1" != thread ] || [ -n "$fixed" ] ||
+            echo "(sysctl vm.mmap_rnd_bits=28 helps, or a container that may call setarch -R)"
+        return 1
+    done
+}
+
+failed=
+check() { # name, command...
+    name=$1
+    shift
+    if "$@" >"$name.log" 2>&1; then
+        tail -n 1 "$name.log"
+    else
+        cat "$name.log"
+        failed="$failed $PWD/$name"
+    fi
+}
+
+check_all() { # sanitizers ("" for none), build, inputs for each target
+    echo "-- ${1:-no sanitizer}"
+    generator=
+    command -v ninja >/dev/null && generator="-G Ninja"
+    cmake -S . -B "$2" $generator -DCMAKE_CXX_COMPILER="$compiler" -DWARPZONE_MODULE=OFF \
+        -DWARPZONE_NATIVE_TESTS=ON -DWARPZONE_FUZZ=ON -DWARPZONE_SANITIZE="$1" >"$2.log" 2>&1 &&
+        cmake --build "$2" >>"$2.log" 2>&1 || { cat "$2.log"; exit 1; }
+    cd "$2"
+    check warpzone_native_tests $fixed ./warpzone_native_tests
+    for target in fuzz_*; do
+        [ -x "$target" ] && [ ! -d "$target" ] || continue
+        # A batch of games takes as long as twenty of the other inputs.
+        n=$3
+        [ "$target" != fuzz_actions ] || n=$((n / 20))
+        echo "$target: $n inputs"
+        check "$target" $fixed "./$target" -runs="$n" -seed="$seed"
+    done
+    cd "$root"
+}
+
+checked=
+for sanitizers in ${WARPZONE_SANITIZE:-address,undefined thread}; do
+    build=build/sanitize/$(echo "$sanitizers" | tr , -)
+    works "$sanitizers" "$build" || continue
+    # Only what has threads can have a race; the rest of the inputs would bring nothing new.
+    n=$runs
+    [ "$sanitizers" != thread ] || n=$((runs / 5))
+    check_all "$sanitizers" "$build" "$n"
+    checked=1
+done
+[ -n "$checked" ] || check_all "" build/sanitize/none "$runs"
+[ -z "$failed" ] || { echo "sanitize.sh: FAILED:$failed" >&2; exit 1; }

@@ -46,7 +46,8 @@ from warpzone.errors import WarpzoneError
 from warpzone.game.rom import find_rom
 
 WORKERS = Path(__file__).with_name("workers.py")
-GAMES = 64
+GAMES, FEW_GAMES = 64, 8
+_RECEIVED = "warpzone_tiles_received"
 OVERHEAD_SECONDS = 300
 """What a process may take beyond its measurement."""
 
@@ -99,6 +100,8 @@ CONTESTANTS = (
     _ours("tiles", "", "warpzone tiles", threads=1),
     _ours("tiles", "-2-threads", "warpzone tiles, two threads", threads=2),
     _ours("tiles", "-2-processes", "warpzone tiles, two processes", threads=1, processes=2),
+    Contestant("warpzone-tiles-received", "warpzone tiles, send and recv", _RECEIVED, GAMES),
+    Contestant("warpzone-tiles-8", "warpzone tiles, send and recv, 8 games", _RECEIVED, FEW_GAMES),
     Contestant("stable-retro", "stable-retro", "stable_retro", peer=peers.STABLE_RETRO),
     Contestant(
         "stable-retro-bare",
@@ -117,16 +120,17 @@ CONTESTANTS = (
 )
 
 RATIOS = (
-    Ratio("pixels ÷ stable-retro", "warpzone-pixels", "stable-retro", goal=8.0),
-    Ratio("tiles ÷ stable-retro", "warpzone-tiles", "stable-retro", goal=15.0),
-    Ratio("pixels, two threads ÷ one", "warpzone-pixels-2-threads", "warpzone-pixels", goal=1.8),
-    Ratio("tiles, two threads ÷ one", "warpzone-tiles-2-threads", "warpzone-tiles", goal=1.8),
+    Ratio("pixels ÷ stable-retro", "warpzone-pixels", "stable-retro", goal=40.0),
+    Ratio("tiles ÷ stable-retro", "warpzone-tiles", "stable-retro", goal=80.0),
+    Ratio("pixels, two threads ÷ one", "warpzone-pixels-2-threads", "warpzone-pixels", goal=1.9),
+    Ratio("tiles, two threads ÷ one", "warpzone-tiles-2-threads", "warpzone-tiles", goal=1.9),
+    Ratio("tiles, 8 games ÷ 64", "warpzone-tiles-8", "warpzone-tiles-received", goal=0.85),
     Ratio("pixels, two processes ÷ one", "warpzone-pixels-2-processes", "warpzone-pixels"),
     Ratio("tiles, two processes ÷ one", "warpzone-tiles-2-processes", "warpzone-tiles"),
     Ratio("pixels ÷ stable-retro, emulator only", "warpzone-pixels", "stable-retro-bare"),
     Ratio("tiles ÷ stable-retro, emulator only", "warpzone-tiles", "stable-retro-bare"),
     Ratio("pixels ÷ gym-super-mario-bros 7.4", "warpzone-pixels", "gym-super-mario-bros"),
-    Ratio("pixels ÷ EnvPool, Breakout", "warpzone-pixels", "envpool"),
+    Ratio("pixels ÷ EnvPool, Breakout", "warpzone-pixels", "envpool", goal=14.0),
     Ratio("pixels ÷ ALE vector, Breakout", "warpzone-pixels", "ale"),
 )
 

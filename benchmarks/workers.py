@@ -1,4 +1,4 @@
-"""Plays one contestant with random actions for some seconds; run by `benchmarks.environment`.
+"""Plays one contestant with random actions for some seconds; run by the other benchmarks.
 
     python benchmarks/workers.py stable_retro --rom GAME.nes --seconds 3
 
@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SKIP, STACK, SIZE = 4, 4, 84
+HELD_FRAMES, LIFE_FRAMES = 8, 2000
+"""Of `stable_retro_frames`."""
 ACTIONS = (
     (),
     ("RIGHT",),
@@ -65,22 +67,20 @@ def warpzone_tiles(settings: Settings) -> Play:
     return _warpzone(settings, "tiles")
 
 
-def _warpzone(settings: Settings, observation: str) -> Play:
-    import warpzone
+def warpzone_tiles_received(settings: Settings) -> Play:
+    """As trainers do it: `send` and `recv`."""
+    env, games = _warpzone_env(settings, "tiles"), settings.games
+    actions = _Actions(settings.seed, len(ACTIONS), games)
 
-    games = settings.games
-    env = warpzone.make_vec(
-        "1-1",
-        games,
-        threads=settings.threads,
-        seed=settings.seed,
-        rom=settings.rom,
-        observation=observation,
-        frame_skip=SKIP,
-        frame_stack=STACK,
-        size=(SIZE, SIZE),
-    )
-    env.reset(seed=settings.seed)
+    def step() -> int:
+        env.send(0, actions.next())
+        return len(env.recv(0).finished)
+
+    return Play(step, games, ("warpzone", "numpy", "gymnasium"), settings.rom)
+
+
+def _warpzone(settings: Settings, observation: str) -> Play:
+    env, games = _warpzone_env(settings, observation), settings.games
     actions = _Actions(settings.seed, len(ACTIONS), games)
 
     def step() -> int:
@@ -88,6 +88,25 @@ def _warpzone(settings: Settings, observation: str) -> Play:
         return int(np.count_nonzero(terminated | truncated))
 
     return Play(step, games, ("warpzone", "numpy", "gymnasium"), settings.rom)
+
+
+def _warpzone_env(settings: Settings, observation: str) -> Any:
+    import warpzone
+
+    env = warpzone.make_vec(
+        "1-1",
+        settings.games,
+        threads=settings.threads,
+        seed=settings.seed,
+        rom=settings.rom,
+        engine="compiled",
+        observation=observation,
+        frame_skip=SKIP,
+        frame_stack=STACK,
+        size=(SIZE, SIZE),
+    )
+    env.reset(seed=settings.seed)
+    return env
 
 
 def stable_retro(settings: Settings) -> Play:
@@ -128,6 +147,26 @@ def stable_retro_bare(settings: Settings) -> Play:
         return 0
 
     return Play(step, 1, ("stable-retro", *_PICTURE_PACKAGES, "gymnasium"), settings.rom)
+
+
+def stable_retro_frames(settings: Settings) -> Play:
+    """Its emulator with nothing around it: a step is a frame, and nobody looks at any."""
+    env, buttons = _retro_env(settings)
+    actions = _Actions(settings.seed, len(ACTIONS))
+    emulator, start = env.em, env.initial_state
+    frames = 0
+
+    def step() -> int:
+        nonlocal frames
+        if frames % LIFE_FRAMES == 0:
+            emulator.set_state(start)
+        emulator.set_button_mask(buttons[actions.next()], 0)
+        for _ in range(HELD_FRAMES):
+            emulator.step()
+        frames += HELD_FRAMES
+        return 0
+
+    return Play(step, HELD_FRAMES, ("stable-retro",), settings.rom)
 
 
 def _retro_env(settings: Settings) -> tuple[Any, Any]:
@@ -309,8 +348,10 @@ LOOPS: dict[str, Callable[[Settings], Play]] = {
     for function in (
         warpzone_pixels,
         warpzone_tiles,
+        warpzone_tiles_received,
         stable_retro,
         stable_retro_bare,
+        stable_retro_frames,
         gym_super_mario_bros,
         ale,
         envpool,

@@ -2,12 +2,15 @@
 // released while games run.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "batch/batch.h"
 #include "nes/palette.h"
@@ -23,6 +26,7 @@ using warpzone::batch::Autoreset;
 using warpzone::batch::Batch;
 using warpzone::batch::Config;
 using warpzone::batch::Observation;
+using warpzone::batch::Output;
 
 namespace {
 
@@ -89,7 +93,6 @@ nb::dict machine() {
   state["ram"] = offsetof(nes::State, ram);
   context["read"] = offsetof(nes::Context, read);
   context["write"] = offsetof(nes::Context, write);
-  context["read_uncarried"] = offsetof(nes::Context, read_uncarried);
   context["waiting_dots"] = offsetof(nes::Context, waiting_dots);
   context["regions"] = offsetof(nes::Context, regions);
   all["state"] = state;
@@ -114,6 +117,25 @@ void bind_array(nb::class_<Batch>& batch, const char* name, std::vector<T> Batch
         return view_of<T>(self, (b.*member).data(), shape(b));
       },
       doc);
+}
+
+// A caller's array that is written to.
+template <typename T>
+using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+Output output(const std::optional<Array<uint8_t>>& observations,
+              const std::optional<Array<float>>& scalars) {
+  Output out;
+  if (!observations) return out;
+  using Arrays = std::pair<std::optional<Array<uint8_t>>, std::optional<Array<float>>>;
+  const auto release = [](Arrays* arrays) {  // a group is received without the GIL
+    const nb::gil_scoped_acquire acquire;
+    delete arrays;
+  };
+  out.owner = std::shared_ptr<Arrays>(new Arrays(observations, scalars), release);
+  out.observations = {observations->data(), observations->size()};
+  if (scalars) out.scalars = {scalars->data(), scalars->size()};
+  return out;
 }
 
 std::vector<size_t> per_game(const Batch& b) { return {static_cast<size_t>(b.config().num_games)}; }
@@ -339,10 +361,14 @@ NB_MODULE(_native, m) {
       .def(
           "send",
           [](Batch& self, int group,
-             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions) {
-            self.send(group, {actions.data(), actions.size()});
+             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions,
+             std::optional<Array<uint8_t>> observations, std::optional<Array<float>> scalars) {
+            self.send(group, {actions.data(), actions.size()}, output(observations, scalars));
           },
-          "group"_a, "actions"_a, "Begins to step a group with actions, int64[n].")
+          "group"_a, "actions"_a, "observations"_a.noconvert() = nb::none(),
+          "scalars"_a.noconvert() = nb::none(),
+          "Begins to step a group with actions, int64[n]. What comes of it is written to the "
+          "arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].")
       .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Waits for a group; raises what went wrong in one of its games.")
       .def(

@@ -5,15 +5,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "batch/workers.h"
+#include "nes/paint.h"
+#include "nes/simd.h"
 #include "nes/snapshot.h"
 #include "smb/game.h"
 #include "smb/picture.h"
@@ -73,6 +74,14 @@ inline bool plausible(const smb::Game& game) {
          position(game.motion.mario_x) && position(game.motion.mario_y);
 }
 
+// Arrays of a caller for the observations of a group, [n, ...] each: written to by the worker
+// threads, as well as the batch's own.
+struct Output {
+  std::span<uint8_t> observations;  // empty: not wanted
+  std::span<float> scalars;
+  std::shared_ptr<void> owner;  // keeps them until the group has been received
+};
+
 class Batch {
  public:
   Batch(std::shared_ptr<smb::Levels> levels, Config config)
@@ -96,9 +105,7 @@ class Batch {
     start_signals.assign(n, {});
     actions_.assign(n, 0);
     if (config_.observation == Observation::pixels) {
-      for (size_t i = 0; i < n; ++i) {
-        pictures_.emplace_back(config_.height, config_.width, config_.crop_status_bar);
-      }
+      picture_.emplace(config_.height, config_.width, config_.crop_status_bar);
     }
     seed(config_.seed);
     std::vector<int> sizes;
@@ -106,9 +113,11 @@ class Batch {
       sizes.push_back(group_begin(group + 1) - group_begin(group));
     }
     pending_.assign(sizes.size(), 0);
+    outputs_.resize(sizes.size());
     workers_ = std::make_unique<Workers>(
-        std::min(config_.threads, config_.num_games), sizes,
-        [this](int group, int item) { step_game(static_cast<size_t>(group_begin(group) + item)); });
+        std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
+          run(static_cast<size_t>(group), static_cast<size_t>(item));
+        });
   }
 
   const Config& config() const { return config_; }
@@ -142,7 +151,7 @@ class Batch {
   }
 
   // Begins to step the games of a group; returns at once when there are threads to do it.
-  void send(int group, std::span<const int64_t> actions) {
+  void send(int group, std::span<const int64_t> actions, Output output = {}) {
     check_group(group);
     const auto begin = static_cast<size_t>(group_begin(group));
     const auto end = static_cast<size_t>(group_begin(group + 1));
@@ -154,7 +163,13 @@ class Batch {
                                   std::to_string(end - begin) + " actions, got " +
                                   std::to_string(actions.size()));
     }
+    const size_t games = end - begin;
+    if (!output.observations.empty() && (output.observations.size() != games * observation_bytes_ ||
+                                         output.scalars.size() != games * scalar_count())) {
+      throw std::invalid_argument("the arrays to write to do not have the size of this group's");
+    }
     std::copy(actions.begin(), actions.end(), actions_.begin() + static_cast<ptrdiff_t>(begin));
+    outputs_[static_cast<size_t>(group)] = std::move(output);
     pending_[static_cast<size_t>(group)] = 1;
     workers_->start(group);
   }
@@ -166,7 +181,13 @@ class Batch {
       throw std::logic_error("nothing was sent to this group");
     }
     pending_[static_cast<size_t>(group)] = 0;
-    workers_->wait(group);
+    try {
+      workers_->wait(group);
+    } catch (...) {
+      outputs_[static_cast<size_t>(group)] = {};
+      throw;
+    }
+    outputs_[static_cast<size_t>(group)] = {};
   }
 
   // Every frame of the last step of a batch with keep_frames, cutscenes included.
@@ -273,7 +294,7 @@ class Batch {
             0,
             observation_bytes_,
             sizeof(smb::Game),
-            nes::fingerprint(levels_->cartridge())};
+            levels_->cartridge().fingerprint};
   }
 
   size_t bytes_of_observation() const {
@@ -312,7 +333,7 @@ class Batch {
     });
     if (config_.observation == Observation::pixels) {
       uint8_t* stack = &observations[i * observation_bytes_];
-      pictures_[i].draw(game.nes, levels_->cartridge(), stack);
+      picture_->draw(game.nes, levels_->cartridge(), stack);
       for (int k = 1; k < config_.stack; ++k) {
         std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
       }
@@ -321,6 +342,17 @@ class Batch {
     }
     start_signals[i] = game.signals;
     needs_reset_[i] = 0;
+  }
+
+  void run(size_t group, size_t item) {
+    const size_t i = static_cast<size_t>(group_begin(static_cast<int>(group))) + item;
+    step_game(i);
+    const Output& output = outputs_[group];
+    if (output.observations.empty()) return;
+    simd::copy_away(&output.observations[item * observation_bytes_],
+                    &observations[i * observation_bytes_], observation_bytes_);
+    const size_t n = scalar_count();
+    std::copy_n(scalars.data() + i * n, n, output.scalars.data() + item * n);
   }
 
   void step_game(size_t i) {
@@ -352,13 +384,16 @@ class Batch {
     }
     int seen = 0;
     bool shown = false, cut = false;
+    nes::State before;  // the last frame, if pictures are pooled
     const auto see = [&](smb::Game& g, bool cutscene) {
       if (config_.keep_frames) keep_frame(g);
       shown = false;
       cut = cut || cutscene;
       if (cutscene) return;
       ++seen;
-      if (pixels) shown = see_frame(i, g, seen, config_.max_pool && seen > 1 && !cut);
+      const bool merge = config_.max_pool && seen > 1 && !cut;
+      if (pixels) shown = see_frame(i, g, seen, merge ? &before : nullptr);
+      if (config_.max_pool) before = g.nes;
       cut = false;
     };
     const smb::Outcome outcome =
@@ -373,7 +408,7 @@ class Batch {
       }
       // What is acted on next is what a cutscene at the end of the step has led to.
       uint8_t* newest = stack + observation_bytes_ - picture_bytes();
-      if (!shown) pictures_[i].draw(game.nes, levels_->cartridge(), newest);
+      if (!shown) picture_->draw(game.nes, levels_->cartridge(), newest);
     }
     rewards[i] = outcome.reward;
     terminated[i] = outcome.terminated ? 1 : 0;
@@ -391,20 +426,16 @@ class Batch {
 
   // Called after each frame of a step; draws only frames that the observation shows, the last one
   // merged with the one before if wanted. Returns whether the observation is complete.
-  bool see_frame(size_t i, const smb::Game& game, int seen, bool merge) {
+  bool see_frame(size_t i, const smb::Game& game, int seen, const nes::State* before) {
     uint8_t* stack = &observations[i * observation_bytes_];
-    const bool last = seen == config_.rules.frame_skip || game.over != 0;
     const nes::Cartridge& cart = levels_->cartridge();
     if (config_.consecutive) {
-      pictures_[i].draw(game.nes, cart, stack + static_cast<size_t>(seen - 1) * picture_bytes());
+      picture_->draw(game.nes, cart, stack + static_cast<size_t>(seen - 1) * picture_bytes());
       return true;
     }
+    const bool last = seen == config_.rules.frame_skip || game.over != 0;
     uint8_t* newest = stack + observation_bytes_ - picture_bytes();
-    if (last) {
-      pictures_[i].draw(game.nes, cart, newest, merge);
-    } else if (config_.max_pool) {  // any frame may turn out to be the last but one
-      pictures_[i].draw(game.nes, cart, nullptr);
-    }
+    if (last) picture_->draw(game.nes, cart, newest, before);
     return last;
   }
 
@@ -416,13 +447,12 @@ class Batch {
         smb::observe_tiles(game.nes, game.motion, game.held, out, &scalars[i * scalar_count()]);
         break;
       case Observation::rgb: {
-        std::array<uint8_t, nes::kScreenWidth> line_colours;
         nes::ppu::Painter painter(game.nes, levels_->cartridge(), nes::ppu::kSameColours);
-        for (int line = 0; line < nes::kScreenHeight; ++line) {
-          painter.line(line, line_colours.data());
-          for (const uint8_t colour : line_colours) {
-            std::memcpy(out, nes::kPalette[colour].data(), 3);
-            out += 3;
+        nes::ppu::Painter<>::Line buffer;
+        for (int y = 0; y < nes::kScreenHeight; ++y) {
+          const uint8_t* line = painter.next(buffer, true);
+          for (int x = 0; x < nes::kScreenWidth; ++x, out += 3) {
+            std::memcpy(out, nes::kPalette[line[x]].data(), 3);
           }
         }
         break;
@@ -445,7 +475,8 @@ class Batch {
   std::vector<uint8_t> needs_reset_;
   std::vector<int64_t> actions_;
   std::vector<uint8_t> pending_;
-  std::vector<smb::GreyPicture> pictures_;
+  std::vector<Output> outputs_;  // by group
+  std::optional<smb::GreyPicture<>> picture_;
   std::vector<uint8_t> frames_;
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
 };

@@ -45,6 +45,11 @@ class Workers {
   void wait(int job_index) {
     Job& job = jobs_[static_cast<size_t>(job_index)];
     work(job);
+    // What the others still do takes less time than sleeping and being woken.
+    const Patience patience;
+    while (job.unfinished.load(std::memory_order_acquire) > 0 && patience.lasts()) {
+      std::this_thread::yield();
+    }
     for (int left = job.unfinished.load(std::memory_order_acquire); left > 0;
          left = job.unfinished.load(std::memory_order_acquire)) {
       job.unfinished.wait(left, std::memory_order_acquire);
@@ -69,6 +74,16 @@ class Workers {
     std::atomic<int> unfinished{0};  // items not run to their end
     std::mutex failure_mutex;
     std::exception_ptr failure;  // the first one
+  };
+
+  // How long a thread that has nothing to do stays awake.
+  class Patience {
+   public:
+    bool lasts() const { return std::chrono::steady_clock::now() < end_; }
+
+   private:
+    std::chrono::steady_clock::time_point end_ =
+        std::chrono::steady_clock::now() + std::chrono::microseconds(200);
   };
 
   void work(Job& job) {
@@ -102,9 +117,8 @@ class Workers {
     uint32_t seen = 0;
     while (true) {
       // Waking a sleeping thread takes longer than a step's way through Python and back.
-      const auto patience = std::chrono::steady_clock::now() + kSpin;
-      while (rounds_.load(std::memory_order_acquire) == seen &&
-             std::chrono::steady_clock::now() < patience) {
+      const Patience patience;
+      while (rounds_.load(std::memory_order_acquire) == seen && patience.lasts()) {
         std::this_thread::yield();
       }
       rounds_.wait(seen, std::memory_order_acquire);
@@ -113,8 +127,6 @@ class Workers {
       for (Job& job : jobs_) work(job);
     }
   }
-
-  static constexpr std::chrono::microseconds kSpin{200};
 
   std::function<void(int job, int item)> run_;
   std::vector<Job> jobs_;

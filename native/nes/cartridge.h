@@ -25,6 +25,8 @@ struct Cartridge {
   std::array<uint64_t, 512 * 8> rows{};
   std::array<uint64_t, 512 * 8> rows_flipped{};
   Mirroring mirroring = Mirroring::vertical;
+  // Of all that tells cartridges apart: FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/
+  uint64_t fingerprint = 0xCBF29CE484222325ULL;
   // The program as native code, once there is some; it may appear at any time and then stays.
   std::atomic<const Compiled*> compiled{nullptr};
 
@@ -62,6 +64,11 @@ inline Cartridge::Cartridge(std::span<const uint8_t> ines) {
   }
   std::memcpy(chr.data(), &ines[prg_begin + prg_units * kPrgUnit], chr.size());
   mirroring = (ines[6] & 1) != 0 ? Mirroring::vertical : Mirroring::horizontal;
+
+  const auto add = [this](uint8_t byte) { fingerprint = (fingerprint ^ byte) * 0x100000001B3ULL; };
+  for (const uint8_t byte : prg) add(byte);
+  for (const uint8_t byte : chr) add(byte);
+  add(static_cast<uint8_t>(mirroring));
 
   for (size_t tile = 0; tile < 512; ++tile) {
     for (size_t row = 0; row < 8; ++row) {

@@ -9,6 +9,7 @@
 
 #include "nes/cartridge.h"
 #include "nes/ppu.h"
+#include "nes/simd.h"
 #include "nes/state.h"
 
 namespace warpzone::nes::ppu {
@@ -37,117 +38,175 @@ inline constexpr std::array<uint8_t, 64> kSameColours = [] {
   return same;
 }();
 
-// What each of the 32 palette entries looks like: a colour (0-63), or what `table` makes of it.
-class Palette {
- public:
+// What each palette entry (value | palette << 2) looks like: a colour (0-63), or what `table` makes
+// of it.
+struct Palette {
+  simd::Table background, sprites;
+
   Palette(const State& s, uint8_t mask, const std::array<uint8_t, 64>& table) {
     const uint8_t kept = (mask & kMaskGrey) != 0 ? 0x30 : 0x3F;
-    for (size_t i = 0; i < 32; ++i) entries_[i] = table[s.palette[(i & 3) == 0 ? 0 : i] & kept];
-    for (size_t i = 0; i < 4; ++i) {
-      for (size_t value = 1; value < 4; ++value) {
-        // A factor that turns a backdrop byte into the colour when it is xor-ed in.
-        change_[i][value - 1] = entries_[0] ^ entries_[i * 4 + value];
-      }
+    for (size_t i = 0; i < 16; ++i) {
+      background[i] = table[s.palette[(i & 3) == 0 ? 0 : i] & kept];
+      sprites[i] = table[s.palette[16 + i] & kept];
     }
   }
-
-  uint8_t operator[](size_t entry) const { return entries_[entry]; }
-
-  // Eight background pixels (values 0-3) of one palette (0-3) at once.
-  uint64_t background(uint64_t pixels, size_t palette) const {
-    constexpr uint64_t kOnes = 0x0101010101010101ULL;
-    const uint64_t low = pixels & kOnes, high = (pixels >> 1) & kOnes;
-    const auto& change = change_[palette];
-    return (kOnes * entries_[0]) ^ ((low & ~high) * change[0]) ^ ((high & ~low) * change[1]) ^
-           ((low & high) * change[2]);
-  }
-
- private:
-  std::array<uint8_t, 32> entries_;
-  std::array<std::array<uint64_t, 3>, 4> change_;
 };
 
-// Draws lines of one picture in order.
+// Draws the lines of one picture from `line` on, each looked up in `table`: colours (0-63), or
+// anything else that is a byte.
+template <typename Simd = simd::Best>
 class Painter {
  public:
-  Painter(const State& s, const Cartridge& cart, const std::array<uint8_t, 64>& table)
-      : s_(s), cart_(cart), table_(table), sprites_(s), palette_(s, 0, table) {}
+  // What a line needs: scrolling begins up to 7 px inside the first tile.
+  using Line = std::array<uint8_t, simd::kLineTiles * 8>;
 
-  // 256 pixels: colours (0-63), each looked up in the table.
-  void line(int line, uint8_t* out) {
-    const Scroll scroll = scroll_at(s_, line);
-    if ((scroll.mask & kMaskGrey) != (mask_ & kMaskGrey)) {
-      palette_ = Palette(s_, scroll.mask, table_);
+  Painter(const State& s, const Cartridge& cart, const std::array<uint8_t, 64>& table, int line = 0)
+      : s_(s), cart_(cart), table_(table), sprites_(s), palette_(s, 0, table),
+        line_(static_cast<size_t>(line)), scroll_(scroll_at(s, line)) {
+    while (entry_ + 1 < s.scroll_count && s.scrolls[entry_ + 1].line <= line) ++entry_;
+  }
+
+  // Draws the next line. Its 256 pixels begin where the result points to. The result is nullptr
+  // where a line is found to look like the one before, which must still be where it was, unless
+  // `always`.
+  uint8_t* next(Line& line, bool always = false) {
+    const size_t sprites = (scroll_.mask & kMaskSprites) != 0 ? sprites_.count[line_] : 0;
+    const bool shows_tiles = (scroll_.mask & kMaskBackground) != 0;
+    const bool fetched = shows_tiles && fetch_tiles();
+    const bool was_plain = plain_;
+    plain_ = sprites == 0 && (!shows_tiles || flat_);
+    const bool may_repeat = plain_ && was_plain && !always;
+    if (may_repeat && !fetched && !new_entry_) {
+      advance();
+      return nullptr;
     }
-    mask_ = scroll.mask;
-    if ((scroll.mask & kMaskBackground) != 0) {
-      background(scroll, out);
+    if ((scroll_.mask & kMaskGrey) != (mask_ & kMaskGrey)) {
+      palette_ = Palette(s_, scroll_.mask, table_);
+    }
+    mask_ = scroll_.mask;
+    uint8_t* pixels = line.data();
+    if (shows_tiles) {
+      pixels += scroll_.fine_x;
+      Simd::tiles(rows_.data(), fine_y(), palettes_, palette_.background, line.data());
+      if ((mask_ & kMaskLeftBackground) == 0) std::memset(pixels, palette_.background[0], 8);
     } else {
-      std::memset(out, palette_[0], kScreenWidth);
+      line.fill(palette_.background[0]);
     }
-    const auto at = static_cast<size_t>(line);
-    if ((scroll.mask & kMaskSprites) != 0 && sprites_.count[at] != 0) {
-      paint_sprites(scroll, line, out);
-    }
+    // The first of those that overlap is seen, so it is painted last.
+    for (size_t k = sprites; k-- > 0;) paint(sprites_.index[line_][k], pixels);
+    advance();
+    if (may_repeat && std::memcmp(pixels, last_, kScreenWidth) == 0) return nullptr;
+    last_ = pixels;
+    return pixels;
   }
 
  private:
-  struct Column {
-    const uint64_t* rows;  // of the tile, eight of them
-    size_t palette;
+  static constexpr size_t kShown = 33;  // tiles of a line that may be seen
+  static constexpr uint64_t kOnes = 0x0101010101010101ULL;
+
+  // 0xFF for each pixel (0-3) that is not transparent.
+  static uint64_t opaque(uint64_t pixels) { return ((pixels | (pixels >> 1)) & kOnes) * 0xFF; }
+
+  size_t fine_y() const { return (scroll_.v >> 12) & 7; }
+
+  void advance() {
+    ++line_;
+    new_entry_ = entry_ + 1 < s_.scroll_count && s_.scrolls[entry_ + 1].line == line_;
+    if (new_entry_) {
+      scroll_ = s_.scrolls[++entry_];
+    } else if ((scroll_.mask & kMaskRendering) != 0) {
+      scroll_.v =
+          fine_y() < 7 ? static_cast<uint16_t>(scroll_.v + 0x1000) : advance_lines(scroll_.v, 1);
+    }
+  }
+
+  // The tiles of a line are those of the line above, seven times out of eight: returns whether they
+  // are not.
+  bool fetch_tiles() {
+    const uint32_t key = (scroll_.v & 0x0FFFU) | ((scroll_.ctrl & kCtrlBackgroundTable) << 12);
+    if (key == fetched_) return false;
+    fetched_ = key;
+    const uint64_t* tiles = &cart_.rows[(scroll_.ctrl & kCtrlBackgroundTable) != 0 ? 256 * 8 : 0];
+    const unsigned v = scroll_.v, first = v & 31;
+    const uint8_t* const tables[2] = {&s_.vram[vram_index(cart_, v & 0x0C00)],
+                                      &s_.vram[vram_index(cart_, (v ^ 0x0400) & 0x0C00)]};
+    // To the right end of a nametable, then on in its neighbour.
+    size_t i = 0;
+    const uint8_t* names = tables[0] + (v & 0x03E0);
+    for (unsigned column = first; column < 32; ++column) rows_[i++] = tiles + names[column] * 8U;
+    names = tables[1] + (v & 0x03E0);
+    for (; i < kShown; ++names) rows_[i++] = tiles + *names * 8U;
+    std::fill(rows_.begin() + kShown, rows_.end(), tiles);
+    // An attribute byte has the palettes of two tiles by two, twice side by side.
+    uint64_t* to = all_palettes_.data();
+    for (unsigned at = first / 4; to < all_palettes_.data() + all_palettes_.size(); ++at, to += 4) {
+      const uint8_t attributes = tables[at / 8 & 1][0x3C0 | ((v >> 4) & 0x38) | (at & 7)];
+      const unsigned two = attributes >> ((v >> 4) & 4);
+      to[0] = to[1] = palette_bits(two);
+      to[2] = to[3] = palette_bits(two >> 2);
+    }
+    palettes_ = all_palettes_.data() + first % 4;
+    flat_ = all_flat();
+    return true;
+  }
+
+  // Whether all eight rows of all tiles are the same, as in the sky.
+  bool all_flat() const {
+    const uint64_t* known = nullptr;
+    for (size_t i = 0; i < kShown; ++i) {
+      const uint64_t* tile = rows_[i];
+      if (tile == known) continue;
+      for (size_t row = 1; row < 8; ++row) {
+        if (tile[row] != tile[0]) return false;
+      }
+      known = tile;
+    }
+    return true;
+  }
+
+  void paint(size_t number, uint8_t* pixels) {
+    const uint8_t* sprite = &s_.oam[number * 4];
+    const size_t x = sprite[3];
+    const uint64_t row =
+        sprite_row(cart_, sprite, scroll_.ctrl, static_cast<int>(line_) - sprite[0] - 1);
+    if (row == 0) return;
+    uint64_t covered = opaque(row);
+    if ((mask_ & kMaskLeftSprites) == 0) covered &= right_of_column_8(x);
+    uint64_t colours = Simd::look_up(palette_.sprites, row | palette_bits(sprite[2]));
+    if ((sprite[2] & 0x20) != 0 && (mask_ & kMaskBackground) != 0) {
+      // Behind the background, and still in front of all sprites of higher numbers.
+      const auto [behind, palettes] = background_at(x);
+      uint64_t hidden = opaque(behind);
+      if ((mask_ & kMaskLeftBackground) == 0) hidden &= right_of_column_8(x);
+      const uint64_t in_front = Simd::look_up(palette_.background, behind | palettes);
+      colours = (colours & ~hidden) | (in_front & hidden);
+    }
+    uint64_t word = 0;
+    std::memcpy(&word, pixels + x, 8);
+    word = (word & ~covered) | (colours & covered);
+    std::memcpy(pixels + x, &word, 8);
+  }
+
+  struct Background {
+    uint64_t pixels, palettes;
   };
 
-  void background(const Scroll& scroll, uint8_t* out) {
-    fetch_columns(scroll);
-    const size_t fine_y = (scroll.v >> 12) & 7;
-    std::array<uint8_t, kScreenWidth + 8> pixels;
-    uint8_t* to = pixels.data();
-    for (const Column& column : columns_) {
-      const uint64_t word = palette_.background(column.rows[fine_y], column.palette);
-      std::memcpy(to, &word, 8);
-      to += 8;
-    }
-    std::memcpy(out, pixels.data() + scroll.fine_x, kScreenWidth);
-    if ((scroll.mask & kMaskLeftBackground) == 0) std::memset(out, palette_[0], 8);
+  // Eight pixels of the background, from x on.
+  Background background_at(size_t x) const {
+    const size_t at = x + scroll_.fine_x, tile = at / 8, shift = at % 8 * 8;
+    const auto cut = [shift](uint64_t left, uint64_t right) {
+      return shift == 0 ? left : left >> shift | right << (64 - shift);
+    };
+    return {cut(rows_[tile][fine_y()], rows_[tile + 1][fine_y()]),
+            cut(palettes_[tile], palettes_[tile + 1])};
   }
 
-  // The tiles of a line are those of the line above, seven times out of eight.
-  void fetch_columns(const Scroll& scroll) {
-    const uint32_t key = (scroll.v & 0x0FFFU) | ((scroll.ctrl & kCtrlBackgroundTable) << 12);
-    if (key == fetched_) return;
-    fetched_ = key;
-    const size_t table = (scroll.ctrl & kCtrlBackgroundTable) != 0 ? 256 : 0;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const TileAt tile = tile_at(s_, cart_, scroll.v, static_cast<int>(i));
-      columns_[i] = {&cart_.rows[(table + tile.index) * 8], tile.palette};
-    }
-  }
+  // A palette's bits in each of eight pixels.
+  static uint64_t palette_bits(unsigned number) { return (number & 3U) * (kOnes << 2); }
 
-  void paint_sprites(const Scroll& scroll, int line, uint8_t* out) {
-    std::array<uint64_t, 5> claimed{};  // pixels of sprites with lower numbers, drawn or hidden
-    for (size_t k = 0; k < sprites_.count[static_cast<size_t>(line)]; ++k) {
-      const uint8_t* sprite = &s_.oam[sprites_.index[static_cast<size_t>(line)][k] * 4U];
-      const uint64_t row = sprite_row(cart_, sprite, scroll.ctrl, line - sprite[0] - 1);
-      if (row == 0) continue;
-      const size_t palette = 0x10U | ((sprite[2] & 3U) << 2);
-      const bool behind = (sprite[2] & 0x20) != 0 && (scroll.mask & kMaskBackground) != 0;
-      for (size_t i = 0; i < 8; ++i) {
-        const size_t value = (row >> (8 * i)) & 3, x = sprite[3] + i;
-        if (value == 0 || x >= kScreenWidth) continue;
-        if (x < 8 && (scroll.mask & kMaskLeftSprites) == 0) continue;
-        uint64_t& taken = claimed[x / 64];
-        if (((taken >> (x % 64)) & 1) != 0) continue;
-        taken |= 1ULL << (x % 64);
-        if (!behind || !background_opaque(scroll, x)) out[x] = palette_[palette | value];
-      }
-    }
-  }
-
-  bool background_opaque(const Scroll& scroll, size_t x) const {
-    if (x < 8 && (scroll.mask & kMaskLeftBackground) == 0) return false;
-    const size_t at = x + scroll.fine_x;
-    const uint64_t row = columns_[at / 8].rows[(scroll.v >> 12) & 7];
-    return ((row >> (8 * (at % 8))) & 3) != 0;
+  // Those of eight pixels from x on that lie outside of the leftmost eight columns.
+  static uint64_t right_of_column_8(size_t x) {
+    return x < 8 ? ~uint64_t{0} << (8 * (7 - x)) << 8 : ~uint64_t{0};
   }
 
   const State& s_;
@@ -155,15 +214,31 @@ class Painter {
   const std::array<uint8_t, 64>& table_;
   SpriteLines sprites_;
   Palette palette_;
-  uint8_t mask_ = 0;
+  uint8_t mask_ = 0;  // of the line before
+  size_t line_;
+  Scroll scroll_;          // of that line
+  size_t entry_ = 0;       // of the log, which it comes from
+  bool new_entry_ = true;  // it begins with this line
   uint32_t fetched_ = UINT32_MAX;
-  std::array<Column, 33> columns_;
+  std::array<const uint64_t*, simd::kLineTiles> rows_;  // of each tile, eight of them
+  std::array<uint64_t, 40> all_palettes_;
+  const uint64_t* palettes_ = nullptr;  // of each tile, as bits of its pixels
+  bool flat_ = false;                   // all rows of those tiles look the same
+  bool plain_ = false;                  // the line before had no sprites, and only such tiles
+  const uint8_t* last_ = nullptr;
 };
 
 // The picture of the frame that has just ended: uint8[240][256], colours 0-63.
+template <typename Simd = simd::Best>
 inline void draw(const State& s, const Cartridge& cart, uint8_t* out) {
-  Painter painter(s, cart, kSameColours);
-  for (int line = 0; line < kScreenHeight; ++line) painter.line(line, out + line * kScreenWidth);
+  Painter<Simd> painter(s, cart, kSameColours);
+  std::array<typename Painter<Simd>::Line, 2> lines;
+  size_t free = 0;
+  for (int y = 0; y < kScreenHeight; ++y, out += kScreenWidth) {
+    const uint8_t* line = painter.next(lines[free]);
+    if (line != nullptr) free ^= 1;
+    std::memcpy(out, line != nullptr ? line : out - kScreenWidth, kScreenWidth);
+  }
 }
 
 }  // namespace warpzone::nes::ppu

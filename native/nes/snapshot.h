@@ -24,21 +24,11 @@ static_assert(std::has_unique_object_representations_v<SnapshotHeader>);
 
 inline constexpr size_t kSnapshotBytes = sizeof(SnapshotHeader) + sizeof(State);
 
-// FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/
-inline uint64_t fingerprint(const Cartridge& cart) {
-  uint64_t hash = 0xCBF29CE484222325ULL;
-  const auto add = [&hash](uint8_t byte) { hash = (hash ^ byte) * 0x100000001B3ULL; };
-  for (const uint8_t byte : cart.prg) add(byte);
-  for (const uint8_t byte : cart.chr) add(byte);
-  add(static_cast<uint8_t>(cart.mirroring));
-  return hash;
-}
-
 inline void save(const State& s, const Cartridge& cart, uint8_t* out) {
   SnapshotHeader header{{'W', 'Z', 'S', 'T', 'A', 'T', 'E', '\0'},
                         kSnapshotVersion,
                         static_cast<uint32_t>(sizeof(State)),
-                        fingerprint(cart)};
+                        cart.fingerprint};
   std::memcpy(out, &header, sizeof(header));
   std::memcpy(out + sizeof(header), &s, sizeof(s));
 }
@@ -80,7 +70,7 @@ inline State load(std::span<const uint8_t> bytes, const Cartridge& cart) {
     throw std::invalid_argument("the snapshot has version " + std::to_string(header.version) +
                                 ", this program reads version " + std::to_string(kSnapshotVersion));
   }
-  if (header.cartridge != fingerprint(cart)) {
+  if (header.cartridge != cart.fingerprint) {
     throw std::invalid_argument("the snapshot was made with another cartridge");
   }
   State s;

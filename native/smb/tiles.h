@@ -10,6 +10,7 @@
 #include <cstring>
 #include <numbers>
 
+#include "nes/console.h"
 #include "nes/state.h"
 #include "smb/memory.h"
 #include "smb/signals.h"
@@ -127,6 +128,29 @@ inline void remember_motion(const nes::State& s, Motion& motion) {
   motion.mario_y = s.ram[memory::kYPage] * 256 + s.ram[memory::kY];
 }
 
+// What a cell of the game's map shows in the first four planes.
+struct Block {
+  uint8_t solid, block, item, goal;
+};
+
+// By metatile (doppelganger: GetMTileAttrib, SolidMTileUpperExt, ClimbMTileUpperExt,
+// CheckForCoinMTiles, ChkInvisibleMTiles, BrickQBlockMetatiles, VerticalPipeData).
+inline constexpr std::array<Block, 256> kBlockKinds = [] {
+  std::array<Block, 256> kinds;
+  kinds.fill({255, 0, 0, 0});
+  kinds[0x00] = kinds[0x23] = {};  // a block while it bounces is drawn as an object of its own
+  kinds[0xC2] = kinds[0xC3] = {0, 0, 100, 0};
+  kinds[0xC5] = {0, 0, 0, 255};
+  kinds[0x24] = kinds[0x25] = {0, 0, 0, 225};
+  kinds[0x26] = {0, 0, 0, 150};
+  kinds[0x5F] = kinds[0x60] = {0, 80, 0, 0};
+  kinds[0xC0].block = kinds[0xC1].block = 255;
+  kinds[0x51].block = kinds[0x52].block = 160;
+  for (size_t brick = 0x55; brick <= 0x5E; ++brick) kinds[brick].block = 160;
+  for (const size_t pipe : {0x10, 0x11, 0x1F, 0x6C}) kinds[pipe].goal = 100;
+  return kinds;
+}();
+
 class TileMap {
  public:
   TileMap(uint8_t* planes, int left_column) : planes_(planes), left_column_(left_column) {
@@ -137,6 +161,16 @@ class TileMap {
     if (row < 0 || row >= kTileRows || column < 0 || column >= kTileColumns) return;
     uint8_t& cell = planes_[(plane * kTileRows + row) * kTileColumns + column];
     cell = std::max(cell, value);
+  }
+
+  // Nothing may have been marked in that cell before.
+  void block(const Block& kind, size_t row, size_t column) {
+    uint8_t* cell = planes_ + row * kTileColumns + column;
+    constexpr size_t kPlaneBytes = static_cast<size_t>(kTileRows) * kTileColumns;
+    cell[kPlaneSolid * kPlaneBytes] = kind.solid;
+    cell[kPlaneBlock * kPlaneBytes] = kind.block;
+    cell[kPlaneItem * kPlaneBytes] = kind.item;
+    cell[kPlaneGoal * kPlaneBytes] = kind.goal;
   }
 
   // Marks the cells that a box covers by a quarter of a tile or more; px in the area and the
@@ -160,32 +194,6 @@ class TileMap {
   int left_column_;
 };
 
-// One cell of the game's map, by its metatile (doppelganger: GetMTileAttrib, SolidMTileUpperExt,
-// ClimbMTileUpperExt, CheckForCoinMTiles, ChkInvisibleMTiles, BrickQBlockMetatiles,
-// VerticalPipeData).
-inline void draw_block(TileMap& map, uint8_t tile, int row, int column) {
-  switch (tile) {
-    case 0x00:
-    case 0x23:  // a block while it bounces: drawn as an object of its own
-      return;
-    case 0xC2:
-    case 0xC3: return map.set(kPlaneItem, row, column, 100);
-    case 0xC5: return map.set(kPlaneGoal, row, column, 255);
-    case 0x24:
-    case 0x25: return map.set(kPlaneGoal, row, column, 225);
-    case 0x26: return map.set(kPlaneGoal, row, column, 150);
-    case 0x5F:
-    case 0x60: return map.set(kPlaneBlock, row, column, 80);
-    default: break;
-  }
-  map.set(kPlaneSolid, row, column, 255);
-  if (tile == 0xC0 || tile == 0xC1) map.set(kPlaneBlock, row, column, 255);
-  const bool brick = tile == 0x51 || tile == 0x52 || (tile >= 0x55 && tile <= 0x5E);
-  if (brick) map.set(kPlaneBlock, row, column, 160);
-  const bool enterable = tile == 0x10 || tile == 0x11 || tile == 0x1F || tile == 0x6C;
-  if (enterable) map.set(kPlaneGoal, row, column, 100);
-}
-
 // Columns that the game has already filled in; what lies beyond in its ring of 32 is stale.
 inline int filled_columns(const nes::State& s) {
   return s.ram[memory::kNextColumnPage] * 16 + s.ram[memory::kNextColumn];
@@ -195,11 +203,26 @@ struct FirebarBall {
   int x, y;
 };
 
-inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, int ball) {
-  const int position = s.ram[memory::kFirebarSpin + static_cast<size_t>(bar.slot)] & 31;
-  const double angle = position * std::numbers::pi / 16;
-  return {bar.x + static_cast<int>(std::lround(8 * ball * std::sin(angle))),
-          bar.y - static_cast<int>(std::lround(8 * ball * std::cos(angle)))};
+inline constexpr int kFirebarPositions = 32, kFirebarBalls = 12;
+
+// How far each ball is from the bar's pivot, 8 px between balls.
+inline const std::array<std::array<FirebarBall, kFirebarBalls>, kFirebarPositions> kFirebar = [] {
+  std::array<std::array<FirebarBall, kFirebarBalls>, kFirebarPositions> balls;
+  for (int position = 0; position < kFirebarPositions; ++position) {
+    const double angle = position * std::numbers::pi / 16;
+    for (int ball = 0; ball < kFirebarBalls; ++ball) {
+      balls[static_cast<size_t>(position)][static_cast<size_t>(ball)] = {
+          static_cast<int>(std::lround(8 * ball * std::sin(angle))),
+          -static_cast<int>(std::lround(8 * ball * std::cos(angle)))};
+    }
+  }
+  return balls;
+}();
+
+inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, size_t ball) {
+  const size_t position = s.ram[memory::kFirebarSpin + static_cast<size_t>(bar.slot)] & 31U;
+  const FirebarBall& at = kFirebar[position][ball];
+  return {bar.x + at.x, bar.y + at.y};
 }
 
 // uint8[kPlanes][13][16] and float[kScalars]. Scalars are scaled to about -1..1:
@@ -219,8 +242,8 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     const uint8_t* blocks =
         &s.ram[m::kBlocks +
                static_cast<size_t>(((at >> 4) & 1) * m::kBlockRows * m::kBlockColumns + (at & 15))];
-    for (int row = 0; row < kTileRows; ++row) {
-      draw_block(map, blocks[row * m::kBlockColumns], row, column);
+    for (size_t row = 0; row < kTileRows; ++row) {
+      map.block(kBlockKinds[blocks[row * m::kBlockColumns]], row, static_cast<size_t>(column));
     }
   }
 
@@ -233,8 +256,8 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     uint8_t value = kind.value;
     if (object.id == 0x2E) value = static_cast<uint8_t>(255 - 25 * (s.ram[0x39] & 3));
     if (firebar) {
-      const int balls = object.id == 0x1F ? 12 : 6;
-      for (int ball = 0; ball < balls; ++ball) {
+      const size_t balls = object.id == 0x1F ? kFirebarBalls : kFirebarBalls / 2;
+      for (size_t ball = 0; ball < balls; ++ball) {
         const FirebarBall at = firebar_ball(s, object, ball);
         map.box(kind.plane, at.x, at.y, 8, 8, value);
       }

@@ -1,31 +1,19 @@
 // Batches of the real game, for the sanitizers above all: only where WARPZONE_ROM names its file.
 #include "batch/batch.h"
 
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <random>
 
+#include "allocations.h"
 #include "check.h"
+#include "real_game.h"
 
 namespace batch = warpzone::batch;
 namespace nes = warpzone::nes;
 namespace smb = warpzone::smb;
 using batch::Observation;
+using real_game::levels;
 
 namespace {
-
-std::shared_ptr<smb::Levels> real_levels() {
-  static const std::shared_ptr<smb::Levels> levels = []() -> std::shared_ptr<smb::Levels> {
-    const char* path = std::getenv("WARPZONE_ROM");
-    if (path == nullptr) return nullptr;
-    std::ifstream file(path, std::ios::binary);
-    const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
-    const std::vector<uint8_t> image(bytes.begin(), bytes.end());
-    return std::make_shared<smb::Levels>(image);
-  }();
-  return levels;
-}
 
 batch::Config usual_config(Observation observation, int threads) {
   batch::Config config;
@@ -60,11 +48,11 @@ constexpr Observation kAll[] = {Observation::tiles, Observation::pixels, Observa
 }  // namespace
 
 TEST(threads_change_nothing_in_the_real_game) {
-  if (!real_levels()) return;
+  if (!levels()) return;
   for (const Observation observation : kAll) {
     std::vector<uint8_t> states[2];
     for (int i = 0; i < 2; ++i) {
-      batch::Batch games(real_levels(), usual_config(observation, i == 0 ? 1 : 4));
+      batch::Batch games(levels(), usual_config(observation, i == 0 ? 1 : 4));
       games.reset(std::vector<uint8_t>(6, 1));
       play(games, 50, 1);
       states[i] = games.save();
@@ -74,10 +62,10 @@ TEST(threads_change_nothing_in_the_real_game) {
 }
 
 TEST(saved_batches_go_on_and_damaged_ones_do_no_harm) {
-  if (!real_levels()) return;
+  if (!levels()) return;
   std::mt19937 random(2);
   for (const Observation observation : kAll) {
-    batch::Batch games(real_levels(), usual_config(observation, 2));
+    batch::Batch games(levels(), usual_config(observation, 2));
     games.reset(std::vector<uint8_t>(6, 1));
     play(games, 20, 3);
     const auto state = games.save();
@@ -107,5 +95,66 @@ TEST(saved_batches_go_on_and_damaged_ones_do_no_harm) {
     }
     CHECK(run > 0);
     CHECK_EQUAL(refused + run, 60);
+  }
+}
+
+TEST(stepping_allocates_nothing) {
+  if (!levels()) return;
+  for (int level = 0; level < smb::kLevels; ++level) levels()->start(level);
+  for (const Observation observation : kAll) {
+    for (const bool consecutive : {false, true}) {
+      auto config = usual_config(observation, 2);
+      config.consecutive = consecutive;
+      batch::Batch games(levels(), config);
+      games.reset(std::vector<uint8_t>(6, 1));
+      play(games, 5, 1);
+      std::vector<int64_t> actions(3, 1);
+      const size_t before = allocations::count();
+      for (int step = 0; step < 40; ++step) {  // episodes end and begin among them
+        games.send(step % 2, actions);
+        games.recv(step % 2);
+      }
+      CHECK_EQUAL(allocations::count(), before);
+    }
+  }
+}
+
+TEST(a_thousand_games_fit_into_a_process) {
+  if (!levels()) return;
+  constexpr int kGames = 1024;
+  auto config = usual_config(Observation::pixels, 2);
+  config.num_games = kGames;
+  config.num_groups = 1;
+  const size_t before = allocations::bytes();
+  batch::Batch games(levels(), config);
+  const size_t beside = allocations::bytes() - before - games.observations.size();
+  CHECK(beside <= size_t{kGames} * 64 * 1024);
+  games.reset(std::vector<uint8_t>(kGames, 1));
+  games.send(0, std::vector<int64_t>(kGames, 1));
+  games.recv(0);
+  for (const auto& signals : games.signals) CHECK_EQUAL(signals.steps, 1);
+}
+
+TEST(observations_are_written_to_the_caller_too) {
+  if (!levels()) return;
+  for (const Observation observation : kAll) {
+    batch::Batch games(levels(), usual_config(observation, 3));
+    games.reset(std::vector<uint8_t>(6, 1));
+    const size_t bytes = 3 * games.observation_bytes(), numbers = 3 * games.scalar_count();
+    std::vector<uint8_t> pictures(bytes);
+    std::vector<float> scalars(numbers);
+    for (int step = 0; step < 20; ++step) {
+      games.send(1, std::vector<int64_t>(3, 1), {pictures, scalars, nullptr});
+      games.recv(1);
+      CHECK(std::equal(pictures.begin(), pictures.end(), games.observations.end() - bytes));
+      CHECK(std::equal(scalars.begin(), scalars.end(), games.scalars.end() - numbers));
+    }
+    std::vector<uint8_t> small(bytes - 1);
+    const auto send_small = [&] {
+      games.send(1, std::vector<int64_t>(3, 1), {small, scalars, nullptr});
+    };
+    CHECK(check::thrown(send_small) != "");
+    games.send(1, std::vector<int64_t>(3, 1));
+    games.recv(1);
   }
 }

@@ -397,6 +397,73 @@ def test_send_and_recv_are_step(observation: str) -> None:
         assert equal(grouped.observations(), obs)
 
 
+def storage(envs: warpzone.MarioVectorEnv, steps: int) -> Arrays:
+    """[steps, N, ...]: as a trainer keeps observations."""
+    seen = envs.observations()
+    if isinstance(seen, dict):
+        return {name: np.zeros((steps, *a.shape), a.dtype) for name, a in seen.items()}
+    return np.zeros((steps, *seen.shape), seen.dtype)
+
+
+def at(arrays: Arrays, *place: Any) -> Arrays:
+    if isinstance(arrays, dict):
+        return {name: array[place] for name, array in arrays.items()}
+    picked: NDArray[Any] = arrays[place]
+    return picked
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_observations_are_written_where_the_caller_wants_them(observation: str) -> None:
+    settings: dict[str, Any] = {"observation": observation, "max_steps": 9, "seed": 2}
+    plain = make_vec(num_envs=5, **settings)
+    envs = make_vec(num_envs=5, num_groups=2, threads=3, **settings)
+    plain.reset()
+    envs.reset()
+    kept, expected = storage(envs, 25), []
+    rng = np.random.default_rng(3)
+    for t in range(25):
+        actions = random_actions(rng, 5)
+        expected.append(plain.step(actions)[0])
+        for group, rows in enumerate(envs.groups):
+            out = at(kept, t, rows)
+            envs.send(group, actions[rows], out)
+            assert envs.recv(group).obs is out
+        assert equal(envs.observations(), expected[-1])
+    for t, obs in enumerate(expected):
+        assert equal(at(kept, t), obs)
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    envs = make_vec(num_envs=4, num_groups=2, observation="pixels")
+    envs.reset()
+    actions, shape = np.full(2, RIGHT), (2, 4, 84, 84)
+    constant = np.zeros(shape, np.uint8)
+    constant.setflags(write=False)
+    for wrong in (
+        np.zeros(shape, np.float32),
+        np.zeros((2, 4, 84, 84, 2), np.uint8)[..., 0],
+        constant,
+    ):
+        with pytest.raises(ValueError, match="out must be C-contiguous and writable"):
+            envs.send(1, actions, wrong)
+    with pytest.raises(ValueError, match="do not have the size of this group's"):
+        envs.send(1, actions, np.zeros((3, 4, 84, 84), np.uint8))
+    envs.send(1, actions)
+    assert equal(envs.recv(1).obs, at(envs.observations(), slice(2, 4)))
+    tiles = make_vec(observation="tiles")
+    tiles.reset()
+    with pytest.raises(ValueError, match="do not have the size"):
+        tiles.send(0, np.full(3, RIGHT), np.zeros((3, *warpzone._native.TILE_SHAPE), np.uint8))
+
+
+def test_memory_that_is_written_to_outlives_the_caller() -> None:
+    for _ in range(10):
+        envs = make_vec(num_envs=8, threads=3, observation="pixels")
+        envs.reset()
+        envs.send(0, np.full(8, RIGHT), np.zeros((8, 4, 84, 84), np.uint8))
+        del envs
+
+
 def test_send_twice_and_recv_without_send() -> None:
     envs = make_vec(num_envs=4, num_groups=2)
     envs.reset()

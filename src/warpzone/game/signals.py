@@ -44,6 +44,6 @@ games, it returns one number for each of them.
 
 def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:
     """Columns of an int32[N, 16] table by name: views, but for `flag`."""
-    arrays: SignalArrays = {name: table[:, i] for i, name in enumerate(SIGNALS)}
+    arrays: SignalArrays = dict(zip(SIGNALS, table.T, strict=True))
     arrays["flag"] = arrays["flag"] != 0
     return arrays

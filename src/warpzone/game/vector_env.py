@@ -24,7 +24,7 @@ from warpzone.game.actions import action_names
 from warpzone.game.config import EnvConfig, env_config
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource, cartridge_of, open_rom
 from warpzone.game.levels import LevelSpec
-from warpzone.game.signals import RewardFunction, SignalArrays, signal_arrays
+from warpzone.game.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 
 Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
 
@@ -40,7 +40,8 @@ class Transition:
     """What a step of a group of n games brought. Arrays are views, valid until its next `send`."""
 
     obs: Arrays
-    """[n, ...]: what to act on next, of the new episode where one has begun."""
+    """[n, ...]: what to act on next, of the new episode where one has begun. The arrays that were
+    given to `send`, if there were any."""
     reward: NDArray[np.float32]
     """[n]"""
     terminated: NDArray[np.bool_]
@@ -153,15 +154,19 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
 
     # --- for trainers ---------------------------------------------------------------------------
 
-    def send(self, group: int, actions: NDArray[np.int64]) -> None:
+    def send(self, group: int, actions: NDArray[np.int64], out: Arrays | None = None) -> None:
         """Begins to step the games of a group.
 
         Args:
             group: index into `groups`.
             actions: int64[n]. With next-step autoreset, those of ended games are not looked at.
+            out: where to put the observations, [n, ...], besides `observations()`: an array, or a
+                dict of arrays for tiles, each in one piece (C order). The threads that step the
+                games write to it until `recv`, which hands it back as `Transition.obs`.
 
         Raises:
-            ValueError: no such group, or not one action for each of its games.
+            ValueError: no such group, not one action for each of its games, or an `out` that does
+                not fit.
             RuntimeError: the group is stepping already.
         """
         actions = np.asarray(actions)
@@ -169,7 +174,23 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             raise ValueError(f"actions must be integers, not {actions.dtype}")
         if self.reward_function is not None:
             self._before[self.groups[group]] = self._current_signals(self.groups[group])
-        self._batch.send(group, np.ascontiguousarray(actions, dtype=np.int64))
+        actions = np.ascontiguousarray(actions, dtype=np.int64)
+        if out is None:
+            self._batch.send(group, actions)
+            return
+        tiles, scalars = (out["tiles"], out["scalars"]) if isinstance(out, dict) else (out, None)
+        try:
+            self._batch.send(group, actions, tiles, scalars)
+        except TypeError:
+            given = {name: (a.dtype, a.shape) for name, a in _named(out).items()}
+            wanted = {
+                name: (a.dtype, a[self.groups[group]].shape)
+                for name, a in _named(self._obs).items()
+            }
+            raise ValueError(
+                f"out must be C-contiguous and writable arrays {wanted}, got {given}"
+            ) from None
+        self._outs[group] = out
 
     def recv(self, group: int) -> Transition:
         """Waits until the group has been stepped.
@@ -178,19 +199,20 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             ValueError: an action that does not exist.
             EngineError: a game that could not go on. Then `reset` before anything else.
         """
+        out = self._outs.pop(group, None)
         self._wait(group)
-        rows = self.groups[group]
-        signals = signal_arrays(self._signals[rows])
-        signals["episode_return"] = self._returns[rows]
-        finished = np.flatnonzero(self._terminated[rows] | self._truncated[rows])
+        view = self._views[group]
+        signals = view.signals.copy()
+        signals["flag"] = view.signals["flag"] != 0
+        finished = (view.terminated | view.truncated).nonzero()[0]
         return Transition(
-            obs=self._rows(self._obs, rows),
-            reward=self._rewards[rows],
-            terminated=self._terminated[rows],
-            truncated=self._truncated[rows],
+            obs=view.obs if out is None else out,
+            reward=view.reward,
+            terminated=view.terminated,
+            truncated=view.truncated,
             signals=signals,
             finished=finished,
-            final_obs=self._rows(self._rows(self._final_obs, rows), finished),
+            final_obs=self._rows(view.final_obs, finished if len(finished) else slice(0)),
         )
 
     def observations(self) -> Arrays:
@@ -256,11 +278,13 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
+        obs = self._like(self._obs)
         for group, rows in enumerate(self.groups):
-            self.send(group, actions[rows])
+            self.send(group, actions[rows], self._rows(obs, rows))
         failure = None
         for group in range(len(self.groups)):  # all of them, or a group would be left stepping
             try:
+                self._outs.pop(group, None)
                 self._wait(group)
             except Exception as error:
                 failure = failure or error
@@ -283,7 +307,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         else:
             infos = self._infos(reached)
         return (
-            self._copy(self._obs),
+            obs,
             self._rewards.copy(),
             self._terminated.copy(),
             self._truncated.copy(),
@@ -341,6 +365,22 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         own = self.reward_function is not None
         self._returns = np.zeros(self.num_envs, np.float32) if own else batch.returns
         self._before = np.zeros_like(self._signals)
+        self._views = [self._view(rows) for rows in self.groups]
+        self._outs: dict[int, Arrays] = {}
+
+    def _view(self, rows: slice) -> Transition:
+        """The memory of a group, as `Transition` has it: made once, since making views takes as
+        long as a game's step."""
+        signals = dict(zip(SIGNALS, self._signals[rows].T, strict=True))
+        return Transition(
+            obs=self._rows(self._obs, rows),
+            reward=self._rewards[rows],
+            terminated=self._terminated[rows],
+            truncated=self._truncated[rows],
+            signals={**signals, "episode_return": self._returns[rows]},
+            finished=np.zeros(0, np.int64),
+            final_obs=self._rows(self._final_obs, rows),
+        )
 
     def _wait(self, group: int) -> None:
         try:
@@ -390,10 +430,20 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         return picked
 
     @staticmethod
+    def _like(arrays: Arrays) -> Arrays:
+        if isinstance(arrays, dict):
+            return {name: np.empty_like(array) for name, array in arrays.items()}
+        return np.empty_like(arrays)
+
+    @staticmethod
     def _copy(arrays: Arrays) -> Arrays:
         if isinstance(arrays, dict):
             return {name: array.copy() for name, array in arrays.items()}
         return arrays.copy()
+
+
+def _named(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    return arrays if isinstance(arrays, dict) else {"obs": arrays}
 
 
 def make_registered(num_envs: int = 1, level: LevelSpec = "1-1", **settings: Any) -> MarioVectorEnv:

@@ -231,8 +231,8 @@ class Counting(codegen.RegionWriter):
             kind = ir.ArrayType(codegen.I8, 0x8000)
             count = ir.GlobalVariable(module, kind, "executed")
             count.initializer = ir.Constant(kind, None)
-        mark = codegen.at(self.build, count, codegen.constant(i.address - CODE, codegen.I64))
-        self.build.store(codegen.constant(1), mark)
+        place = [codegen.constant(n, codegen.I64) for n in (0, i.address - CODE)]
+        self.build.store(codegen.constant(1), self.build.gep(count, place, inbounds=True))
         super()._instruction(i, r)
 
 

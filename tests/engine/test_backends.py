@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from llvmlite import ir
@@ -236,15 +237,21 @@ class Counting(codegen.RegionWriter):
         super()._instruction(i, r)
 
 
+class Exporting(llvm.JITLibraryBuilder):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.export_symbol("executed")
+
+
 def test_every_opcode_runs_as_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """With operands of every kind, and each has been executed by native code."""
     random = np.random.default_rng(0)
     operands: dict[int, list[int]] = {
         0: [0],
-        1: [0x00, 0x7F, 0x80, 0xFF, int(random.integers(256))],
+        1: [0x00, 0x80, 0xFF, int(random.integers(256))],
         2: [
-            *(0x0010, 0x0300, 0x02F8, 0x07FF, 0x0800, 0x17C8, 0x1FF0, 0x2002, 0x2007, 0x3FF4),
-            *(0x4014, 0x4016, 0x5432, 0x7FF8, 0x8000, 0x90F4, 0xFF80, 0xFFF8),
+            *(0x0010, 0x02F8, 0x07FF, 0x1FF0, 0x2002, 0x2007, 0x4014, 0x4016, 0x7FF8, 0x90F4),
+            0xFFF8,
         ],
     }
     pieces: list[bytes] = []
@@ -275,7 +282,7 @@ def test_every_opcode_runs_as_native_code(monkeypatch: pytest.MonkeyPatch) -> No
     program = image(parts, reset=CODE, nmi=0xFF00, irq=0xFF00)
     pair = Pair(program, wanted=heads)
     monkeypatch.setattr(codegen, "RegionWriter", Counting)
-    monkeypatch.setattr(loader, "SYMBOLS", (*loader.SYMBOLS, "executed"))
+    monkeypatch.setattr(llvm, "JITLibraryBuilder", Exporting)
     counting = Pair(program, wanted=heads)
     compiler = loader._kept[-1]
     executed = (ctypes.c_uint8 * 0x8000).from_address(compiler[1]["executed"])

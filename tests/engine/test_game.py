@@ -10,8 +10,8 @@ import pytest
 from tests.engine.support import difference
 
 from warpzone import _native
-from warpzone.engine.translate import Translation, translate
 from warpzone.engine.loader import Loaded, load
+from warpzone.engine.translate import Translation, translate
 from warpzone.game.console import open_rom
 from warpzone.game.levels import LEVELS
 

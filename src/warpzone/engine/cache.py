@@ -25,6 +25,8 @@ from warpzone import _native
 
 MAGIC = b"warpzone compiled cartridge 1\n"
 KEPT_FILES = 8
+SENSELESS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading JSON that is not as it was written can raise."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def unpack(program: bytes, data: bytes) -> Entry:
             int(facts["regions"]),
             float(facts["seconds"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except SENSELESS:
         raise Unusable("damaged: what it says about itself makes no sense") from None
 
 
@@ -155,7 +157,7 @@ def read_wanted(program: bytes) -> frozenset[int]:
     try:
         addresses = json.loads(wanted_path(program).read_text())
         return frozenset(int(address) & 0xFFFF for address in addresses)
-    except (OSError, ValueError, TypeError):
+    except (OSError, *SENSELESS):
         return frozenset()  # worth a little speed, not an error
 
 

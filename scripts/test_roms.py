@@ -67,21 +67,36 @@ def read_images(source: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, image
 
 
+def picture_ram_in_snapshots(image: bytes, folder: Path) -> int:
+    """Where cynes keeps the picture RAM of such a cartridge: a program marks it."""
+    import cynes
+
+    marker = bytes(range(100, 164))
+    wait = "AD 02 20 10 FB"  # for the vertical blank
+    program = bytes.fromhex(
+        f"A9 00 8D 00 20 8D 01 20 {wait} {wait} A9 00 8D 06 20 8D 06 20 A2 00 "
+        "8A 18 69 64 8D 07 20 E8 E0 40 D0 F4 4C 28 80"
+    )
+    vectors = 3 * (0x8000).to_bytes(2, "little")
+    size = len(image) - 16
+    code = program.ljust(0x4000, b"\0") if size > 0x4000 else b""
+    last = (b"" if code else program).ljust(0x4000 - len(vectors), b"\0") + vectors
+    if not code:
+        last = last.replace(vectors, 3 * (0xC000).to_bytes(2, "little"))
+    path = folder / "marker.nes"
+    path.write_bytes(image[:16] + code + last)
+    nes = cynes.NES(str(path))
+    nes.step(10)
+    return nes.save().tobytes().index(marker)
+
+
 def with_tiles(image: bytes, folder: Path) -> bytes:
     """A ROM that has picture RAM, with the tiles that its program puts there, as a plain one."""
     import cynes
 
+    at = picture_ram_in_snapshots(image, folder)
     path = folder / "tiles.nes"
     path.write_bytes(image)
-    nes = cynes.NES(str(path))
-    nes.step(2)
-    marker = bytes(range(100, 164))  # finds the picture RAM in its snapshots
-    _ = nes[0x2002]  # so that the next write of $2006 is a first one
-    for register, value in ((0x2000, 0), (0x2001, 0), (0x2006, 0), (0x2006, 0)):
-        nes[register] = value
-    for byte in marker:
-        nes[0x2007] = byte
-    at = nes.save().tobytes().index(marker)
     nes = cynes.NES(str(path))
     nes.step(200)
     tiles = bytes(nes.save()[at : at + 0x2000])

@@ -50,7 +50,7 @@ def buttons(seed: int, frames: int) -> bytes:
     random = np.random.default_rng(seed)
     held: list[int] = []
     while len(held) < frames:
-        choice = int(random.choice([130, 131, 129, 128, 64, 66, 32, 0, random.integers(256)]))
+        choice = int(random.choice([130, 131, 129, 128, 64, 66, 32, 0, int(random.integers(256))]))
         held += [choice] * int(random.integers(1, 30))
     return bytes(held[:frames])
 
@@ -128,7 +128,6 @@ def test_changing_over_in_the_middle_of_play(game: Game) -> None:
     for each in (console, plain):
         each.load(game.starts[4])
     seen = play(console, held[:150])
-    assert not levels.compiled
     game.use(levels)
     assert levels.compiled
     seen += play(console, held[150:])

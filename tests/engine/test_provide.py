@@ -59,7 +59,7 @@ def translator(cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         started.append(command)
         return run(worker(TRANSLATOR), **options)
 
-    monkeypatch.setattr(provide.subprocess, "run", start)
+    monkeypatch.setattr(subprocess, "run", start)
     yield started
     set_engine("auto")
     game_console._cartridges.clear()
@@ -79,7 +79,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, code: int, out: bytes, err: bytes) -
     def run(*_: Any, **__: Any) -> subprocess.CompletedProcess[bytes]:
         return subprocess.CompletedProcess([], code, out, err)
 
-    monkeypatch.setattr(provide.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
 
 
 def assert_plays_on(levels: _native.Levels) -> None:
@@ -120,19 +120,19 @@ def test_no_cache_then_native_code_then_the_cache(translator: list[list[str]]) -
 
 def test_games_run_while_it_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
-    run = provide.subprocess.run
+    run = subprocess.run
 
     def slowly(*arguments: Any, **options: Any) -> Any:
         assert go_on.wait(60)
         return run(*arguments, **options)
 
-    monkeypatch.setattr(provide.subprocess, "run", slowly)
+    monkeypatch.setattr(subprocess, "run", slowly)
     levels = _native.Levels(IMAGE)
     engine = engine_of(levels)
     engine.wait(0.01)  # not done, and nothing wrong
     console, plain = _native.Console(levels), _native.Console(_native.Levels(IMAGE))
     console.step(0, 50)
-    assert not engine.compiled
+    assert not levels.compiled
     go_on.set()
     engine.wait(60)
     assert engine.compiled
@@ -176,7 +176,7 @@ def test_the_translator_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(*_: Any, **__: Any) -> Any:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "python")
 
-    monkeypatch.setattr(provide.subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "run", refuse)
     monkeypatch.setattr(cache, "read", lambda program: None)
     levels = _native.Levels(IMAGE)
     assert_interpreter_because(engine_of(levels), levels, "No such file or directory")
@@ -186,7 +186,7 @@ def test_the_translator_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: Any, **__: Any) -> Any:
         raise subprocess.TimeoutExpired(["python"], provide.PATIENCE)
 
-    monkeypatch.setattr(provide.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     levels = _native.Levels(IMAGE)
     assert_interpreter_because(engine_of(levels), levels, f"timed out after {provide.PATIENCE}")
 

@@ -23,13 +23,14 @@ from typing import Annotated
 import numpy as np
 import platformdirs
 import typer
-from benchmarks import peers, report
+from benchmarks import peers
 from benchmarks.environment import Contestant, measure
 from benchmarks.peers import PeerError
-from benchmarks.report import Spread
 from rich.table import Table
 
 from warpzone import _native
+from warpzone.bench import report
+from warpzone.bench.report import Spread
 from warpzone.game.console import cartridge_of
 from warpzone.game.rom import Rom, find_rom
 

@@ -37,15 +37,16 @@ from typing import Annotated, Any
 
 import platformdirs
 import typer
-from benchmarks import peers, report
+from benchmarks import peers
 from benchmarks.peers import Peer, PeerError
-from benchmarks.report import Spread
 from rich.table import Table
 
+from warpzone.bench import report, workers
+from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
 from warpzone.game.rom import find_rom
 
-WORKERS = Path(__file__).with_name("workers.py")
+WORKERS = Path(workers.__file__)
 GAMES, FEW_GAMES = 64, 8
 _RECEIVED = "warpzone_tiles_received"
 OVERHEAD_SECONDS = 300

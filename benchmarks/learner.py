@@ -26,10 +26,10 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from benchmarks import report
-from benchmarks.report import Spread
 from rich.table import Table
 
+from warpzone.bench import report
+from warpzone.bench.report import Spread
 from warpzone.game.vector_env import observation_space
 from warpzone.learn import hardware, ppo
 from warpzone.learn.policy import Policy, shapes_of

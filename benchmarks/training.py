@@ -24,10 +24,10 @@ from typing import Annotated, Any, NamedTuple, Self
 
 import torch
 import typer
-from benchmarks import report
-from benchmarks.report import Spread
 from rich.table import Table
 
+from warpzone.bench import report
+from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
 from warpzone.game.rom import find_rom
 from warpzone.learn.display import Status

@@ -87,7 +87,8 @@ def picture_ram_in_snapshots(image: bytes, folder: Path) -> int:
     path.write_bytes(image[:16] + code + last)
     nes = cynes.NES(str(path))
     nes.step(10)
-    return nes.save().tobytes().index(marker)
+    snapshot: bytes = nes.save().tobytes()
+    return snapshot.index(marker)
 
 
 def with_tiles(image: bytes, folder: Path) -> bytes:

@@ -24,6 +24,7 @@ LAYERS = [
     {"", "game"},
     {"learn"},
     {"agents"},
+    {"bench"},
     {"cli"},
 ]
 

@@ -7,7 +7,7 @@ What is slow to import (torch, pygame, TensorBoard) is imported inside the comma
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import warpzone
-from warpzone.errors import ConfigError, DisplayError, LevelError, WarpzoneError
+from warpzone.errors import ConfigError, DisplayError, EngineError, LevelError, WarpzoneError
 from warpzone.game.console import ENGINE_MODES, FRAMES_PER_SECOND, PALETTE, set_engine
 from warpzone.game.levels import LEVELS, level_kind, parse_levels
 from warpzone.game.rom import Rom, find_rom
@@ -389,6 +389,48 @@ def doctor(
         out.print(table)
     if not ward.healthy(findings):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [cyan]warpzone bench --json > bench.json[/]")
+def bench(
+    threads: Annotated[
+        int | None, typer.Option(help="For several. Default: all cores.", min=1)
+    ] = None,
+    as_json: JsonOption = False,
+    rom: RomOption = None,
+) -> None:
+    """Measure how fast games run here, beside the other emulators that are installed."""
+    from warpzone.bench import report, run
+    from warpzone.game.console import cartridge_of
+    from warpzone.learn.hardware import available_cores
+
+    found = _find_rom(rom)
+    with err.status("making native code"):
+        cartridge = cartridge_of(found)
+        if cartridge.engine is not None:
+            with suppress(EngineError):  # the table says so
+                cartridge.engine.wait()
+    with err.status("") as status:
+        result = run.measure_all(found, threads or available_cores(), status.update)
+    if as_json:
+        print(json.dumps(run.as_json(result, found), indent=2))
+        return
+    for line in report.describe(report.machine(), found):
+        out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+    out.print(f"games run {escape(cartridge.running)}", soft_wrap=True)
+    table = Table(box=None, header_style="bold")
+    table.add_column("one thread unless it says more")
+    table.add_column("median (range)", justify="right")
+    table.add_column("")
+    for title, unit in result.units.items():
+        spread = result.rates.get(title)
+        text = result.problems[title] if spread is None else spread.text(",.0f")
+        table.add_row(title, escape(text), unit)
+    for title, seconds in result.times.items():
+        table.add_row(title, f"{seconds * 1e6:,.1f}", "µs")
+    out.print(table)
+    for title, ratio in result.ratios.items():
+        out.print(f"{title}: [bold]{ratio:.1f}[/]")
 
 
 @app.command(epilog="Example: [cyan]warpzone rom --rom my-copy.nes[/]")

@@ -1,6 +1,6 @@
-"""Plays one contestant with random actions for some seconds; run by the other benchmarks.
+"""Plays one contestant with random actions for some seconds; `warpzone bench` runs it.
 
-    python benchmarks/workers.py stable_retro --rom GAME.nes --seconds 3
+    python workers.py stable_retro --rom GAME.nes --seconds 3
 
 Runs alone under the Python of any contestant, so it imports nothing of this project but `warpzone`
 itself, and that only to measure it. The last line of its output is one JSON object. All loops of
@@ -35,6 +35,8 @@ ACTIONS = (
     ("LEFT",),
 )
 """SIMPLE_MOVEMENT, in its order."""
+BITS = {"A": 1, "B": 2, "LEFT": 64, "RIGHT": 128}
+"""Of the buttons, for `Console.step`."""
 DRAWN = 1009
 """Steps whose actions are drawn in advance, so that drawing them costs nobody anything."""
 
@@ -65,6 +67,37 @@ def warpzone_pixels(settings: Settings) -> Play:
 
 def warpzone_tiles(settings: Settings) -> Play:
     return _warpzone(settings, "tiles")
+
+
+def warpzone_frames(settings: Settings) -> Play:
+    """The console alone, compiled: a step is a frame, and nobody looks at any."""
+    return _console_frames(settings, "compiled")
+
+
+def warpzone_frames_interpreted(settings: Settings) -> Play:
+    """The same with the interpreter."""
+    return _console_frames(settings, "interpreter")
+
+
+def _console_frames(settings: Settings, engine: str) -> Play:
+    import warpzone
+
+    console = warpzone.Console(settings.rom, engine=engine)
+    console.start_level("1-1")
+    start = console.save()
+    buttons = [sum(BITS[name] for name in names) for names in ACTIONS]
+    actions = _Actions(settings.seed, len(ACTIONS))
+    frames = 0
+
+    def step() -> int:
+        nonlocal frames
+        if frames % LIFE_FRAMES == 0:
+            console.load(start)
+        console.step(buttons[actions.next()], HELD_FRAMES)
+        frames += HELD_FRAMES
+        return 0
+
+    return Play(step, HELD_FRAMES, ("warpzone",), settings.rom)
 
 
 def warpzone_tiles_received(settings: Settings) -> Play:
@@ -346,6 +379,8 @@ def play(contestant: Play, seconds: float) -> dict[str, float]:
 LOOPS: dict[str, Callable[[Settings], Play]] = {
     function.__name__: function
     for function in (
+        warpzone_frames,
+        warpzone_frames_interpreted,
         warpzone_pixels,
         warpzone_tiles,
         warpzone_tiles_received,
@@ -368,12 +403,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warmup", type=float, default=1.0)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--parts", type=int, default=1, help="of the time, measured apart")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         settings = Settings(given.rom, given.games, given.threads, given.seed, Path(folder))
         contestant = LOOPS[given.loop](settings)
         play(contestant, given.warmup)
-        result: dict[str, Any] = {**play(contestant, given.seconds)}
+        parts = [play(contestant, given.seconds / given.parts) for _ in range(given.parts)]
+        result: dict[str, Any] = {name: sum(part[name] for part in parts) for name in parts[0]}
+        result["rates"] = [part["steps"] / part["seconds"] for part in parts]
         result["versions"] = {name: metadata.version(name) for name in contestant.packages}
         result["rom_sha1"] = _sha1(contestant.rom) if contestant.rom else None
     print(json.dumps(result), flush=True)

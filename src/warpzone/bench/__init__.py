@@ -1,0 +1,1 @@
+"""How fast games run on this computer, beside what else is installed: `warpzone bench`."""

@@ -93,6 +93,7 @@ nb::dict machine() {
   state["ram"] = offsetof(nes::State, ram);
   context["read"] = offsetof(nes::Context, read);
   context["write"] = offsetof(nes::Context, write);
+  context["read_uncarried"] = offsetof(nes::Context, read_uncarried);
   context["waiting_dots"] = offsetof(nes::Context, waiting_dots);
   context["regions"] = offsetof(nes::Context, regions);
   all["state"] = state;

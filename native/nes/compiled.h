@@ -19,6 +19,9 @@ struct Context {
   // Reads and writes outside RAM and program, as the interpreter makes them.
   uint32_t (*read)(State*, const Context*, uint32_t address, int32_t dot);
   int32_t (*write)(State*, const Context*, uint32_t address, uint32_t value, int32_t dot);
+  // Of an indexed address: see Core::read_uncarried.
+  int32_t (*read_uncarried)(State*, const Context*, uint32_t base, uint32_t address, int32_t always,
+                            int32_t dot);
   int32_t (*waiting_dots)(State*, const Context*, uint32_t branch, uint32_t target, uint32_t a,
                           int32_t dot);
   const Cartridge* cart;
@@ -48,6 +51,14 @@ struct Compiled {
     context.write = [](State* s, const Context* c, uint32_t address, uint32_t value, int32_t dot) {
       return cpu::io_write(*s, *c->cart, static_cast<uint16_t>(address),
                            static_cast<uint8_t>(value), dot);
+    };
+    context.read_uncarried = [](State* s, const Context* c, uint32_t base, uint32_t address,
+                                int32_t always, int32_t dot) {
+      if (base < 0x2000 || base >= 0x4100) return 0;
+      if (always == 0 && ((base ^ address) & 0xFF00) == 0) return 0;
+      const uint32_t uncarried = (base & 0xFF00) | (address & 0xFF);
+      cpu::io_read(*s, *c->cart, static_cast<uint16_t>(uncarried), dot);
+      return 0;
     };
     context.waiting_dots = [](State* s, const Context* c, uint32_t branch, uint32_t target,
                               uint32_t a, int32_t dot) {

@@ -447,7 +447,7 @@ class RegionWriter:
         }.get(i.opcode.name)  # fmt: skip
         if combine is not None:
             r = getattr(self, combine)(r, value)
-        self._go(i.next, self._store(i, place, value, self._after(i, r)))
+        self._go(i.next, self._store(i, place, value, self._after(i, r), before))
 
     # --- memory ---------------------------------------------------------------------------------
 
@@ -472,10 +472,11 @@ class RegionWriter:
             if not writes and operand & 0xFF:
                 low = build.add(constant(operand & 0xFF, I32), wide(build, index))
                 dot = build.add(dot, build.mul(build.lshr(low, constant(8, I32)), constant(3, I32)))
+            base = constant(operand, I16)
             last = operand + 0xFF
             if last > 0xFFFF:
-                return Place(address, dot)
-            return Place(address, dot, first=operand, last=last, index=index)
+                return Place(address, dot, base=base)
+            return Place(address, dot, first=operand, last=last, index=index, base=base)
         if mode == "indirect_x":
             pointer = build.add(constant(operand), r.x)
             low = self._ram_load(wide(build, pointer, I64))
@@ -488,8 +489,8 @@ class RegionWriter:
         if not writes:
             sum_ = build.add(wide(build, low), wide(build, r.y))
             dot = build.add(dot, build.mul(build.lshr(sum_, constant(8, I32)), constant(3, I32)))
-        address = build.add(self._word(low, high), wide(build, r.y, I16))
-        return Place(address, dot)
+        base = self._word(low, high)
+        return Place(build.add(base, wide(build, r.y, I16)), dot, base=base)
 
     def _ram(self, index: ir.Value) -> ir.Value:
         """A pointer to a byte of RAM; `index`, i64, is below its size."""
@@ -556,8 +557,16 @@ class RegionWriter:
             value.add_incoming(result, block)
         return value
 
-    def _store(self, i: Instruction, place: Place, value: ir.Value, after: Registers) -> Registers:
-        """Stores; `after` are the registers after the instruction."""
+    def _store(
+        self,
+        i: Instruction,
+        place: Place,
+        value: ir.Value,
+        after: Registers,
+        before: ir.Value | None = None,
+    ) -> Registers:
+        """Stores; `after` are the registers after the instruction. `before` is what was there when
+        it is modified."""
         build = self.build
         if place.last < 0x2000:
             build.store(value, self._ram(self._ram_index(place)))
@@ -565,7 +574,7 @@ class RegionWriter:
         if place.first >= PRG_START:
             return after
         if place.first >= 0x2000 and place.last < PRG_START:
-            return self._io_write(i, place, value, after)
+            return self._io_write(i, place, value, after, before)
         in_ram, above, elsewhere, done = (self.function.append_basic_block() for _ in range(4))
         below = build.icmp_unsigned("<", place.address, constant(0x2000, I16))
         build.cbranch(below, in_ram, above)
@@ -576,7 +585,7 @@ class RegionWriter:
         high = build.icmp_signed("<", place.address, constant(0, I16))
         build.cbranch(high, done, elsewhere)
         build.position_at_end(elsewhere)
-        written = self._io_write(i, place, value, after)
+        written = self._io_write(i, place, value, after, before)
         from_io = build.block
         build.branch(done)
         build.position_at_end(done)
@@ -586,22 +595,54 @@ class RegionWriter:
         return replace(after, dot=dot)
 
     def _io_read(self, i: Instruction, place: Place) -> ir.Value:
-        dot = self._later(place.dot, 3 * (i.cycles - 1))  # in the last cycle
+        cycle = i.cycles - 2 if i.opcode.name in MODIFIES else i.cycles
+        self._read_uncarried(i, place, cycle - 1)
+        dot = self._later(place.dot, 3 * (cycle - 1))
         value = self._helper("read", I32, wide(self.build, place.address), dot)
         return self.build.trunc(value, I8)
 
     def _io_write(
-        self, i: Instruction, place: Place, value: ir.Value, after: Registers
+        self,
+        i: Instruction,
+        place: Place,
+        value: ir.Value,
+        after: Registers,
+        before: ir.Value | None,
     ) -> Registers:
         """May halt the processor or call for an interrupt, so there is another look at the clock
         where the region goes on."""
         build = self.build
-        dot = self._later(place.dot, 3 * (i.cycles - 1))
-        operands = (wide(build, place.address), wide(build, value), dot)
-        halted = self._helper("write", I32, *operands)
+        address, dot = wide(build, place.address), place.dot
+        halted = constant(0, I32)
+        if before is None:
+            self._read_uncarried(i, place, i.cycles - 1)
+        else:  # a value that is modified is first written back as it was
+            when = self._later(dot, 3 * (i.cycles - 2))
+            halted = self._helper("write", I32, address, wide(build, before), when)
+            dot = build.add(dot, halted)
+        when = self._later(dot, 3 * (i.cycles - 1))
+        halted = build.add(halted, self._helper("write", I32, address, wide(build, value), when))
         after = replace(after, dot=build.add(after.dot, halted))
         self._look_again(i.next, after)
         return after
+
+    def _read_uncarried(self, i: Instruction, place: Place, cycle: int) -> None:
+        """Indexed addresses are first read without the carry into their high byte; reads only do so
+        when there is one."""
+        if place.base is None:
+            return
+        known = literal(place.base)
+        if known is not None and not 0x2000 <= known < 0x4100:
+            return
+        always = i.opcode.name in WRITES or i.opcode.name in MODIFIES
+        dot = self._later(place.dot, 3 * (cycle - 1))
+        build = self.build
+        arguments = (
+            wide(build, place.base),
+            wide(build, place.address),
+            constant(int(always), I32),
+        )
+        self._helper("read_uncarried", I32, *arguments, dot)
 
     def _helper(self, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
         """Calls a function of the native core with state, context and these."""
@@ -833,6 +874,7 @@ class Place:
     first: int = 0  # the address lies between these
     last: int = 0xFFFF
     index: ir.Value | None = None  # the address is `first` and this, i8
+    base: ir.Value | None = None  # the address before an index was added, i16
 
     def __post_init__(self) -> None:
         known = literal(self.address)

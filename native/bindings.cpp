@@ -236,18 +236,8 @@ NB_MODULE(_native, m) {
           "compiled",
           [](const smb::Levels& self) { return self.cartridge().compiled.load() != nullptr; },
           "Whether the program runs as native code.")
-      .def(
-          "wanted",
-          [](const smb::Levels& self) {
-            std::vector<int> addresses;
-            const nes::Compiled* code = self.cartridge().compiled.load();
-            for (int i = 0; code != nullptr && i < 0x8000; ++i) {
-              const uint8_t bits = code->wanted[static_cast<size_t>(i / 8)].load();
-              if (((bits >> (i % 8)) & 1) != 0) addresses.push_back(0x8000 + i);
-            }
-            return addresses;
-          },
-          "Addresses that native code wanted to go on at and that were not translated.");
+      .def("wanted", &smb::Levels::wanted,
+           "Addresses that native code wanted to go on at and that were not translated.");
 
   nb::class_<Console>(m, "Console", "One console with a cartridge.")
       .def(nb::init<std::shared_ptr<smb::Levels>>(), "levels"_a)

@@ -77,6 +77,11 @@ struct Compiled {
     const size_t i = address - 0x8000U;
     wanted[i / 8].fetch_or(static_cast<uint8_t>(1U << (i % 8)), std::memory_order_relaxed);
   }
+
+  bool wants(int address) const {
+    const auto i = static_cast<size_t>(address - 0x8000);
+    return ((wanted[i / 8].load(std::memory_order_relaxed) >> (i % 8)) & 1) != 0;
+  }
 };
 
 namespace cpu {

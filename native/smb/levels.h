@@ -1,6 +1,7 @@
 // The 32 levels: where each begins, reached through the game's own title screen.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -78,6 +79,17 @@ class Levels {
     const std::lock_guard lock(mutex_);
     compiled_.push_back(std::move(compiled));  // games may still be in the one before
     cart_.compiled.store(compiled_.back().get(), std::memory_order_release);
+  }
+
+  // Addresses that native code wanted to go on at and that were not translated, rising.
+  std::vector<int> wanted() {
+    const std::lock_guard lock(mutex_);
+    std::vector<int> addresses;
+    for (int address = 0x8000; address <= 0xFFFF; ++address) {
+      const auto wants = [address](const auto& code) { return code->wants(address); };
+      if (std::any_of(compiled_.begin(), compiled_.end(), wants)) addresses.push_back(address);
+    }
+    return addresses;
   }
 
   const nes::State& start(int level) {

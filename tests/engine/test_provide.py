@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -226,11 +227,12 @@ def test_what_was_wanted_joins_the_next_translation(translator: list[list[str]])
         "from warpzone import _native\n"
         "from warpzone.engine import Engine, provide\n"
         "levels = _native.Levels(pathlib.Path(sys.argv[1]).read_bytes())\n"
+        "provide.WORTH_IT = 1\n"
         "run = provide.subprocess.run\n"
         f"translate = {worker(TRANSLATOR)!r}\n"
         "provide.subprocess.run = lambda command, **options: run(translate, **options)\n"
         "engine = Engine(levels, pathlib.Path(sys.argv[1]).read_bytes(), lambda: [])\n"
-        "engine.wait(60)\n"
+        "engine.settled.wait(60)\n"
         "console = _native.Console(levels)\n"
         "console.ram[0x204:0x206] = 0x00, 0xA0\n"
         "state = bytearray(console.save())\n"
@@ -258,6 +260,26 @@ def test_what_was_wanted_joins_the_next_translation(translator: list[list[str]])
     entry = cache.read(program)
     assert entry is not None
     assert entry.wanted == {0xA000}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_looks_for_itself(tmp_path: Path) -> None:
+    engine_of(_native.Levels(IMAGE)).wait(60)  # into the cache
+    path = tmp_path / "game.nes"
+    path.write_bytes(IMAGE)
+    script = (
+        "import os\n"
+        "from warpzone import _native\n"
+        "from warpzone.engine import Engine, cache, loader\n"
+        "data = pathlib.Path(sys.argv[1]).read_bytes()\n"
+        "engine = Engine(_native.Levels(data), data, lambda: [])\n"
+        "child = os.fork()\n"
+        "engine.wait(60)\n"
+        "if child == 0:\n"
+        "    os._exit(0 if engine.compiled else 3)\n"
+        "import json; print(json.dumps([engine.compiled, os.waitpid(child, 0)[1]]))\n"
+    )
+    assert json.loads(_run([*worker(script), str(path)])) == [True, 0]
 
 
 def _run(command: list[str]) -> str:

@@ -103,9 +103,15 @@ def read(program: bytes) -> Entry | None:
 def write(program: bytes, entry: Entry) -> None:
     """Keeps a translation; raises OSError when the disk does not take it."""
     write_atomically(path_of(program), pack(program, entry))
-    files = sorted(directory().glob("*.code"), key=lambda file: file.stat().st_mtime)
-    for old in files[:-KEPT_FILES]:
+    for old in sorted(directory().glob("*.code"), key=_time_made)[:-KEPT_FILES]:
         old.unlink(missing_ok=True)
+
+
+def _time_made(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has just tidied up
+        return 0.0
 
 
 def pack(program: bytes, entry: Entry) -> bytes:

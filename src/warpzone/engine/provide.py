@@ -6,6 +6,7 @@ import atexit
 import base64
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,10 +17,14 @@ from typing import TYPE_CHECKING
 import filelock
 
 from warpzone import _native
+from warpzone.engine import flow
 from warpzone.errors import EngineError
 
 if TYPE_CHECKING:
     from warpzone.engine.cache import Entry
+
+WORTH_IT = 8
+"""So many newly seen addresses are worth another translation."""
 
 PATIENCE = 600
 """Seconds after which a translation, one's own or another process's, is given up."""
@@ -104,13 +109,26 @@ class Engine:
         starts: Callable[[], Sequence[bytes]],
     ) -> None:
         self._levels, self._image, self._starts = levels, image, starts
-        self._done = threading.Event()
         self._known: frozenset[int] = frozenset()
         self.reason = "native code is being looked for"
         """Why games run as they do."""
+        self._begin()
+        atexit.register(self._remember)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._begin_again)
+
+    def _begin(self) -> None:
+        self.settled = threading.Event()
+        """Set when no more native code is to come."""
+        self._usable = threading.Event()  # there is some, or there will be none
+        self._loading = threading.Lock()
         # Loading LLVM alone takes longer than booting a game.
         threading.Thread(target=self._provide, name="translation", daemon=True).start()
-        atexit.register(self._remember)
+
+    def _begin_again(self) -> None:
+        """In a forked process, which has none of its parent's threads."""
+        if not self.settled.is_set():
+            self._begin()
 
     @property
     def compiled(self) -> bool:
@@ -118,12 +136,12 @@ class Engine:
         return self._levels.compiled
 
     def wait(self, timeout: float | None = None) -> None:
-        """Returns when no more native code is to come, or `timeout` seconds later.
+        """Returns when native code is in use, or `timeout` seconds later.
 
         Raises:
-            EngineError: there is none.
+            EngineError: there will be none.
         """
-        if self._done.wait(timeout) and not self.compiled:
+        if self._usable.wait(timeout) and not self.compiled:
             raise EngineError(f"{self.reason}. Choose the engine 'interpreter' or 'auto'")
 
     def _provide(self) -> None:
@@ -134,7 +152,8 @@ class Engine:
             if not self.compiled:
                 self.reason = f"no native code: {type(error).__name__}: {error}"
         finally:
-            self._done.set()
+            self._usable.set()
+            self.settled.set()
 
     def _use_cached(self) -> bool:
         """Uses what the cache has. Returns whether that is all that can be had."""
@@ -151,7 +170,7 @@ class Engine:
             self.reason = "being translated in the background"
             return False
         self._use(entry, "out of the cache")
-        return self._known <= entry.wanted
+        return len(self._known - entry.wanted) < WORTH_IT
 
     def _translate(self) -> None:
         """Has another process translate, waits for it, uses what comes."""
@@ -159,7 +178,7 @@ class Engine:
 
         order = Order(self._image, tuple(self._starts()), self._known)
         done = subprocess.run(
-            [sys.executable, "-m", "warpzone.engine"],
+            [sys.executable, "-P", "-m", "warpzone.engine"],  # not what lies in this directory
             input=order.as_json().encode(),
             capture_output=True,
             timeout=PATIENCE,
@@ -174,18 +193,26 @@ class Engine:
     def _use(self, entry: Entry, origin: str) -> None:
         from warpzone.engine.loader import load
 
-        loaded = load(entry.object_code)
-        self._levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
+        with self._loading:
+            loaded = load(entry.object_code)
+            self._levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
         self.reason = (
             f"{entry.instructions:,} instructions in {entry.regions:,} regions, translated in "
             f"{entry.seconds:.0f} s, {origin}"
         )
+        self._usable.set()
 
     def _remember(self) -> None:
         """What ran in the interpreter for want of native code joins the next translation."""
         from warpzone.engine import cache
 
-        wanted = frozenset(self._levels.wanted()) - self._known
+        self._loading.acquire(timeout=5)  # the process must not end inside LLVM
+        program = flow.Program(self._levels.program, _native.MACHINE["cycles"])
+        wanted = {
+            address
+            for address in set(self._levels.wanted()) - self._known
+            if program.decode(address) is not None
+        }
         if wanted:
             with contextlib.suppress(OSError):
                 cache.add_wanted(self._levels.program, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from os import PathLike
 from typing import Literal, TypeAlias
 
@@ -56,6 +57,7 @@ class Cartridge:
 
 _default_mode: EngineMode = "auto"
 _cartridges: dict[tuple[bytes, bool], Cartridge] = {}
+_making = threading.Lock()
 
 
 def set_engine(mode: str) -> None:
@@ -89,11 +91,12 @@ def cartridge_of(rom: Rom, engine: str | None = None) -> Cartridge:
     """
     mode = _default_mode if engine is None else _check_mode(engine)
     key = (rom.data, mode != "interpreter")
-    if key not in _cartridges:
-        try:
-            _cartridges[key] = Cartridge(rom.data, translated=mode != "interpreter")
-        except ValueError as error:
-            raise EngineError(f"{rom.path}: {error}") from None
+    with _making:
+        if key not in _cartridges:
+            try:
+                _cartridges[key] = Cartridge(rom.data, translated=mode != "interpreter")
+            except ValueError as error:
+                raise EngineError(f"{rom.path}: {error}") from None
     cartridge = _cartridges[key]
     if mode == "compiled" and cartridge.engine is not None:
         cartridge.engine.wait()

@@ -75,7 +75,7 @@ std::vector<size_t> places_of_batch(size_t size, size_t observations) {
 }
 
 void go_on(nes::State s) {
-  nes::State executed = s;
+  nes::State executed = s, before = s;
   Bytes picture(static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth);
   std::vector<float> scalars(smb::kScalars);
   smb::Motion motion{};
@@ -83,7 +83,8 @@ void go_on(nes::State s) {
   for (int frame = 0; frame < 3; ++frame) {
     nes::ppu::draw(s, cart(), picture.data());
     for (const uint8_t colour : picture) FUZZ_REQUIRE(colour < 64);
-    grey.draw(s, cart(), picture.data(), frame > 0);
+    grey.draw(s, cart(), picture.data(), frame > 0 ? &before : nullptr);
+    before = s;
     smb::observe_tiles(s, motion, s.buttons, picture.data(), scalars.data());
     smb::remember_motion(s, motion);
     nes::interpret_frame<true>(s, cart(), static_cast<uint8_t>(frame));

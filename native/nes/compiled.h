@@ -88,15 +88,17 @@ namespace cpu {
 
 // Like run(), with native code where there is some. A region runs as a whole or not at all, so the
 // last instructions before an event are the interpreter's.
-inline void run_compiled(State& s, const Cartridge& cart, const Compiled& code) {
+template <bool kSkipWaiting = true>
+void run_compiled(State& s, const Cartridge& cart, const Compiled& code) {
   if (!begin_slice(s, cart)) return;
   while (s.dot < s.next_event) {
     if (code.has(s.pc)) {
       const int32_t left = code.enter(&s, &code.context);
-      if (left == Compiled::bailed) return interpret(s, cart, [](uint16_t) { return false; });
+      if (left == Compiled::bailed)
+        return interpret<kSkipWaiting>(s, cart, [](uint16_t) { return false; });
       code.want(s.pc);
     }
-    interpret(s, cart, [&code](uint16_t pc) { return code.has(pc); });
+    interpret<kSkipWaiting>(s, cart, [&code](uint16_t pc) { return code.has(pc); });
   }
 }
 

@@ -563,9 +563,10 @@ struct Core {
 };
 
 // The instruction behind the one that raised an NMI still runs before it is taken.
+template <bool kSkipWaiting = false>
 WZ_NOINLINE void step_once(State& s, const Cartridge& cart) {
   if (s.jammed == 0) {
-    Core<false> core(s, cart);
+    Core<kSkipWaiting> core(s, cart);
     core.step();
     core.store();
   }
@@ -574,7 +575,7 @@ WZ_NOINLINE void step_once(State& s, const Cartridge& cart) {
 
 // Takes a pending interrupt. Returns whether the CPU runs at all.
 inline bool begin_slice(State& s, const Cartridge& cart) {
-  if (s.nmi_pending == 2) step_once(s, cart);
+  if (s.nmi_pending == 2) step_once<>(s, cart);
   if (s.jammed != 0) {
     s.dot = std::max(s.dot, s.next_event);
     return false;
@@ -604,7 +605,7 @@ inline void interpret(State& s, const Cartridge& cart, Stop&& stop) {
 // The interpreter alone. Without kSkipWaiting every round of a waiting loop is executed: slower,
 // and the same in every bit.
 template <bool kSkipWaiting = true>
-inline void run(State& s, const Cartridge& cart) {
+void run(State& s, const Cartridge& cart) {
   if (begin_slice(s, cart)) interpret<kSkipWaiting>(s, cart, [](uint16_t) { return false; });
 }
 

@@ -1,2 +1,0 @@
-#define WARPZONE_INTERPRETER
-#include "fuzz/interpreter.h"

@@ -1,0 +1,8 @@
+#include "fuzz/interpreter/elsewhere.h"
+
+namespace warpzone::nes {
+
+template void cpu::step_once<false>(State&, const Cartridge&);
+template void cpu::run_compiled<true>(State&, const Cartridge&, const Compiled&);
+
+}  // namespace warpzone::nes

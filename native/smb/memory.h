@@ -13,9 +13,10 @@ inline constexpr uint16_t kWorld = 0x075F, kStage = 0x075C, kArea = 0x0760;  // 
 // Where the loaded map's data lies: tells maps apart. (0x0750 often already names the next one.)
 inline constexpr uint16_t kAreaData = 0x00E7;
 inline constexpr uint16_t kAreaType = 0x074E;  // 0 water, 1 overground, 2 underground, 3 castle
+inline constexpr uint16_t kHardMode = 0x06CC;  // not 0 from 5-3 on
 inline constexpr uint16_t kLives = 0x075A;     // lives left besides this one; 0xFF: none
 inline constexpr uint16_t kTime = 0x07F8;      // three decimal digits
-inline constexpr uint16_t kScore = 0x07DE;     // six decimal digits, worth ten points each
+inline constexpr uint16_t kScore = 0x07DE;     // six decimal digits; the millions lie before
 inline constexpr uint16_t kCoins = 0x07ED;     // two decimal digits
 
 // Mario.

@@ -93,7 +93,7 @@ inline void read_signals(const nes::State& s, Signals& out) {
   out.world = s.ram[m::kWorld] + 1;
   out.stage = s.ram[m::kStage] + 1;
   out.area = s.ram[m::kArea] + 1;
-  out.score = digits(s, m::kScore, 6) * 10;
+  out.score = digits(s, m::kScore, 6);
   out.coins = digits(s, m::kCoins, 2);
   out.time = digits(s, m::kTime, 3);
   out.status = std::min<int>(s.ram[m::kPower], 2);

@@ -21,9 +21,9 @@ namespace warpzone::smb {
 enum Plane : uint8_t {
   kPlaneSolid,     // 255 whatever carries him
   kPlaneBlock,     // can be hit from below: 255 question block, 160 brick, 80 hidden block
-  kPlaneItem,      // 255 mushroom, 225 flower, 200 star, 175 1-up, 100 coin
+  kPlaneItem,      // 255 mushroom, 230 flower, 205 star, 180 1-up, 100 coin
   kPlaneGoal,      // 255 axe, 225 flagpole, 150 vine, 100 pipe that can be entered
-  kPlaneEnemy,     // can be stomped: see kObjectKinds
+  kPlaneEnemy,     // can be stomped: see kObjectKinds; 64 a shell that slides, 32 one at rest
   kPlaneHazard,    // must not be touched: see kObjectKinds; fire and hammers
   kPlanePlatform,  // 255 lifts, 128 springboard
   kPlaneMario,     // 255 Mario, 100 his fireballs
@@ -92,10 +92,39 @@ struct MovingObject {
   int slot;
   int id;
   int x, y;
+  ObjectKind kind;
 };
 
-inline bool defeated(const nes::State& s, size_t slot) {
-  return (s.ram[memory::kObjectState + slot] & 0x20) != 0;
+inline constexpr uint8_t kMovingShell = 64, kRestingShell = 32;  // in the enemies' plane
+
+// What a slot shows. After the game's own rules for touching it (doppelganger:
+// PlayerEnemyCollision): nothing is felt of what falls off the screen or of a goomba that lies
+// flat, and a koopa in its shell is kicked.
+inline ObjectKind object_kind(const nes::State& s, size_t slot) {
+  namespace m = memory;
+  const uint8_t id = s.ram[m::kObjectId + slot], state = s.ram[m::kObjectState + slot];
+  const uint8_t active = s.ram[m::kObjectActive + slot];
+  constexpr uint8_t kSecondSlot = 0x80, kDefeated = 0x20, kKicked = 0x80;
+  constexpr uint8_t kGoomba = 0x06, kFirstLift = 0x24, kLastLift = 0x2A, kPowerUp = 0x2E;
+  // A long firebar and Bowser take a second slot, in which an old number may stand.
+  if (active == 0 || (active & kSecondSlot) != 0 || id >= kObjectKinds.size()) return {};
+  ObjectKind kind = kObjectKinds[id];
+  if (id == kPowerUp) return kind;  // it counts in its state while it rises
+  if (id >= kFirstLift && id <= kLastLift) {
+    const bool short_lifts = (s.ram[m::kAreaType] & 3) == 3 || s.ram[m::kHardMode] != 0;
+    if (short_lifts) kind.width = 32;
+    return kind;
+  }
+  if ((state & kDefeated) != 0) return {};
+  if (kind.plane == kPlaneEnemy && id < 0x15) {
+    if ((state & kKicked) != 0) {
+      kind.value = kMovingShell;
+    } else if ((state & 7) >= 2) {
+      if (id == kGoomba) return {};
+      kind.value = kRestingShell;
+    }
+  }
+  return kind;
 }
 
 // The objects that take part in the game, at most kObjects; returns how many.
@@ -104,12 +133,11 @@ inline int list_objects(const nes::State& s, std::array<MovingObject, memory::kO
   int count = 0;
   for (size_t slot = 0; slot < m::kObjects; ++slot) {
     const size_t id = s.ram[m::kObjectId + slot];
-    if (s.ram[m::kObjectActive + slot] == 0 || id >= kObjectKinds.size()) continue;
-    if (kObjectKinds[id].plane == kPlanes || defeated(s, slot)) continue;
-    if (s.ram[m::kObjectYPage + slot] != 1) continue;
+    const ObjectKind kind = object_kind(s, slot);
+    if (kind.plane == kPlanes || s.ram[m::kObjectYPage + slot] != 1) continue;
     const int x = s.ram[m::kObjectXPage + slot] * 256 + s.ram[m::kObjectX + slot];
     out[static_cast<size_t>(count++)] = {static_cast<int>(slot), static_cast<int>(id), x,
-                                         s.ram[m::kObjectY + slot]};
+                                         s.ram[m::kObjectY + slot], kind};
   }
   return count;
 }
@@ -251,7 +279,7 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
   const int count = list_objects(s, objects);
   for (int i = 0; i < count; ++i) {
     const MovingObject& object = objects[static_cast<size_t>(i)];
-    const ObjectKind& kind = kObjectKinds[static_cast<size_t>(object.id)];
+    const ObjectKind& kind = object.kind;
     const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
     uint8_t value = kind.value;
     if (object.id == 0x2E) value = static_cast<uint8_t>(255 - 25 * (s.ram[0x39] & 3));
@@ -268,7 +296,8 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     }
   }
   for (size_t i = 0; i < m::kFireballs; ++i) {
-    if (s.ram[m::kFireballState + i] == 0) continue;
+    const uint8_t state = s.ram[m::kFireballState + i];
+    if (state == 0 || (state & 0x80) != 0) continue;  // bit 7: it bursts
     const int at = s.ram[m::kFireballXPage + i] * 256 + s.ram[m::kFireballX + i];
     map.box(kPlaneMario, at, s.ram[m::kFireballY + i], 8, 8, 100);
   }
@@ -318,7 +347,7 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
             });
   for (int i = 0; i < count; ++i) {
     const MovingObject& object = objects[static_cast<size_t>(i)];
-    const ObjectKind& kind = kObjectKinds[static_cast<size_t>(object.id)];
+    const ObjectKind& kind = object.kind;
     const auto slot = static_cast<size_t>(object.slot);
     const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
     const bool known = before.id[slot] == object.id;

@@ -184,7 +184,7 @@ class Reference:
             "world": int(ram[0x075F]) + 1,
             "stage": int(ram[0x075C]) + 1,
             "area": int(ram[0x0760]) + 1,
-            "score": 10 * self.digits(0x07DE, 6),
+            "score": self.digits(0x07DE, 6),
             "coins": self.digits(0x07ED, 2),
             "time": self.digits(0x07F8, 3),
             "status": min(int(ram[0x0756]), 2),

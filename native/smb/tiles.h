@@ -293,6 +293,8 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
       // Enemies of 24 px have their feet in the lower 16.
       const int top = kind.height == 24 ? object.y + 8 : object.y;
       map.box(kind.plane, object.x, top, kind.width, std::max<int>(kind.height - 8, 8), value);
+      const bool pair = object.id == 0x2B || object.id == 0x2C;  // one object, half a screen apart
+      if (pair) map.box(kind.plane, object.x, (object.y + 128) & 0xFF, kind.width, 8, value);
     }
   }
   for (size_t i = 0; i < m::kFireballs; ++i) {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,9 +23,12 @@ from tests.game.scripts import (
     WALK,
     steps,
 )
+from tests.parity.play import load_runs
 
 import warpzone
 from warpzone import _native
+from warpzone.game.actions import BUTTONS
+from warpzone.game.levels import LEVELS
 
 PLANES = {name: i for i, name in enumerate(_native.TILE_PLANES)}
 MAP_TOP, MARIO_COLUMN = 32, 4
@@ -379,3 +384,248 @@ def test_scalars_tell_where_others_are() -> None:
             assert np.isclose(objects[present, 1], np.clip(dx, -256, 256) / 128).any()
             seen += 1
     assert seen > 20
+
+
+# --- long ways through all levels ----------------------------------------------------------------
+
+WAY_FRAMES, EVERY = 2500, 19
+CASTLE_WALL = (0x47, 0x47, 0x47, 0x47)
+"""Tiles of the small castle at a level's end: the same bricks as solid ones, but one walks past."""
+SPRINGBOARD = {0x67, 0x68}
+"""Metatiles that are drawn by sprites only."""
+BOUNCING = 0x23
+
+
+@dataclass
+class Sight:
+    """A moment with the picture of the frame that shows it: the game draws it one frame later."""
+
+    level: str
+    frame: int
+    tiles: NDArray[np.uint8]
+    ram: NDArray[np.int64]
+    before: NDArray[np.int64]
+    """RAM one frame ago."""
+    vram: NDArray[np.int64]
+    screen: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        self.left = (int(self.ram[0x6D] * 256 + self.ram[0x86]) + 8) // 16 - MARIO_COLUMN
+        self.screen_left = int(self.ram[0x071A] * 256 + self.ram[0x071C])
+        self.kind = int(self.ram[0x074E]) & 3
+
+    def plane(self, name: str) -> NDArray[np.uint8]:
+        found: NDArray[np.uint8] = self.tiles[PLANES[name]]
+        return found
+
+    def cells(self) -> Iterator[tuple[int, int, int]]:
+        """Row and column in the view, and x on the screen, where a cell is whole on it."""
+        for column in range(16):
+            x = 16 * (self.left + column) - self.screen_left
+            if 0 <= x <= 240:
+                for row in range(13):
+                    yield row, column, x
+
+    def metatile(self, row: int, column: int) -> int:
+        at = self.left + column
+        return int(self.ram[0x0500 + (at >> 4 & 1) * 0xD0 + row * 16 + (at & 15)])
+
+    def undrawn(self, row: int, column: int) -> bool:
+        """Solid, but not by what the background shows: a springboard, or a block that has just
+        stopped bouncing, for the game draws only one of several in a frame."""
+        at = self.left + column
+        before = self.before[0x0500 + (at >> 4 & 1) * 0xD0 + row * 16 + (at & 15)]
+        return self.metatile(row, column) in SPRINGBOARD or before == BOUNCING
+
+    def drawn(self, row: int, column: int) -> tuple[int, ...]:
+        """The four background tiles of a cell."""
+        at = self.left + column
+        begin = (at >> 4 & 1) * 0x400 + (4 + 2 * row) * 32 + 2 * (at & 15)
+        return tuple(int(self.vram[begin + i]) for i in (0, 1, 32, 33))
+
+    def sprites(self, slot: int) -> list[tuple[int, int, int, int]]:
+        """x, y, tile, attributes of the sprites of an object that are on the screen."""
+        begin = 0x0200 + int(self.ram[0x06E5 + slot])
+        table = self.ram[begin : begin + 24].reshape(6, 4)
+        return [(int(x), int(y) + 1, int(tile), int(a)) for y, tile, a, x in table if y < 0xEF]
+
+    def marks(self, name: str, x: int, y: int) -> set[int]:
+        """What is marked in the cell at a point of the screen, and in those that touch it."""
+        row, column = (y - MAP_TOP) // 16, (x + self.screen_left) // 16 - self.left
+        around = self.plane(name)[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        return set(around.ravel().tolist())
+
+
+@cache
+def sights(level: str) -> list[Sight]:
+    """Along the first ways that lead through a level."""
+    everything = [[name for name, bit in BUTTONS.items() if byte & bit] for byte in range(256)]
+    env = warpzone.make(level, actions=everything, frame_skip=1)
+    console = warpzone.Console(env.rom)
+    found = []
+    left = WAY_FRAMES
+    for run in load_runs():
+        if run.start != level or left <= 0:
+            continue
+        left -= run.frames
+        env.reset()
+        console.start_level(level)
+        frames = 0
+        for byte in run.buttons():
+            before = console.ram.astype(np.int64)
+            obs, _, terminated, _, info = env.step(byte)
+            if terminated:
+                break
+            console.step(byte)
+            console.step(0, info["frames"] - frames - 1)  # a cutscene was run through
+            cut = info["frames"] - frames > 1
+            frames = info["frames"]
+            if frames % EVERY or cut:
+                continue
+            assert np.array_equal(console.ram, env.ram())
+            ram = console.ram.astype(np.int64)
+            state = console.save()
+            console.step()
+            after = np.frombuffer(console.save(), np.uint8)
+            # At a state's end lie RAM, the nametables, the sprites, the palette.
+            assert np.array_equal(after[-0x1120:-0x0920], console.ram)
+            vram = after[-0x0920:-0x0120].astype(np.int64)
+            found.append(Sight(level, frames, obs["tiles"], ram, before, vram, console.screen()))
+            console.load(state)
+    return found
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_solid_cells_are_seen(level: str) -> None:
+    checked = 0
+    for sight in sights(level):
+        backdrop = int(sight.screen[0, 0])
+        solid = sight.plane("solid")
+        for row, column, x in sight.cells():
+            if solid[row, column] and not sight.undrawn(row, column):
+                y = MAP_TOP + 16 * row
+                checked += 1
+                assert (sight.screen[y : y + 16, x : x + 16] != backdrop).any(), (
+                    sight.frame, row, column,
+                )  # fmt: skip
+    assert checked > 500
+
+
+def test_solid_and_empty_look_different() -> None:
+    """What is drawn on a cell tells whether it carries Mario, in all levels."""
+    solid: dict[tuple[int, ...], str] = {}
+    empty: dict[tuple[int, ...], str] = {}
+    for level in LEVELS:
+        for sight in sights(level):
+            marked = sight.tiles.max(axis=0)
+            for row, column, _ in sight.cells():
+                where = f"{level}, frame {sight.frame}, row {row}, column {column}"
+                if sight.plane("solid")[row, column]:
+                    if not sight.undrawn(row, column):
+                        solid[sight.drawn(row, column)] = where
+                elif not marked[row, column]:
+                    empty[sight.drawn(row, column)] = where
+    both = {tiles: (solid[tiles], empty[tiles]) for tiles in solid.keys() & empty.keys()}
+    assert both.keys() <= {CASTLE_WALL}, both
+    assert len(solid) > 25
+    assert len(empty) > 40
+
+
+def objects(sight: Sight) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
+    """Slots of objects that are as they were a frame ago, wholly on the screen."""
+    for slot in range(5):
+        steady = all(sight.ram[at + slot] == sight.before[at + slot] for at in (0x0F, 0x16, 0x1E))
+        sprites = sight.sprites(slot)
+        x = int(sight.ram[0x6E + slot] * 256 + sight.ram[0x87 + slot]) - sight.screen_left
+        inside = 24 <= x <= 184 and sight.ram[0xB6 + slot] == 1
+        column = (x + sight.screen_left) // 16 - sight.left
+        if sight.ram[0x0F + slot] and steady and inside and sprites and 1 <= column <= 11:
+            yield slot, sprites
+
+
+def test_enemies_are_where_they_are_drawn() -> None:
+    seen: dict[str, int] = defaultdict(int)
+    kinds = [
+        ("goomba", {0x70, 0x71, 0x72, 0x73}, "enemy", {255}),
+        ("piranha plant", {0xE5, 0xE6, 0xEB, 0xEC, 0xED, 0xEE}, "hazard", {240}),
+        ("lift", {0x5B}, "platform", {255}),
+        ("spiny", {0x9A, 0x9B, 0x9C, 0x9D}, "hazard", {255}),
+        ("hammer bro", {*range(0xD1, 0xD6), 0xE2, 0xE3, *range(0x8A, 0x8D)}, "enemy", {96}),
+        ("podoboo", {0xD0, 0xD7}, "hazard", {208}),
+        ("blooper", {0xDC, 0xDD, 0xDE}, "hazard", {128}),
+    ]
+    for level in LEVELS:
+        for sight in sights(level):
+            for slot, sprites in objects(sight):
+                if sight.ram[0x0F + slot] & 0x80 or sight.ram[0x1E + slot] & 0x20:
+                    continue  # the second half of something; what falls off the screen
+                tiles = {tile for _, _, tile, _ in sprites} - {0xFC}
+                for name, pictures, plane, values in kinds:
+                    if not tiles or not tiles <= pictures:
+                        continue
+                    middle = sprites[-1]
+                    y = middle[1] + 4
+                    if MAP_TOP + 8 <= y < 224:
+                        seen[name] += 1
+                        found = sight.marks(plane, middle[0] + 4, y)
+                        assert values <= found, (level, sight.frame, name, slot, sprites, found)
+    assert {name for name, *_ in kinds} <= seen.keys(), dict(seen)
+
+
+def test_what_does_nothing_is_not_marked() -> None:
+    """A goomba that lies flat, and what falls off the screen."""
+    flat = 0
+    for level in LEVELS:
+        for sight in sights(level):
+            others = sum(
+                bool(sight.ram[0x0F + slot]) and sight.ram[0x1E + slot] & 0x27 < 2
+                for slot in range(5)
+            )
+            for slot, sprites in objects(sight):
+                if any(tile == 0xEF for _, _, tile, _ in sprites) and not others:
+                    flat += 1
+                    assert not sight.plane("enemy").any(), (level, sight.frame, slot)
+    assert flat > 0
+
+
+def put(level: str, slot: int, **fields: int) -> NDArray[np.uint8]:
+    """The view with an object beside Mario, as the game would hold it in RAM."""
+    at = {"active": 0x0F, "number": 0x16, "state": 0x1E, "page": 0x6E, "x": 0x87, "high": 0xB6,
+          "y": 0xCF}  # fmt: skip
+    env = warpzone.make(level, actions=ACTIONS, frame_skip=1)
+    env.reset()
+    ram = env.ram()
+    ram[0x0F:0x14] = 0
+    values = {"active": 1, "state": 0, "page": 0, "x": 96, "high": 1, "y": 160, **fields}
+    for name, value in values.items():
+        ram[at[name] + slot] = value
+    ram[0x0747] = 3  # the game holds everything but Mario
+    obs, *_ = env.step(INDEX[0])
+    found: NDArray[np.uint8] = obs["tiles"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "value"),
+    [(0, 0, 240), (0, 4, 32), (0, 0x84, 64), (2, 4, 32), (3, 0x84, 64), (6, 0, 255), (6, 4, 0),
+     (6, 2, 0), (6, 0x22, 0), (0, 0x22, 0), (5, 8, 96)],
+)  # fmt: skip
+def test_shells_and_flat_goombas(number: int, state: int, value: int) -> None:
+    enemies = put("1-1", 2, number=number, state=state)[PLANES["enemy"]]
+    assert set(enemies.ravel().tolist()) - {0} == ({value} - {0})
+
+
+def test_a_second_slot_shows_nothing() -> None:
+    """Long firebars and Bowser mark a second slot as taken; its number is an old one's."""
+    assert not put("1-1", 2, number=6, active=0x81)[PLANES["enemy"]].any()
+
+
+@pytest.mark.parametrize(("level", "columns"), [("1-3", 3), ("5-3", 2), ("1-4", 2)])
+def test_lifts_are_shorter_in_castles_and_late_worlds(level: str, columns: int) -> None:
+    lifts = put(level, 2, number=0x28, x=96)[PLANES["platform"]]
+    assert (lifts.any(axis=0)).sum() == columns
+
+
+def test_balance_lifts_are_seen_at_all_times() -> None:
+    """Their state is the number of the other one, 255 for none."""
+    assert put("4-3", 2, number=0x24, state=0xFF)[PLANES["platform"]].any()

@@ -41,6 +41,13 @@ class Peer:
         self._nes.controller = int(f"{buttons:08b}"[::-1], 2)
         self.picture = self._nes.step(frames)
 
+    def save(self) -> NDArray[np.uint8]:
+        state: NDArray[np.uint8] = self._nes.save()
+        return state
+
+    def load(self, state: NDArray[np.uint8]) -> None:
+        self._nes.load(state)
+
     def crashed(self) -> bool:
         return bool(self._nes.has_crashed)
 

@@ -41,10 +41,10 @@ SPLIT = range(30, 41)
 so where the change comes in the middle of one, that one line may differ."""
 SPLIT_DIFFERS = "----"
 """In place of a picture's digest where it does."""
-LAG_DIFFERS = "--------"
-"""In place of a digest of RAM where a frame ended in the middle of the game's."""
-COUNTER = 0x09
-"""Of the game's own frames: it stands still where the game lags."""
+LAGS = "--------"
+"""In place of a digest of RAM where a frame ended in the middle of the game's: see `compare`."""
+COUNTER, PAUSED = 0x09, 0x0776
+"""The game's own frames stop being counted where it lags or is paused."""
 BOOT = 11
 """Frames from power-on to the title."""
 START = 8
@@ -197,18 +197,25 @@ class Digests:
     def __init__(self, player: Player, frames: int) -> None:
         self.player, self.frames = player, frames
         self.frame = self.ram = 0
-        self.unsure = False
+        self.counter = -1
+        self.lagged = False
         self.found: list[str] = []
 
     def add(self) -> None:
         """To be called after each frame."""
+        ram = self.player.ram
         self.frame += 1
-        self.ram = zlib.crc32(self.player.ram.tobytes(), self.ram)
+        if ram[COUNTER] == self.counter and ram[PAUSED] & 1 == 0:  # so it was when the last ended
+            self.lagged = True
+            if self.frame % BLOCK == 1:
+                self.found[-1] = LAGS + self.found[-1][8:]
+        self.counter = int(ram[COUNTER])
+        self.ram = zlib.crc32(ram.tobytes(), self.ram)
         if self.frame % BLOCK == 0 or self.frame == self.frames:
             picture = zlib.crc32(self.player.picture().tobytes())
-            ram = LAG_DIFFERS if self.unsure else f"{self.ram:08x}"
-            self.found.append(f"{ram}{picture & 0xFFFF:04x}")
-            self.ram, self.unsure = 0, False
+            digest = LAGS if self.lagged else f"{self.ram:08x}"
+            self.found.append(f"{digest}{picture & 0xFFFF:04x}")
+            self.ram, self.lagged = 0, False
 
     def __str__(self) -> str:
         return " ".join(self.found)
@@ -216,9 +223,8 @@ class Digests:
 
 def same(ours: str, theirs: str) -> bool:
     """Whether two digests of a block are, as far as they can be compared."""
-    return all(
-        "-" in theirs[part] or ours[part] == theirs[part] for part in (slice(0, 8), slice(8, 12))
-    )
+    parts = [(ours[part], theirs[part]) for part in (slice(0, 8), slice(8, 12))]
+    return all("-" in their or our == their for our, their in parts)
 
 
 def load_digests() -> dict[str, str]:
@@ -249,7 +255,6 @@ def compare(theirs: Player, ours: Player, run: Run, pictures: int = 8) -> str:
             bytes_ = [f"${i:04X}: {their_ram[i]}, ours {ours.ram[i]}" for i in at[:8]]
             complaint = f"{run.name}, frame {frame}: {len(at)} bytes differ: {bytes_}"
             assert len(at) <= 2, complaint
-            found.unsure = True
         last = found.frame % BLOCK == 0 or frame == run.frames
         if frame % pictures == 0 or last:
             wrong = np.argwhere((theirs.picture() != ours.picture()).any(axis=2))

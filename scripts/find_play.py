@@ -115,7 +115,7 @@ class Search:
         return self.ram[0x0E] in (6, 11) or self.ram[0xB5] > 1
 
     def playing(self) -> bool:
-        return self.ram[0x770] == 1 and self.ram[0x772] == 3 and self.ram[0x0E] == 8
+        return bool(self.ram[0x770] == 1 and self.ram[0x772] == 3 and self.ram[0x0E] == 8)
 
     def _keep(self, place: Place) -> None:
         known = self.places.get(place.cell)

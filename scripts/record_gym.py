@@ -24,9 +24,12 @@ import json
 import re
 import warnings
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 LETTERS = "ABsSUDLR"
 FRAMES, TIMERS, TIMER_CONTROL, RANDOM = 0x09, 0x0780, 0x077F, 0x07A7
@@ -39,14 +42,14 @@ COLUMNS = (
 STATUS = ["small", "tall", "fireball"]
 
 
-def parse_moves(text):
+def parse_moves(text: str) -> Iterator[int]:
     for letters, frames in re.findall(r"(\.|[A-Za-z]+)(\d+)", text):
         byte = sum(1 << LETTERS.index(letter) for letter in letters.replace(".", ""))
         yield from [byte] * int(frames)
 
 
-def write_moves(buttons):
-    runs = []
+def write_moves(buttons: Iterable[int]) -> str:
+    runs: list[list[int]] = []
     for byte in buttons:
         if runs and runs[-1][0] == byte:
             runs[-1][1] += 1
@@ -56,18 +59,18 @@ def write_moves(buttons):
     return " ".join(f"{name}{count}" for name, (_, count) in zip(names, runs, strict=True))
 
 
-def pack(data):
+def pack(data: bytes) -> str:
     return base64.b85encode(zlib.compress(data, 9)).decode()
 
 
-def random_before(seven):
+def random_before(seven: list[int]) -> list[int]:
     """The game's shift register, one step back; the bit that has left it never counts again."""
     return [
         (byte << 1 | after >> 7) & 255 for byte, after in zip(seven, [*seven[1:], 0], strict=True)
     ]
 
 
-def before_interrupt(env):
+def before_interrupt(env: Any) -> NDArray[np.uint8] | None:
     """RAM from which our console goes on like this, or None. It can be told where the interrupt has
     counted already and put the sprites away, but nothing has been moved or drawn yet."""
     for _ in range(100):
@@ -78,7 +81,8 @@ def before_interrupt(env):
             ram[TIMER_CONTROL] += 1
             ram[TIMERS : TIMERS + 21] += ram[TIMERS : TIMERS + 21] > 0
             ram[PAUSE_TIMER] += ram[PAUSE_TIMER] > 0
-            return ram.astype(np.uint8)
+            before: NDArray[np.uint8] = ram.astype(np.uint8)
+            return before
         env._frame_advance(0)
     return None
 
@@ -91,13 +95,13 @@ class Reads:
     puts it for a while. A game that lags counts too few frames: then the trace is lost.
     """
 
-    def __init__(self, env):
+    def __init__(self, env: Any) -> None:
         self.env = env
         self.early = True
         self.counted = int(env.ram[FRAMES])
         self.lagged = False
 
-    def after_step(self, action, last):
+    def after_step(self, action: int, last: int) -> int:
         """The buttons with which the frame that is now shown was played: those of this step,
         `action`, or of the step before, `last`."""
         ram = self.env.ram
@@ -114,13 +118,13 @@ class Reads:
 
 
 class Recorder:
-    def __init__(self, level):
+    def __init__(self, level: str) -> None:
         from gym_super_mario_bros import SuperMarioBrosEnv
 
-        class Watched(SuperMarioBrosEnv):
+        class Watched(SuperMarioBrosEnv):  # type: ignore[misc]  # another environment's
             """Lets us look before it writes to RAM; tells whether it is going to."""
 
-            def _did_step(self, done):
+            def _did_step(self, done: bool) -> None:
                 self.looked = self.look_first()
                 timer = self.ram[CHANGE_AREA_TIMER]
                 hurries = self._is_busy or self._is_world_over or 1 < timer < 255
@@ -130,7 +134,7 @@ class Recorder:
         self.level = level
         self.env = Watched(target=tuple(map(int, level.split("-"))))
 
-    def record(self, moves, limit):
+    def record(self, moves: str, limit: int) -> list[dict[str, str]]:
         """Records of one episode."""
         env = self.env
         env.reset()
@@ -144,7 +148,8 @@ class Recorder:
                 break
             env._did_reset()
             reads = Reads(env)
-            rows, played = [], []
+            rows: list[list[int]] = []
+            played: list[int] = []
             last = 0
             stopped = False
             while at < len(wanted) and not done and not stopped and not reads.lagged:
@@ -174,16 +179,16 @@ class Recorder:
         return records
 
 
-def main():
+def main() -> None:
     warnings.filterwarnings("ignore")
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
     parser.add_argument("play", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--ways", type=int, default=2, help="of each level")
     parser.add_argument("--limit", type=int, default=3000, help="steps of each way")
     parser.add_argument("--levels", default="")
     args = parser.parse_args()
-    ways = {}
+    ways: dict[str, list[str]] = {}
     for line in args.play.read_text().splitlines():
         if line and not line.startswith("#"):
             level, moves = line.split(" ", 1)

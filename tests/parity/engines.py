@@ -8,16 +8,25 @@ from typing import TypeAlias
 
 import pytest
 
-from warpzone import Console
+from warpzone import _native
+from warpzone.engine.loader import load
+from warpzone.engine.translate import translate
 
-MakeConsole: TypeAlias = Callable[[Path], Console]
-
-
-def interpreted(path: Path) -> Console:
-    return Console(path, engine="interpreter")
+MakeConsole: TypeAlias = Callable[[Path], _native.Console]
 
 
-ENGINES: dict[str, MakeConsole] = {"interpreter": interpreted}
+def interpreted(path: Path) -> _native.Console:
+    return _native.Console(_native.Levels(path.read_bytes()))
+
+
+def compiled(path: Path) -> _native.Console:
+    levels = _native.Levels(path.read_bytes())
+    code = load(translate(levels).object_code)
+    levels.use(code.enter, code.unknown, code.regions, code.region_count)
+    return _native.Console(levels)
+
+
+ENGINES: dict[str, MakeConsole] = {"interpreter": interpreted, "compiled": compiled}
 
 each_engine = pytest.mark.parametrize("make_console", ENGINES.values(), ids=ENGINES.keys())
 """Runs a test once for each backend, as its argument `make_console`."""

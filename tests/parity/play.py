@@ -141,7 +141,7 @@ class Theirs:
 
 class Ours:
     def __init__(self, rom: Rom) -> None:
-        self.console = Console(rom)
+        self.console = Console(rom, engine="compiled")
         self.console.step(0, BOOT)
         self.ram = self.console.ram
         self.step = self.console.step

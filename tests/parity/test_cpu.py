@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.parity.engines import MakeConsole, each_engine
+from tests.parity.engines import MakeConsole, compiled, each_engine, interpreted
 from tests.parity.peer import CLEAR, CODE, QUIET, WAIT_VBLANK, Peer, cartridge, stop
 
-from warpzone import Console
+from warpzone import _native
 
 # Documented opcodes, and the undocumented ones that act alike on every chip.
 IMPLIED = bytes.fromhex(
@@ -161,7 +161,7 @@ def _pointer(zero_page: int, target: int) -> bytes:
     return bytes([0xA9, low, 0x85, zero_page, 0xA9, high, 0x85, (zero_page + 1) & 0xFF])
 
 
-def both(make_console: MakeConsole, image: bytes, frames: int) -> tuple[Peer, Console]:
+def both(make_console: MakeConsole, image: bytes, frames: int) -> tuple[Peer, _native.Console]:
     with TemporaryDirectory() as folder:
         path = Path(folder, "program.nes")
         path.write_bytes(image)
@@ -171,10 +171,23 @@ def both(make_console: MakeConsole, image: bytes, frames: int) -> tuple[Peer, Co
     return peer, console
 
 
-@each_engine
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(pieces=st.lists(piece, min_size=20, max_size=120), skew=st.integers(0, 255))
-def test_random_programs(make_console: MakeConsole, pieces: list[Piece], skew: int) -> None:
+quick = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+programs = given(pieces=st.lists(piece, min_size=20, max_size=120), skew=st.integers(0, 255))
+
+
+@settings(quick, max_examples=60)
+@programs
+def test_random_programs_interpreted(pieces: list[Piece], skew: int) -> None:
+    compare_program(interpreted, pieces, skew)
+
+
+@settings(quick, max_examples=12)  # each has to be translated
+@programs
+def test_random_programs_compiled(pieces: list[Piece], skew: int) -> None:
+    compare_program(compiled, pieces, skew)
+
+
+def compare_program(make_console: MakeConsole, pieces: list[Piece], skew: int) -> None:
     code = QUIET + CLEAR
     start = CODE + skew
     code += assemble(pieces, start + len(code))

@@ -246,7 +246,7 @@ def stretch(run: Run, first: int, frames: int) -> tuple[Ours, list[int]]:
 def test_going_on_from_a_snapshot_is_going_on(run: Run, at: float, frames: int, junk: int) -> None:
     ours, buttons = stretch(run, int(at * run.frames), frames)
     snapshot = ours.console.save()
-    other = Console(open_rom())
+    other = Console(open_rom(), engine="interpreter")
     other.step(junk, junk)
     other.load(snapshot)
     for byte in buttons:
@@ -261,7 +261,7 @@ def test_every_frame_can_be_left_and_come_back_to(name: str) -> None:
     """Also those in which the game lags, loads an area, waits at an odd frame."""
     run = next(run for run in load_runs() if run.name == name)
     ours, buttons = stretch(run, 0, 4000)
-    other = Console(open_rom())
+    other = Console(open_rom(), engine="interpreter")
     for frame, byte in enumerate(buttons):
         before = ours.console.save()
         ours.console.step(byte)

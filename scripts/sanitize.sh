@@ -1,6 +1,6 @@
 #!/bin/sh
 # The native tests and the fuzz targets with AddressSanitizer and UndefinedBehaviorSanitizer, then
-# with ThreadSanitizer.
+# what of them has threads, and fewer inputs, with ThreadSanitizer.
 #
 #     sh scripts/sanitize.sh              what CI runs: the same inputs each time
 #     sh scripts/sanitize.sh 1000000 2    so many inputs for each target, from another seed
@@ -57,7 +57,7 @@ check() { # name, command...
     fi
 }
 
-check_all() { # sanitizers ("" for none), build, inputs for each target
+check_all() { # sanitizers ("" for none), build, inputs for each target, native tests ("" for all)
     echo "-- ${1:-no sanitizer}"
     generator=
     command -v ninja >/dev/null && generator="-G Ninja"
@@ -65,7 +65,7 @@ check_all() { # sanitizers ("" for none), build, inputs for each target
         -DWARPZONE_NATIVE_TESTS=ON -DWARPZONE_FUZZ=ON -DWARPZONE_SANITIZE="$1" >"$2.log" 2>&1 &&
         cmake --build "$2" >>"$2.log" 2>&1 || { cat "$2.log"; exit 1; }
     cd "$2"
-    check warpzone_native_tests $fixed ./warpzone_native_tests
+    check warpzone_native_tests $fixed ./warpzone_native_tests $4
     for target in fuzz_*; do
         [ -x "$target" ] && [ ! -d "$target" ] || continue
         # A batch of games takes as long as twenty of the other inputs.
@@ -81,11 +81,13 @@ checked=
 for sanitizers in ${WARPZONE_SANITIZE:-address,undefined thread}; do
     build=build/sanitize/$(echo "$sanitizers" | tr , -)
     works "$sanitizers" "$build" || continue
-    # Only what has threads can have a race; the rest of the inputs would bring nothing new.
-    n=$runs
-    [ "$sanitizers" != thread ] || n=$((runs / 5))
-    check_all "$sanitizers" "$build" "$n"
+    if [ "$sanitizers" = thread ]; then
+        # Only what has threads can have a race.
+        check_all thread "$build" $((runs / 5)) "workers_test batch_test rules_test fuzz_test"
+    else
+        check_all "$sanitizers" "$build" "$runs" ""
+    fi
     checked=1
 done
-[ -n "$checked" ] || check_all "" build/sanitize/none "$runs"
+[ -n "$checked" ] || check_all "" build/sanitize/none "$runs" ""
 [ -z "$failed" ] || { echo "sanitize.sh: FAILED:$failed" >&2; exit 1; }

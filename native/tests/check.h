@@ -13,6 +13,7 @@
 namespace check {
 
 struct Test {
+  const char* file;
   const char* name;
   void (*run)();
 };
@@ -22,8 +23,8 @@ inline std::vector<Test>& tests() {
   return all;
 }
 
-inline bool add(const char* name, void (*run)()) {
-  tests().push_back({name, run});
+inline bool add(const char* file, const char* name, void (*run)()) {
+  tests().push_back({file, name, run});
   return true;
 }
 
@@ -60,9 +61,9 @@ std::string thrown(Action&& action) {
 
 }  // namespace check
 
-#define TEST(NAME)                                                           \
-  static void NAME();                                                        \
-  [[maybe_unused]] static const bool NAME##_added = check::add(#NAME, NAME); \
+#define TEST(NAME)                                                                     \
+  static void NAME();                                                                  \
+  [[maybe_unused]] static const bool NAME##_added = check::add(__FILE__, #NAME, NAME); \
   static void NAME()
 #define CHECK(CONDITION) \
   ((CONDITION) ? void() : check::fail(__FILE__, __LINE__, "not true: " #CONDITION))

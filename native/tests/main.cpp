@@ -1,15 +1,28 @@
-// Runs every test, or those whose names hold the argument; the exit status is 0 when all hold.
+// Runs every test, or those whose names or files' names hold one of the arguments; the exit status
+// is 0 when all hold.
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 
 #include "check.h"
 
+namespace {
+
+bool wanted(const check::Test& test, int argc, char** argv) {
+  const std::string name = std::filesystem::path(test.file).filename().string() + ' ' + test.name;
+  for (int i = 1; i < argc; ++i) {
+    if (name.find(argv[i]) != std::string::npos) return true;
+  }
+  return argc == 1;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   int run = 0;
-  const std::string wanted = argc > 1 ? argv[1] : "";
   for (const check::Test& test : check::tests()) {
-    if (std::string(test.name).find(wanted) == std::string::npos) continue;
+    if (!wanted(test, argc, argv)) continue;
     ++run;
     const int before = check::failures;
     try {

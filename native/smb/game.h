@@ -23,6 +23,8 @@ enum class Reward : int32_t {
   progress,  // new-best progress
 };
 
+inline constexpr int kMostNoops = 36'000;  // ten minutes
+
 struct Rules {
   std::vector<uint8_t> actions;       // buttons of each action
   std::vector<double> level_weights;  // one for each of the 32 levels
@@ -48,7 +50,7 @@ struct Rules {
     }
     require(total > 0, "at least one level must have a weight above 0");
     require(frame_skip >= 1, "frame_skip must be at least 1");
-    require(noops >= 0, "noops must not be negative");
+    require(noops >= 0 && noops <= kMostNoops, "noops must be from 0 to 36,000");
     require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
     require(max_steps >= 0 && no_progress_steps >= 0, "step limits must not be negative");
   }

@@ -83,7 +83,8 @@ class Region:
     instructions: list[Instruction]
     ahead: dict[int, int] = field(default_factory=dict)
     """For each instruction: the most dots from its beginning to the beginning of any that follows
-    it in the region."""
+    it in the region. Halts and skipped waiting come on top: behind them the clock is looked at
+    again."""
 
 
 class Program:

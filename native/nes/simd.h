@@ -17,6 +17,9 @@
 #include <cpuid.h>
 #define WARPZONE_FOR(EXTENSION) __attribute__((target(EXTENSION)))
 #endif
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define WARPZONE_NEON
+#include <arm_neon.h>
 #endif
 
 namespace warpzone::simd {
@@ -275,6 +278,89 @@ struct Best {
                       : Plain::across)(sums, first, weights, groups, to, pixels);
   }
 };
+
+#elif defined(WARPZONE_NEON)
+
+// What every AArch64 processor has.
+struct Neon {
+  static uint64_t look_up(const Table& table, uint64_t word) {
+    const uint8x8_t found = vqtbl1_u8(vld1q_u8(table.data()), vcreate_u8(word));
+    return vget_lane_u64(vreinterpret_u64_u8(found), 0);
+  }
+
+  static void tiles(const uint64_t* const* rows, size_t row, const uint64_t* palettes,
+                    const Table& table, uint8_t* out) {
+    const uint8x16_t colours = vld1q_u8(table.data());
+    for (size_t i = 0; i < kLineTiles; i += 2) {
+      const uint64x2_t pixels = vcombine_u64(vld1_u64(rows[i] + row), vld1_u64(rows[i + 1] + row));
+      const uint64x2_t entries = vorrq_u64(pixels, vld1q_u64(palettes + i));
+      vst1q_u8(out + 8 * i, vqtbl1q_u8(colours, vreinterpretq_u8_u64(entries)));
+    }
+  }
+
+  template <bool kAdd>
+  static void down(const std::array<const uint8_t*, kDownTaps>& lines, const uint16_t* weights,
+                   int16_t* sums) {
+    const auto [a, b, c, d] = lines;
+    const uint8x16_t by_a = all(weights[0]), by_b = all(weights[1]);
+    const uint8x16_t by_c = all(weights[2]), by_d = all(weights[3]);
+    // Pixels lose their signs to be multiplied, which makes them greater by 128.
+    const int total = weights[0] + weights[1] + weights[2] + weights[3];
+    const uint16x8_t start = vdupq_n_u16(static_cast<uint16_t>(-128 * total));
+    for (size_t x = 0; x < kWidth; x += 16) {
+      uint16x8_t left = start, right = start;
+      add(left, right, a + x, by_a);
+      add(left, right, b + x, by_b);
+      add(left, right, c + x, by_c);
+      add(left, right, d + x, by_d);
+      auto* to = reinterpret_cast<uint16_t*>(sums + x);
+      if constexpr (kAdd) {
+        left = vaddq_u16(left, vld1q_u16(to));
+        right = vaddq_u16(right, vld1q_u16(to + 8));
+      }
+      vst1q_u16(to, left);
+      vst1q_u16(to + 8, right);
+    }
+  }
+
+  static void across(const int16_t* sums, const uint16_t* first, const int16_t* weights,
+                     size_t groups, uint8_t* to, size_t pixels) {
+    const int32x4_t rounding = vdupq_n_s32(Plain::kUnsigned + Plain::kHalf);
+    const size_t taps = groups * kAcrossTaps;
+    for (size_t x = 0; x < pixels; x += 4, weights += 4 * taps) {
+      int32x4_t a = vdupq_n_s32(0), b = a, c = a, d = a;
+      for (size_t k = 0; k < taps; k += kAcrossTaps) {
+        a = add_products(a, sums + first[x] + k, weights + k);
+        b = add_products(b, sums + first[x + 1] + k, weights + taps + k);
+        c = add_products(c, sums + first[x + 2] + k, weights + 2 * taps + k);
+        d = add_products(d, sums + first[x + 3] + k, weights + 3 * taps + k);
+      }
+      const int32x4_t sum = vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
+      const int16x4_t words = vaddhn_s32(sum, rounding);  // the upper halves
+      const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
+      const uint32_t four = vget_lane_u32(vreinterpret_u32_s8(bytes), 0);
+      std::memcpy(to + x, &four, 4);
+    }
+  }
+
+ private:
+  static uint8x16_t all(uint16_t weight) { return vdupq_n_u8(static_cast<uint8_t>(weight)); }
+
+  static void add(uint16x8_t& left, uint16x8_t& right, const uint8_t* signed_pixels,
+                  uint8x16_t by) {
+    const uint8x16_t pixels = veorq_u8(vld1q_u8(signed_pixels), vdupq_n_u8(0x80));
+    left = vmlal_u8(left, vget_low_u8(pixels), vget_low_u8(by));
+    right = vmlal_high_u8(right, pixels, by);
+  }
+
+  // Of eight, two to each part of the sum.
+  static int32x4_t add_products(int32x4_t sum, const int16_t* from, const int16_t* weights) {
+    const int16x8_t eight = vld1q_s16(from), by = vld1q_s16(weights);
+    return vmlal_high_s16(vmlal_s16(sum, vget_low_s16(eight), vget_low_s16(by)), eight, by);
+  }
+};
+
+using Best = Neon;
 
 #else
 using Best = Plain;

@@ -1,8 +1,13 @@
 // Every way to draw and to resize against the obvious one.
 #include "smb/picture.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <random>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "check.h"
 #include "plain_picture.h"
@@ -26,10 +31,12 @@ constexpr Size kSizes[] = {{84, 84},  {64, 64},  {120, 128}, {240, 256}, {1, 1},
 template <typename Check>
 void with_all_kernels(Check check) {
   check(simd::Plain());
-  check(simd::Best());
 #if defined(WARPZONE_X86)
+  check(simd::Best());
   if (simd::kProcessor > 0) check(simd::Ssse3());
   if (simd::kProcessor > 1) check(simd::Avx2());
+#elif defined(WARPZONE_NEON)
+  check(simd::Neon());
 #endif
 }
 
@@ -49,6 +56,56 @@ std::vector<uint8_t> shrink(const nes::State& s, const nes::State* before,
 }
 
 }  // namespace
+
+TEST(kernels_agree_where_sums_are_largest) {
+  std::mt19937 random(4);
+  constexpr size_t kMaxGroups = 32;  // as many as 256 columns need
+  for (int round = 0; round < 200; ++round) {
+    const size_t groups = 1 + random() % (round % 2 == 0 ? 2 : kMaxGroups);
+    // Lines of the extremes, or of anything.
+    std::array<std::array<uint8_t, simd::kWidth>, simd::kDownTaps> pixels;
+    for (auto& line : pixels) {
+      const auto kind = random() % 3;
+      for (auto& pixel : line) {
+        pixel = kind == 0 ? 0x80 : kind == 1 ? 0x7F : static_cast<uint8_t>(random());
+      }
+    }
+    std::array<const uint8_t*, simd::kDownTaps> lines;
+    for (size_t i = 0; i < lines.size(); ++i) lines[i] = pixels[random() % pixels.size()].data();
+    // Weights that add up to 256: half of it in each of two steps down, all of it across.
+    const auto share = [&](auto* weights, size_t count, int left) {
+      std::fill_n(weights, count, 0);
+      for (size_t i = 0; i < count && left > 0; ++i) {
+        const int some = i + 1 == count ? left : static_cast<int>(random() % (left + 1U));
+        weights[i] = static_cast<std::remove_reference_t<decltype(*weights)>>(some);
+        left -= some;
+      }
+      std::shuffle(weights, weights + count, random);
+    };
+    std::array<uint16_t, simd::kDownTaps> once, again;
+    const int part = 1 + static_cast<int>(random() % 255);
+    share(once.data(), once.size(), part);
+    share(again.data(), again.size(), 256 - part);
+    std::array<uint16_t, 16> first;
+    std::vector<int16_t> across(first.size() * groups * simd::kAcrossTaps);
+    for (size_t x = 0; x < first.size(); ++x) {
+      first[x] = static_cast<uint16_t>(random() % simd::kWidth);
+      share(&across[x * groups * simd::kAcrossTaps], groups * simd::kAcrossTaps, 256);
+    }
+
+    const auto made_by = [&]<typename Simd>(Simd) {
+      std::array<int16_t, 2 * simd::kWidth + simd::kAcrossTaps> sums{};
+      Simd::template down<false>(lines, once.data(), sums.data());
+      Simd::template down<true>(lines, again.data(), sums.data());
+      std::copy_n(sums.begin(), simd::kWidth, sums.begin() + simd::kWidth);
+      std::array<uint8_t, first.size()> to;
+      Simd::across(sums.data(), first.data(), across.data(), groups, to.data(), to.size());
+      return std::pair(sums, to);
+    };
+    const auto expected = made_by(simd::Plain());
+    with_all_kernels([&](auto simd) { CHECK(made_by(simd) == expected); });
+  }
+}
 
 TEST(pictures_are_those_of_a_slow_painter) {
   std::mt19937 random(5);

@@ -40,7 +40,7 @@ TEST(every_metatile_shows_what_it_is) {
 
 TEST(firebars_turn_in_a_circle) {
   warpzone::nes::State s{};
-  const smb::MovingObject bar{2, 0x1F, 1000, 120};
+  const smb::MovingObject bar{2, 0x1F, 1000, 120, smb::kObjectKinds[0x1F]};
   for (int spin = 0; spin < 256; ++spin) {
     s.ram[smb::memory::kFirebarSpin + 2] = static_cast<uint8_t>(spin);
     const double angle = (spin & 31) * std::numbers::pi / 16;

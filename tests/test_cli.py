@@ -16,7 +16,7 @@ from warpzone import cli
 from warpzone.game.levels import LEVELS
 from warpzone.level_guide import GUIDE
 
-COMMANDS = ("train", "watch", "record", "eval", "play", "levels", "doctor", "rom")
+COMMANDS = ("train", "watch", "record", "eval", "play", "levels", "bench", "doctor", "rom")
 
 
 def run(*arguments: str | Path) -> Result:

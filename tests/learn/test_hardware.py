@@ -50,14 +50,16 @@ print(faults())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_freed_memory_is_not_mapped_anew() -> None:
-    pages = {}
-    for how in ("keep", "default"):
+    def pages(how: str) -> int:
         output = subprocess.run(
             [sys.executable, "-c", FAULTS, how], check=True, capture_output=True, text=True
         )
-        pages[how] = int(output.stdout)
-    assert pages["keep"] < 100
-    assert pages["default"] > 10 * max(1, pages["keep"])
+        return int(output.stdout)
+
+    # At times the system puts something right behind the heap, which then cannot grow.
+    kept = min(pages("keep") for _ in range(3))
+    assert kept < 100
+    assert pages("default") > 10 * max(1, kept)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp only")

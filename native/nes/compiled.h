@@ -87,7 +87,8 @@ struct Compiled {
 namespace cpu {
 
 // Like run(), with native code where there is some. A region runs as a whole or not at all, so the
-// last instructions before an event are the interpreter's.
+// last instructions before an event are the interpreter's. (A template, like run(), so that checks
+// can share one compiled copy of the interpreter.)
 template <bool kSkipWaiting = true>
 void run_compiled(State& s, const Cartridge& cart, const Compiled& code) {
   if (!begin_slice(s, cart)) return;

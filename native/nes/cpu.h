@@ -562,7 +562,8 @@ struct Core {
   }
 };
 
-// The instruction behind the one that raised an NMI still runs before it is taken.
+// The instruction behind the one that raised an NMI still runs before it is taken. (A template for
+// the same reason as run_compiled().)
 template <bool kSkipWaiting = false>
 WZ_NOINLINE void step_once(State& s, const Cartridge& cart) {
   if (s.jammed == 0) {

@@ -238,7 +238,7 @@ class Counting(codegen.RegionWriter):
         super()._instruction(i, r)
 
 
-class Exporting(llvm.JITLibraryBuilder):  # type: ignore[misc]
+class Exporting(llvm.JITLibraryBuilder):  # type: ignore[misc]  # llvmlite is untyped
     def __init__(self) -> None:
         super().__init__()
         self.export_symbol("executed")

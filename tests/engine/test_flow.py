@@ -24,7 +24,7 @@ def program(parts: dict[int, str], *, reset: int = 0x8000) -> Program:
     return Program(bytes(prg), CYCLES)
 
 
-def code_of(parts: dict[int, str], observed: Observed = Observed()) -> list[int]:  # noqa: B008
+def code_of(parts: dict[int, str], observed: Observed = Observed()) -> list[int]:  # noqa: B008  # immutable
     return sorted(flow.reachable(program(parts), observed))
 
 

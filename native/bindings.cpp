@@ -13,15 +13,18 @@
 #include <utility>
 
 #include "batch/batch.h"
+#include "linear/sparse.h"
 #include "nes/palette.h"
 #include "nes/snapshot.h"
 #include "nes/trace.h"
+#include "smb/explore.h"
 #include "smb/levels.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 namespace nes = warpzone::nes;
 namespace smb = warpzone::smb;
+namespace linear = warpzone::linear;
 using warpzone::batch::Autoreset;
 using warpzone::batch::Batch;
 using warpzone::batch::Config;
@@ -164,9 +167,12 @@ std::vector<size_t> scalar_shape(const Batch& b) {
   return {static_cast<size_t>(b.config().num_games), b.scalar_count()};
 }
 
+constexpr size_t kSignals = 17;
+
 nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Signals>& signals) {
-  static_assert(sizeof(smb::Signals) == 16 * sizeof(int32_t));
-  return view_of<int32_t>(self, reinterpret_cast<int32_t*>(signals.data()), {signals.size(), 16});
+  static_assert(sizeof(smb::Signals) == kSignals * sizeof(int32_t));
+  return view_of<int32_t>(self, reinterpret_cast<int32_t*>(signals.data()),
+                          {signals.size(), kSignals});
 }
 
 }  // namespace
@@ -182,7 +188,7 @@ NB_MODULE(_native, m) {
 #endif
   m.attr("SIGNALS") =
       nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time", "status",
-                     "lives", "flag", "death", "progress", "frames", "steps", "level");
+                     "lives", "flag", "death", "progress", "frames", "steps", "level", "start");
   m.attr("TILE_PLANES") =
       nb::make_tuple("solid", "block", "item", "goal", "enemy", "hazard", "platform", "mario");
   m.attr("TILE_SHAPE") =
@@ -313,10 +319,70 @@ NB_MODULE(_native, m) {
       .def_rw("frame_skip", &smb::Rules::frame_skip)
       .def_rw("noops", &smb::Rules::noops)
       .def_rw("sticky", &smb::Rules::sticky)
+      .def_rw("sticky_share", &smb::Rules::sticky_share)
+      .def_rw("show_level", &smb::Rules::show_level)
       .def_rw("max_steps", &smb::Rules::max_steps)
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
       .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
       .def_rw("reward", &smb::Rules::reward);
+  nb::class_<smb::Start>(m, "Start", "A moment within a level at which an episode may begin.")
+      .def_ro("level", &smb::Start::level)
+      .def_ro("step", &smb::Start::step)
+      .def_prop_ro(
+          "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
+          "px from the left end of the area, before the frames that lead to the moment.");
+  m.def(
+      "record_starts",
+      [](smb::Levels& levels, const smb::Rules& rules, int level, const nb::bytes& actions,
+         int steps_back) {
+        const nb::gil_scoped_release release;
+        return smb::record_starts(levels, rules, level, view(actions), steps_back);
+      },
+      "levels"_a, "rules"_a, "level"_a, "actions"_a, "steps_back"_a,
+      "The moments along a replay of actions, a byte each, from the start of level 0-31.");
+  nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
+      .def(nb::init<std::shared_ptr<smb::Levels>, smb::Rules, int, std::vector<double>, uint64_t>(),
+           "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)
+      .def("run", &smb::Explorer::run, "steps"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Plays at least so many agent steps more.")
+      .def_prop_ro("spent", &smb::Explorer::spent, "Agent steps played.")
+      .def_prop_ro("places", &smb::Explorer::places, "How many places are known.")
+      .def_prop_ro("cleared", &smb::Explorer::cleared)
+      .def_prop_ro("best_progress", &smb::Explorer::best_progress, "px")
+      .def(
+          "way", [](const smb::Explorer& self) { return to_bytes(self.way()); },
+          "Actions, a byte each: the shortest way found that clears the level, else to the "
+          "farthest point.");
+
+  // Tensors of the caller, which has checked their shapes.
+  using Rows = nb::ndarray<const uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+  using Floats = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+  using Vector = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+  using Out = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+  using OutVector = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+  const auto inputs = [](const Rows& bytes, const Floats& floats) {
+    return linear::Inputs{bytes.data(), bytes.shape(1), floats.data(), floats.shape(1)};
+  };
+  m.def(
+      "sparse_forward",
+      [inputs](Rows bytes, Floats floats, Floats weight, Vector bias, Out out) {
+        const nb::gil_scoped_release release;
+        linear::forward(inputs(bytes, floats), bytes.shape(0), weight.data(), bias.data(),
+                        bias.shape(0), out.data());
+      },
+      "bytes"_a, "floats"_a, "weight"_a, "bias"_a, "out"_a.noconvert(),
+      "out = relu(bytes / 255 @ weight[:n] + floats @ weight[n:] + bias), by the inputs not 0.");
+  m.def(
+      "sparse_backward",
+      [inputs](Rows bytes, Floats floats, Floats out, Floats gradient, Out weight_gradient,
+               OutVector bias_gradient) {
+        const nb::gil_scoped_release release;
+        linear::backward(inputs(bytes, floats), bytes.shape(0), out.data(), gradient.data(),
+                         out.shape(1), weight_gradient.data(), bias_gradient.data());
+      },
+      "bytes"_a, "floats"_a, "out"_a, "gradient"_a, "weight_gradient"_a.noconvert(),
+      "bias_gradient"_a.noconvert(), "Adds to the gradients of weight and bias.");
+
   nb::class_<Config>(m, "Config", "How a batch of games is run and seen.")
       .def(nb::init<>())
       .def_rw("rules", &Config::rules)
@@ -349,6 +415,15 @@ NB_MODULE(_native, m) {
             self.reset({mask.data(), mask.size()});
           },
           "mask"_a, "Starts new episodes where mask, uint8[N], is not 0.")
+      .def("set_starts", &Batch::set_starts, "starts"_a,
+           "Moments at which episodes may begin; none does before they are weighed.")
+      .def(
+          "weigh_starts",
+          [](Batch& self,
+             nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
+             double share) { self.weigh_starts({weights.data(), weights.size()}, share); },
+          "weights"_a, "share"_a,
+          "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
       .def(
           "send",
           [](Batch& self, int group,
@@ -398,11 +473,11 @@ NB_MODULE(_native, m) {
       .def_prop_ro(
           "signals",
           [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).signals); },
-          "int32[N, 16], columns SIGNALS: the state that the last action led to.")
+          "int32[N, 17], columns SIGNALS: the state that the last action led to.")
       .def_prop_ro(
           "start_signals",
           [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).start_signals); },
-          "int32[N, 16]: the state in which the running episode began.");
+          "int32[N, 17]: the state in which the running episode began.");
   bind_array(batch, "observations", &Batch::observations, observation_shape, "uint8[N, ...]");
   bind_array(batch, "final_observations", &Batch::final_observations, observation_shape,
              "uint8[N, ...], filled where an episode ended.");

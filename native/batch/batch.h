@@ -150,6 +150,26 @@ class Batch {
     }
   }
 
+  // Moments at which episodes may begin; none does before they are weighed. Not part of `save`.
+  void set_starts(std::vector<smb::Start> starts) {
+    require_idle();
+    for (const smb::Start& start : starts) {
+      if (!nes::plausible(start.nes) || start.level < 0 || start.level >= smb::kLevels) {
+        throw std::invalid_argument("a start is damaged");
+      }
+      if (start.buttons.size() % static_cast<size_t>(config_.rules.frame_skip) != 0) {
+        throw std::invalid_argument("the frames that lead to a start must make whole steps");
+      }
+    }
+    starts_.set(std::move(starts));
+  }
+
+  // From now on that share of episodes begins at one of them, drawn by weight.
+  void weigh_starts(std::span<const double> weights, double share) {
+    require_idle();
+    starts_.weigh(weights, share);
+  }
+
   // Begins to step the games of a group; returns at once when there are threads to do it.
   void send(int group, std::span<const int64_t> actions, Output output = {}) {
     check_group(group);
@@ -328,18 +348,25 @@ class Batch {
     smb::Game& game = games_[i];
     needs_reset_[i] = 1;  // stays so when it fails
     if (config_.keep_frames) frames_.clear();
-    game.reset(*levels_, config_.rules, [&](smb::Game& g, bool) {
+    const bool pixels = config_.observation == Observation::pixels;
+    const int skip = config_.consecutive ? 1 : config_.rules.frame_skip;
+    uint8_t* stack = &observations[i * observation_bytes_];
+    int seen = 0;
+    game.reset(*levels_, config_.rules, starts_, [&](smb::Game& g, bool) {
       if (config_.keep_frames) keep_frame(g);
-    });
-    if (config_.observation == Observation::pixels) {
-      uint8_t* stack = &observations[i * observation_bytes_];
-      picture_->draw(game.nes, levels_->cartridge(), stack);
-      for (int k = 1; k < config_.stack; ++k) {
-        std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
+      ++seen;
+      if (!pixels || (seen > 1 && seen % skip != 0)) return;
+      if (seen > skip) {
+        std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
+        picture_->draw(g.nes, levels_->cartridge(), stack + observation_bytes_ - picture_bytes());
+      } else {  // nothing is known of what came before
+        picture_->draw(g.nes, levels_->cartridge(), stack);
+        for (int k = 1; k < config_.stack; ++k) {
+          std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
+        }
       }
-    } else {
-      observe(i);
-    }
+    });
+    if (!pixels) observe(i);
     start_signals[i] = game.signals;
     needs_reset_[i] = 0;
   }
@@ -444,7 +471,9 @@ class Batch {
     uint8_t* out = &observations[i * observation_bytes_];
     switch (config_.observation) {
       case Observation::tiles:
-        smb::observe_tiles(game.nes, game.motion, game.held, out, &scalars[i * scalar_count()]);
+        smb::observe_tiles(game.nes, game.motion, game.held,
+                           config_.rules.show_level ? game.signals.level : -1, out,
+                           &scalars[i * scalar_count()]);
         break;
       case Observation::rgb: {
         nes::ppu::Painter painter(game.nes, levels_->cartridge(), nes::ppu::kSameColours);
@@ -472,6 +501,7 @@ class Batch {
   Config config_;
   size_t observation_bytes_ = 0;
   std::vector<smb::Game> games_;
+  smb::Starts starts_;
   std::vector<uint8_t> needs_reset_;
   std::vector<int64_t> actions_;
   std::vector<uint8_t> pending_;

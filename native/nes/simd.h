@@ -230,11 +230,12 @@ struct Avx2 : Ssse3 {
     }
   }
 };
-// 2: AVX2 with the system's support for its registers, 1: SSSE3, 0: less.
+// 2: AVX2 and FMA with the system's support for its registers, 1: SSSE3, 0: less.
 inline int processor() {
   std::array<unsigned, 4> one{}, seven{};  // eax, ebx, ecx, edx
   uint64_t saved = 0;                      // registers that the system keeps for a thread
   constexpr unsigned kSsse3 = 1U << 9, kSystemSaves = 1U << 27, kAvx2 = 1U << 5, kSaved = 6;
+  constexpr unsigned kFma = 1U << 12;
 #if defined(_MSC_VER) && !defined(__clang__)
   __cpuidex(reinterpret_cast<int*>(one.data()), 1, 0);
   __cpuidex(reinterpret_cast<int*>(seven.data()), 7, 0);
@@ -249,7 +250,8 @@ inline int processor() {
   }
 #endif
   if ((one[2] & kSsse3) == 0) return 0;
-  return (saved & kSaved) == kSaved && (seven[1] & kAvx2) != 0 ? 2 : 1;
+  const bool wide = (seven[1] & kAvx2) != 0 && (one[2] & kFma) != 0;
+  return (saved & kSaved) == kSaved && wide ? 2 : 1;
 }
 
 inline const int kProcessor = processor();

@@ -5,9 +5,11 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "nes/console.h"
@@ -31,10 +33,12 @@ struct Rules {
   int frame_skip = 4;
   int noops = 0;                  // the most idle frames at the start
   double sticky = 0.0;            // probability per frame that the buttons stay as they were
+  double sticky_share = 1.0;      // of episodes that have sticky buttons at all
   int64_t max_steps = 0;          // 0: no limit
   int64_t no_progress_steps = 0;  // 0: no limit
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
+  bool show_level = false;  // the tile view's scalars name the level
 
   // Throws std::invalid_argument.
   void check() const {
@@ -52,6 +56,7 @@ struct Rules {
     require(frame_skip >= 1, "frame_skip must be at least 1");
     require(noops >= 0 && noops <= kMostNoops, "noops must be from 0 to 36,000");
     require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
+    require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(max_steps >= 0 && no_progress_steps >= 0, "step limits must not be negative");
   }
 };
@@ -92,8 +97,10 @@ struct Progress {
     areas = 1;
   }
 
-  // Returns the px gained by being at `x`.
+  // Returns the px gained by being at `x`. A maze that turns Mario back from its first screens puts
+  // him left of 0 for a moment, which the game counts below 65,536.
   int32_t visit(uint16_t id, int32_t x) {
+    if (x >= 0x8000) return 0;
     auto count = static_cast<size_t>(areas);
     size_t i = 0;
     while (i < count && area[i] != id) ++i;
@@ -108,6 +115,59 @@ struct Progress {
     total += gain;
     return gain;
   }
+};
+
+// A moment within a level at which an episode may begin. The frames that led to it are played again
+// first: what looks back, a stack of pictures or a speed, then sees what really happened.
+struct Start {
+  nes::State nes;                // before those frames
+  std::vector<uint8_t> buttons;  // of each of them
+  int32_t level;
+  int32_t step;  // agent steps from the level's start to this moment, as it was first played
+};
+
+// Starts to draw from, each with a weight.
+class Starts {
+ public:
+  // None is drawn before they have been weighed.
+  void set(std::vector<Start> all) {
+    all_ = std::move(all);
+    share_ = 0;
+  }
+
+  // Throws std::invalid_argument.
+  void weigh(std::span<const double> weights, double share) {
+    if (!(share >= 0 && share <= 1)) throw std::invalid_argument("share must be from 0 to 1");
+    if (weights.size() != all_.size()) {
+      throw std::invalid_argument("there must be a weight for each start");
+    }
+    std::vector<double> sums;
+    for (const double weight : weights) {
+      if (!(weight >= 0)) throw std::invalid_argument("weights must be at least 0");
+      sums.push_back(weight + (sums.empty() ? 0 : sums.back()));
+    }
+    if (share > 0 && (sums.empty() || !(sums.back() > 0))) {
+      throw std::invalid_argument("no start has a weight above 0");
+    }
+    sums_ = std::move(sums);
+    share_ = share;
+  }
+
+  // The start of the next episode; nullptr: the level's own.
+  const Start* draw(Random& random) const {
+    if (share_ <= 0 || random.uniform() >= share_) return nullptr;
+    const double at = random.uniform() * sums_.back();
+    const auto found = std::upper_bound(sums_.begin(), sums_.end(), at);
+    const auto index = static_cast<size_t>(found - sums_.begin());
+    return &all_[std::min(index, all_.size() - 1)];
+  }
+
+  int32_t index(const Start* start) const { return static_cast<int32_t>(start - all_.data()); }
+
+ private:
+  std::vector<Start> all_;
+  std::vector<double> sums_;  // of the weights up to each
+  double share_ = 0;
 };
 
 struct Outcome {
@@ -133,22 +193,26 @@ struct Game {
   int32_t last_x, last_time;  // of the last frame that was rewarded
   uint8_t held;               // buttons of the last frame
   uint8_t over;               // the episode has ended
-  uint8_t reserved[2];
+  uint8_t sticky;             // buttons may stick in this episode
+  uint8_t reserved[1];
 
-  // `see_frame(game, cutscene)` is called after every frame, with whether nobody played it.
+  // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
+  // whether nobody played it.
   template <typename SeeFrame>
-  void reset(Levels& levels, const Rules& rules, SeeFrame&& see_frame) {
-    nes = levels.start(choose_level(rules));
+  void reset(Levels& levels, const Rules& rules, const Starts& starts, SeeFrame&& see_frame) {
     signals.frames = 0;
     signals.steps = 0;
     held = 0;
-    const int idle = rules.noops > 0 ? random.below(rules.noops + 1) : 0;
-    for (int i = 0; i < idle; ++i) {
-      nes::run_frame(nes, levels.cartridge(), 0);
-      ++signals.frames;
-      if (dying(nes) || dead(nes)) throw std::runtime_error("Mario died before the first action");
+    if (const Start* start = starts.draw(random)) {
+      signals.start = starts.index(start);
+      begin_at(*start, levels.cartridge(), rules, see_frame);
+    } else {
+      signals.start = -1;
+      begin_level(levels, rules);
+      see_frame(*this, false);
     }
-    see_frame(*this, false);
+    const bool some = rules.sticky > 0 && rules.sticky_share < 1;
+    sticky = rules.sticky > 0 && (!some || random.uniform() < rules.sticky_share) ? 1 : 0;
     over = 0;
     stuck_steps = 0;
     episode_return = 0;
@@ -159,7 +223,6 @@ struct Game {
     signals.progress = 0;
     last_x = signals.x;
     last_time = signals.time;
-    remember_motion(nes, motion);
   }
 
   template <typename SeeFrame>
@@ -169,7 +232,7 @@ struct Game {
     const int32_t before = progress.total;
     int32_t gym = 0;
     for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
-      if (rules.sticky == 0 || random.uniform() >= rules.sticky) held = buttons;
+      if (sticky == 0 || random.uniform() >= rules.sticky) held = buttons;
       run_frame(cart, held);
       gym += gym_reward();
       see_frame(*this, false);
@@ -211,6 +274,32 @@ struct Game {
   }
 
  private:
+  void begin_level(Levels& levels, const Rules& rules) {
+    nes = levels.start(choose_level(rules));
+    const int idle = rules.noops > 0 ? random.below(rules.noops + 1) : 0;
+    for (int i = 0; i < idle; ++i) {
+      nes::run_frame(nes, levels.cartridge(), 0);
+      ++signals.frames;
+      if (dying(nes) || dead(nes)) throw std::runtime_error("Mario died before the first action");
+    }
+    remember_motion(nes, motion);
+  }
+
+  template <typename SeeFrame>
+  void begin_at(const Start& start, const nes::Cartridge& cart, const Rules& rules,
+                SeeFrame&& see_frame) {
+    nes = start.nes;
+    signals.level = start.level;
+    remember_motion(nes, motion);
+    if (start.buttons.empty()) see_frame(*this, false);
+    for (size_t i = 0; i < start.buttons.size(); ++i) {
+      if (i % static_cast<size_t>(rules.frame_skip) == 0) remember_motion(nes, motion);
+      held = start.buttons[i];
+      nes::run_frame(nes, cart, held);
+      see_frame(*this, false);
+    }
+  }
+
   int choose_level(const Rules& rules) {
     double total = 0;
     for (const double weight : rules.level_weights) total += weight;

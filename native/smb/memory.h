@@ -18,6 +18,8 @@ inline constexpr uint16_t kLives = 0x075A;     // lives left besides this one; 0
 inline constexpr uint16_t kTime = 0x07F8;      // three decimal digits
 inline constexpr uint16_t kScore = 0x07DE;     // six decimal digits; the millions lie before
 inline constexpr uint16_t kCoins = 0x07ED;     // two decimal digits
+// In a castle's maze: right turns of the current round, and turns in all (LoopCommand's counters).
+inline constexpr uint16_t kMazeCorrect = 0x06D9, kMazeTurns = 0x06DA;
 
 // Mario.
 inline constexpr uint16_t kPlayerState = 0x000E;  // the game's routine for him, see below

@@ -29,6 +29,7 @@ struct Signals {
   int32_t frames;    // emulated frames in this episode
   int32_t steps;     // agent steps in this episode
   int32_t level;     // 0-31, where the episode began
+  int32_t start;     // which of the caller's starts it began at, -1: the level's own
 };
 
 inline int digits(const nes::State& s, uint16_t at, int count) {

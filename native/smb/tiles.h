@@ -37,7 +37,10 @@ inline constexpr size_t kTileBytes = kPlanes * kTileRows * kTileColumns;
 
 inline constexpr int kMarioScalars = 30;
 inline constexpr int kObjectScalars = 9;
-inline constexpr int kScalars = kMarioScalars + memory::kObjects * kObjectScalars;
+inline constexpr int kPages = 32;  // screens of 256 px from the left end of the area
+inline constexpr int kLevelIds = 32;
+inline constexpr int kScalars =
+    kMarioScalars + memory::kObjects * kObjectScalars + kPages + kLevelIds;
 
 struct ObjectKind {
   uint8_t plane = kPlanes;  // kPlanes: not shown
@@ -254,9 +257,10 @@ inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, si
 }
 
 // uint8[kPlanes][13][16] and float[kScalars]. Scalars are scaled to about -1..1:
-// speeds in px per step / 16, distances in px / 128.
-inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t held, uint8_t* planes,
-                          float* scalars) {
+// speeds in px per step / 16, distances in px / 128. The last ones are one-hot: the page that Mario
+// is on, and the level, if `level` is not negative.
+inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t held, int level,
+                          uint8_t* planes, float* scalars) {
   namespace m = memory;
   const int x = player_x(s);
   const int y = s.ram[m::kYPage] * 256 + s.ram[m::kY] - 256;  // px on the screen, may be negative
@@ -373,6 +377,9 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     flag(kind.plane == kPlaneItem);
   }
   std::fill(out, scalars + kScalars, 0.0F);
+  float* places = scalars + kMarioScalars + m::kObjects * kObjectScalars;
+  places[std::min<int>(s.ram[m::kXPage], kPages - 1)] = 1.0F;
+  if (level >= 0 && level < kLevelIds) places[kPages + level] = 1.0F;
 }
 
 }  // namespace warpzone::smb

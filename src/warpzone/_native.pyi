@@ -160,6 +160,18 @@ class Rules:
     def sticky(self, arg: float, /) -> None: ...
 
     @property
+    def sticky_share(self) -> float: ...
+
+    @sticky_share.setter
+    def sticky_share(self, arg: float, /) -> None: ...
+
+    @property
+    def show_level(self) -> bool: ...
+
+    @show_level.setter
+    def show_level(self, arg: bool, /) -> None: ...
+
+    @property
     def max_steps(self) -> int: ...
 
     @max_steps.setter
@@ -182,6 +194,62 @@ class Rules:
 
     @reward.setter
     def reward(self, arg: Reward, /) -> None: ...
+
+class Start:
+    """A moment within a level at which an episode may begin."""
+
+    @property
+    def level(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def x(self) -> int:
+        """
+        px from the left end of the area, before the frames that lead to the moment.
+        """
+
+def record_starts(levels: Levels, rules: Rules, level: int, actions: bytes, steps_back: int) -> list[Start]:
+    """
+    The moments along a replay of actions, a byte each, from the start of level 0-31.
+    """
+
+class Explorer:
+    """Search for a way through a level, over snapshots."""
+
+    def __init__(self, levels: Levels, rules: Rules, level: int, weights: Sequence[float], seed: int) -> None: ...
+
+    def run(self, steps: int) -> None:
+        """Plays at least so many agent steps more."""
+
+    @property
+    def spent(self) -> int:
+        """Agent steps played."""
+
+    @property
+    def places(self) -> int:
+        """How many places are known."""
+
+    @property
+    def cleared(self) -> bool: ...
+
+    @property
+    def best_progress(self) -> int:
+        """px"""
+
+    def way(self) -> bytes:
+        """
+        Actions, a byte each: the shortest way found that clears the level, else to the farthest point.
+        """
+
+def sparse_forward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], floats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+    """
+    out = relu(bytes / 255 @ weight[:n] + floats @ weight[n:] + bias), by the inputs not 0.
+    """
+
+def sparse_backward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], floats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], bias_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """Adds to the gradients of weight and bias."""
 
 class Config:
     """How a batch of games is run and seen."""
@@ -287,6 +355,16 @@ class Batch:
     def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
         """Starts new episodes where mask, uint8[N], is not 0."""
 
+    def set_starts(self, starts: Sequence[Start]) -> None:
+        """
+        Moments at which episodes may begin; none does before they are weighed.
+        """
+
+    def weigh_starts(self, weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], share: float) -> None:
+        """
+        That share of episodes begins at one of the starts, drawn by weights, float64[k].
+        """
+
     def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')] | None = ..., scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None = ...) -> None:
         """
         Begins to step a group with actions, int64[n]. What comes of it is written to the arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].
@@ -315,11 +393,11 @@ class Batch:
 
     @property
     def signals(self) -> NDArray[numpy.int32]:
-        """int32[N, 16], columns SIGNALS: the state that the last action led to."""
+        """int32[N, 17], columns SIGNALS: the state that the last action led to."""
 
     @property
     def start_signals(self) -> NDArray[numpy.int32]:
-        """int32[N, 16]: the state in which the running episode began."""
+        """int32[N, 17]: the state in which the running episode began."""
 
     @property
     def observations(self) -> NDArray[numpy.uint8]:

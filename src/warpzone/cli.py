@@ -68,6 +68,7 @@ app = typer.Typer(
 
 class Preset(StrEnum):
     tiles = "tiles"
+    specialist = "specialist"
     pixels = "pixels"
     tutorial = "tutorial"
 

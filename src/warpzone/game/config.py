@@ -48,6 +48,10 @@ class EnvConfig(BaseModel):
     reaches an idle Mario after 318, in no level sooner."""
     sticky: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
+    sticky_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of episodes in which buttons are sticky at all."""
+    show_level: bool = False
+    """Whether the scalars of `tiles` name the level, one-hot."""
     max_steps: int | None = Field(None, ge=1)
     no_progress_steps: int | None = Field(None, ge=1)
     """Steps without a new farthest point after which an episode is truncated."""
@@ -92,6 +96,8 @@ class EnvConfig(BaseModel):
         rules.frame_skip = self.frame_skip
         rules.noops = self.noops
         rules.sticky = self.sticky
+        rules.sticky_share = self.sticky_share
+        rules.show_level = self.show_level
         rules.max_steps = self.max_steps or 0
         rules.no_progress_steps = self.no_progress_steps or 0
         rules.skip_cutscenes = self.skip_cutscenes

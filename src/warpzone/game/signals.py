@@ -26,6 +26,7 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     progress      px of new-best x in this episode, summed over the areas that it has visited
     frames, steps emulated frames and agent steps in this episode
     level         0-31: where the episode began
+    start         where in the level it began: index into `MarioVectorEnv.set_starts`; -1: at its start
 """
 
 DEATHS: tuple[str, ...] = ("alive", "enemy", "pit", "time", "warp")
@@ -43,7 +44,7 @@ games, it returns one number for each of them.
 
 
 def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:
-    """Columns of an int32[N, 16] table by name: views, but for `flag`."""
+    """Columns of an int32[N, 17] table by name: views, but for `flag`."""
     arrays: SignalArrays = dict(zip(SIGNALS, table.T, strict=True))
     arrays["flag"] = arrays["flag"] != 0
     return arrays

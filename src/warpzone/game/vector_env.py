@@ -23,7 +23,8 @@ from warpzone.errors import ConfigError, EngineError
 from warpzone.game.actions import action_names
 from warpzone.game.config import EnvConfig, env_config
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource, cartridge_of, open_rom
-from warpzone.game.levels import LevelSpec
+from warpzone.game.explore import Explorer
+from warpzone.game.levels import LevelSpec, level_index
 from warpzone.game.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 
 Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
@@ -235,6 +236,40 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         except ValueError as error:
             raise EngineError(str(error)) from None
         self._returns[:] = np.frombuffer(state[split:], dtype=np.float32)
+
+    # --- starts within levels -------------------------------------------------------------------
+
+    def explorer(self, level: str, seed: int = 0) -> Explorer:
+        """A search for a way through `level` with this environment's actions."""
+        return Explorer(cartridge_of(self.rom).levels, self.config, level, seed)
+
+    def record_starts(self, level: str, actions: bytes) -> list[_native.Start]:
+        """The moments along a way through `level`, a byte for each action from its start.
+
+        Play goes on from each as if it had never been left: the steps that led there are played
+        again, enough to fill a stack of pictures. Moments soon after a cutscene are left out.
+        """
+        rules = self.config.native(
+            num_games=1, num_groups=1, threads=1, seed=0, keep_frames=False
+        ).rules
+        steps_back = self.config.frame_stack
+        return _native.record_starts(
+            cartridge_of(self.rom).levels, rules, level_index(level), actions, steps_back
+        )
+
+    def set_starts(self, starts: list[_native.Start]) -> None:
+        """Moments at which episodes may begin; none does before `weigh_starts`. They are not part
+        of `save_state`."""
+        self._batch.set_starts(starts)
+
+    def weigh_starts(self, weights: NDArray[np.float64], share: float) -> None:
+        """From now on the share `share` (0 to 1) of all episodes begins at one of the starts, drawn
+        by `weights` (float64[k], at least 0). No group may be stepping.
+
+        Raises:
+            ValueError: weights or share are out of their range.
+        """
+        self._batch.weigh_starts(np.ascontiguousarray(weights, dtype=np.float64), share)
 
     # --- Gymnasium ------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from warpzone.game.config import EnvConfig
 from warpzone.learn.config import NetworkConfig
 from warpzone.learn.policy import Policy, Shapes
 
-AGENT_FORMAT = 1
+AGENT_FORMAT = 2
 _HEADER = b"warpzone checkpoint 1 "
 _VALUES = "values.json"
 

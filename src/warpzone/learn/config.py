@@ -11,7 +11,7 @@ from warpzone.game.config import EnvConfig
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
-Schedule = Literal["constant", "linear"]
+Schedule = Literal["constant", "linear", "mastery"]
 
 # Which observations a network can read.
 READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixels", "rgb")}
@@ -29,6 +29,23 @@ class NetworkConfig(BaseModel):
     """Widths of the dense layers before the two heads."""
 
 
+class CurriculumConfig(BaseModel):
+    """Episodes that begin within a level, along a way that a search has found (see
+    `warpzone.learn.curriculum`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Fraction = 0.0
+    """Of all episodes, as long as none from the level's own start clears it; 0: no search, no
+    curriculum."""
+    last_share: Fraction = 0.2
+    """Of all episodes, when all from the level's own start clear it."""
+    bins: Count = 24
+    """Stretches of equal length that a way is divided into; each has a clear rate of its own."""
+    search_steps: Count = 20_000_000
+    """Agent steps of the search at the most, for each level."""
+
+
 class TrainConfig(BaseModel):
     """One training run. The defaults are the preset `tiles`."""
 
@@ -38,6 +55,7 @@ class TrainConfig(BaseModel):
     """The preset that this configuration started from."""
     env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
     network: NetworkConfig = NetworkConfig()
+    curriculum: CurriculumConfig = CurriculumConfig()
 
     # Rollout
     num_envs: int = Field(64, ge=2)
@@ -70,6 +88,8 @@ class TrainConfig(BaseModel):
     minibatch: Count = 2048
     lr: Positive = 5e-4
     lr_schedule: Schedule = "constant"
+    """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the clear rate of
+    recent training episodes rises to 1, here as for entropy."""
     adam_eps: Positive = 1e-5
     max_grad_norm: Positive | None = 0.5
     target_kl: Positive | None = None
@@ -82,6 +102,8 @@ class TrainConfig(BaseModel):
     """Episodes of a measurement, for each level."""
     eval_noops: int = Field(30, ge=0)
     """A measured episode starts after 0 to this many no-op frames."""
+    eval_sticky: float = Field(0.0, ge=0.0, lt=1.0)
+    """Probability per frame that buttons stick in a measured episode."""
     eval_every: Count = 10
     """At least this many updates lie between two measurements of the training agent."""
     checkpoint_every: Count = 25

@@ -58,7 +58,12 @@ class Judge:
             config.env.levels, seeds.generate_state(len(config.env.levels)), strict=True
         ):
             env_config = config.env.model_copy(
-                update={"levels": {level: 1.0}, "noops": config.eval_noops}
+                update={
+                    "levels": {level: 1.0},
+                    "noops": config.eval_noops,
+                    "sticky": config.eval_sticky,
+                    "sticky_share": 1.0,
+                }
             )
             games = min(config.eval_episodes, MAX_GAMES)
             with contextlib.closing(

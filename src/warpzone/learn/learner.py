@@ -13,6 +13,7 @@ import torch
 from warpzone.learn import hardware, ppo
 from warpzone.learn.checkpoint import AgentInfo, Snapshot
 from warpzone.learn.config import TrainConfig
+from warpzone.learn.curriculum import Curriculum
 from warpzone.learn.evaluation import EvalResult, evaluate
 from warpzone.learn.metrics import EpisodeStats
 from warpzone.learn.policy import Policy, shapes_of, to_tensors
@@ -42,6 +43,7 @@ class Learner:
         self.sampling = torch.Generator(self.device).manual_seed(config.seed)
         self.shuffling = torch.Generator().manual_seed(config.seed)
         self.stats = EpisodeStats(list(config.env.levels))
+        self.curriculum: Curriculum | None = None
         self.beta = config.kl_beta
         self.step = 0
         self.updates = 0
@@ -52,10 +54,14 @@ class Learner:
         """Play one rollout and learn from it; return metrics by name."""
         config, began = self.config, time.perf_counter()
         progress = min(1.0, self.step / config.total_steps)
-        lr = ppo.scheduled(config.lr, config.lr_schedule, progress)
-        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, progress)
+        rate = self.stats.clear_rate
+        lr = ppo.scheduled(config.lr, config.lr_schedule, progress, rate)
+        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, progress, rate)
 
         self.stats.start_rollout()
+        if config.curriculum.share > 0:
+            self.curriculum = self.curriculum or Curriculum(config, self.env, check=self.check)
+            self.curriculum.apply(rate)
         with hardware.torch_threads(self.playing_threads):
             collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
         played = time.perf_counter()
@@ -144,6 +150,7 @@ class Learner:
             "seconds": self.seconds,
             "beta": self.beta,
             "stats": self.stats.state(),
+            "curriculum": self.curriculum.state() if self.curriculum else None,
             **others,
         }
         return Snapshot(tensors, values)
@@ -174,6 +181,11 @@ class Learner:
         self.step, self.updates = values["step"], values["updates"]
         self.seconds, self.beta = values["seconds"], values["beta"]
         self.stats.load_state(values["stats"])
+        if values["curriculum"] is not None:
+            found = values["curriculum"]
+            ways = {level: bytes.fromhex(way) for level, way in found["ways"].items()}
+            self.curriculum = Curriculum(self.config, self.env, ways)
+            self.curriculum.load_state(found)
 
     def close(self) -> None:
         """End the threads that helped."""
@@ -182,6 +194,8 @@ class Learner:
     def _watch(self, step: Transition) -> None:
         self.check()
         self.stats.watch(step)
+        if self.curriculum is not None:
+            self.curriculum.watch(step)
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

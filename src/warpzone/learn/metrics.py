@@ -30,7 +30,8 @@ class Episode(NamedTuple):
 
 
 class EpisodeStats:
-    """The last 100 training episodes of each level, and the extremes of the current rollout."""
+    """The last 100 training episodes of each level from its own start, and the extremes of the
+    current rollout."""
 
     def __init__(self, levels: list[str]) -> None:
         self.recent: dict[str, deque[Episode]] = {name: deque(maxlen=WINDOW) for name in levels}
@@ -46,6 +47,8 @@ class EpisodeStats:
         signals = step.signals
         self.best_x = max(self.best_x, int(signals["x"].max()))
         for row in step.finished:
+            if "start" in signals and signals["start"][row] >= 0:
+                continue  # the curriculum's, which says nothing of the whole level
             episode = Episode(
                 bool(signals["flag"][row]),
                 int(signals["x"][row]),

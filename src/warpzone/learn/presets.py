@@ -8,12 +8,32 @@ from pydantic import ValidationError
 
 from warpzone.errors import ConfigError
 from warpzone.game.config import EnvConfig
-from warpzone.learn.config import NetworkConfig, TrainConfig
+from warpzone.learn.config import CurriculumConfig, NetworkConfig, TrainConfig
 from warpzone.overrides import describe, merge
 
 PRESETS: dict[str, TrainConfig] = {
     # The game's own map as input: minutes on a laptop.
     "tiles": TrainConfig(),
+    # One level, the hard ones too: starts along a way that a search has found, sticky buttons in
+    # half of the episodes, learning rate and exploration that fall with mastery.
+    "specialist": TrainConfig(
+        preset="specialist",
+        env=EnvConfig(
+            observation="tiles",
+            actions="down",
+            noops=30,
+            sticky=0.25,
+            sticky_share=0.5,
+            no_progress_steps=200,
+        ),
+        curriculum=CurriculumConfig(share=0.8),
+        total_steps=20_000_000,
+        gamma=0.97,
+        lr_schedule="mastery",
+        entropy_schedule="mastery",
+        eval_sticky=0.25,
+        eval_every=20,
+    ),
     # The picture as input, with a network and settings of today.
     "pixels": TrainConfig(
         preset="pixels",

@@ -1,0 +1,242 @@
+// Search over snapshots, after "First return, then explore" (Ecoffet et al. 2021): places that play
+// has reached are kept with the game as it stood there; again and again one is returned to, rather
+// one that was chosen rarely, and random actions are tried from it. Knows where Mario is, and the
+// game's own count of right turns in a maze; nothing of any level.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "smb/game.h"
+
+namespace warpzone::smb {
+
+// Plays actions from a level's start, without idle frames or sticky buttons; `see(game, buttons)`
+// is called after each step with the buttons of its frames, none for those of a cutscene.
+template <typename See>
+inline void replay(Levels& levels, const Rules& rules, int level, std::span<const uint8_t> actions,
+                   See&& see) {
+  Rules plain = rules;
+  plain.noops = 0;
+  plain.sticky = 0;
+  plain.max_steps = plain.no_progress_steps = 0;
+  plain.level_weights.assign(kLevels, 0.0);
+  plain.level_weights.at(static_cast<size_t>(level)) = 1.0;
+  Game game{};
+  game.random = stream(0, 0);
+  const auto ignore = [](const Game&, bool) {};
+  game.reset(levels, plain, Starts{}, ignore);
+  for (const uint8_t action : actions) {
+    if (game.over != 0) break;
+    bool cut = false;
+    game.step(levels.cartridge(), plain, plain.actions.at(action),
+              [&cut](const Game&, bool cutscene) { cut = cut || cutscene; });
+    see(game, plain.actions.at(action), cut);
+  }
+}
+
+// The moments along a replay at which an episode may begin: `steps_back` whole steps without a
+// cutscene lead to each of them.
+inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, int level,
+                                        std::span<const uint8_t> actions, int steps_back) {
+  struct Moment {
+    nes::State nes;
+    uint8_t buttons;  // of the step that led to it
+    bool cut;         // by a cutscene in that step
+  };
+  std::deque<Moment> past;
+  std::vector<Start> starts;
+  int32_t step = 0;
+  replay(levels, rules, level, actions, [&](const Game& game, uint8_t buttons, bool cut) {
+    ++step;
+    past.push_back({game.nes, buttons, cut});
+    const auto needed = static_cast<size_t>(steps_back) + 1;
+    if (past.size() > needed) past.pop_front();
+    if (past.size() < needed || game.over != 0) return;
+    if (std::any_of(past.begin() + 1, past.end(), [](const Moment& m) { return m.cut; })) return;
+    Start start{past.front().nes, {}, level, step};
+    for (auto moment = past.begin() + 1; moment != past.end(); ++moment) {
+      start.buttons.insert(start.buttons.end(), static_cast<size_t>(rules.frame_skip),
+                           moment->buttons);
+    }
+    starts.push_back(std::move(start));
+  });
+  return starts;
+}
+
+class Explorer {
+ public:
+  // `rules`: actions and frame skip; `weights`: how often each action is tried.
+  // Throws std::invalid_argument.
+  Explorer(std::shared_ptr<Levels> levels, Rules rules, int level, std::vector<double> weights,
+           uint64_t seed)
+      : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
+    if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
+    rules_.noops = 0;
+    rules_.sticky = 0;
+    rules_.max_steps = rules_.no_progress_steps = 0;
+    rules_.level_weights.assign(kLevels, 0.0);
+    rules_.level_weights[static_cast<size_t>(level)] = 1.0;
+    rules_.check();
+    if (weights.size() != rules_.actions.size()) {
+      throw std::invalid_argument("there must be a weight for each action");
+    }
+    for (const double weight : weights) {
+      if (!(weight >= 0)) throw std::invalid_argument("weights must be at least 0");
+      sums_.push_back((sums_.empty() ? 0 : sums_.back()) + weight);
+    }
+    if (!(sums_.back() > 0)) throw std::invalid_argument("a weight must be above 0");
+    Game game{};
+    game.random = stream(seed, 1);
+    game.reset(*levels_, rules_, Starts{}, [](const Game&, bool) {});
+    places_.push_back({game, kNowhere, 0, 0});
+    by_cell_[cell(game)] = 0;
+    recent_.push_back(0);
+    farthest_ = {kNowhere, 0, 0};
+  }
+
+  // Plays at least so many agent steps more.
+  void run(int64_t steps) {
+    const int64_t end = spent_ + steps;
+    while (spent_ < end) explore(choose());
+  }
+
+  int64_t spent() const { return spent_; }
+  size_t places() const { return places_.size(); }
+  bool cleared() const { return clear_.steps > 0; }
+  int32_t best_progress() const { return farthest_.progress; }
+
+  // Actions from the level's start: the shortest way found that clears it, else to the farthest
+  // point.
+  std::vector<uint8_t> way() const {
+    const Way& best = cleared() ? clear_ : farthest_;
+    std::vector<uint8_t> actions;
+    for (int32_t node = best.node; node != kNowhere;
+         node = nodes_[static_cast<size_t>(node)].parent) {
+      const Node& at = nodes_[static_cast<size_t>(node)];
+      for (uint32_t i = at.count; i-- > 0;) actions.push_back(actions_[at.first + i]);
+    }
+    std::reverse(actions.begin(), actions.end());
+    return actions;
+  }
+
+ private:
+  static constexpr int32_t kNowhere = -1;
+  static constexpr int kBurst = 30;        // actions tried from a place
+  static constexpr double kChange = 0.25;  // probability of another action
+  static constexpr double kRecent = 0.4;   // probability of returning to one of the newest places
+  static constexpr size_t kNewest = 50;
+  static constexpr int kCandidates = 8;  // of which the one chosen least is returned to
+
+  struct Place {
+    Game game;
+    int32_t node;
+    int32_t steps;
+    int64_t chosen;
+  };
+  struct Node {  // some actions, after those of its parent
+    int32_t parent;
+    uint32_t first, count;
+  };
+  struct Way {
+    int32_t node, steps, progress;
+  };
+
+  static uint64_t cell(const Game& game) {
+    namespace m = memory;
+    const nes::State& s = game.nes;
+    const auto y = static_cast<uint64_t>(s.ram[m::kYPage] * 256 + s.ram[m::kY]) / 16;
+    const auto x = static_cast<uint64_t>(player_x(s)) / 16;
+    const uint64_t climbing = s.ram[m::kFloatState] == 3 ? 1 : 0;
+    const uint64_t turns = s.ram[m::kMazeCorrect] & 15;
+    return area_id(s) | x << 16 | (y & 127) << 32 | climbing << 40 | turns << 41;
+  }
+
+  size_t choose() {
+    if (random_.uniform() < kRecent) {
+      return recent_[static_cast<size_t>(random_.below(static_cast<int>(recent_.size())))];
+    }
+    size_t best = 0;
+    for (int i = 0; i < kCandidates; ++i) {
+      const auto index = static_cast<size_t>(random_.below(static_cast<int>(places_.size())));
+      if (i == 0 || places_[index].chosen < places_[best].chosen) best = index;
+    }
+    return best;
+  }
+
+  uint8_t draw() {
+    const double at = random_.uniform() * sums_.back();
+    const auto found = std::upper_bound(sums_.begin(), sums_.end(), at);
+    const auto last = static_cast<std::ptrdiff_t>(sums_.size()) - 1;
+    return static_cast<uint8_t>(std::min(found - sums_.begin(), last));
+  }
+
+  void explore(size_t index) {
+    ++places_[index].chosen;
+    Game game = places_[index].game;
+    int32_t node = places_[index].node, steps = places_[index].steps;
+    std::vector<uint8_t>& tried = tried_;
+    tried.clear();
+    const auto keep = [&] {
+      nodes_.push_back(
+          {node, static_cast<uint32_t>(actions_.size()), static_cast<uint32_t>(tried.size())});
+      actions_.insert(actions_.end(), tried.begin(), tried.end());
+      tried.clear();
+      node = static_cast<int32_t>(nodes_.size()) - 1;
+    };
+    uint8_t action = 0;
+    for (int i = 0; i < kBurst; ++i) {
+      if (i == 0 || random_.uniform() < kChange) action = draw();
+      game.step(levels_->cartridge(), rules_, rules_.actions[action], [](const Game&, bool) {});
+      ++spent_;
+      ++steps;
+      tried.push_back(action);
+      if (game.over != 0) {
+        if (game.signals.flag != 0 && (!cleared() || steps < clear_.steps)) {
+          keep();
+          clear_ = {node, steps, game.progress.total};
+        }
+        return;
+      }
+      const auto [found, is_new] = by_cell_.try_emplace(cell(game), places_.size());
+      if (!is_new && places_[found->second].steps <= steps) continue;
+      keep();
+      if (is_new) {
+        places_.push_back({game, node, steps, 0});
+        if (recent_.size() < kNewest) {
+          recent_.push_back(found->second);
+        } else {
+          recent_[next_recent_++ % kNewest] = found->second;
+        }
+      } else {
+        Place& place = places_[found->second];
+        place = {game, node, steps, place.chosen};
+      }
+      if (game.progress.total > farthest_.progress) {
+        farthest_ = {node, steps, game.progress.total};
+      }
+    }
+  }
+
+  std::shared_ptr<Levels> levels_;
+  Rules rules_;
+  Random random_;
+  std::vector<double> sums_;  // of the actions' weights
+  std::deque<Place> places_;
+  std::unordered_map<uint64_t, size_t> by_cell_;
+  std::vector<size_t> recent_;
+  size_t next_recent_ = 0;
+  std::vector<Node> nodes_;
+  std::vector<uint8_t> actions_, tried_;
+  Way clear_{kNowhere, 0, 0}, farthest_{kNowhere, 0, 0};
+  int64_t spent_ = 0;
+};
+
+}  // namespace warpzone::smb

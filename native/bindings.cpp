@@ -323,11 +323,13 @@ NB_MODULE(_native, m) {
       .def_rw("show_level", &smb::Rules::show_level)
       .def_rw("max_steps", &smb::Rules::max_steps)
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
+      .def_rw("start_steps", &smb::Rules::start_steps)
       .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
       .def_rw("reward", &smb::Rules::reward);
   nb::class_<smb::Start>(m, "Start", "A moment within a level at which an episode may begin.")
       .def_ro("level", &smb::Start::level)
-      .def_ro("step", &smb::Start::step)
+      .def_ro("step", &smb::Start::step, "Agent steps from the level's start, as first played.")
+      .def_ro("progress", &smb::Start::progress, "px of new-best x that they brought.")
       .def_prop_ro(
           "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
           "px from the left end of the area, before the frames that lead to the moment.");

@@ -36,6 +36,7 @@ struct Rules {
   double sticky_share = 1.0;      // of episodes that have sticky buttons at all
   int64_t max_steps = 0;          // 0: no limit
   int64_t no_progress_steps = 0;  // 0: no limit
+  int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
   bool show_level = false;  // the tile view's scalars name the level
@@ -57,7 +58,8 @@ struct Rules {
     require(noops >= 0 && noops <= kMostNoops, "noops must be from 0 to 36,000");
     require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
-    require(max_steps >= 0 && no_progress_steps >= 0, "step limits must not be negative");
+    require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
+            "step limits must not be negative");
   }
 };
 
@@ -123,7 +125,8 @@ struct Start {
   nes::State nes;                // before those frames
   std::vector<uint8_t> buttons;  // of each of them
   int32_t level;
-  int32_t step;  // agent steps from the level's start to this moment, as it was first played
+  int32_t step;      // agent steps from the level's start to this moment, as it was first played
+  int32_t progress;  // px of new-best x that they brought
 };
 
 // Starts to draw from, each with a weight.
@@ -244,9 +247,11 @@ struct Game {
 
     Outcome outcome{};
     outcome.terminated = over != 0;
+    const auto at_limit = [](int64_t limit, int64_t steps) { return limit > 0 && steps >= limit; };
     outcome.truncated = !outcome.terminated &&
-                        ((rules.max_steps > 0 && signals.steps >= rules.max_steps) ||
-                         (rules.no_progress_steps > 0 && stuck_steps >= rules.no_progress_steps));
+                        (at_limit(rules.max_steps, signals.steps) ||
+                         at_limit(rules.no_progress_steps, stuck_steps) ||
+                         (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
     outcome.reward = reward(rules.reward, gym, progress.total - before);
     episode_return += outcome.reward;
     if (outcome.truncated) over = 1;

@@ -184,6 +184,12 @@ class Rules:
     def no_progress_steps(self, arg: int, /) -> None: ...
 
     @property
+    def start_steps(self) -> int: ...
+
+    @start_steps.setter
+    def start_steps(self, arg: int, /) -> None: ...
+
+    @property
     def skip_cutscenes(self) -> bool: ...
 
     @skip_cutscenes.setter
@@ -202,7 +208,12 @@ class Start:
     def level(self) -> int: ...
 
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """Agent steps from the level's start, as first played."""
+
+    @property
+    def progress(self) -> int:
+        """px of new-best x that they brought."""
 
     @property
     def x(self) -> int:

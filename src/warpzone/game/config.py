@@ -55,6 +55,8 @@ class EnvConfig(BaseModel):
     max_steps: int | None = Field(None, ge=1)
     no_progress_steps: int | None = Field(None, ge=1)
     """Steps without a new farthest point after which an episode is truncated."""
+    start_steps: int | None = Field(None, ge=1)
+    """Steps after which an episode that began within its level is truncated."""
     autoreset: Autoreset = "same_step"
 
     @model_validator(mode="after")
@@ -100,6 +102,7 @@ class EnvConfig(BaseModel):
         rules.show_level = self.show_level
         rules.max_steps = self.max_steps or 0
         rules.no_progress_steps = self.no_progress_steps or 0
+        rules.start_steps = self.start_steps or 0
         rules.skip_cutscenes = self.skip_cutscenes
         rules.reward = getattr(_native.Reward, self.reward)
         config = _native.Config()

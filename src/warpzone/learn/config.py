@@ -30,7 +30,7 @@ class NetworkConfig(BaseModel):
 
 
 class CurriculumConfig(BaseModel):
-    """Episodes that begin within a level, along a way that a search has found (see
+    """Fragments: short episodes that begin within a level, along a way that a search has found (see
     `warpzone.learn.curriculum`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,10 +38,10 @@ class CurriculumConfig(BaseModel):
     share: Fraction = 0.0
     """Of all episodes, as long as none from the level's own start clears it; 0: no search, no
     curriculum."""
-    last_share: Fraction = 0.2
+    last_share: Fraction = 0.3
     """Of all episodes, when all from the level's own start clear it."""
-    bins: Count = 24
-    """Stretches of equal length that a way is divided into; each has a clear rate of its own."""
+    stretch: Count = 16
+    """Agent steps of the way that have a success rate of their own, together."""
     search_steps: Count = 20_000_000
     """Agent steps of the search at the most, for each level."""
 
@@ -138,6 +138,10 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 f"network {self.network.kind!r} cannot read observation {self.env.observation!r};"
                 f" set network.kind to {' or '.join(kinds)}"
+            )
+        if self.curriculum.share > 0 and self.env.start_steps is None:
+            raise ValueError(
+                "a curriculum needs env.start_steps, the length of its fragments, e.g. 96"
             )
         if self.env.autoreset != "same_step":
             raise ValueError(

@@ -1,10 +1,13 @@
-"""Starts within a level, where the agent has most to learn.
+"""Fragments: short episodes that begin where the agent has most to learn.
 
 A way through the level is searched once, over snapshots of the game. Moments along it are divided
-into stretches, each with a clear rate of its own; episodes begin rather where it is neither 0 nor
-1. So the frontier moves back by itself, from the flag to the start, as stretches become reliable
-(Salimans & Chen 2018, "Learning Montezuma's Revenge from a Single Demonstration"). The way is
-never imitated: its actions only lead to the starts.
+into stretches. An episode that begins at one of them is cut after some steps, and is a success if
+it got as far as the way does in half of these; stretches are drawn by how often episodes from there
+fail. So all parts of a long level are learnt side by side, and what is hard gets most of the time.
+
+After Salimans & Chen 2018, "Learning Montezuma's Revenge from a Single Demonstration", who moved
+one frontier back from the end: with a reward for progress there is no need to wait for it. The way
+is never imitated: its actions only lead to the starts.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from warpzone.learn.config import TrainConfig
 from warpzone.learn.rollout import Transition, VectorEnv
 
 LEAST_WEIGHT = 0.1
-"""Of a stretch that always or never leads to a clear; one that does half the time has 1."""
+"""Of a stretch that never fails; one that always does has 1 more."""
 MEMORY = 30
-"""Episodes over which the clear rate of a stretch is averaged."""
+"""Episodes over which the success rate of a stretch is averaged."""
 
 
 class Curriculum:
@@ -35,47 +38,62 @@ class Curriculum:
     ) -> None:
         """`ways`: actions by level, as an earlier process found them; None: search."""
         self.config, self.env = config.curriculum, env
+        assert config.env.start_steps is not None
+        reach = config.env.start_steps // 2
         self.ways = ways or {
             level: env.explorer(level, config.seed).search(self.config.search_steps, check).actions
             for level in config.env.levels
         }
         """Actions from the start of each level, a byte for each."""
         starts: list[Any] = []
-        stretches: list[int] = []
-        factors: list[float] = []
-        for number, (level, way) in enumerate(self.ways.items()):
+        stretches: list[np.ndarray] = []
+        goals: list[np.ndarray] = []
+        factors: list[np.ndarray] = []
+        count = 0
+        for level, way in self.ways.items():
             found = env.record_starts(level, way)
+            if not found:
+                continue
             starts += found
-            within = [start.step * self.config.bins // (len(way) + 1) for start in found]
-            stretches += [number * self.config.bins + stretch for stretch in within]
-            factors += [config.env.levels[level]] * len(found)
+            steps = np.array([start.step for start in found])
+            progress = np.array([start.progress for start in found])
+            # Where the way ends is not in it: the last goals are the flag, which ends an episode.
+            then = np.searchsorted(steps, steps + reach)
+            beyond = then >= len(found)
+            reached = progress[np.minimum(then, len(found) - 1)]
+            goals.append(np.where(beyond, np.iinfo(np.int64).max, reached - progress))
+            stretches.append(count + steps // self.config.stretch)
+            count += int(steps[-1]) // self.config.stretch + 1
+            factors.append(np.full(len(found), config.env.levels[level] / len(np.unique(steps))))
         env.set_starts(starts)
-        self.stretches = np.array(stretches, np.int64)
+        none = [np.zeros(0, np.int64)]
+        self.stretches = np.concatenate(stretches or none)
         """Of each start."""
-        count = self.config.bins * len(self.ways)
-        self.rates = np.full(count, 0.5)
-        """Of each stretch: share of episodes from there that cleared the level, lately."""
+        self.goals = np.concatenate(goals or none)
+        """Of each start: px of progress that make an episode a success."""
+        self.factors = np.concatenate(factors or [np.zeros(0)])
+        """Of each start: weights of levels are theirs, whatever their lengths."""
+        self.rates = np.zeros(count)
+        """Of each stretch: share of lately ended episodes from there that were a success."""
         self.episodes = np.zeros(count, np.int64)
-        # A stretch has its weight whatever the number of its moments, and a level its own.
-        sizes = np.bincount(self.stretches, minlength=count)
-        self.factors = np.array(factors) / sizes[self.stretches]
 
     def watch(self, step: Transition) -> None:
         """Take in the episodes that ended."""
+        signals = step.signals
         for row in step.finished:
-            start = int(step.signals["start"][row])
+            start = int(signals["start"][row])
             if start < 0:
                 continue
+            far = signals["progress"][row] >= self.goals[start]
+            success = bool(signals["flag"][row]) or (far and not step.terminated[row])
             stretch = self.stretches[start]
             self.episodes[stretch] += 1
-            pace = 1 / min(int(self.episodes[stretch]) + 1, MEMORY)
-            cleared = float(step.signals["flag"][row])
-            self.rates[stretch] += pace * (cleared - self.rates[stretch])
+            pace = 1 / min(int(self.episodes[stretch]), MEMORY)
+            self.rates[stretch] += pace * (success - self.rates[stretch])
 
     def weights(self) -> np.ndarray:
         """Of each start, float64 [k]."""
-        worth = 4 * self.rates * (1 - self.rates) + LEAST_WEIGHT
-        weights: np.ndarray = worth[self.stretches] * self.factors
+        weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.stretches]) * self.factors
         return weights
 
     def apply(self, clear_rate: float) -> None:
@@ -83,6 +101,15 @@ class Curriculum:
         if len(self.stretches):
             share = self.config.share + clear_rate * (self.config.last_share - self.config.share)
             self.env.weigh_starts(self.weights(), share)
+
+    def summary(self) -> dict[str, float]:
+        """Metrics by name."""
+        if not len(self.rates):
+            return {}
+        return {
+            "curriculum/success_rate": float(self.rates.mean()),
+            "curriculum/worst_stretch": float(self.rates.min()),
+        }
 
     def state(self) -> dict[str, Any]:
         """All of it between two rollouts, as JSON can hold it."""

@@ -89,6 +89,7 @@ class Learner:
             "charts/rollout_seconds": played - began,
             "charts/update_seconds": learnt - played,
             **self.stats.summary(),
+            **(self.curriculum.summary() if self.curriculum else {}),
             **losses,
             "losses/explained_variance": ppo.explained_variance(
                 self.rollout.values[:-1].flatten(), batch.targets

@@ -103,7 +103,7 @@ def train(
             save_agent(run.agent, state.weights, learner.agent_info(judge.clear_rate))
         except Interrupted:
             run.save(state, info)
-            run.write_status("interrupted", step=info.steps)
+            run.write_status("interrupted", step=info.steps, best_clear_rate=judge.best)
             display.say(f"interrupted; saved at step {info.steps:,}. Go on: {run.command()}")
             return _result(run, learner, judge, steps=info.steps, interrupted=True)
         except Exception as error:
@@ -119,6 +119,7 @@ def train(
         run.write_status(
             "finished",
             step=learner.step,
+            best_clear_rate=judge.best,
             measured={level: result.as_dict() for level, result in judge.results.items()},
         )
         for text in _closing_lines(run, learner, judge):

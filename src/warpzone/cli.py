@@ -69,6 +69,7 @@ app = typer.Typer(
 class Preset(StrEnum):
     tiles = "tiles"
     specialist = "specialist"
+    generalist = "generalist"
     pixels = "pixels"
     tutorial = "tutorial"
 

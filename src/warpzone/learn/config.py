@@ -82,6 +82,15 @@ class TrainConfig(BaseModel):
     entropy_coef: float = Field(0.01, ge=0.0)
     entropy_schedule: Schedule = "constant"
 
+    # Teachers (see `warpzone.learn.teachers`)
+    teachers: dict[str, str] = {}
+    """Agents, files or run directories, by the level that they teach."""
+    teacher_coef: float = Field(1.0, ge=0.0)
+    """Weight of KL(teacher ‖ student), mean over the samples."""
+    teacher_schedule: Schedule = "constant"
+    policy_coef: float = Field(1.0, ge=0.0)
+    """Weight of the objective above; 0 with teachers: imitation alone."""
+
     # Optimisation
     passes: Count = 3
     """Times that each rollout is learnt from."""

@@ -18,6 +18,7 @@ from warpzone.learn.evaluation import EvalResult, evaluate
 from warpzone.learn.metrics import EpisodeStats
 from warpzone.learn.policy import Policy, shapes_of, to_tensors
 from warpzone.learn.rollout import Rollout, Transition, VectorEnv, collect
+from warpzone.learn.teachers import Teachers
 from warpzone.learn.update import Updater, batch_of
 
 
@@ -44,6 +45,10 @@ class Learner:
         self.shuffling = torch.Generator().manual_seed(config.seed)
         self.stats = EpisodeStats(list(config.env.levels))
         self.curriculum: Curriculum | None = None
+        self.teachers = None
+        if config.teachers:
+            actions = int(env.single_action_space.n)
+            self.teachers = Teachers(config.teachers, self.shapes, actions, self.device)
         self.beta = config.kl_beta
         self.step = 0
         self.updates = 0
@@ -65,7 +70,8 @@ class Learner:
         with hardware.torch_threads(self.playing_threads):
             collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
         played = time.perf_counter()
-        batch = batch_of(self.rollout, config)
+        with hardware.torch_threads(self.threads):
+            batch = batch_of(self.rollout, config, self.teachers)
         losses = self.updater.update(
             batch,
             self.shuffling,
@@ -73,6 +79,9 @@ class Learner:
             entropy_coef=entropy_coef,
             beta=self.beta,
             check=self.check,
+            teacher_coef=ppo.scheduled(
+                config.teacher_coef, config.teacher_schedule, progress, rate
+            ),
         )
         learnt = time.perf_counter()
 

@@ -50,6 +50,7 @@ class Policy(nn.Module):
 
     def __init__(self, config: NetworkConfig, shapes: Shapes, actions: int) -> None:
         super().__init__()
+        self.actions = actions
         self.amp = False
         if config.kind == "tiles":
             self.trunk: nn.Module = _Dense(shapes, config.hidden)

@@ -39,6 +39,38 @@ PRESETS: dict[str, TrainConfig] = {
         eval_sticky=0.25,
         eval_every=20,
     ),
+    # One network for many levels, which is told which one it plays; drawn towards specialists where
+    # `teachers` names them.
+    "generalist": TrainConfig(
+        preset="generalist",
+        env=EnvConfig(
+            levels="all",
+            observation="tiles",
+            actions="down",
+            noops=30,
+            sticky=0.25,
+            sticky_share=0.5,
+            no_progress_steps=200,
+            start_steps=96,
+            show_level=True,
+        ),
+        network=NetworkConfig(hidden=(512, 256)),
+        curriculum=CurriculumConfig(share=0.7),
+        num_envs=256,
+        rollout_steps=64,
+        total_steps=100_000_000,
+        gamma=0.96,
+        passes=2,
+        minibatch=1024,
+        lr=1e-3,
+        target_kl=0.05,
+        lr_schedule="mastery",
+        entropy_schedule="mastery",
+        eval_sticky=0.25,
+        eval_episodes=30,
+        eval_every=100,
+        target_clear_rate=0.99,
+    ),
     # The picture as input, with a network and settings of today.
     "pixels": TrainConfig(
         preset="pixels",

@@ -16,6 +16,7 @@ from warpzone.learn import hardware, ppo
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.policy import Observation, Policy
 from warpzone.learn.rollout import Rollout
+from warpzone.learn.teachers import Teachers
 
 LEAST_SHARE = 64
 """Samples of a minibatch that are worth a thread of their own."""
@@ -30,6 +31,10 @@ class Batch:
     log_probs: Tensor
     advantages: Tensor
     targets: Tensor
+    teacher_log_probs: Tensor | None = None
+    """Of all actions, [B, A], where there are teachers."""
+    taught: Tensor | None = None
+    """Which samples have one, as 0 and 1."""
 
     def rows(self, index: Tensor, out: Observation) -> Batch:
         """The samples `index` [b]; observations are gathered into `out`, which holds ≥ b rows."""
@@ -38,11 +43,16 @@ class Batch:
             for name, array in self.observations.items()
         }
         fields = (self.actions, self.log_probs, self.advantages, self.targets)
-        return Batch(observations, *(field[index] for field in fields))
+        taught = (self.teacher_log_probs, self.taught)
+        return Batch(
+            observations,
+            *(field[index] for field in fields),
+            *(None if field is None else field[index] for field in taught),
+        )
 
 
-def batch_of(rollout: Rollout, config: TrainConfig) -> Batch:
-    """Estimate advantages and value targets of a rollout."""
+def batch_of(rollout: Rollout, config: TrainConfig, teachers: Teachers | None = None) -> Batch:
+    """Estimate advantages and value targets of a rollout, and ask the teachers."""
     values, next_values = rollout.values[:-1], rollout.next_values
     advantages = ppo.gae(
         rollout.rewards, values, next_values, rollout.ended, config.gamma, config.gae_lambda
@@ -53,17 +63,27 @@ def batch_of(rollout: Rollout, config: TrainConfig) -> Batch:
         targets = rollout.rewards + config.gamma * next_values
     if config.normalize_advantage:
         advantages = ppo.normalize(advantages, rollout.levels)
+    lessons: tuple[Tensor | None, Tensor | None] = None, None
+    if teachers is not None:
+        log_probs, taught = teachers.log_probs(rollout.samples, rollout.levels.flatten())
+        lessons = log_probs, taught.float()
     return Batch(
         rollout.samples,
         rollout.actions.flatten(),
         rollout.log_probs.flatten(0, 1),
         advantages.flatten(),
         targets.flatten(),
+        *lessons,
     )
 
 
 def losses(
-    policy: Policy, batch: Batch, config: TrainConfig, entropy_coef: float, beta: float
+    policy: Policy,
+    batch: Batch,
+    config: TrainConfig,
+    entropy_coef: float,
+    beta: float,
+    teacher_coef: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss to descend, and its parts and diagnostics as scalars without gradient."""
     logits, values = policy(batch.observations)
@@ -77,7 +97,8 @@ def losses(
         policy_loss = ppo.penalty_loss(log_ratio, batch.advantages, divergence, beta)
     value_loss = F.mse_loss(values, batch.targets)
     entropy = ppo.entropy(log_probs).mean()
-    loss = policy_loss + config.value_coef * value_loss - entropy_coef * entropy
+    loss = config.policy_coef * policy_loss + config.value_coef * value_loss
+    loss = loss - entropy_coef * entropy
     ratio = log_ratio.detach().exp()
     parts = {
         "losses/policy_loss": policy_loss.detach(),
@@ -86,6 +107,10 @@ def losses(
         "losses/approx_kl": divergence.detach().mean(),
         "losses/clipfrac": ((ratio - 1).abs() > config.clip).float().mean(),
     }
+    if batch.teacher_log_probs is not None and batch.taught is not None:
+        distance = (ppo.kl(batch.teacher_log_probs, log_probs) * batch.taught).mean()
+        loss = loss + teacher_coef * distance
+        parts["losses/teacher_kl"] = distance.detach()
     return loss, parts
 
 
@@ -134,6 +159,7 @@ class Updater:
         entropy_coef: float,
         beta: float,
         check: Callable[[], None],
+        teacher_coef: float = 0.0,
     ) -> dict[str, float]:
         """Learn from `batch`; return losses and diagnostics, means over the last pass.
 
@@ -153,7 +179,7 @@ class Updater:
                 sums: dict[str, Tensor] = {}
                 for index in minibatches:
                     check()
-                    _add(sums, self.differentiate(batch, index, entropy_coef, beta))
+                    _add(sums, self.differentiate(batch, index, entropy_coef, beta, teacher_coef))
                     if config.max_grad_norm is not None:
                         nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
                     self.optimizer.step()
@@ -168,7 +194,12 @@ class Updater:
         return means
 
     def differentiate(
-        self, batch: Batch, index: Tensor, entropy_coef: float, beta: float
+        self,
+        batch: Batch,
+        index: Tensor,
+        entropy_coef: float,
+        beta: float,
+        teacher_coef: float = 0.0,
     ) -> dict[str, Tensor]:
         """Set the gradients to those of the samples `index`; return their losses."""
 
@@ -176,7 +207,9 @@ class Updater:
             rows: Tensor, gathered: Observation
         ) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
             samples = batch.rows(rows, gathered)
-            loss, parts = losses(self.policy, samples, self.config, entropy_coef, beta)
+            loss, parts = losses(
+                self.policy, samples, self.config, entropy_coef, beta, teacher_coef
+            )
             weight = len(rows) / len(index)
             gradients = torch.autograd.grad(loss * weight, self.parameters)
             return gradients, {name: part * weight for name, part in parts.items()}

@@ -97,8 +97,8 @@ class TrainConfig(BaseModel):
     minibatch: Count = 2048
     lr: Positive = 5e-4
     lr_schedule: Schedule = "constant"
-    """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the clear rate of
-    recent training episodes rises to 1, here as for entropy."""
+    """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
+    clear its levels (see `Learner.mastery`)."""
     adam_eps: Positive = 1e-5
     max_grad_norm: Positive | None = 0.5
     target_kl: Positive | None = None

@@ -102,13 +102,16 @@ class Curriculum:
             share = self.config.share + clear_rate * (self.config.last_share - self.config.share)
             self.env.weigh_starts(self.weights(), share)
 
+    @property
+    def success_rate(self) -> float:
+        """Mean over the stretches."""
+        return float(self.rates.mean()) if len(self.rates) else 0.0
+
     def summary(self) -> dict[str, float]:
         """Metrics by name."""
-        if not len(self.rates):
-            return {}
         return {
-            "curriculum/success_rate": float(self.rates.mean()),
-            "curriculum/worst_stretch": float(self.rates.min()),
+            "curriculum/success_rate": self.success_rate,
+            "curriculum/worst_stretch": float(self.rates.min(initial=1.0)),
         }
 
     def state(self) -> dict[str, Any]:

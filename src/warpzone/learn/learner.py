@@ -59,14 +59,15 @@ class Learner:
         """Play one rollout and learn from it; return metrics by name."""
         config, began = self.config, time.perf_counter()
         progress = min(1.0, self.step / config.total_steps)
-        rate = self.stats.clear_rate
-        lr = ppo.scheduled(config.lr, config.lr_schedule, progress, rate)
-        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, progress, rate)
-
-        self.stats.start_rollout()
         if config.curriculum.share > 0:
             self.curriculum = self.curriculum or Curriculum(config, self.env, check=self.check)
-            self.curriculum.apply(rate)
+            self.curriculum.apply(self.stats.clear_rate)
+        now = progress, self.mastery
+        lr = ppo.scheduled(config.lr, config.lr_schedule, *now)
+        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, *now)
+        teacher_coef = ppo.scheduled(config.teacher_coef, config.teacher_schedule, *now)
+
+        self.stats.start_rollout()
         with hardware.torch_threads(self.playing_threads):
             collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
         played = time.perf_counter()
@@ -79,9 +80,7 @@ class Learner:
             entropy_coef=entropy_coef,
             beta=self.beta,
             check=self.check,
-            teacher_coef=ppo.scheduled(
-                config.teacher_coef, config.teacher_schedule, progress, rate
-            ),
+            teacher_coef=teacher_coef,
         )
         learnt = time.perf_counter()
 
@@ -95,6 +94,7 @@ class Learner:
         return {
             "charts/SPS": self.steps_per_second,
             "charts/learning_rate": lr,
+            "charts/mastery": now[1],
             "charts/rollout_seconds": played - began,
             "charts/update_seconds": learnt - played,
             **self.stats.summary(),
@@ -104,6 +104,14 @@ class Learner:
                 self.rollout.values[:-1].flatten(), batch.targets
             ),
         }
+
+    @property
+    def mastery(self) -> float:
+        """How far the agent has come, 0 to 1: its clear rate in training, or what it would be if
+        three fragments made a level. A long level is only cleared once all of its parts go well,
+        and for that large steps and random actions must have become fewer before."""
+        fragments = self.curriculum.success_rate if self.curriculum else 0.0
+        return max(self.stats.clear_rate, fragments**3)
 
     @property
     def steps_per_second(self) -> float:

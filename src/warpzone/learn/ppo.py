@@ -96,11 +96,11 @@ def explained_variance(values: Tensor, targets: Tensor) -> float:
     return float(1 - (targets - values).var(correction=0) / variance) if variance > 0 else 0.0
 
 
-def scheduled(value: float, schedule: Schedule, progress: float, clear_rate: float) -> float:
-    """A setting after the share `progress` (0 to 1) of a run, in which episodes now clear their
-    level with `clear_rate`: constant, linear down to 0, or by mastery down to a tenth."""
+def scheduled(value: float, schedule: Schedule, progress: float, mastery: float) -> float:
+    """A setting after the share `progress` (0 to 1) of a run whose agent has come as far as
+    `mastery` (0 to 1): constant, linear down to 0, or by mastery down to a tenth."""
     if schedule == "linear":
         return value * (1 - progress)
     if schedule == "mastery":
-        return value * (1 - 0.9 * clear_rate)
+        return value * (1 - 0.9 * mastery)
     return value

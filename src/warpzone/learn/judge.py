@@ -20,8 +20,9 @@ MakeEnv = Callable[[EnvConfig, int, int, int], VectorEnv]
 # Each game plays two of 100 episodes: few games wait long for the last of them.
 MAX_GAMES = 50
 
-# A measurement costs as much as several updates, so it must promise a better agent.
-GAIN = 0.1
+# A measurement costs as much as several updates, so it must promise a better agent: one that fails
+# at most half as often as the best did.
+FEWER_FAILURES = 0.5
 
 
 class Judge:
@@ -37,13 +38,13 @@ class Judge:
         """Highest mean clear rate of any measurement."""
 
     def wants(self, learner: Learner) -> bool:
-        """Whether to measure now: training episodes reach the target, or a clear gain."""
+        """Whether to measure now: training episodes reach the target, or far fewer fail."""
         rate, target = learner.stats.clear_rate, self.config.target_clear_rate
         return (
             learner.updates >= self.measured_at + self.config.eval_every
             and learner.stats.full
             and (
-                rate >= min(1.0, (self.best or 0.0) + GAIN)
+                1 - rate <= FEWER_FAILURES * (1 - (self.best or 0.0))
                 or (target is not None and rate >= target)
             )
         )

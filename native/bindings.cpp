@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -320,7 +321,9 @@ NB_MODULE(_native, m) {
       .def_rw("noops", &smb::Rules::noops)
       .def_rw("sticky", &smb::Rules::sticky)
       .def_rw("sticky_share", &smb::Rules::sticky_share)
+      .def_rw("end_thrown_back", &smb::Rules::end_thrown_back)
       .def_rw("show_level", &smb::Rules::show_level)
+      .def_rw("last_level", &smb::Rules::last_level)
       .def_rw("max_steps", &smb::Rules::max_steps)
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
       .def_rw("start_steps", &smb::Rules::start_steps)
@@ -342,6 +345,15 @@ NB_MODULE(_native, m) {
       },
       "levels"_a, "rules"_a, "level"_a, "actions"_a, "steps_back"_a,
       "The moments along a replay of actions, a byte each, from the start of level 0-31.");
+  nb::class_<smb::Route>(m, "Route", "Where a way through a level leads.")
+      .def("leads_past", &smb::Route::leads_past, "area"_a, "x"_a);
+  m.def(
+      "record_route",
+      [](smb::Levels& levels, const smb::Rules& rules, int level, const nb::bytes& actions) {
+        const nb::gil_scoped_release release;
+        return smb::record_route(levels, rules, level, view(actions));
+      },
+      "levels"_a, "rules"_a, "level"_a, "actions"_a, "The columns that a replay leads past.");
   nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
       .def(nb::init<std::shared_ptr<smb::Levels>, smb::Rules, int, std::vector<double>, uint64_t>(),
            "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)
@@ -419,6 +431,8 @@ NB_MODULE(_native, m) {
           "mask"_a, "Starts new episodes where mask, uint8[N], is not 0.")
       .def("set_starts", &Batch::set_starts, "starts"_a,
            "Moments at which episodes may begin; none does before they are weighed.")
+      .def("set_routes", &Batch::set_routes, "routes"_a,
+           "Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.")
       .def(
           "weigh_starts",
           [](Batch& self,

@@ -10,6 +10,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "batch/workers.h"
@@ -162,6 +163,13 @@ class Batch {
       }
     }
     starts_.set(std::move(starts));
+  }
+
+  // Elsewhere than on its route nothing counts as progress in a level that has one. Not part of
+  // `save`.
+  void set_routes(std::vector<std::pair<int, smb::Route>> routes) {
+    require_idle();
+    starts_.set_routes(std::move(routes));
   }
 
   // From now on that share of episodes begins at one of them, drawn by weight.
@@ -424,7 +432,8 @@ class Batch {
       cut = false;
     };
     const smb::Outcome outcome =
-        game.step(levels_->cartridge(), config_.rules, actions[static_cast<size_t>(action)], see);
+        game.step(levels_->cartridge(), config_.rules, starts_.route(game.signals.level),
+                  actions[static_cast<size_t>(action)], see);
     if (!pixels) {
       observe(i);
     } else {

@@ -36,7 +36,7 @@ inline void replay(Levels& levels, const Rules& rules, int level, std::span<cons
   for (const uint8_t action : actions) {
     if (game.over != 0) break;
     bool cut = false;
-    game.step(levels.cartridge(), plain, plain.actions.at(action),
+    game.step(levels.cartridge(), plain, Route{}, plain.actions.at(action),
               [&cut](const Game&, bool cutscene) { cut = cut || cutscene; });
     see(game, plain.actions.at(action), cut);
   }
@@ -69,6 +69,18 @@ inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, int 
     starts.push_back(std::move(start));
   });
   return starts;
+}
+
+// The columns that a replay leads past.
+inline Route record_route(Levels& levels, const Rules& rules, int level,
+                          std::span<const uint8_t> actions) {
+  Route route;
+  const nes::State& start = levels.start(level);
+  route.add(area_id(start), player_x(start));
+  replay(levels, rules, level, actions, [&route](const Game& game, uint8_t, bool) {
+    if (!cutscene(game.nes)) route.add(area_id(game.nes), game.signals.x);
+  });
+  return route;
 }
 
 class Explorer {
@@ -133,7 +145,8 @@ class Explorer {
   static constexpr double kChange = 0.25;  // probability of another action
   static constexpr double kRecent = 0.4;   // probability of returning to one of the newest places
   static constexpr size_t kNewest = 50;
-  static constexpr int kCandidates = 8;  // of which the one chosen least is returned to
+  static constexpr int kPassageCost = 100;  // agent steps that a pipe is as bad as
+  static constexpr int kCandidates = 8;     // of which the one chosen least is returned to
 
   struct Place {
     Game game;
@@ -194,9 +207,16 @@ class Explorer {
     uint8_t action = 0;
     for (int i = 0; i < kBurst; ++i) {
       if (i == 0 || random_.uniform() < kChange) action = draw();
-      game.step(levels_->cartridge(), rules_, rules_.actions[action], [](const Game&, bool) {});
+      const uint16_t area = area_id(game.nes);
+      const int32_t x = game.signals.x;
+      game.step(levels_->cartridge(), rules_, Route{}, rules_.actions[action],
+                [](const Game&, bool) {});
       ++spent_;
       ++steps;
+      // Bonus rooms are short cuts that are hard to repeat: the open way is preferred.
+      if (area_id(game.nes) != area || std::abs(game.signals.x - x) > kPassage) {
+        steps += kPassageCost;
+      }
       tried.push_back(action);
       if (game.over != 0) {
         if (game.signals.flag != 0 && (!cleared() || steps < clear_.steps)) {

@@ -39,7 +39,9 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
-  bool show_level = false;  // the tile view's scalars name the level
+  bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
+  bool show_level = false;       // the tile view's scalars name the level
+  int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
 
   // Throws std::invalid_argument.
   void check() const {
@@ -57,6 +59,7 @@ struct Rules {
     require(frame_skip >= 1, "frame_skip must be at least 1");
     require(noops >= 0 && noops <= kMostNoops, "noops must be from 0 to 36,000");
     require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
+    require(last_level < kLevels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
@@ -83,6 +86,32 @@ inline Random stream(uint64_t seed, uint64_t index) {
   mixed.next();
   return mixed;
 }
+
+// Where a known way through a level leads, as 32 px wide columns of areas: elsewhere nothing counts
+// as progress, so that a warp zone or the stretch behind the right pipe of a maze does not attract.
+class Route {
+ public:
+  // The columns beside it count as well.
+  void add(uint16_t area, int32_t x) {
+    const int32_t column = x / kColumn;
+    for (int32_t c = std::max(column - 1, 0); c <= column + 1; ++c) {
+      const uint32_t key = static_cast<uint32_t>(area) << 16 | static_cast<uint32_t>(c);
+      const auto at = std::lower_bound(columns_.begin(), columns_.end(), key);
+      if (at == columns_.end() || *at != key) columns_.insert(at, key);
+    }
+  }
+
+  bool empty() const { return columns_.empty(); }
+
+  bool leads_past(uint16_t area, int32_t x) const {
+    const uint32_t key = static_cast<uint32_t>(area) << 16 | static_cast<uint32_t>(x / kColumn);
+    return std::binary_search(columns_.begin(), columns_.end(), key);
+  }
+
+ private:
+  static constexpr int32_t kColumn = 32;
+  std::vector<uint32_t> columns_;  // rising
+};
 
 // New-best x in each area that the episode has seen, so that a pipe or a maze is not misread.
 struct Progress {
@@ -165,12 +194,20 @@ class Starts {
     return &all_[std::min(index, all_.size() - 1)];
   }
 
+  // A route for each level that has one.
+  void set_routes(std::vector<std::pair<int, Route>> routes) {
+    for (auto& [level, route] : routes) routes_.at(static_cast<size_t>(level)) = std::move(route);
+  }
+
+  const Route& route(int32_t level) const { return routes_[static_cast<size_t>(level)]; }
+
   int32_t index(const Start* start) const { return static_cast<int32_t>(start - all_.data()); }
 
  private:
   std::vector<Start> all_;
   std::vector<double> sums_;  // of the weights up to each
   double share_ = 0;
+  std::array<Route, kLevels> routes_;
 };
 
 struct Outcome {
@@ -182,6 +219,10 @@ struct Outcome {
 inline constexpr int kProgressCap = 16;  // px a step: more is a jump between areas
 inline constexpr float kProgressScale = 1.0F / 20;
 inline constexpr float kProgressDeath = -2.5F, kProgressFlag = 5.0F, kProgressStep = -0.01F;
+inline constexpr float kProgressPassage = 2.5F;  // with a route: a pipe that leads on
+inline constexpr int kPassage = 128;             // px at once that only a pipe brings
+inline constexpr int kThrownBack =
+    512;  // px to the left at once: by a maze, or a pipe to its start
 inline constexpr int kGymLimit = 15, kGymJump = 5, kGymDeath = -25;
 inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game is that long
 
@@ -197,7 +238,7 @@ struct Game {
   uint8_t held;               // buttons of the last frame
   uint8_t over;               // the episode has ended
   uint8_t sticky;             // buttons may stick in this episode
-  uint8_t reserved[1];
+  uint8_t passed;             // a level is cleared and the next one is to come
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.
@@ -217,6 +258,7 @@ struct Game {
     const bool some = rules.sticky > 0 && rules.sticky_share < 1;
     sticky = rules.sticky > 0 && (!some || random.uniform() < rules.sticky_share) ? 1 : 0;
     over = 0;
+    passed = 0;
     stuck_steps = 0;
     episode_return = 0;
     progress.start(area_id(nes), player_x(nes));
@@ -229,17 +271,25 @@ struct Game {
   }
 
   template <typename SeeFrame>
-  Outcome step(const nes::Cartridge& cart, const Rules& rules, uint8_t buttons,
+  Outcome step(const nes::Cartridge& cart, const Rules& rules, const Route& route, uint8_t buttons,
                SeeFrame&& see_frame) {
     remember_motion(nes, motion);
-    const int32_t before = progress.total;
+    const int32_t before = progress.total, areas_before = progress.areas;
+    const int32_t x_before = signals.x;
+    const uint16_t area_before = area_id(nes);
     int32_t gym = 0;
     for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
       if (sticky == 0 || random.uniform() >= rules.sticky) held = buttons;
-      run_frame(cart, held);
+      run_frame(cart, rules, route, held);
       gym += gym_reward();
       see_frame(*this, false);
-      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, see_frame);
+      if (passed != 0) go_on(cart, see_frame);
+      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, rules, route, see_frame);
+    }
+    if (rules.end_thrown_back && over == 0 && area_id(nes) == area_before &&
+        signals.x < x_before - kThrownBack) {
+      signals.death = static_cast<int32_t>(Death::thrown_back);
+      over = 1;
     }
     ++signals.steps;
     signals.progress = progress.total;
@@ -248,32 +298,42 @@ struct Game {
     Outcome outcome{};
     outcome.terminated = over != 0;
     const auto at_limit = [](int64_t limit, int64_t steps) { return limit > 0 && steps >= limit; };
-    outcome.truncated = !outcome.terminated &&
-                        (at_limit(rules.max_steps, signals.steps) ||
-                         at_limit(rules.no_progress_steps, stuck_steps) ||
-                         (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
-    outcome.reward = reward(rules.reward, gym, progress.total - before);
+    outcome.truncated =
+        !outcome.terminated && (at_limit(rules.max_steps, signals.steps) ||
+                                at_limit(rules.no_progress_steps, stuck_steps) ||
+                                (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
+    const int32_t gained = progress.total - before;
+    outcome.reward = reward(rules.reward, gym, gained);
+    const bool passage = progress.areas > areas_before || gained > kPassage;
+    if (rules.reward == Reward::progress && !route.empty() && passage) {
+      outcome.reward += kProgressPassage;
+    }
     episode_return += outcome.reward;
     if (outcome.truncated) over = 1;
     return outcome;
   }
 
   // One emulated frame: the console, the signals, the ends.
-  void run_frame(const nes::Cartridge& cart, uint8_t buttons) {
+  void run_frame(const nes::Cartridge& cart, const Rules& rules, const Route& route,
+                 uint8_t buttons) {
     nes::run_frame(nes, cart, buttons);
     ++signals.frames;
     read_signals(nes, signals);
     if (nes.jammed != 0) throw std::runtime_error("the game's program has crashed");
     if (cleared(nes)) {
-      signals.flag = 1;
-      over = 1;
+      if (signals.level < rules.last_level) {
+        passed = 1;
+      } else {
+        signals.flag = 1;
+        over = 1;
+      }
     } else if (dying(nes) || dead(nes)) {
       signals.death = static_cast<int32_t>(death_cause(nes));
       over = 1;
     } else if ((signals.world - 1) * 4 + signals.stage - 1 != signals.level) {
       signals.death = static_cast<int32_t>(Death::warped);
       over = 1;
-    } else if (!cutscene(nes)) {
+    } else if (!cutscene(nes) && (route.empty() || route.leads_past(area_id(nes), signals.x))) {
       progress.visit(area_id(nes), signals.x);
     }
   }
@@ -322,14 +382,35 @@ struct Game {
   }
 
   template <typename SeeFrame>
-  void skip_cutscene(const nes::Cartridge& cart, SeeFrame&& see_frame) {
+  void skip_cutscene(const nes::Cartridge& cart, const Rules& rules, const Route& route,
+                     SeeFrame&& see_frame) {
     int waited = 0;
     while (over == 0 && cutscene(nes)) {
       if (++waited > kCutsceneLimit) throw std::runtime_error("a cutscene does not end");
-      run_frame(cart, 0);
+      run_frame(cart, rules, route, 0);
       see_frame(*this, true);
     }
     if (waited > 0) held = 0;
+  }
+
+  // Waits until the next level can be played. What Mario has, he keeps.
+  template <typename SeeFrame>
+  void go_on(const nes::Cartridge& cart, SeeFrame&& see_frame) {
+    passed = 0;
+    for (int waited = 0; cleared(nes) || cutscene(nes); ++waited) {
+      if (waited > kCutsceneLimit) throw std::runtime_error("the next level does not begin");
+      nes::run_frame(nes, cart, 0);
+      ++signals.frames;
+      see_frame(*this, true);
+    }
+    read_signals(nes, signals);
+    signals.level = (signals.world - 1) * 4 + signals.stage - 1;
+    const int32_t total = progress.total;
+    progress.start(area_id(nes), signals.x);
+    progress.total = total;
+    last_x = signals.x;
+    last_time = signals.time;
+    held = 0;
   }
 
   // gym-super-mario-bros 7.x, `_get_reward`, clipped to `reward_range` as nes-py does.

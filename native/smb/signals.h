@@ -9,7 +9,14 @@
 
 namespace warpzone::smb {
 
-enum class Death : int32_t { alive = 0, enemy = 1, pit = 2, time = 3, warped = 4 };
+enum class Death : int32_t {
+  alive = 0,
+  enemy = 1,
+  pit = 2,
+  time = 3,
+  warped = 4,
+  thrown_back = 5  // by a maze, where that ends an episode
+};
 
 // Everything is int32 so that a batch of these is a matrix. Order: kSignalNames in the bindings.
 struct Signals {
@@ -28,7 +35,7 @@ struct Signals {
   int32_t progress;  // new-best px in this episode, over all its areas
   int32_t frames;    // emulated frames in this episode
   int32_t steps;     // agent steps in this episode
-  int32_t level;     // 0-31, where the episode began
+  int32_t level;     // 0-31, where the episode began, or with last_level has come to
   int32_t start;     // which of the caller's starts it began at, -1: the level's own
 };
 

@@ -166,10 +166,22 @@ class Rules:
     def sticky_share(self, arg: float, /) -> None: ...
 
     @property
+    def end_thrown_back(self) -> bool: ...
+
+    @end_thrown_back.setter
+    def end_thrown_back(self, arg: bool, /) -> None: ...
+
+    @property
     def show_level(self) -> bool: ...
 
     @show_level.setter
     def show_level(self, arg: bool, /) -> None: ...
+
+    @property
+    def last_level(self) -> int: ...
+
+    @last_level.setter
+    def last_level(self, arg: int, /) -> None: ...
 
     @property
     def max_steps(self) -> int: ...
@@ -225,6 +237,14 @@ def record_starts(levels: Levels, rules: Rules, level: int, actions: bytes, step
     """
     The moments along a replay of actions, a byte each, from the start of level 0-31.
     """
+
+class Route:
+    """Where a way through a level leads."""
+
+    def leads_past(self, area: int, x: int) -> bool: ...
+
+def record_route(levels: Levels, rules: Rules, level: int, actions: bytes) -> Route:
+    """The columns that a replay leads past."""
 
 class Explorer:
     """Search for a way through a level, over snapshots."""
@@ -369,6 +389,11 @@ class Batch:
     def set_starts(self, starts: Sequence[Start]) -> None:
         """
         Moments at which episodes may begin; none does before they are weighed.
+        """
+
+    def set_routes(self, routes: Sequence[tuple[int, Route]]) -> None:
+        """
+        Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.
         """
 
     def weigh_starts(self, weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], share: float) -> None:

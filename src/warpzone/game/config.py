@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from warpzone import _native
 from warpzone.errors import ConfigError, WarpzoneError
 from warpzone.game.actions import ACTION_SETS, buttons_of
-from warpzone.game.levels import LEVELS, parse_levels
+from warpzone.game.levels import LEVELS, level_index, parse_levels
 from warpzone.overrides import describe
 
 Observation = Literal["tiles", "pixels", "rgb", "ram"]
@@ -50,8 +50,13 @@ class EnvConfig(BaseModel):
     """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
     sticky_share: float = Field(1.0, ge=0.0, le=1.0)
     """Share of episodes in which buttons are sticky at all."""
+    end_thrown_back: bool = False
+    """Whether an episode ends, as by a death, where a maze sends Mario back."""
     show_level: bool = False
     """Whether the scalars of `tiles` name the level, one-hot."""
+    last_level: str | None = None
+    """The game goes on by itself from level to level, and an episode is cleared with this one;
+    None: each level is an episode of its own."""
     max_steps: int | None = Field(None, ge=1)
     no_progress_steps: int | None = Field(None, ge=1)
     """Steps without a new farthest point after which an episode is truncated."""
@@ -73,6 +78,8 @@ class EnvConfig(BaseModel):
                 buttons_of(names)
         except WarpzoneError as error:
             raise ValueError(str(error)) from error
+        if self.last_level is not None:
+            level_index(self.last_level)
         height, width = self.size
         if not (1 <= height <= 240 and 1 <= width <= 256):
             raise ValueError(f"size {self.size}: at least (1, 1) and at most (240, 256)")
@@ -88,10 +95,8 @@ class EnvConfig(BaseModel):
         """The actions as lists of buttons."""
         return ACTION_SETS[self.actions] if isinstance(self.actions, str) else self.actions
 
-    def native(
-        self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
-    ) -> _native.Config:
-        """This as the native core takes it."""
+    def native_rules(self) -> _native.Rules:
+        """What an episode is, as the native core takes it."""
         rules = _native.Rules()
         rules.actions = [buttons_of(names) for names in self.action_list]
         rules.level_weights = [self.levels.get(name, 0.0) for name in LEVELS]
@@ -99,14 +104,22 @@ class EnvConfig(BaseModel):
         rules.noops = self.noops
         rules.sticky = self.sticky
         rules.sticky_share = self.sticky_share
+        rules.end_thrown_back = self.end_thrown_back
         rules.show_level = self.show_level
+        rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
         rules.max_steps = self.max_steps or 0
         rules.no_progress_steps = self.no_progress_steps or 0
         rules.start_steps = self.start_steps or 0
         rules.skip_cutscenes = self.skip_cutscenes
         rules.reward = getattr(_native.Reward, self.reward)
+        return rules
+
+    def native(
+        self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
+    ) -> _native.Config:
+        """This as the native core takes it."""
         config = _native.Config()
-        config.rules = rules
+        config.rules = self.native_rules()
         config.observation = getattr(_native.Observation, self.observation)
         config.autoreset = getattr(_native.Autoreset, self.autoreset)
         config.num_games = num_games

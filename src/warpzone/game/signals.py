@@ -22,14 +22,15 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     status        0 small, 1 big, 2 fire
     lives         spare lives
     flag          the flagpole or the axe has been reached
-    death         0 alive, 1 enemy, 2 pit, 3 time, 4 left the level through a warp pipe
+    death         0 alive, 1 enemy, 2 pit, 3 time, 4 left the level through a warp pipe,
+                  5 sent back by a maze (`end_thrown_back`)
     progress      px of new-best x in this episode, summed over the areas that it has visited
     frames, steps emulated frames and agent steps in this episode
-    level         0-31: where the episode began
+    level         0-31: where the episode began, or with `last_level` where Mario is now
     start         index of where in the level it began (`MarioVectorEnv.set_starts`); -1: its start
 """
 
-DEATHS: tuple[str, ...] = ("alive", "enemy", "pit", "time", "warp")
+DEATHS: tuple[str, ...] = ("alive", "enemy", "pit", "time", "warp", "maze")
 """What the values of the signal `death` mean."""
 
 SignalArrays: TypeAlias = dict[str, NDArray[np.generic]]

@@ -8,6 +8,7 @@ another.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -249,12 +250,20 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         Play goes on from each as if it had never been left: the steps that led there are played
         again, enough to fill a stack of pictures. Moments soon after a cutscene are left out.
         """
-        rules = self.config.native(
-            num_games=1, num_groups=1, threads=1, seed=0, keep_frames=False
-        ).rules
+        levels, rules = cartridge_of(self.rom).levels, self.config.native_rules()
         steps_back = self.config.frame_stack
-        return _native.record_starts(
-            cartridge_of(self.rom).levels, rules, level_index(level), actions, steps_back
+        return _native.record_starts(levels, rules, level_index(level), actions, steps_back)
+
+    def set_routes(self, ways: Mapping[str, bytes]) -> None:
+        """From now on only what lies on the way counts as progress in these levels: neither a warp
+        zone nor what is behind the right pipe of a maze; and a pipe that leads on is rewarded. Not
+        part of `save_state`."""
+        levels, rules = cartridge_of(self.rom).levels, self.config.native_rules()
+        self._batch.set_routes(
+            [
+                (level_index(level), _native.record_route(levels, rules, level_index(level), way))
+                for level, way in ways.items()
+            ]
         )
 
     def set_starts(self, starts: list[_native.Start]) -> None:

@@ -40,6 +40,8 @@ class CurriculumConfig(BaseModel):
     curriculum."""
     last_share: Fraction = 0.3
     """Of all episodes, when all from the level's own start clear it."""
+    route: bool = True
+    """Whether only what lies on the way counts as progress (`MarioVectorEnv.set_routes`)."""
     stretch: Count = 16
     """Agent steps of the way that have a success rate of their own, together."""
     search_steps: Count = 20_000_000

@@ -66,6 +66,8 @@ class Curriculum:
             count += int(steps[-1]) // self.config.stretch + 1
             factors.append(np.full(len(found), config.env.levels[level] / len(np.unique(steps))))
         env.set_starts(starts)
+        if self.config.route:
+            env.set_routes(self.ways)
         none = [np.zeros(0, np.int64)]
         self.stretches = np.concatenate(stretches or none)
         """Of each start."""

@@ -64,6 +64,7 @@ class Judge:
                     "noops": config.eval_noops,
                     "sticky": config.eval_sticky,
                     "sticky_share": 1.0,
+                    "end_thrown_back": False,
                 }
             )
             games = min(config.eval_episodes, MAX_GAMES)

@@ -36,10 +36,9 @@ class CurriculumConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: Fraction = 0.0
-    """Of all episodes, as long as none from the level's own start clears it; 0: no search, no
-    curriculum."""
+    """Of all episodes, at the beginning; 0: no search, no curriculum."""
     last_share: Fraction = 0.3
-    """Of all episodes, when all from the level's own start clear it."""
+    """Of all episodes, at mastery (see `Learner.mastery`)."""
     route: bool = True
     """Whether only what lies on the way counts as progress (`MarioVectorEnv.set_routes`)."""
     stretch: Count = 16

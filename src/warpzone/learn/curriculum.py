@@ -98,10 +98,10 @@ class Curriculum:
         weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.stretches]) * self.factors
         return weights
 
-    def apply(self, clear_rate: float) -> None:
-        """Let the games begin accordingly; `clear_rate`: of episodes from levels' own starts."""
+    def apply(self, mastery: float) -> None:
+        """Let the games begin accordingly: the better the agent, the more at levels' own starts."""
         if len(self.stretches):
-            share = self.config.share + clear_rate * (self.config.last_share - self.config.share)
+            share = self.config.share + mastery * (self.config.last_share - self.config.share)
             self.env.weigh_starts(self.weights(), share)
 
     @property

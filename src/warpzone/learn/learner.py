@@ -61,7 +61,7 @@ class Learner:
         progress = min(1.0, self.step / config.total_steps)
         if config.curriculum.share > 0:
             self.curriculum = self.curriculum or Curriculum(config, self.env, check=self.check)
-            self.curriculum.apply(self.stats.clear_rate)
+            self.curriculum.apply(self.mastery)
         now = progress, self.mastery
         lr = ppo.scheduled(config.lr, config.lr_schedule, *now)
         entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, *now)

@@ -25,7 +25,7 @@ class NetworkConfig(BaseModel):
     kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
     """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
     2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
-    hidden: tuple[Count, ...] = Field((256, 256), min_length=1)
+    hidden: tuple[Count, ...] = Field((256, 128), min_length=1)
     """Widths of the dense layers before the two heads."""
 
 
@@ -81,7 +81,7 @@ class TrainConfig(BaseModel):
     """KL divergence that the penalty is steered towards (objective `kl` only)."""
     value_coef: float = Field(0.5, ge=0.0)
     entropy_coef: float = Field(0.01, ge=0.0)
-    entropy_schedule: Schedule = "constant"
+    entropy_schedule: Schedule = "mastery"
 
     # Teachers (see `warpzone.learn.teachers`)
     teachers: dict[str, str] = {}
@@ -95,14 +95,14 @@ class TrainConfig(BaseModel):
     # Optimisation
     passes: Count = 3
     """Times that each rollout is learnt from."""
-    minibatch: Count = 2048
-    lr: Positive = 5e-4
-    lr_schedule: Schedule = "constant"
+    minibatch: Count = 512
+    lr: Positive = 2e-3
+    lr_schedule: Schedule = "mastery"
     """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
     clear its levels (see `Learner.mastery`)."""
     adam_eps: Positive = 1e-5
     max_grad_norm: Positive | None = 0.5
-    target_kl: Positive | None = None
+    target_kl: Positive | None = 0.03
     """No further pass over a rollout after one whose mean KL divergence exceeded this."""
 
     # Measuring, stopping, saving

@@ -62,7 +62,11 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             resolve("tiles", env={"actions": [["right", "A"], []]}, device="cuda:0"),
             """warpzone train 1-1 --set 'env.actions=[["right","A"],[]]' --set device=cuda:0""",
         ),
-        (resolve("pixels", env={"size": (42, 42)}, curriculum={"share": 0.5}), None),
+        (
+            resolve("tiles", teachers={"1-1": "runs/1-1"}),
+            """warpzone train 1-1 --set 'teachers={"1-1":"runs/1-1"}'""",
+        ),
+        (resolve("pixels", env={"size": (42, 42)}, curriculum={"last_share": 0.5}), None),
         (TrainConfig(preset="of my own", gamma=0.5), None),
     ],
 )

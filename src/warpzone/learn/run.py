@@ -103,10 +103,10 @@ def _require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of `new` by dotted name that `old` has otherwise; levels are one setting."""
+    """Settings of `new` by dotted name that `old` has otherwise; levels, and teachers, are one."""
     result: dict[str, Any] = {}
     for name, value in new.items():
-        if isinstance(value, dict) and prefix + name != "env.levels":
+        if isinstance(value, dict) and prefix + name not in ("env.levels", "teachers"):
             result |= differences(old[name], value, f"{prefix}{name}.")
         elif value != old[name]:
             result[prefix + name] = value

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.learn.toy import corridors, toy_config
 from typer.testing import CliRunner
 
 from warpzone import cli, learn
+from warpzone.learn.checkpoint import load_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.origin import code_commit, command_of
 from warpzone.learn.presets import PRESETS, resolve
+from warpzone.learn.trainer import train
 
 
 def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TrainConfig:
@@ -86,6 +89,17 @@ def test_a_preset_by_itself_needs_no_settings(preset: str) -> None:
     assert "--set" not in command_of(resolve(preset))
 
 
+def test_agents_tell_where_they_come_from(tmp_path: Path) -> None:
+    config = toy_config(threads=1)
+    make_env: Any = corridors
+    result = train(config, tmp_path, make_env=make_env)
+    _, info = load_agent(tmp_path / "agent.safetensors")
+    assert info.seconds == result.seconds > 0
+    assert info.threads == 1
+    assert info.command == command_of(config)
+    assert info.commit == code_commit()
+
+
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     command = ["git", "-C", str(folder), *identity, *arguments]
@@ -96,7 +110,10 @@ def test_the_commit_is_that_of_the_checkout_and_marks_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules[code_commit.__module__]
-    file = tmp_path / "origin.py"
+    file = tmp_path / "src" / "origin.py"
+    file.parent.mkdir()
+    notes = tmp_path / "notes.txt"
+    notes.write_text("one")
     file.write_text("# one\n")
     monkeypatch.setattr(module, "__file__", str(file))
 
@@ -107,9 +124,10 @@ def test_the_commit_is_that_of_the_checkout_and_marks_changes(
     try:
         git(tmp_path, "init", "-q")
         assert found() is None  # a repository, but this file is not of it
-        git(tmp_path, "add", "origin.py")
+        git(tmp_path, "add", "src/origin.py")
+        git(tmp_path, "add", "notes.txt")
         git(tmp_path, "commit", "-q", "-m", "one")
-        git(tmp_path, "tag", "-a", "v1", "-m", "v1")
+        notes.write_text("two")  # no part of the code
         assert found() == git(tmp_path, "rev-parse", "HEAD")
         file.write_text("# two\n")
         assert found() == git(tmp_path, "rev-parse", "HEAD") + "-dirty"

@@ -165,7 +165,7 @@ class AgentInfo(BaseModel):
     threads: int | None = None
     """CPU threads that it was trained with."""
     commit: str | None = None
-    """Of the code that trained it, `-dirty` behind it for changed files; None: not a checkout."""
+    """Of the code that trained it, `-dirty` behind it if that was changed; None: no checkout."""
     command: str | None = None
     """The line that trains it again."""
 

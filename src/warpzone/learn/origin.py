@@ -15,6 +15,8 @@ from warpzone.overrides import format_override
 
 OPTIONS = {"seed": "--seed", "total_steps": "--steps", "threads": "--threads"}
 """Settings that have an option of their own in `warpzone train`."""
+CODE = (":(top)src", ":(top)native", ":(top,exclude)src/warpzone/trained")
+"""What training depends on, as git is told."""
 
 
 def command_of(config: TrainConfig) -> str:
@@ -42,7 +44,7 @@ def command_of(config: TrainConfig) -> str:
 
 @functools.cache
 def code_commit() -> str | None:
-    """The git commit that this code was checked out from, with `-dirty` where files were changed.
+    """The git commit that this code was checked out from, with `-dirty` where it was changed.
 
     Asked once for each process, so that it is the code that runs. None without git, or for
     an installed copy: one that lies in some repository is still no part of it.
@@ -50,8 +52,9 @@ def code_commit() -> str | None:
     here = Path(__file__).resolve()
     if _git(here, "ls-files", "--error-unmatch", here.name) is None:
         return None
-    # No tag matches an empty pattern, so that the commit's own name is printed.
-    return _git(here, "describe", "--always", "--dirty", "--abbrev=40", "--match=")
+    changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    commit = _git(here, "rev-parse", "HEAD")
+    return f"{commit}-dirty" if commit and changed else commit
 
 
 def _git(file: Path, *arguments: str) -> str | None:

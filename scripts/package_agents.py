@@ -243,17 +243,15 @@ def main(arguments: list[str] | None = None) -> None:
             }
             for done in as_completed(work):
                 job, measured = work[done], done.result()
-                text = ", ".join(
-                    f"{name} {rate:.0%}"
-                    for name, rate in measured.selection[measured.policy].items()
-                )
+                chosen_by = measured.selection[measured.policy]
+                text = ", ".join(f"{name} {rate:.0%}" for name, rate in chosen_by.items())
                 text = f"{job.level}: {job.file.name}, {measured.policy}: {text}"
                 old = results.levels.get(job.level)
                 # Another one may have been taken since this job was given out.
                 beaten = (
                     old is not None
                     and old.file != job.file.name
-                    and (old.score >= score(measured.selection[measured.policy]))
+                    and (old.score >= score(chosen_by))
                 )
                 if measured.rates is None or beaten:
                     print(f"{text}; not better", flush=True)
@@ -266,7 +264,8 @@ def main(arguments: list[str] | None = None) -> None:
                     print(f"{text}; not taken: {error}", flush=True)
                     continue
                 results = candidate
-                print(f"{text}; taken", flush=True)
+                rates = ", ".join(f"{name} {r.clear_rate:.0%}" for name, r in entry.rates.items())
+                print(f"{text}; taken, and on other episodes: {rates}", flush=True)
 
 
 if __name__ == "__main__":

@@ -82,11 +82,11 @@ def _summary(results: Results) -> Iterator[str]:
     steady = sum(entry.rates["noops"].clear_rate >= 0.9 for entry in found)
     robust = sum(entry.rates["sticky"].clear_rate >= 0.8 for entry in found)
     files = len({entry.file for entry in found})
-    yield f"Of the {len(LEVELS)} levels\n"
-    yield f"- {len(found)} have a packaged agent (files: {files}),"
-    yield f"- {cleared} are cleared from a fixed start,"
-    yield f"- {steady} in at least 90 % of episodes with no-ops,"
-    yield f"- {robust} in at least 80 % of episodes with no-ops and sticky buttons.\n"
+    yield f"Of {len(LEVELS)} levels\n"
+    yield f"- with a packaged agent: {len(found)} (files: {files})"
+    yield f"- cleared at all from a fixed start: {cleared}"
+    yield f"- cleared in at least 90 % of episodes with no-ops: {steady}"
+    yield f"- cleared in at least 80 % of episodes with no-ops and sticky buttons: {robust}\n"
 
 
 def _roms(results: Results) -> Iterator[str]:

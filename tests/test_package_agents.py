@@ -242,10 +242,10 @@ def test_the_page_has_every_level_and_counts_them(
     package_agents.main([str(agent(tmp_path, 1, BOTH))])
     results = read_results(places[1])
     text = write_results.text_of(results)
-    assert "- 2 have a packaged agent (files: 1)" in text
-    assert "- 2 are cleared from a fixed start" in text
-    assert "- 2 in at least 90 %" in text
-    assert "- 0 in at least 80 %" in text
+    assert "- with a packaged agent: 2 (files: 1)" in text
+    assert "- cleared at all from a fixed start: 2\n" in text
+    assert "episodes with no-ops: 2\n" in text
+    assert "sticky buttons: 0\n" in text
     rows = [line for line in text.splitlines() if line[2:5] in LEVELS]
     assert [row.split()[1] for row in rows] == list(LEVELS)
     file = results.levels["1-1"].file
@@ -259,7 +259,7 @@ def test_the_page_has_every_level_and_counts_them(
 
 def test_the_page_without_any_agent() -> None:
     text = write_results.text_of(Results())
-    assert "- 0 have a packaged agent" in text
+    assert "- with a packaged agent: 0 (" in text
 
 
 def test_the_page_in_the_repository_is_what_the_script_makes() -> None:

@@ -783,18 +783,18 @@ def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:
     from warpzone.agents.packaged import PackagedEvaluation
 
     results = evaluation.levels
-    agents: dict[str, tuple[str, str]] = {}
+    policies: dict[str, str] = {}
     if isinstance(evaluation, PackagedEvaluation):
         protocols = {level: found.protocol for level, found in evaluation.evaluations.items()}
-        agents = {level: (protocols[level].policy, evaluation.files[level]) for level in results}
+        policies = {level: protocol.policy for level, protocol in protocols.items()}
     else:
         protocols = dict.fromkeys(results, evaluation.protocol)
     table = Table(box=None, header_style="bold")
     table.add_column("level")
     for column in ("clear rate", "95 % interval", "episodes", "mean progress", "time to clear"):
         table.add_column(column, justify="right")
-    for column in ("policy", "agent") if agents else ():
-        table.add_column(column)
+    if policies:
+        table.add_column("policy")
     for name, result in results.items():
         low, high = result.ci95
         seconds = result.mean_frames
@@ -805,7 +805,7 @@ def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:
             str(result.episodes),
             f"{result.mean_progress:.0f} px",
             "–" if seconds is None else f"{seconds / FRAMES_PER_SECOND:.1f} s",
-            *agents.get(name, ()),
+            *([policies[name]] if policies else []),
         )
     out.print(table)
     for protocol in dict.fromkeys(map(str, protocols.values())):

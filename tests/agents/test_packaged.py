@@ -133,7 +133,7 @@ def test_all_levels_are_those_that_have_an_agent() -> None:
     assert result.exit_code == 0
     text = plain(result.output)
     assert "without an agent: 1-3, 1-4" in text
-    for words in ("one.safetensors", "two.safetensors", "argmax", "likeliest actions", "sampled"):
+    for words in ("1-1", "1-2", "2-2", "argmax", "likeliest actions", "sampled actions"):
         assert words in text
 
 

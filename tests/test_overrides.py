@@ -6,7 +6,14 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warpzone.errors import ConfigError
-from warpzone.overrides import apply, describe, merge, parse_overrides, setting_names
+from warpzone.overrides import (
+    apply,
+    describe,
+    format_override,
+    merge,
+    parse_overrides,
+    setting_names,
+)
 
 
 class Inner(BaseModel):
@@ -32,6 +39,13 @@ def test_values_are_json_or_text() -> None:
         "name": "run one",
         "env": {"noops": 5, "levels": {"1-1": 2}},
     }
+
+
+@pytest.mark.parametrize(
+    "value", ["run one", "", "1", "null", " a", '"', "a=b", 3e-4, None, True, [1, 2], {"1-1": 2.0}]
+)
+def test_a_setting_written_down_is_read_back(value: object) -> None:
+    assert parse_overrides([format_override("name", value)], Settings) == {"name": value}
 
 
 def test_value_may_hold_an_equals_sign() -> None:

@@ -19,17 +19,25 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import warpzone
-from warpzone.errors import ConfigError, DisplayError, EngineError, LevelError, WarpzoneError
+from warpzone.errors import (
+    AgentError,
+    ConfigError,
+    DisplayError,
+    EngineError,
+    LevelError,
+    WarpzoneError,
+)
 from warpzone.game.console import ENGINE_MODES, FRAMES_PER_SECOND, PALETTE, set_engine
 from warpzone.game.levels import LEVELS, level_kind, parse_levels
 from warpzone.game.rom import Rom, find_rom
 from warpzone.level_guide import GUIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from warpzone.agents.agent import Agent
+    from warpzone.agents.agent import Agent, PolicyMode
     from warpzone.agents.evaluate import Evaluation
+    from warpzone.agents.packaged import Collection, PackagedEvaluation
     from warpzone.agents.playback import Playback
     from warpzone.learn.config import TrainConfig
 
@@ -102,14 +110,30 @@ EngineOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AgentArgument = Annotated[
     Path,
-    typer.Argument(metavar="RUN_OR_AGENT", help="A run directory or a .safetensors file."),
+    typer.Argument(
+        metavar="RUN_OR_AGENT",
+        help="A level, for the agent that comes with warpzone; a run directory; "
+        "or a .safetensors file.",
+    ),
+]
+OptionalAgentArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RUN_OR_AGENT]",
+        help="A level, for the agent that comes with warpzone; a run directory; "
+        "or a .safetensors file. Default: for each level the one that comes with warpzone.",
+    ),
 ]
 LevelArgument = Annotated[
     str | None,
     typer.Argument(metavar="[LEVEL]", help="1-1 to 8-4. Default: what the agent was trained on."),
 ]
 PolicyOption = Annotated[
-    Policy, typer.Option(help="Draw from the action probabilities, or take the likeliest.")
+    Policy | None,
+    typer.Option(
+        help="Draw from the action probabilities, or take the likeliest. "
+        "Default: sample; of an agent that comes with warpzone, what it plays best with."
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Of the first episode.", min=0)]
 NoopsOption = Annotated[
@@ -292,11 +316,11 @@ def campaign(
     out.print(table)
 
 
-@app.command(epilog="Example: [cyan]warpzone watch runs/1-1-tiles-seed0[/]")
+@app.command(epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0)")
 def watch(
     agent_path: AgentArgument,
     level: LevelArgument = None,
-    policy: PolicyOption = Policy.sample,
+    policy: PolicyOption = None,
     seed: SeedOption = 0,
     noops: NoopsOption = 30,
     sticky: StickyOption = 0.0,
@@ -309,12 +333,22 @@ def watch(
     from warpzone.agents.window import require_display
 
     require_display(f"Make a film instead: warpzone record {agent_path} -o clip.mp4")
-    agent, cartridge = _load_agent(agent_path, device, rom)
-    _open_window(agent, _one_level(level, agent), policy, seed, noops, sticky, scale, cartridge)
+    if _is_packaged(agent_path) and level is None:
+        agent_of, order, cartridge = _packaged_players(str(agent_path), device, rom)
+        title = "packaged agents"
+    else:
+        agent, cartridge = _load_agent(agent_path, device, rom)
+        mode = _policy(None, agent_path)
+        order, title = _levels_from(_one_level(level, agent, agent_path)), agent.title
+
+        def agent_of(level: str) -> tuple[Agent, PolicyMode]:
+            return agent, mode
+
+    _open_window(agent_of, order, title, policy, seed, noops, sticky, scale, cartridge)
 
 
 @app.command(
-    epilog="Example: [cyan]warpzone record runs/1-1-tiles-seed0 -o clip.mp4[/]  (or clip.gif)"
+    epilog="Example: [cyan]warpzone record 1-1 -o clip.mp4[/]  (or runs/1-1-tiles-seed0, clip.gif)"
 )
 def record(
     agent_path: AgentArgument,
@@ -330,7 +364,7 @@ def record(
     scale: Annotated[
         int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
     ] = None,
-    policy: PolicyOption = Policy.sample,
+    policy: PolicyOption = None,
     seed: SeedOption = 0,
     noops: NoopsOption = 30,
     sticky: StickyOption = 0.0,
@@ -348,8 +382,8 @@ def record(
     agent, cartridge = _load_agent(agent_path, device, rom)
     playback = Playback(
         agent,
-        _one_level(level, agent),
-        policy=policy.value,
+        _one_level(level, agent, agent_path),
+        policy=_policy(policy, agent_path),
         noops=noops,
         sticky=sticky,
         rom=cartridge,
@@ -361,15 +395,18 @@ def record(
     "eval", epilog="Example: [cyan]warpzone eval runs/1-1-tiles-seed0 --sticky 0.25 --json[/]"
 )
 def evaluate(
-    agent_path: AgentArgument,
+    agent_path: OptionalAgentArgument = None,
     levels: Annotated[
         str | None,
-        typer.Option(help="1-1,1-2 … or all. Default: what the agent was trained on."),
+        typer.Option(
+            help="1-1,1-2 … or all. Default: what the agent was trained on, or "
+            "is packaged for; without an agent all levels that have one."
+        ),
     ] = None,
     episodes: Annotated[int, typer.Option(help="Per level.", min=1)] = 100,
     noops: NoopsOption = 30,
     sticky: StickyOption = 0.0,
-    policy: PolicyOption = Policy.sample,
+    policy: PolicyOption = None,
     seed: SeedOption = 0,
     threads: Annotated[int | None, typer.Option(help="For the games.", min=1)] = None,
     as_json: JsonOption = False,
@@ -377,24 +414,42 @@ def evaluate(
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
-    """Measure how often the agent clears levels, with 95 % intervals (Wilson)."""
-    from warpzone.agents.evaluate import evaluate as measure
+    """Measure how often the agent clears levels, with 95 % intervals (Wilson).
 
-    agent, cartridge = _load_agent(agent_path, device, rom)
-    chosen = list(parse_levels(levels)) if levels else list(agent.levels)
+    Without an agent: for each level the agent that comes with warpzone for it.
+    """
+    from warpzone.agents.evaluate import evaluate as measure
+    from warpzone.agents.packaged import evaluate_packaged
+
+    evaluation: Evaluation | PackagedEvaluation
     with err.status("") as status:
-        evaluation = measure(
-            agent,
-            chosen,
-            episodes=episodes,
-            noops=noops,
-            sticky=sticky,
-            policy=policy.value,
-            seed=seed,
-            threads=threads,
-            rom=cartridge,
-            say=status.update,
-        )
+        settings: dict[str, Any] = {
+            "episodes": episodes,
+            "noops": noops,
+            "sticky": sticky,
+            "seed": seed,
+            "threads": threads,
+            "say": status.update,
+        }
+        if agent_path is None:
+            collection, cartridge = _open_collection(device, rom)
+            evaluation = evaluate_packaged(
+                collection,
+                _packaged_levels(levels, collection),
+                policy=None if policy is None else policy.value,
+                rom=cartridge,
+                **settings,
+            )
+        else:
+            agent, cartridge = _load_agent(agent_path, device, rom)
+            own = [str(agent_path)] if _is_packaged(agent_path) else list(agent.levels)
+            evaluation = measure(
+                agent,
+                list(parse_levels(levels)) if levels else own,
+                policy=_policy(policy, agent_path),
+                rom=cartridge,
+                **settings,
+            )
     if as_json:
         print(json.dumps(evaluation.as_json(), indent=2))
     else:
@@ -547,9 +602,11 @@ def _check_run_directory(run: Path, resume: bool) -> None:
         )
 
 
-def _one_level(level: str | None, agent: Agent) -> str:
-    """The level asked for, or the first that the agent was trained on."""
-    return next(iter(agent.levels)) if level is None else _check_level(level)
+def _one_level(level: str | None, agent: Agent, path: Path) -> str:
+    """The level asked for, or that of the packaged agent, or the first it was trained on."""
+    if level is not None:
+        return _check_level(level)
+    return str(path) if _is_packaged(path) else agent.levels[0]
 
 
 def _check_level(level: str) -> str:
@@ -565,20 +622,87 @@ def _levels_from(first: str) -> list[str]:
     return [*LEVELS[start:], *LEVELS[:start]]
 
 
-def _load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
+def _is_packaged(path: Path) -> bool:
+    """Whether an argument for an agent names a level; a file or directory of that name wins."""
+    return str(path) in LEVELS and not path.exists()
+
+
+def _policy(given: Policy | None, path: Path) -> PolicyMode:
+    """What was asked for, or what a packaged agent plays best with, or sampled actions."""
+    from warpzone.agents.packaged import Collection
+
+    if given is not None:
+        return given.value
+    return Collection()[str(path)].policy if _is_packaged(path) else "sample"
+
+
+def _use_one_torch_thread() -> None:
+    """Acting is many small pieces of work: a second thread costs more than it brings, and the
+    games have use for the other cores."""
     import torch
 
-    from warpzone.agents.agent import Agent
-
-    # Acting is many small pieces of work: a second thread costs more than it brings, and the
-    # games have use for the other cores.
     torch.set_num_threads(1)
-    agent = Agent.load(path, device=device)
+
+
+def _load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
+    from warpzone.agents.agent import Agent
+    from warpzone.agents.packaged import Collection
+
+    _use_one_torch_thread()
+    if _is_packaged(path):
+        agent = Collection(device=device).agent(str(path))
+    else:
+        agent = Agent.load(path, device=device)
     cartridge = _find_rom(rom)
+    _warn_of_rom(agent, cartridge)
+    return agent, cartridge
+
+
+def _warn_of_rom(agent: Agent, cartridge: Rom) -> None:
     warning = agent.rom_mismatch(cartridge)
     if warning:
         err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
-    return agent, cartridge
+
+
+def _open_collection(device: str, rom: Path | None) -> tuple[Collection, Rom]:
+    from warpzone.agents.packaged import Collection
+
+    _use_one_torch_thread()
+    return Collection(device=device), _find_rom(rom)
+
+
+def _packaged_levels(spec: str | None, collection: Collection) -> list[str]:
+    """The levels that `spec` means; of all only those that have an agent, and which have none."""
+    chosen = list(LEVELS) if spec is None else list(parse_levels(spec))
+    if len(chosen) < len(LEVELS):
+        return chosen
+    if not collection.levels:
+        raise AgentError(
+            "no agents come with this version of warpzone. Name a run directory or a .safetensors "
+            "file; `warpzone train 1-1` makes one in runs/"
+        )
+    missing = [name for name in chosen if name not in collection.levels]
+    if missing:
+        err.print(f"[yellow]without an agent:[/] {', '.join(missing)}", soft_wrap=True)
+    return collection.levels
+
+
+def _packaged_players(
+    first: str, device: str, rom: Path | None
+) -> tuple[Callable[[str], tuple[Agent, PolicyMode]], list[str], Rom]:
+    """Who plays a level and with which policy; levels that have an agent, from `first` on."""
+    collection, cartridge = _open_collection(device, rom)
+    warned = set()
+
+    def agent_of(level: str) -> tuple[Agent, PolicyMode]:
+        agent = collection.agent(level)
+        if agent.path not in warned:
+            warned.add(agent.path)
+            _warn_of_rom(agent, cartridge)
+        return agent, collection[level].policy
+
+    agent_of(first)  # errors come before the window
+    return agent_of, [name for name in _levels_from(first) if name in collection.levels], cartridge
 
 
 def _watch_or_film(run: Path, rom: Path | None) -> None:
@@ -587,11 +711,14 @@ def _watch_or_film(run: Path, rom: Path | None) -> None:
     from warpzone.agents.window import missing_display
 
     agent, cartridge = _load_agent(run, "cpu", rom)
-    level = _one_level(None, agent)
+    level = agent.levels[0]
     reason = missing_display()
     if reason is None:
         try:
-            _open_window(agent, level, Policy.sample, 0, 30, 0.0, 3, cartridge)
+            order = _levels_from(level)
+            _open_window(
+                lambda name: (agent, "sample"), order, agent.title, None, 0, 30, 0.0, 3, cartridge
+            )
             return
         except DisplayError as error:
             reason = str(error)
@@ -601,9 +728,10 @@ def _watch_or_film(run: Path, rom: Path | None) -> None:
 
 
 def _open_window(
-    agent: Agent,
-    level: str,
-    policy: Policy,
+    agent_of: Callable[[str], tuple[Agent, PolicyMode]],
+    order: Sequence[str],
+    title: str,
+    policy: Policy | None,
     seed: int,
     noops: int,
     sticky: float,
@@ -614,13 +742,15 @@ def _open_window(
     from warpzone.agents.watch import watch as show
 
     def open_playback(name: str) -> Playback:
-        return Playback(agent, name, policy=policy.value, noops=noops, sticky=sticky, rom=rom)
+        agent, best = agent_of(name)
+        mode = best if policy is None else policy.value
+        return Playback(agent, name, policy=mode, noops=noops, sticky=sticky, rom=rom)
 
     tally = show(
         open_playback,
-        _levels_from(level),
+        order,
         palette=PALETTE,
-        title=f"warpzone: {agent.title}",
+        title=f"warpzone: {title}",
         scale=scale,
         seed=seed,
     )
@@ -649,12 +779,23 @@ def _film(
     out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
 
 
-def _print_evaluation(evaluation: Evaluation) -> None:
+def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:
+    from warpzone.agents.packaged import PackagedEvaluation
+
+    results = evaluation.levels
+    policies: dict[str, str] = {}
+    if isinstance(evaluation, PackagedEvaluation):
+        protocols = {level: found.protocol for level, found in evaluation.evaluations.items()}
+        policies = {level: protocol.policy for level, protocol in protocols.items()}
+    else:
+        protocols = dict.fromkeys(results, evaluation.protocol)
     table = Table(box=None, header_style="bold")
     table.add_column("level")
     for column in ("clear rate", "95 % interval", "episodes", "mean progress", "time to clear"):
         table.add_column(column, justify="right")
-    for name, result in evaluation.levels.items():
+    if policies:
+        table.add_column("policy")
+    for name, result in results.items():
         low, high = result.ci95
         seconds = result.mean_frames
         table.add_row(
@@ -664,8 +805,10 @@ def _print_evaluation(evaluation: Evaluation) -> None:
             str(result.episodes),
             f"{result.mean_progress:.0f} px",
             "–" if seconds is None else f"{seconds / FRAMES_PER_SECOND:.1f} s",
+            *([policies[name]] if policies else []),
         )
     out.print(table)
+    for protocol in dict.fromkeys(map(str, protocols.values())):
+        out.print(f"[dim]{protocol}[/]", soft_wrap=True)
     rom = f"ROM: {evaluation.rom['revision']}, SHA-1 {evaluation.rom['sha1']}"
-    out.print(f"[dim]{evaluation.protocol}[/]", soft_wrap=True)
     out.print(f"[dim]{escape(rom)}[/]", soft_wrap=True)

@@ -41,6 +41,13 @@ def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, A
     return result
 
 
+def format_override(name: str, value: Any) -> str:
+    """The inverse of `parse_overrides` for one setting: `"lr=0.0003"`, from what JSON can hold."""
+    if isinstance(value, str) and _value(value.strip()) == value:
+        return f"{name}={value}"
+    return f"{name}={json.dumps(value, separators=(',', ':'))}"
+
+
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `changes` laid over it, nested mappings merged by key."""
     merged = dict(base)

@@ -181,5 +181,14 @@ def test_games_keep_the_settings_of_the_training(agent: Agent) -> None:
     )
 
 
+def test_sticky_buttons_are_in_every_episode_that_is_measured(tmp_path: Path) -> None:
+    half = EnvConfig(sticky=0.25, sticky_share=0.5)
+    agent = Agent.load(write_agent(tmp_path / "a.safetensors", half))
+    envs = agent.make_envs("1-1", 2, noops=0, sticky=0.5, threads=1)
+    config = envs.config
+    envs.close()
+    assert (config.sticky, config.sticky_share) == (0.5, 1.0)
+
+
 def test_find_agent_takes_a_file_as_it_is(agent_file: Path) -> None:
     assert find_agent(agent_file) == agent_file

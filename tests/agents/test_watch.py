@@ -211,6 +211,26 @@ def test_policy_key_switches_and_survives_a_change_of_level(
     assert [p.policy for p in opened] == ["argmax", "argmax"]
 
 
+def test_each_level_keeps_its_own_policy_as_long_as_the_user_does_not_switch(
+    monkeypatch: pytest.MonkeyPatch, dummy: None, no_waiting: None
+) -> None:
+    pygame.init()
+    Script(monkeypatch, {2: typed("n"), 4: typed("n")})
+    opened: list[FakePlayback] = []
+
+    def open_playback(level: str) -> Any:
+        opened.append(FakePlayback(level))
+        opened[-1].policy = "argmax" if level == "1-1" else "sample"
+        return opened[-1]
+
+    watch(open_playback, ["1-1", "1-2"], palette=PALETTE, scale=1, max_frames=9)
+    assert [(p.level, p.policy) for p in opened] == [
+        ("1-1", "argmax"),
+        ("1-2", "sample"),
+        ("1-1", "argmax"),
+    ]
+
+
 def test_machine_without_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -177,3 +177,33 @@ def test_errors_of_agents_name_the_file_and_the_fault(tmp_path: Path) -> None:
     save_agent(path, Policy(network, SHAPES, 4).state_dict(), info)
     with pytest.raises(AgentError, match="own description"):
         load_agent(path)
+
+
+def test_half_precision_halves_the_file_and_keeps_the_actions(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = NetworkConfig(hidden=(64, 64))
+    policy = Policy(network, SHAPES, 4)
+    # Logits as far apart as those of a trained policy, not as those of a new one.
+    with torch.no_grad():
+        policy.heads.weight.mul_(100)
+    info = load_agent(agent(tmp_path))[1].model_copy(update={"network": network})
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_agent(whole, policy.state_dict(), info)
+    save_agent(half, policy.state_dict(), info, half=True)
+    tensors = safetensors.torch.load_file(half)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    loaded, read = load_agent(half)
+    assert read == info
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    observation = {
+        "scalars": torch.randn(2000, 2),
+        "tiles": torch.randint(0, 256, (2000, 3, 2, 2), dtype=torch.uint8),
+    }
+    same = loaded(observation)[0].argmax(1) == policy(observation)[0].argmax(1)
+    assert same.float().mean() >= 0.99
+
+
+def test_files_of_before_agents_told_where_they_come_from(tmp_path: Path) -> None:
+    info = load_agent(agent(tmp_path))[1]
+    assert (info.seconds, info.threads, info.commit, info.command) == (None, None, None, None)

@@ -155,6 +155,7 @@ class Agent:
             "levels": parse_levels(level),
             "noops": noops,
             "sticky": sticky,
+            "sticky_share": 1.0,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})
@@ -184,7 +185,7 @@ def find_agent(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.exists():
-        raise AgentError(f"there is no {str(path)!r}: no run and no agent. {TRAIN_HINT}")
+        raise AgentError(f"there is no {str(path)!r}: no run, no agent, no level. {TRAIN_HINT}")
     for name in AGENT_FILES:
         if (path / name).is_file():
             return path / name

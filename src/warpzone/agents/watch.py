@@ -70,6 +70,7 @@ class _Watcher:
         self._seed = seed
         self._max_frames = max_frames
         self._policy: PolicyMode | None = None
+        """What the user switched to; until then each level's player keeps its own."""
 
     def run(self, open_playback: Callable[[str], Playback], levels: Sequence[str]) -> None:
         place = 0
@@ -81,7 +82,6 @@ class _Watcher:
                     self._controls.restart = False
                     self._play_episode(playback)
                     self._seed += 1
-                self._policy = playback.policy
             place = (place + self._controls.take_level_change()) % len(levels)
 
     def _play_episode(self, playback: Playback) -> None:
@@ -112,7 +112,8 @@ class _Watcher:
         while True:
             controls.handle(self._window.events(), self._window)
             if controls.switch_policy:
-                playback.policy = "argmax" if playback.policy == "sample" else "sample"
+                self._policy = "argmax" if playback.policy == "sample" else "sample"
+                playback.policy = self._policy
                 controls.switch_policy = False
             help_wanted = controls.help or self.tally.frames <= HELP_FRAMES
             shown = WATCH_HELP if help_wanted else overlay

@@ -160,11 +160,38 @@ class AgentInfo(BaseModel):
     clear_rate: float | None = None
     """As measured in training, mean over its levels; None if it was not measured."""
     eval_episodes: int = 0
+    seconds: float | None = None
+    """Spent playing and learning until then, measurements aside; None: an older file."""
+    threads: int | None = None
+    """CPU threads that it was trained with."""
+    commit: str | None = None
+    """Of the code that trained it, `-dirty` behind it if that was changed; None: no checkout."""
+    command: str | None = None
+    """The line that trains it again."""
 
 
-def save_agent(path: Path, weights: Mapping[str, Tensor], info: AgentInfo) -> None:
-    """Write a policy's `state_dict` and everything needed to use it as one safetensors file."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+def save_agent(
+    path: Path, weights: Mapping[str, Tensor], info: AgentInfo, *, half: bool = False
+) -> None:
+    """Write a policy's `state_dict` and everything needed to use it as one safetensors file.
+
+    Args:
+        path: the file.
+        weights: by name; where they are does not matter.
+        info: what `load_agent` needs to rebuild the policy, and where it comes from.
+        half: store weights in float16, half the size. Actions stay the same but where two of them
+            are all but equally likely.
+
+    Raises:
+        CheckpointError: the disk is full or the directory cannot be written.
+    """
+    tensors = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in weights.items()
+    }
     metadata = {"warpzone": info.model_dump_json()}
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
@@ -196,7 +223,7 @@ def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, 
     try:
         info = AgentInfo.model_validate_json(metadata["warpzone"])
         policy = Policy(info.network, info.shapes, info.actions)
-        policy.load_state_dict(weights)
+        policy.load_state_dict(weights)  # which turns float16 into float32
     except (ValidationError, RuntimeError) as error:
         raise AgentError(f"{path} does not fit its own description: {error}") from error
     return policy.to(device).requires_grad_(False).eval(), info

@@ -16,6 +16,7 @@ from warpzone.learn.config import TrainConfig
 from warpzone.learn.curriculum import Curriculum
 from warpzone.learn.evaluation import EvalResult, evaluate
 from warpzone.learn.metrics import EpisodeStats
+from warpzone.learn.origin import code_commit, command_of
 from warpzone.learn.policy import Policy, shapes_of, to_tensors
 from warpzone.learn.rollout import Rollout, Transition, VectorEnv, collect
 from warpzone.learn.teachers import Teachers
@@ -149,6 +150,10 @@ class Learner:
             rom_sha1=rom.sha1 if rom else None,
             clear_rate=clear_rate,
             eval_episodes=config.eval_episodes if clear_rate is not None else 0,
+            seconds=self.seconds,
+            threads=self.threads,
+            commit=code_commit(),
+            command=command_of(config),
         )
 
     def snapshot(self, **others: Any) -> Snapshot:

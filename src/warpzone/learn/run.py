@@ -90,7 +90,7 @@ def read_config(path: Path) -> TrainConfig:
 def _require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
     changed = {
         name: (old, new)
-        for name, new in _differences(saved.model_dump(), given.model_dump()).items()
+        for name, new in differences(saved.model_dump(), given.model_dump()).items()
         if name not in FREE and (old := _lookup(saved.model_dump(), name)) != new
     }
     if changed:
@@ -102,12 +102,12 @@ def _require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
         )
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of `new` by dotted name that `old` has otherwise; levels are one setting."""
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings of `new` by dotted name that `old` has otherwise; levels, and teachers, are one."""
     result: dict[str, Any] = {}
     for name, value in new.items():
-        if isinstance(value, dict) and prefix + name != "env.levels":
-            result |= _differences(old[name], value, f"{prefix}{name}.")
+        if isinstance(value, dict) and prefix + name not in ("env.levels", "teachers"):
+            result |= differences(old[name], value, f"{prefix}{name}.")
         elif value != old[name]:
             result[prefix + name] = value
     return result

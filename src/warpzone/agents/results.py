@@ -1,0 +1,76 @@
+"""What is written down about packaged agents: docs/results.json, by level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from warpzone.agents.agent import PolicyMode
+from warpzone.agents.packaged import Packaged, StartName, score
+from warpzone.errors import AgentError
+from warpzone.game.levels import parse_levels
+from warpzone.overrides import describe
+
+
+class Record(Packaged):
+    """How one level's agent came about, and how well it plays."""
+
+    selection: dict[PolicyMode, dict[StartName, float]]
+    """Clear rates by which the agent and its policy were chosen. They are of other episodes than
+    `rates`: the best of several measurements is on average better than what was measured."""
+    eval_seed: int
+    """Of the episodes in `rates`."""
+    date: str
+    """Of the measurement, YYYY-MM-DD."""
+    trained_on: list[str]
+    """Levels; `steps` and `seconds` are of all of them together."""
+    preset: str
+    observation: str
+    rom_revision: str | None
+    rom_sha1: str | None
+    seed: int
+    steps: int
+    """Agent steps until the agent was saved, which its run then measured as its best."""
+    seconds: float | None
+    """Of training until then, measurements aside."""
+    threads: int | None
+    commit: str | None
+    command: str | None
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """By what it is compared with others."""
+        return score(self.selection[self.policy])
+
+    @property
+    def episodes(self) -> int:
+        """Of each measurement."""
+        return self.rates["noops"].episodes
+
+
+class Results(BaseModel):
+    """What docs/results.json holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    levels: dict[str, Record] = {}
+
+    @field_validator("levels")
+    @classmethod
+    def _in_order(cls, levels: dict[str, Record]) -> dict[str, Record]:
+        return {name: levels[name] for name in parse_levels(list(levels))} if levels else {}
+
+
+def read_results(file: Path) -> Results:
+    """The results in `file`; none where there is no such file.
+
+    Raises:
+        AgentError: it is damaged, or of another version.
+    """
+    try:
+        return Results.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return Results()
+    except ValidationError as error:
+        raise AgentError(f"cannot read {file}: {describe(error)}") from error

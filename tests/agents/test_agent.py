@@ -181,5 +181,15 @@ def test_games_keep_the_settings_of_the_training(agent: Agent) -> None:
     )
 
 
+def test_stickiness_is_that_of_every_episode_though_training_had_it_in_some(
+    tmp_path: Path,
+) -> None:
+    env = EnvConfig(sticky=0.5, sticky_share=0.25)
+    agent = Agent.load(write_agent(tmp_path / "a.safetensors", env))
+    games = agent.make_env("1-1", noops=0, sticky=0.25)
+    games.close()
+    assert (games.config.sticky, games.config.sticky_share) == (0.25, 1.0)
+
+
 def test_find_agent_takes_a_file_as_it_is(agent_file: Path) -> None:
     assert find_agent(agent_file) == agent_file

@@ -155,6 +155,7 @@ class Agent:
             "levels": parse_levels(level),
             "noops": noops,
             "sticky": sticky,
+            "sticky_share": 1.0,  # as asked for in every episode, whatever it was in training
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

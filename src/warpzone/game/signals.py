@@ -26,7 +26,7 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     progress      px of new-best x in this episode, summed over the areas that it has visited
     frames, steps emulated frames and agent steps in this episode
     level         0-31: where the episode began
-    start         where in the level it began: index into `MarioVectorEnv.set_starts`; -1: at its start
+    start         index of the start in `MarioVectorEnv.set_starts`; -1: the level's own
 """
 
 DEATHS: tuple[str, ...] = ("alive", "enemy", "pit", "time", "warp")

@@ -360,19 +360,25 @@ class Batch {
     const int skip = config_.consecutive ? 1 : config_.rules.frame_skip;
     uint8_t* stack = &observations[i * observation_bytes_];
     int seen = 0;
+    const bool pool = pixels && config_.max_pool && skip > 1;
+    nes::State before;  // the last frame, if pictures are pooled
     game.reset(*levels_, config_.rules, starts_, [&](smb::Game& g, bool) {
       if (config_.keep_frames) keep_frame(g);
       ++seen;
-      if (!pixels || (seen > 1 && seen % skip != 0)) return;
-      if (seen > skip) {
-        std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
-        picture_->draw(g.nes, levels_->cartridge(), stack + observation_bytes_ - picture_bytes());
-      } else {  // nothing is known of what came before
-        picture_->draw(g.nes, levels_->cartridge(), stack);
-        for (int k = 1; k < config_.stack; ++k) {
-          std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
+      if (pixels && (seen == 1 || seen % skip == 0)) {
+        const nes::State* merged = pool && seen > 1 ? &before : nullptr;
+        if (seen > skip) {
+          std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
+          uint8_t* newest = stack + observation_bytes_ - picture_bytes();
+          picture_->draw(g.nes, levels_->cartridge(), newest, merged);
+        } else {  // nothing is known of what came before
+          picture_->draw(g.nes, levels_->cartridge(), stack, merged);
+          for (int k = 1; k < config_.stack; ++k) {
+            std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
+          }
         }
       }
+      if (pool) before = g.nes;
     });
     if (!pixels) observe(i);
     start_signals[i] = game.signals;

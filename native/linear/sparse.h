@@ -92,7 +92,8 @@ struct Avx2 {
         }
       }
       for (size_t k = 0; k < kRegisters; ++k) {
-        _mm256_storeu_ps(out + at + k * kLanes, _mm256_max_ps(sums[k], _mm256_setzero_ps()));
+        // In this order what is not a number stays so, and training tells of it.
+        _mm256_storeu_ps(out + at + k * kLanes, _mm256_max_ps(_mm256_setzero_ps(), sums[k]));
       }
     }
   }

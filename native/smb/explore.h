@@ -5,11 +5,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -18,17 +20,27 @@
 
 namespace warpzone::smb {
 
-// Plays actions from a level's start, without idle frames or sticky buttons; `see(game, buttons)`
-// is called after each step with the buttons of its frames, none for those of a cutscene.
+// Plays actions from a level's start, without idle frames or sticky buttons; `see(game, buttons,
+// cut)` is called after each step, with whether a cutscene cut into it. Throws
+// std::invalid_argument.
 template <typename See>
 inline void replay(Levels& levels, const Rules& rules, int level, std::span<const uint8_t> actions,
                    See&& see) {
+  if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
   Rules plain = rules;
   plain.noops = 0;
   plain.sticky = 0;
   plain.max_steps = plain.no_progress_steps = 0;
   plain.level_weights.assign(kLevels, 0.0);
-  plain.level_weights.at(static_cast<size_t>(level)) = 1.0;
+  plain.level_weights[static_cast<size_t>(level)] = 1.0;
+  plain.check();
+  for (const uint8_t action : actions) {
+    if (action >= rules.actions.size()) {
+      throw std::invalid_argument("action " + std::to_string(action) +
+                                  " of the way is outside 0.." +
+                                  std::to_string(rules.actions.size() - 1));
+    }
+  }
   Game game{};
   game.random = stream(0, 0);
   const auto ignore = [](const Game&, bool) {};
@@ -36,16 +48,17 @@ inline void replay(Levels& levels, const Rules& rules, int level, std::span<cons
   for (const uint8_t action : actions) {
     if (game.over != 0) break;
     bool cut = false;
-    game.step(levels.cartridge(), plain, Route{}, plain.actions.at(action),
+    game.step(levels.cartridge(), plain, Route{}, plain.actions[action],
               [&cut](const Game&, bool cutscene) { cut = cut || cutscene; });
-    see(game, plain.actions.at(action), cut);
+    see(game, plain.actions[action], cut);
   }
 }
 
 // The moments along a replay at which an episode may begin: `steps_back` whole steps without a
-// cutscene lead to each of them.
+// cutscene lead to each of them. Throws std::invalid_argument.
 inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, int level,
                                         std::span<const uint8_t> actions, int steps_back) {
+  if (steps_back < 0) throw std::invalid_argument("steps_back must be at least 0");
   struct Moment {
     nes::State nes;
     uint8_t buttons;  // of the step that led to it
@@ -105,6 +118,9 @@ class Explorer {
       sums_.push_back((sums_.empty() ? 0 : sums_.back()) + weight);
     }
     if (!(sums_.back() > 0)) throw std::invalid_argument("a weight must be above 0");
+    if (!std::isfinite(sums_.back())) {
+      throw std::invalid_argument("weights must have a finite sum");
+    }
     Game game{};
     game.random = stream(seed, 1);
     game.reset(*levels_, rules_, Starts{}, [](const Game&, bool) {});

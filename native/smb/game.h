@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -180,6 +181,9 @@ class Starts {
     }
     if (share > 0 && (sums.empty() || !(sums.back() > 0))) {
       throw std::invalid_argument("no start has a weight above 0");
+    }
+    if (!sums.empty() && !std::isfinite(sums.back())) {
+      throw std::invalid_argument("weights must have a finite sum");
     }
     sums_ = std::move(sums);
     share_ = share;

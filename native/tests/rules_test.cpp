@@ -35,6 +35,18 @@ TEST(progress_is_the_new_best_in_each_area) {
   CHECK_EQUAL(progress.total, 20);
 }
 
+TEST(left_of_an_areas_beginning_is_no_progress) {
+  // A maze that turns Mario back from its first screens puts him left of 0, which reads as 65,5xx.
+  smb::Progress progress;
+  progress.start(100, 40);
+  CHECK_EQUAL(progress.visit(100, 0xFFF0), 0);
+  CHECK_EQUAL(progress.visit(200, 0xFFF0), 0);  // nor does an area begin there
+  CHECK_EQUAL(progress.visit(200, 8), 0);
+  CHECK_EQUAL(progress.visit(200, 20), 12);
+  CHECK_EQUAL(progress.visit(100, 50), 10);
+  CHECK_EQUAL(progress.visit(100, 0x7FFF), 0x7FFF - 50);
+}
+
 TEST(more_areas_than_progress_remembers_bring_nothing) {
   smb::Progress progress;
   progress.start(0, 0);

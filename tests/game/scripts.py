@@ -195,4 +195,5 @@ class Reference:
             "frames": self.frames,
             "steps": self.steps,
             "level": LEVELS.index(self.level),
+            "start": -1,
         }

@@ -86,8 +86,8 @@ def test_every_field_reaches_the_native_core() -> None:
     config = env_config(
         levels={"1-2": 2.0}, observation="pixels", actions=[["right"], ["A", "left"]], reward="gym",
         frame_skip=3, frame_stack=3, size=(60, 80), crop_status_bar=True, max_pool=True,
-        consecutive=True, skip_cutscenes=False, noops=7, sticky=0.25, max_steps=11,
-        no_progress_steps=5, autoreset="next_step",
+        consecutive=True, skip_cutscenes=False, noops=7, sticky=0.25, sticky_share=0.5,
+        show_level=True, max_steps=11, no_progress_steps=5, autoreset="next_step",
     )  # fmt: skip
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
@@ -96,6 +96,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert list(rules.actions) == [128, 65]
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
     assert (rules.frame_skip, rules.noops, rules.sticky) == (3, 7, 0.25)
+    assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert rules.reward.name == "gym"
     assert (native.observation.name, native.autoreset.name) == ("pixels", "next_step")

@@ -370,7 +370,7 @@ def test_scalars_tell_where_others_are() -> None:
     """Nine numbers for each object, the nearest first; the rest is zero."""
     seen = 0
     for moment in wander("1-1", seed=2):
-        objects = moment.scalars[30:].reshape(-1, 9)
+        objects = moment.scalars[30:-64].reshape(-1, 9)
         present = objects[:, 0] == 1
         assert (objects[~present] == 0).all()
         assert present.tolist() == sorted(present.tolist(), reverse=True)
@@ -384,6 +384,25 @@ def test_scalars_tell_where_others_are() -> None:
             assert np.isclose(objects[present, 1], np.clip(dx, -256, 256) / 128).any()
             seen += 1
     assert seen > 20
+
+
+def test_scalars_tell_the_page_of_the_area() -> None:
+    """The first 32 of the last 64, one-hot: what comes is the same each time Mario is there."""
+    pages = set()
+    for moment in watch("1-1", steps(FLAGPOLE)):
+        pages.add(moment.x // 256)
+        assert moment.scalars[-64:-32].tolist() == np.eye(32)[moment.x // 256].tolist()
+    assert len(pages) > 10
+
+
+@pytest.mark.parametrize("level", ["1-1", "8-4"])
+def test_scalars_name_the_level_where_that_is_wanted(level: str) -> None:
+    for shown in (False, True):
+        env = warpzone.make(level, show_level=shown)
+        first, _ = env.reset()
+        for obs in (first, env.step(1)[0]):
+            expected = np.eye(32)[LEVELS.index(level)] * shown
+            assert obs["scalars"][-32:].tolist() == expected.tolist()
 
 
 # --- long ways through all levels ----------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_changes_are_laid_over_a_preset() -> None:
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("fast", {}, "no preset 'fast'; there are tiles, pixels, tutorial"),
+        ("fast", {}, "no preset 'fast'; there are tiles, specialist, pixels, tutorial"),
         ("tiles", {"learning_rate": 1.0}, "learning_rate"),
         ("tiles", {"gamma": 1.5}, r"gamma.*1\.5"),
         ("tiles", {"num_envs": 1}, "num_envs"),

@@ -59,11 +59,14 @@ def interrupted_after(steps: int) -> Any:
     return make
 
 
-@pytest.mark.parametrize("preset", ["tiles", "pixels", "tutorial"])
+@pytest.mark.parametrize("preset", ["tiles", "specialist", "pixels", "tutorial"])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, preset: str) -> None:
     # Short episodes: some end in each part of the run, most of them by being cut short.
     config = resolve(
-        preset, **SMALL, env={"levels": {"1-1": 1.0, "5-2": 1.0}, "max_steps": 20, "sticky": 0.1}
+        preset,
+        **SMALL,
+        env={"levels": {"1-1": 1.0, "5-2": 1.0}, "max_steps": 20, "sticky": 0.1},
+        curriculum={"search_steps": 10_000},
     )
     whole = play(config, tmp_path / "whole")
     stopped = play(config, tmp_path / "parts", make_env=interrupted_after(2 * (48 + 17)))
@@ -72,6 +75,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, preset: st
     for name, tensor in whole.tensors.items():
         assert torch.equal(resumed.tensors[name], tensor), name
     assert resumed.values["stats"] == whole.values["stats"]
+    assert resumed.values["curriculum"] == whole.values["curriculum"]
+    assert (whole.values["curriculum"] is not None) == (preset == "specialist")
 
 
 def test_the_tutorials_run_starts_logs_and_saves(tmp_path: Path) -> None:

@@ -54,9 +54,13 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
 
     def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
         made.append((config.levels, config.noops, seed))
+        # Buttons stick as measurements have it, and in every episode.
+        assert (config.sticky, config.sticky_share) == (0.25, 1.0)
         return Corridor(config, games, groups, seed)
 
-    config = toy_config(env=EnvConfig(levels={"1-1": 1.0, "1-2": 3.0}), eval_noops=17)
+    levels = {"1-1": 1.0, "1-2": 3.0}
+    env = EnvConfig(levels=levels, sticky=0.1, sticky_share=0.5)
+    config = toy_config(env=env, eval_noops=17, eval_sticky=0.25)
     judge = Judge(config, make)
     trained = learner(0.0, 10, ("1-1", "1-2"))
     assert judge.measure(trained)

@@ -11,8 +11,9 @@ from tests.learn.toy import CUES, Corridor, corridors, toy_config
 from warpzone.errors import WarpzoneError
 from warpzone.game.config import EnvConfig
 from warpzone.learn.checkpoint import Snapshot
-from warpzone.learn.config import NetworkConfig, TrainConfig
+from warpzone.learn.config import CurriculumConfig, NetworkConfig, TrainConfig
 from warpzone.learn.learner import Learner
+from warpzone.learn.metrics import Episode
 from warpzone.learn.update import batch_of, losses
 
 PICTURES = {
@@ -20,6 +21,12 @@ PICTURES = {
     "network": NetworkConfig(kind="tutorial", hidden=(16,)),
     "num_envs": 4,
     "minibatch": 64,
+}
+CURRICULUM = {
+    "env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0}),
+    "curriculum": CurriculumConfig(share=0.6, last_share=0.3, bins=2),
+    "lr_schedule": "mastery",
+    "entropy_schedule": "mastery",
 }
 
 
@@ -50,10 +57,19 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         {"amp": True},
         {"objective": "kl", "lr_schedule": "linear", "entropy_schedule": "linear"},
         {"env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0})},
+        CURRICULUM,
         PICTURES,
         {**PICTURES, "amp": True},
     ],
-    ids=["plain", "bfloat16", "kl and schedules", "levels", "pictures", "pictures bfloat16"],
+    ids=[
+        "plain",
+        "bfloat16",
+        "kl and schedules",
+        "levels",
+        "curriculum",
+        "pictures",
+        "pictures bfloat16",
+    ],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(changes: dict[str, Any]) -> None:
     config = toy_config(**changes)
@@ -72,6 +88,39 @@ def test_resumed_equals_uninterrupted_bit_for_bit(changes: dict[str, Any]) -> No
     for _ in range(2):
         second.improve()
     assert_same(state(second), state(whole))
+
+
+def test_going_back_to_before_the_search_searches_again() -> None:
+    config = toy_config(**CURRICULUM)
+    whole, other = learner(config), learner(config)
+    first = whole.snapshot().pack()
+    for _ in range(2):
+        whole.improve()
+        other.improve()
+    other.restore(Snapshot.unpack(first, "memory"))
+    assert other.curriculum is None
+    for _ in range(2):
+        other.improve()
+    assert_same(state(other), state(whole))
+
+
+def test_a_share_of_the_episodes_begins_within_the_level_and_is_not_counted() -> None:
+    trained = learner(toy_config(**CURRICULUM))
+    trained.improve()
+    assert trained.curriculum is not None
+    within, own = int(trained.curriculum.episodes.sum()), trained.stats.episodes
+    assert 0.4 < within / (within + own) < 0.8
+    plain = learner(toy_config())
+    plain.improve()
+    assert plain.curriculum is None
+
+
+def test_a_setting_falls_with_mastery() -> None:
+    trained = learner(toy_config(lr=1e-3, lr_schedule="mastery"))
+    assert trained.improve()["charts/learning_rate"] == 1e-3
+    trained.stats.recent["1-1"].clear()
+    trained.stats.recent["1-1"].extend(Episode(i < 80, 0, 0.0, 1) for i in range(100))
+    assert trained.improve()["charts/learning_rate"] == pytest.approx(1e-3 * 0.28)
 
 
 def test_a_snapshot_does_not_change_when_training_goes_on() -> None:

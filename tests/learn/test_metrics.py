@@ -40,6 +40,17 @@ def test_episodes_are_counted_when_they_end_and_by_the_level_they_began_in() -> 
     assert not stats.full
 
 
+def test_episodes_that_began_within_a_level_do_not_count() -> None:
+    stats = EpisodeStats(["1-1"])
+    ended = step([3000, 40, 900], [0, 1, 2], [True, False, False], [0, 0, 0])
+    ended.signals["start"] = np.array([7, 0, -1])
+    stats.watch(ended)
+    assert stats.episodes == 1
+    assert stats.clear_rates == {"1-1": 0.0}
+    assert stats.nearest_end == 900
+    assert stats.best_x == 3000
+
+
 def test_extremes_are_those_of_one_rollout_and_rates_those_of_a_hundred_episodes() -> None:
     stats = EpisodeStats(["1-1"])
     for i in range(150):

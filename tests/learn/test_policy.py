@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -73,11 +75,47 @@ def test_bfloat16_is_close_to_float32(kind: str, shapes: Shapes) -> None:
 def test_bytes_are_read_as_fractions_of_255() -> None:
     policy, observation = make("tiles", TILES), observe(TILES, 6)
     trunk = policy.trunk
-    whole = torch.cat([trunk.byte_weight, trunk.scalar_weight], 1)  # type: ignore[list-item]
     inputs = torch.cat([observation["tiles"].flatten(1) / 255, observation["scalars"]], 1)
-    x = torch.relu(inputs @ whole.T + trunk.bias)  # type: ignore[operator]
+    x = torch.relu(inputs @ trunk.weight + trunk.bias)  # type: ignore[operator]
     x = torch.relu(trunk.layers[0](x))  # type: ignore[index,operator]
     torch.testing.assert_close(policy.trunk(observation), x)
+
+
+@pytest.mark.parametrize("hidden", [32, 64, 100, 256])
+@pytest.mark.parametrize("shapes", [TILES, {ARRAY: (200,)}], ids=["scalars", "bytes only"])
+def test_reading_only_what_is_set_changes_nothing(shapes: Shapes, hidden: int) -> None:
+    torch.manual_seed(0)
+    trunk: Any = Policy(NetworkConfig(hidden=(hidden,)), shapes, 7).trunk
+    observation = observe(shapes, 9)
+    for array in observation.values():
+        array[torch.rand(array.shape) < 0.9] = 0
+        array[0] = 0
+    bytes_ = observation["tiles" if "tiles" in shapes else ARRAY].flatten(1)
+    bytes_[1] = 255
+    scalars = observation.get("scalars", torch.empty(9, 0))
+    given = torch.randn(9, hidden)
+    found = []
+    for out in (trunk(observation), trunk.dense_first(bytes_, scalars)):
+        gradients = torch.autograd.grad(out, [trunk.weight, trunk.bias], given)
+        found.append([out, *gradients])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_a_number_is_not_hidden() -> None:
+    policy = make("tiles", TILES)
+    with torch.no_grad():
+        policy.trunk.bias[3] = torch.nan  # type: ignore[operator,index]
+    assert policy(observe(TILES, 2))[0].isnan().all()
+
+
+def test_an_observation_of_another_shape_is_refused() -> None:
+    """By native code too, which would read beyond its arrays."""
+    policy = make("tiles", TILES)
+    with pytest.raises(ValueError, match="weights for 53 inputs, these are 32 and 5"):
+        policy(observe({"scalars": (5,), "tiles": (2, 4, 4)}, 3))
+    with pytest.raises(ValueError, match="as many rows"):
+        policy({**observe(TILES, 3), "scalars": torch.zeros(2, 5)})
 
 
 def test_tutorial_network_is_the_recipes() -> None:

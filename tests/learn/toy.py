@@ -2,7 +2,7 @@
 
 In each state a cue tells which action leads on; the first wrong one is forgiven, the second is
 death. The last action waits. The flag is at the end of `LENGTH` right steps, and waiting too long
-cuts the episode short.
+cuts the episode short. A start within the corridor is a number of right steps taken already.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -36,6 +37,12 @@ class Step:
     signals: dict[str, np.ndarray]
     finished: np.ndarray
     final_obs: Any
+
+
+@dataclass(frozen=True)
+class Start:
+    level: int
+    step: int
 
 
 class Corridor:
@@ -68,14 +75,15 @@ class Corridor:
         self.levels = np.array([level_index(name) for name in config.levels])
         self.actions: dict[int, np.ndarray] = {}
         self.closed = False
+        self.set_starts([])
         self.reset(seed=seed)
 
     def reset(self, *, seed: int | None = None) -> None:
         n = self.num_envs
         if seed is not None:
             self.random = [np.random.default_rng([seed, game]) for game in range(n)]
-        # Per game: right steps, wrong steps, steps, cue, level.
-        self.state = np.zeros((n, 5), np.int64)
+        # Per game: right steps, wrong steps, steps, cue, level, start.
+        self.state = np.zeros((n, 6), np.int64)
         self.returns = np.zeros(n, np.float32)
         for game in range(n):
             self._begin(game)
@@ -96,7 +104,7 @@ class Corridor:
     def recv(self, group: int) -> Step:
         self.on_step()
         rows, actions = self.groups[group], self.actions.pop(group)
-        right, wrong, steps, cue, level = (self.state[rows, i] for i in range(5))
+        right, wrong, steps, cue, level, start = (self.state[rows, i] for i in range(6))
         good, waited = actions == cue, actions == WAIT
         right += good
         wrong += ~good & ~waited
@@ -113,6 +121,7 @@ class Corridor:
             "steps": steps.copy(),
             "frames": steps * 4,
             "level": level.astype(np.int32),
+            "start": start.astype(np.int32),
             "episode_return": self.returns[rows].copy(),
         }
         finished = np.flatnonzero(terminated | truncated)
@@ -143,13 +152,30 @@ class Corridor:
             self.state, self.returns = loaded["state"], loaded["returns"]
         self.obs = self._observe(np.arange(self.num_envs))
 
+    def explorer(self, level: str, seed: int = 0) -> Any:
+        way = SimpleNamespace(actions=bytes(LENGTH))
+        return SimpleNamespace(search=lambda most_steps, check: way)
+
+    def record_starts(self, level: str, actions: bytes) -> list[Start]:
+        return [Start(level_index(level), step) for step in range(1, len(actions))]
+
+    def set_starts(self, starts: list[Start]) -> None:
+        self.starts, self.share = starts, 0.0
+
+    def weigh_starts(self, weights: np.ndarray, share: float) -> None:
+        self.weights, self.share = weights / weights.sum(), share
+
     def close(self) -> None:
         self.closed = True
 
     def _begin(self, game: int) -> None:
         random = self.random[game]
-        self.state[game] = (0, 0, 0, random.integers(CUES), random.choice(self.levels))
+        self.state[game] = (0, 0, 0, random.integers(CUES), random.choice(self.levels), -1)
         self.returns[game] = 0
+        if self.share > 0 and random.random() < self.share:
+            index = random.choice(len(self.starts), p=self.weights)
+            start = self.starts[index]
+            self.state[game, [0, 4, 5]] = start.step, start.level, index
 
     def _observe(self, games: np.ndarray) -> Any:
         cue = self.state[games, 3]

@@ -155,7 +155,8 @@ class Agent:
             "levels": parse_levels(level),
             "noops": noops,
             "sticky": sticky,
-            "sticky_share": 1.0,
+            "sticky_share": 1.0,  # as asked for in every episode, whatever it was in training
+            "end_thrown_back": False,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from warpzone import _native
+from warpzone.errors import ConfigError
 from warpzone.game.config import EnvConfig
 from warpzone.game.levels import level_index
 
@@ -42,9 +43,15 @@ class Explorer:
         config: actions and frame skip of the environment that the way is for.
         level: "1-1" to "8-4".
         seed: of all random draws.
+
+    Raises:
+        LevelError: no such level.
+        ConfigError: an impossible seed.
     """
 
     def __init__(self, levels: _native.Levels, config: EnvConfig, level: str, seed: int) -> None:
+        if not 0 <= seed < 2**64:
+            raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
         rules = config.native(num_games=1, num_groups=1, threads=1, seed=0, keep_frames=False).rules
         weights = [tendency(buttons) for buttons in config.action_list]
         self._native = _native.Explorer(levels, rules, level_index(level), weights, seed)

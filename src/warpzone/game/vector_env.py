@@ -145,8 +145,9 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             seed=seed,
             keep_frames=keep_frames,
         )
+        self._levels = cartridge_of(self.rom, engine).levels
         try:
-            self._batch = _native.Batch(cartridge_of(self.rom, engine).levels, native)
+            self._batch = _native.Batch(self._levels, native)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]
@@ -241,34 +242,50 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
     # --- starts within levels -------------------------------------------------------------------
 
     def explorer(self, level: str, seed: int = 0) -> Explorer:
-        """A search for a way through `level` with this environment's actions."""
-        return Explorer(cartridge_of(self.rom).levels, self.config, level, seed)
+        """A search for a way through `level` with this environment's actions.
+
+        Raises:
+            LevelError: no such level.
+            ConfigError: an impossible seed.
+        """
+        return Explorer(self._levels, self.config, level, seed)
 
     def record_starts(self, level: str, actions: bytes) -> list[_native.Start]:
         """The moments along a way through `level`, a byte for each action from its start.
 
         Play goes on from each as if it had never been left: the steps that led there are played
         again, enough to fill a stack of pictures. Moments soon after a cutscene are left out.
+
+        Raises:
+            LevelError: no such level.
+            ValueError: an action that does not exist.
         """
-        levels, rules = cartridge_of(self.rom).levels, self.config.native_rules()
+        rules = self.config.native_rules()
         steps_back = self.config.frame_stack
-        return _native.record_starts(levels, rules, level_index(level), actions, steps_back)
+        return _native.record_starts(self._levels, rules, level_index(level), actions, steps_back)
 
     def set_routes(self, ways: Mapping[str, bytes]) -> None:
         """From now on only what lies on the way counts as progress in these levels: neither a warp
         zone nor what is behind the right pipe of a maze; and a pipe that leads on is rewarded. Not
         part of `save_state`."""
-        levels, rules = cartridge_of(self.rom).levels, self.config.native_rules()
+        rules = self.config.native_rules()
         self._batch.set_routes(
             [
-                (level_index(level), _native.record_route(levels, rules, level_index(level), way))
+                (
+                    level_index(level),
+                    _native.record_route(self._levels, rules, level_index(level), way),
+                )
                 for level, way in ways.items()
             ]
         )
 
     def set_starts(self, starts: list[_native.Start]) -> None:
         """Moments at which episodes may begin; none does before `weigh_starts`. They are not part
-        of `save_state`."""
+        of `save_state`.
+
+        Raises:
+            ValueError: they were recorded with a `frame_skip` that does not fit this one.
+        """
         self._batch.set_starts(starts)
 
     def weigh_starts(self, weights: NDArray[np.float64], share: float) -> None:

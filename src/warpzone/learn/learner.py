@@ -196,14 +196,16 @@ class Learner:
                 for name, value in saved.items()
             }
         groups = optimizer.state_dict()["param_groups"]
-        if any(state.values()):
-            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        # Before the first update there is none; what came later must not stay.
+        known = {index: moments for index, moments in state.items() if moments}
+        optimizer.load_state_dict({"state": known, "param_groups": groups})
         self.sampling.set_state(tensors["sampling"])
         self.shuffling.set_state(tensors["shuffling"])
         self.env.load_state(tensors["games"].numpy().tobytes())
         self.step, self.updates = values["step"], values["updates"]
         self.seconds, self.beta = values["seconds"], values["beta"]
         self.stats.load_state(values["stats"])
+        self.curriculum = None
         if values["curriculum"] is not None:
             found = values["curriculum"]
             ways = {level: bytes.fromhex(way) for level, way in found["ways"].items()}

@@ -1,0 +1,408 @@
+// Episodes that begin within a level, against the play that first came there: on the stand-in, and
+// in the real game where WARPZONE_ROM names its file.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <set>
+
+#include "allocations.h"
+#include "batch/batch.h"
+#include "check.h"
+#include "fuzz/standin.h"
+#include "real_game.h"
+#include "smb/explore.h"
+
+namespace batch = warpzone::batch;
+namespace nes = warpzone::nes;
+namespace smb = warpzone::smb;
+using batch::Batch;
+using batch::Observation;
+using program::Bytes;
+
+namespace {
+
+constexpr int kLevel = 8;
+
+batch::Config one_game(Observation observation) {
+  batch::Config config = standin::config();
+  config.rules.level_weights.assign(smb::kLevels, 0.0);
+  config.rules.level_weights[kLevel] = 1.0;
+  config.observation = observation;
+  config.height = config.width = 40;
+  return config;
+}
+
+void step(Batch& games, int64_t action) {
+  games.send(0, std::vector<int64_t>(games.signals.size(), action));
+  games.recv(0);
+}
+
+// Begins an episode of the only game at one of `count` starts.
+void begin(Batch& games, size_t start, size_t count) {
+  std::vector<double> weights(count);
+  weights[start] = 1;
+  games.weigh_starts(weights, 1.0);
+  games.reset(Bytes{1});
+}
+
+// Actions from the beginning of a level that do not end it: to the right for the most part, with
+// what brings cutscenes about in the stand-in.
+Bytes lively_way(smb::Levels& levels, const smb::Rules& rules, size_t length) {
+  std::mt19937 random(3);
+  const auto ignore = [](const smb::Game&, bool) {};
+  std::vector<smb::Game> games(1);
+  games[0].reset(levels, rules, smb::Starts{}, ignore);
+  Bytes way;
+  for (int failures = 0; way.size() < length;) {
+    smb::Game game = games.back();
+    const auto action = static_cast<uint8_t>(random() % 3 == 0 ? random() % 7 : 1);
+    game.step(levels.cartridge(), rules, rules.actions[action], ignore);
+    if (game.over == 0) {
+      games.push_back(game);
+      way.push_back(action);
+    } else if (++failures % 30 == 0) {  // in a corner
+      games.resize(games.size() / 2 + 1);
+      way.resize(games.size() - 1);
+    }
+  }
+  return way;
+}
+
+// Whether an episode from each start is the play that led there: the console, what is seen, and
+// what comes of the next steps. Returns how many starts there were.
+size_t compare(const std::shared_ptr<smb::Levels>& levels, const batch::Config& config) {
+  constexpr int32_t kOn = 6;
+  const Bytes way = lively_way(*levels, config.rules, 60);
+  const auto starts = smb::record_starts(*levels, config.rules, kLevel, way, config.stack);
+  Batch played(levels, config), begun(levels, config);
+  begun.set_starts(starts);
+  played.reset(Bytes{1});
+  std::vector<nes::State> consoles = {played.console(0)};
+  std::vector<Bytes> observations = {played.observations};
+  std::vector<std::vector<float>> scalars = {played.scalars};
+  for (const uint8_t action : way) {
+    step(played, action);
+    CHECK(!played.terminated[0]);
+    consoles.push_back(played.console(0));
+    observations.push_back(played.observations);
+    scalars.push_back(played.scalars);
+  }
+  for (size_t k = 0; k < starts.size(); ++k) {
+    begin(begun, k, starts.size());
+    CHECK_EQUAL(begun.signals[0].start, static_cast<int32_t>(k));
+    CHECK_EQUAL(begun.start_signals[0].start, static_cast<int32_t>(k));
+    CHECK_EQUAL(begun.signals[0].level, kLevel);
+    CHECK_EQUAL(begun.signals[0].frames, 0);
+    CHECK_EQUAL(begun.signals[0].progress, 0);
+    const auto end = static_cast<int32_t>(way.size());
+    for (int32_t at = starts[k].step; at <= std::min(end, starts[k].step + kOn); ++at) {
+      const auto i = static_cast<size_t>(at);
+      CHECK(std::memcmp(&begun.console(0), &consoles[i], sizeof(nes::State)) == 0);
+      CHECK(begun.observations == observations[i]);
+      CHECK(begun.scalars == scalars[i]);
+      if (at < end) step(begun, way[i]);
+    }
+  }
+  return starts.size();
+}
+
+std::vector<batch::Config> all_ways_to_see() {
+  std::vector<batch::Config> all;
+  for (const Observation observation :
+       {Observation::tiles, Observation::pixels, Observation::rgb, Observation::ram}) {
+    all.push_back(one_game(observation));
+  }
+  batch::Config pixels = one_game(Observation::pixels);
+  pixels.stack = 3;
+  pixels.rules.frame_skip = 2;
+  all.push_back(pixels);
+  pixels.rules.frame_skip = 1;
+  all.push_back(pixels);
+  pixels.max_pool = true;
+  all.push_back(pixels);
+  pixels.rules.frame_skip = 4;
+  all.push_back(pixels);
+  pixels.stack = 4;
+  pixels.consecutive = true;
+  all.push_back(pixels);
+  batch::Config tiles = one_game(Observation::tiles);
+  tiles.rules.show_level = true;
+  all.push_back(tiles);
+  return all;
+}
+
+// Some starts of the stand-in.
+std::vector<smb::Start> some_starts(const batch::Config& config) {
+  return smb::record_starts(*standin::levels(), config.rules, kLevel, Bytes(12, 1), config.stack);
+}
+
+}  // namespace
+
+TEST(an_episode_from_a_start_is_the_play_that_led_there) {
+  for (const batch::Config& config : all_ways_to_see()) {
+    CHECK(compare(standin::levels(), config) > 10);
+    if (real_game::levels()) CHECK(compare(real_game::levels(), config) > 40);
+  }
+}
+
+TEST(no_start_looks_back_into_a_cutscene) {
+  // B leads into the stand-in's cutscenes, and out of them again in steps that are short.
+  batch::Config config = one_game(Observation::tiles);
+  config.rules.frame_skip = 2;
+  const Bytes way = lively_way(*standin::levels(), config.rules, 120);
+  std::set<int32_t> cuts, found;
+  int32_t at = 0;
+  smb::replay(*standin::levels(), config.rules, kLevel, way,
+              [&](const smb::Game&, uint8_t, bool cut) {
+                ++at;
+                if (cut) cuts.insert(at);
+              });
+  CHECK(!cuts.empty());
+  for (const int back : {0, 1, 4}) {
+    found.clear();
+    for (const auto& start :
+         smb::record_starts(*standin::levels(), config.rules, kLevel, way, back)) {
+      CHECK_EQUAL(start.buttons.size(), static_cast<size_t>(back * config.rules.frame_skip));
+      CHECK_EQUAL(start.level, kLevel);
+      found.insert(start.step);
+    }
+    for (int32_t step = 1; step <= at; ++step) {
+      bool good = step > back;
+      for (int32_t k = 0; k < back; ++k) good = good && cuts.count(step - k) == 0;
+      CHECK_EQUAL(found.count(step), good ? size_t{1} : size_t{0});
+    }
+  }
+}
+
+TEST(a_step_that_ends_the_episode_is_no_start) {
+  const batch::Config config = one_game(Observation::tiles);
+  Bytes way(8, 1);
+  way.insert(way.end(), 4, 8);  // Select ends the stand-in's levels
+  int32_t ended = 0;
+  smb::replay(*standin::levels(), config.rules, kLevel, way,
+              [&](const smb::Game& game, uint8_t, bool) { ended = game.signals.steps; });
+  CHECK(ended < static_cast<int32_t>(way.size()));
+  const auto starts = smb::record_starts(*standin::levels(), config.rules, kLevel, way, 0);
+  CHECK_EQUAL(starts.back().step, ended - 1);
+}
+
+TEST(starts_are_drawn_by_their_weights) {
+  batch::Config config = one_game(Observation::tiles);
+  config.num_games = 400;
+  const auto starts = some_starts(config);
+  Batch games(standin::levels(), config);
+  const Bytes all(400, 1);
+  const auto counts = [&] {
+    games.reset(all);
+    std::vector<int> drawn(starts.size() + 1);  // at 0: the level's own
+    for (const auto& signals : games.signals) ++drawn[static_cast<size_t>(signals.start + 1)];
+    return drawn;
+  };
+  games.set_starts(starts);
+  CHECK_EQUAL(counts()[0], 400);  // none before they are weighed
+  std::vector<double> weights(starts.size());
+  weights[1] = 3;
+  weights[4] = 1;
+  games.weigh_starts(weights, 0.0);
+  CHECK_EQUAL(counts()[0], 400);
+  games.weigh_starts(weights, 1.0);
+  auto drawn = counts();
+  CHECK_EQUAL(drawn[2] + drawn[5], 400);
+  CHECK(drawn[2] > 250 && drawn[2] < 350);
+  games.weigh_starts(weights, 0.5);
+  drawn = counts();
+  CHECK(drawn[0] > 150 && drawn[0] < 250);
+  CHECK_EQUAL(drawn[0] + drawn[2] + drawn[5], 400);
+  games.set_starts(starts);  // other ones are to be weighed again
+  CHECK_EQUAL(counts()[0], 400);
+  games.set_starts({});
+  games.weigh_starts({}, 0.0);
+  CHECK_EQUAL(counts()[0], 400);
+}
+
+TEST(without_starts_the_random_streams_are_as_before) {
+  // Neither starts that are not drawn nor stickiness in all episodes take a number.
+  batch::Config config = one_game(Observation::tiles);
+  config.rules.noops = 30;
+  config.rules.sticky = 0.5;
+  Batch plain(standin::levels(), config), with_starts(standin::levels(), config);
+  with_starts.set_starts(some_starts(config));
+  for (Batch* games : {&plain, &with_starts}) {
+    games->reset(Bytes{1});
+    for (int i = 0; i < 5; ++i) step(*games, 1);
+  }
+  CHECK(plain.save() == with_starts.save());
+  smb::Random random = smb::stream(config.seed, 0);
+  random.uniform();  // the level
+  CHECK_EQUAL(plain.start_signals[0].frames, random.below(31));
+}
+
+TEST(wrong_starts_are_refused_with_a_reason) {
+  const batch::Config config = one_game(Observation::tiles);
+  const auto starts = some_starts(config);
+  Batch games(standin::levels(), config);
+  games.set_starts(starts);
+  const size_t n = starts.size();
+  const auto weigh = [&](std::vector<double> weights, double share) {
+    return check::thrown([&] { games.weigh_starts(weights, share); });
+  };
+  const double nan = std::nan(""), infinite = std::numeric_limits<double>::infinity();
+  std::vector<double> weights(n, 1.0);
+  CHECK_EQUAL(weigh(weights, 1.0), "");
+  for (const double share : {-0.1, 1.1, nan}) {
+    CHECK_EQUAL(weigh(weights, share), "share must be from 0 to 1");
+  }
+  CHECK_EQUAL(weigh({1.0}, 0.5), "there must be a weight for each start");
+  CHECK_EQUAL(weigh(std::vector<double>(n), 0.5), "no start has a weight above 0");
+  CHECK_EQUAL(weigh(std::vector<double>(n), 0.0), "");
+  for (const double bad : {-1.0, nan}) {
+    weights[2] = bad;
+    CHECK_EQUAL(weigh(weights, 0.5), "weights must be at least 0");
+  }
+  // With an infinite sum the last start would be drawn, whatever its weight.
+  weights[2] = infinite;
+  CHECK_EQUAL(weigh(weights, 0.5), "weights must have a finite sum");
+  CHECK_EQUAL(weigh(std::vector<double>(n, 1e308), 0.5), "weights must have a finite sum");
+
+  const auto set = [&](auto&& change) {
+    auto changed = starts;
+    change(changed[1]);
+    return check::thrown([&] { games.set_starts(changed); });
+  };
+  const std::string damaged = "a start is damaged";
+  CHECK_EQUAL(set([](smb::Start& s) { s.level = -1; }), damaged);
+  CHECK_EQUAL(set([](smb::Start& s) { s.level = smb::kLevels; }), damaged);
+  CHECK_EQUAL(set([](smb::Start& s) { s.nes.dot = -1; }), damaged);
+  CHECK_EQUAL(set([](smb::Start& s) { s.buttons.pop_back(); }),
+              "the frames that lead to a start must make whole steps");
+  CHECK_EQUAL(set([](smb::Start& s) { s.buttons.clear(); }), "");
+  Batch none(standin::levels(), config);
+  const auto weigh_nothing = [&] { none.weigh_starts({}, 0.5); };
+  CHECK_EQUAL(check::thrown(weigh_nothing), "no start has a weight above 0");
+
+  games.reset(Bytes{1});
+  games.send(0, std::vector<int64_t>{0});
+  const std::string stepping = "a group is still stepping; recv it first";
+  CHECK_EQUAL(check::thrown([&] { games.set_starts(starts); }), stepping);
+  CHECK_EQUAL(weigh(std::vector<double>(n), 0.0), stepping);
+  games.recv(0);
+}
+
+TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
+  const batch::Config config = one_game(Observation::tiles);
+  const auto record = [&](int level, const Bytes& way, int back, smb::Rules rules) {
+    return check::thrown([&] { smb::record_starts(*standin::levels(), rules, level, way, back); });
+  };
+  CHECK_EQUAL(record(0, {}, 4, config.rules), "");
+  CHECK_EQUAL(record(0, {1, 1}, 4, config.rules), "");
+  CHECK_EQUAL(record(0, {1, 11}, 4, config.rules), "action 11 of the way is outside 0..10");
+  CHECK_EQUAL(record(0, {1}, -1, config.rules), "steps_back must be at least 0");
+  for (const int level : {-1, smb::kLevels}) {
+    CHECK_EQUAL(record(level, {1}, 4, config.rules), "no such level");
+  }
+  smb::Rules rules = config.rules;
+  rules.frame_skip = 0;
+  CHECK_EQUAL(record(0, {1}, 4, rules), "frame_skip must be at least 1");
+  rules = config.rules;
+  rules.actions.clear();
+  CHECK_EQUAL(record(0, {1}, 4, rules), "there must be at least one action");
+}
+
+TEST(buttons_stick_in_a_share_of_the_episodes) {
+  smb::Rules rules = one_game(Observation::tiles).rules;
+  rules.sticky = 0.5;
+  smb::Game game{};
+  game.random = smb::stream(1, 0);
+  const auto ignore = [](const smb::Game&, bool) {};
+  const auto episodes = [&](double share) {
+    rules.sticky_share = share;
+    int sticky = 0;
+    for (int i = 0; i < 200; ++i) {
+      game.reset(*standin::levels(), rules, smb::Starts{}, ignore);
+      // Without stickiness the buttons are those of the action, always.
+      bool kept = false;
+      for (int k = 0; k < 20; ++k) {
+        const uint8_t buttons = k % 2 != 0 ? nes::kButtonRight : nes::kButtonLeft;
+        game.step(standin::levels()->cartridge(), rules, buttons,
+                  [&](const smb::Game& g, bool) { kept = kept || g.nes.buttons != buttons; });
+      }
+      CHECK(kept == (game.sticky != 0));
+      sticky += game.sticky;
+    }
+    return sticky;
+  };
+  CHECK_EQUAL(episodes(0.0), 0);
+  CHECK_EQUAL(episodes(1.0), 200);
+  const int half = episodes(0.5);
+  CHECK(half > 70 && half < 130);
+  rules.sticky = 0;
+  CHECK_EQUAL(episodes(1.0), 0);
+  for (const double share : {-0.1, 1.1, std::nan("")}) {
+    rules.sticky_share = share;
+    CHECK_EQUAL(check::thrown([&] { rules.check(); }), "sticky_share must be from 0 to 1");
+  }
+}
+
+TEST(saved_episodes_from_starts_go_on) {
+  batch::Config config = one_game(Observation::pixels);
+  config.num_games = 3;
+  config.rules.max_steps = 7;
+  const auto starts = some_starts(config);
+  const std::vector<double> weights(starts.size(), 1.0);
+  Bytes states[2];
+  Bytes saved;
+  for (int i = 0; i < 2; ++i) {
+    Batch games(standin::levels(), config);
+    games.set_starts(starts);
+    games.weigh_starts(weights, 0.7);
+    if (i == 0) {
+      games.reset(Bytes(3, 1));
+      for (int k = 0; k < 10; ++k) step(games, k % 2);
+      saved = games.save();
+    } else {
+      games.load(saved);
+    }
+    for (int k = 0; k < 30; ++k) step(games, k % 3);
+    states[i] = games.save();
+  }
+  CHECK(states[0] == states[1]);
+}
+
+TEST(threads_change_nothing_where_episodes_begin) {
+  batch::Config config = one_game(Observation::tiles);
+  config.num_games = 6;
+  config.rules.max_steps = 5;
+  const auto starts = some_starts(config);
+  Bytes states[2];
+  for (int i = 0; i < 2; ++i) {
+    config.threads = i == 0 ? 1 : 3;
+    Batch games(standin::levels(), config);
+    games.set_starts(starts);
+    games.weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
+    games.reset(Bytes(6, 1));
+    for (int k = 0; k < 40; ++k) step(games, k % 3);
+    states[i] = games.save();
+  }
+  CHECK(states[0] == states[1]);
+}
+
+TEST(beginning_at_a_start_allocates_nothing) {
+  for (const Observation observation : {Observation::tiles, Observation::pixels}) {
+    batch::Config config = one_game(observation);
+    config.rules.max_steps = 3;
+    config.max_pool = true;
+    const auto starts = some_starts(config);
+    Batch games(standin::levels(), config);
+    games.set_starts(starts);
+    games.weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
+    games.reset(Bytes{1});
+    const std::vector<int64_t> actions(1, 1);
+    const size_t before = allocations::count();
+    for (int i = 0; i < 60; ++i) {
+      games.send(0, actions);
+      games.recv(0);
+    }
+    CHECK_EQUAL(allocations::count(), before);
+  }
+}

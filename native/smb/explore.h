@@ -84,15 +84,22 @@ inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, int 
   return starts;
 }
 
-// The columns that a replay leads past.
+// Where a replay leads past. A maze is where the game looks whether Mario came the right way.
 inline Route record_route(Levels& levels, const Rules& rules, int level,
                           std::span<const uint8_t> actions) {
+  struct Place {
+    uint16_t area;
+    int32_t x, y;
+  };
   Route route;
   const nes::State& start = levels.start(level);
-  route.add(area_id(start), player_x(start));
-  replay(levels, rules, level, actions, [&route](const Game& game, uint8_t, bool) {
-    if (!cutscene(game.nes)) route.add(area_id(game.nes), game.signals.x);
+  std::vector<Place> places{{area_id(start), player_x(start), screen_y(start)}};
+  replay(levels, rules, level, actions, [&](const Game& game, uint8_t, bool) {
+    if (cutscene(game.nes)) return;
+    places.push_back({area_id(game.nes), game.signals.x, screen_y(game.nes)});
+    if (game.nes.ram[memory::kMazeCheck] != 0) route.add_maze(area_id(game.nes));
   });
+  for (const Place& place : places) route.add(place.area, place.x, place.y);
   return route;
 }
 

@@ -90,28 +90,47 @@ inline Random stream(uint64_t seed, uint64_t index) {
 
 // Where a known way through a level leads, as 32 px wide columns of areas: elsewhere nothing counts
 // as progress, so that a warp zone or the stretch behind the right pipe of a maze does not attract.
+// In areas where the game turns back who comes along the wrong one of several floors, height counts
+// too.
 class Route {
  public:
-  // The columns beside it count as well.
-  void add(uint16_t area, int32_t x) {
-    const int32_t column = x / kColumn;
+  void add_maze(uint16_t area) {
+    if (!maze(area)) mazes_.push_back(area);
+  }
+
+  // What lies within a column, and in a maze within two blocks of height, counts as well.
+  void add(uint16_t area, int32_t x, int32_t y) {
+    const int32_t column = x / kColumn, row = y / kRow;
+    const int32_t rows = maze(area) ? 2 : 0;
     for (int32_t c = std::max(column - 1, 0); c <= column + 1; ++c) {
-      const uint32_t key = static_cast<uint32_t>(area) << 16 | static_cast<uint32_t>(c);
-      const auto at = std::lower_bound(columns_.begin(), columns_.end(), key);
-      if (at == columns_.end() || *at != key) columns_.insert(at, key);
+      for (int32_t r = std::max(row - rows, 0); r <= row + rows; ++r) {
+        const uint64_t cell = key(area, c, r);
+        const auto at = std::lower_bound(cells_.begin(), cells_.end(), cell);
+        if (at == cells_.end() || *at != cell) cells_.insert(at, cell);
+      }
     }
   }
 
-  bool empty() const { return columns_.empty(); }
+  bool empty() const { return cells_.empty(); }
 
-  bool leads_past(uint16_t area, int32_t x) const {
-    const uint32_t key = static_cast<uint32_t>(area) << 16 | static_cast<uint32_t>(x / kColumn);
-    return std::binary_search(columns_.begin(), columns_.end(), key);
+  bool leads_past(uint16_t area, int32_t x, int32_t y) const {
+    return std::binary_search(cells_.begin(), cells_.end(), key(area, x / kColumn, y / kRow));
   }
 
  private:
-  static constexpr int32_t kColumn = 32;
-  std::vector<uint32_t> columns_;  // rising
+  static constexpr int32_t kColumn = 32, kRow = 16;
+
+  bool maze(uint16_t area) const {
+    return std::find(mazes_.begin(), mazes_.end(), area) != mazes_.end();
+  }
+
+  uint64_t key(uint16_t area, int32_t column, int32_t row) const {
+    const auto height = static_cast<uint64_t>(maze(area) ? row : 0);
+    return static_cast<uint64_t>(area) << 32 | static_cast<uint64_t>(column) << 16 | height;
+  }
+
+  std::vector<uint64_t> cells_;  // rising
+  std::vector<uint16_t> mazes_;
 };
 
 // New-best x in each area that the episode has seen, so that a pipe or a maze is not misread.
@@ -337,7 +356,8 @@ struct Game {
     } else if ((signals.world - 1) * 4 + signals.stage - 1 != signals.level) {
       signals.death = static_cast<int32_t>(Death::warped);
       over = 1;
-    } else if (!cutscene(nes) && (route.empty() || route.leads_past(area_id(nes), signals.x))) {
+    } else if (!cutscene(nes) &&
+               (route.empty() || route.leads_past(area_id(nes), signals.x, screen_y(nes)))) {
       progress.visit(area_id(nes), signals.x);
     }
   }

@@ -20,6 +20,7 @@ inline constexpr uint16_t kScore = 0x07DE;     // six decimal digits; the millio
 inline constexpr uint16_t kCoins = 0x07ED;     // two decimal digits
 // In a castle's maze: right turns of the current round, and turns in all (LoopCommand's counters).
 inline constexpr uint16_t kMazeCorrect = 0x06D9, kMazeTurns = 0x06DA;
+inline constexpr uint16_t kMazeCheck = 0x0745;  // not 0 where the game is about to look
 
 // Mario.
 inline constexpr uint16_t kPlayerState = 0x000E;  // the game's routine for him, see below

@@ -55,6 +55,11 @@ inline int player_y(const nes::State& s) {
   return above + 255 - s.ram[memory::kYOnScreen];
 }
 
+// px below the top of the screen; less than 0 is 0.
+inline int screen_y(const nes::State& s) {
+  return std::max(s.ram[memory::kYPage] * 256 + s.ram[memory::kY] - 256, 0);
+}
+
 inline uint16_t area_id(const nes::State& s) {
   return static_cast<uint16_t>(s.ram[memory::kAreaData] | s.ram[memory::kAreaData + 1] << 8);
 }

@@ -100,6 +100,9 @@ class TrainConfig(BaseModel):
     lr_schedule: Schedule = "mastery"
     """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
     clear its levels (see `Learner.mastery`)."""
+    lr_kl: Positive | None = None
+    """KL divergence of an update from which on the learning rate is lowered; below half of it it
+    rises again, up to what the schedule says."""
     adam_eps: Positive = 1e-5
     max_grad_norm: Positive | None = 0.5
     target_kl: Positive | None = 0.03

@@ -51,6 +51,7 @@ class Learner:
             actions = int(env.single_action_space.n)
             self.teachers = Teachers(config.teachers, self.shapes, actions, self.device)
         self.beta = config.kl_beta
+        self.lr_scale = 1.0
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
@@ -64,7 +65,7 @@ class Learner:
             self.curriculum = self.curriculum or Curriculum(config, self.env, check=self.check)
             self.curriculum.apply(self.mastery)
         now = progress, self.mastery
-        lr = ppo.scheduled(config.lr, config.lr_schedule, *now)
+        lr = self.lr_scale * ppo.scheduled(config.lr, config.lr_schedule, *now)
         entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, *now)
         teacher_coef = ppo.scheduled(config.teacher_coef, config.teacher_schedule, *now)
 
@@ -85,6 +86,9 @@ class Learner:
         )
         learnt = time.perf_counter()
 
+        if config.lr_kl is not None:
+            divergence = losses["losses/approx_kl"]
+            self.lr_scale = ppo.adapt_scale(self.lr_scale, divergence, config.lr_kl)
         if config.objective == "kl":
             self.beta = ppo.adapt_beta(self.beta, losses["losses/approx_kl"], config.kl_target)
             losses["losses/kl_beta"] = self.beta
@@ -109,10 +113,10 @@ class Learner:
     @property
     def mastery(self) -> float:
         """How far the agent has come, 0 to 1: its clear rate in training, or what it would be if
-        three fragments made a level. A long level is only cleared once all of its parts go well,
+        two fragments made a level. A long level is only cleared once all of its parts go well,
         and for that large steps and random actions must have become fewer before."""
         fragments = self.curriculum.success_rate if self.curriculum else 0.0
-        return max(self.stats.clear_rate, fragments**3)
+        return max(self.stats.clear_rate, fragments**2)
 
     @property
     def steps_per_second(self) -> float:
@@ -172,6 +176,7 @@ class Learner:
             "updates": self.updates,
             "seconds": self.seconds,
             "beta": self.beta,
+            "lr_scale": self.lr_scale,
             "stats": self.stats.state(),
             "curriculum": self.curriculum.state() if self.curriculum else None,
             **others,
@@ -204,6 +209,7 @@ class Learner:
         self.env.load_state(tensors["games"].numpy().tobytes())
         self.step, self.updates = values["step"], values["updates"]
         self.seconds, self.beta = values["seconds"], values["beta"]
+        self.lr_scale = values["lr_scale"]
         self.stats.load_state(values["stats"])
         self.curriculum = None
         if values["curriculum"] is not None:

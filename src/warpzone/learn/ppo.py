@@ -80,6 +80,16 @@ def adapt_beta(beta: float, kl: float, target: float) -> float:
     return beta
 
 
+def adapt_scale(scale: float, kl: float, target: float) -> float:
+    """Factor of the learning rate for the next rollout, at most 1, that keeps updates near `target`
+    (the adaptive step of Schulman et al. 2017, turned on the learning rate)."""
+    if kl > target:
+        return max(scale / 1.2, 0.05)
+    if kl < target / 2:
+        return min(scale * 1.2, 1.0)
+    return scale
+
+
 def kl(old_log_probs: Tensor, log_probs: Tensor) -> Tensor:
     """KL(π_old ‖ π) [B] of whole distributions, from log-probabilities [B, A]."""
     return (old_log_probs.exp() * (old_log_probs - log_probs)).sum(-1)

@@ -346,7 +346,8 @@ NB_MODULE(_native, m) {
       "levels"_a, "rules"_a, "level"_a, "actions"_a, "steps_back"_a,
       "The moments along a replay of actions, a byte each, from the start of level 0-31.");
   nb::class_<smb::Route>(m, "Route", "Where a way through a level leads.")
-      .def("leads_past", &smb::Route::leads_past, "area"_a, "x"_a, "y"_a);
+      .def("leads_past", &smb::Route::leads_past, "area"_a, "x"_a)
+      .def("wrong_floor", &smb::Route::wrong_floor, "area"_a, "x"_a, "y"_a);
   m.def(
       "record_route",
       [](smb::Levels& levels, const smb::Rules& rules, int level, const nb::bytes& actions) {

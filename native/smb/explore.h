@@ -90,16 +90,19 @@ inline Route record_route(Levels& levels, const Rules& rules, int level,
   struct Place {
     uint16_t area;
     int32_t x, y;
+    bool on_ground;
   };
   Route route;
   const nes::State& start = levels.start(level);
-  std::vector<Place> places{{area_id(start), player_x(start), screen_y(start)}};
+  std::vector<Place> places{{area_id(start), player_x(start), screen_y(start), standing(start)}};
   replay(levels, rules, level, actions, [&](const Game& game, uint8_t, bool) {
     if (cutscene(game.nes)) return;
-    places.push_back({area_id(game.nes), game.signals.x, screen_y(game.nes)});
+    places.push_back({area_id(game.nes), game.signals.x, screen_y(game.nes), standing(game.nes)});
     if (game.nes.ram[memory::kMazeCheck] != 0) route.add_maze(area_id(game.nes));
   });
-  for (const Place& place : places) route.add(place.area, place.x, place.y);
+  for (const Place& place : places) {
+    route.add(place.area, place.x, place.y, place.on_ground);
+  }
   return route;
 }
 

@@ -90,46 +90,58 @@ inline Random stream(uint64_t seed, uint64_t index) {
 
 // Where a known way through a level leads, as 32 px wide columns of areas: elsewhere nothing counts
 // as progress, so that a warp zone or the stretch behind the right pipe of a maze does not attract.
-// In areas where the game turns back who comes along the wrong one of several floors, height counts
-// too.
+// In areas where the game turns back who comes along the wrong one of several floors, the floor on
+// which Mario stands, or stood last, must be one of the way's.
 class Route {
  public:
   void add_maze(uint16_t area) {
     if (!maze(area)) mazes_.push_back(area);
   }
 
-  // What lies within a column, and in a maze within two blocks of height, counts as well.
-  void add(uint16_t area, int32_t x, int32_t y) {
+  // What lies within a column counts as well; a floor reaches as far as a long jump.
+  void add(uint16_t area, int32_t x, int32_t y, bool on_ground) {
     const int32_t column = x / kColumn, row = y / kRow;
-    const int32_t rows = maze(area) ? 2 : 0;
-    for (int32_t c = std::max(column - 1, 0); c <= column + 1; ++c) {
-      for (int32_t r = std::max(row - rows, 0); r <= row + rows; ++r) {
-        const uint64_t cell = key(area, c, r);
-        const auto at = std::lower_bound(cells_.begin(), cells_.end(), cell);
-        if (at == cells_.end() || *at != cell) cells_.insert(at, cell);
-      }
+    for (int32_t c = std::max(column - 1, 0); c <= column + 1; ++c)
+      insert(columns_, key(area, c, 0));
+    if (!on_ground || !maze(area)) return;
+    for (int32_t c = std::max(column - kJump, 0); c <= column + kJump; ++c) {
+      insert(floored_, key(area, c, 0));
+      for (int32_t r = std::max(row - 1, 0); r <= row + 1; ++r) insert(floors_, key(area, c, r));
     }
   }
 
-  bool empty() const { return cells_.empty(); }
+  bool empty() const { return columns_.empty(); }
 
-  bool leads_past(uint16_t area, int32_t x, int32_t y) const {
-    return std::binary_search(cells_.begin(), cells_.end(), key(area, x / kColumn, y / kRow));
+  bool leads_past(uint16_t area, int32_t x) const {
+    return has(columns_, key(area, x / kColumn, 0));
+  }
+
+  // Whether who stands here is on another floor than the way.
+  bool wrong_floor(uint16_t area, int32_t x, int32_t y) const {
+    return maze(area) && has(floored_, key(area, x / kColumn, 0)) &&
+           !has(floors_, key(area, x / kColumn, y / kRow));
   }
 
  private:
-  static constexpr int32_t kColumn = 32, kRow = 16;
+  using Cells = std::vector<uint64_t>;  // rising
+  static constexpr int32_t kColumn = 32, kRow = 16, kJump = 4;
 
+  static uint64_t key(uint16_t area, int32_t column, int32_t row) {
+    return static_cast<uint64_t>(area) << 32 | static_cast<uint64_t>(column) << 16 |
+           static_cast<uint64_t>(row);
+  }
+  static void insert(Cells& cells, uint64_t cell) {
+    const auto at = std::lower_bound(cells.begin(), cells.end(), cell);
+    if (at == cells.end() || *at != cell) cells.insert(at, cell);
+  }
+  static bool has(const Cells& cells, uint64_t cell) {
+    return std::binary_search(cells.begin(), cells.end(), cell);
+  }
   bool maze(uint16_t area) const {
     return std::find(mazes_.begin(), mazes_.end(), area) != mazes_.end();
   }
 
-  uint64_t key(uint16_t area, int32_t column, int32_t row) const {
-    const auto height = static_cast<uint64_t>(maze(area) ? row : 0);
-    return static_cast<uint64_t>(area) << 32 | static_cast<uint64_t>(column) << 16 | height;
-  }
-
-  std::vector<uint64_t> cells_;  // rising
+  Cells columns_, floored_, floors_;
   std::vector<uint16_t> mazes_;
 };
 
@@ -262,6 +274,8 @@ struct Game {
   uint8_t over;               // the episode has ended
   uint8_t sticky;             // buttons may stick in this episode
   uint8_t passed;             // a level is cleared and the next one is to come
+  uint8_t astray;             // on another floor of a maze than its route
+  uint8_t reserved[7];
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.
@@ -282,6 +296,7 @@ struct Game {
     sticky = rules.sticky > 0 && (!some || random.uniform() < rules.sticky_share) ? 1 : 0;
     over = 0;
     passed = 0;
+    astray = 0;
     stuck_steps = 0;
     episode_return = 0;
     progress.start(area_id(nes), player_x(nes));
@@ -327,7 +342,8 @@ struct Game {
                                 (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
     const int32_t gained = progress.total - before;
     outcome.reward = reward(rules.reward, gym, gained);
-    const bool passage = progress.areas > areas_before || gained > kPassage;
+    const bool jumped = gained > 0 && signals.x - x_before > kPassage;
+    const bool passage = progress.areas > areas_before || jumped;
     if (rules.reward == Reward::progress && !route.empty() && passage) {
       outcome.reward += kProgressPassage;
     }
@@ -356,13 +372,19 @@ struct Game {
     } else if ((signals.world - 1) * 4 + signals.stage - 1 != signals.level) {
       signals.death = static_cast<int32_t>(Death::warped);
       over = 1;
-    } else if (!cutscene(nes) &&
-               (route.empty() || route.leads_past(area_id(nes), signals.x, screen_y(nes)))) {
+    } else if (!cutscene(nes) && on_route(route)) {
       progress.visit(area_id(nes), signals.x);
     }
   }
 
  private:
+  bool on_route(const Route& route) {
+    if (route.empty()) return true;
+    const uint16_t area = area_id(nes);
+    if (standing(nes)) astray = route.wrong_floor(area, signals.x, screen_y(nes)) ? 1 : 0;
+    return astray == 0 && route.leads_past(area, signals.x);
+  }
+
   void begin_level(Levels& levels, const Rules& rules) {
     nes = levels.start(choose_level(rules));
     const int idle = rules.noops > 0 ? random.below(rules.noops + 1) : 0;

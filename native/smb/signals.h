@@ -84,6 +84,8 @@ inline bool cleared(const nes::State& s) {
   return false;
 }
 
+inline bool standing(const nes::State& s) { return s.ram[memory::kFloatState] == 0; }
+
 // Frames in which no button has an effect: loading, pipes, vines, the flagpole, entrances.
 inline bool cutscene(const nes::State& s) {
   namespace m = memory;

@@ -241,7 +241,9 @@ def record_starts(levels: Levels, rules: Rules, level: int, actions: bytes, step
 class Route:
     """Where a way through a level leads."""
 
-    def leads_past(self, area: int, x: int, y: int) -> bool: ...
+    def leads_past(self, area: int, x: int) -> bool: ...
+
+    def wrong_floor(self, area: int, x: int, y: int) -> bool: ...
 
 def record_route(levels: Levels, rules: Rules, level: int, actions: bytes) -> Route:
     """The columns that a replay leads past."""

@@ -196,6 +196,12 @@ def save_agent(
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
+def agent_file(name: str | Path) -> Path:
+    """The file that is meant: itself, or the best agent of a run directory."""
+    path = Path(name)
+    return path / "best.safetensors" if path.is_dir() else path
+
+
 def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, AgentInfo]:
     """Read what `save_agent` wrote; the policy is ready to act, in float32.
 

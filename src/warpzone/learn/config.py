@@ -56,6 +56,8 @@ class TrainConfig(BaseModel):
     """The preset that this configuration started from."""
     env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
     network: NetworkConfig = NetworkConfig()
+    init: str | None = None
+    """An agent, file or run directory, whose weights the run begins with."""
     curriculum: CurriculumConfig = CurriculumConfig()
 
     # Rollout

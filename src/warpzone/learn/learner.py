@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from warpzone.errors import ConfigError
 from warpzone.learn import hardware, ppo
-from warpzone.learn.checkpoint import AgentInfo, Snapshot
+from warpzone.learn.checkpoint import AgentInfo, Snapshot, agent_file, load_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.curriculum import Curriculum
 from warpzone.learn.evaluation import EvalResult, evaluate
@@ -36,6 +37,8 @@ class Learner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             policy = Policy(config.network, self.shapes, int(env.single_action_space.n))
+        if config.init is not None:
+            begin_with(policy, config.init)
         self.policy = policy.to(self.device)
         fast = hardware.has_bfloat16(self.device)
         self.policy.amp = fast if config.amp is None else config.amp
@@ -227,6 +230,23 @@ class Learner:
         self.stats.watch(step)
         if self.curriculum is not None:
             self.curriculum.watch(step)
+
+
+def begin_with(policy: Policy, agent: str) -> None:
+    """Give `policy` the weights of `agent`, a file or a run directory.
+
+    Raises:
+        AgentError: no such agent, or a damaged one.
+        ConfigError: its network is another one.
+    """
+    other, info = load_agent(agent_file(agent))
+    try:
+        policy.load_state_dict(other.state_dict())
+    except RuntimeError:
+        raise ConfigError(
+            f"cannot begin with {agent}: it sees {info.shapes}, has {info.actions} actions and the"
+            f" network {info.network}; set env and network as they were for it"
+        ) from None
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,14 +9,13 @@ states are the student's own, so that it also learns to recover from its own mis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from warpzone.errors import ConfigError
 from warpzone.game.levels import LEVELS, level_index
-from warpzone.learn.checkpoint import load_agent
+from warpzone.learn.checkpoint import agent_file, load_agent
 from warpzone.learn.policy import Observation, Policy, Shapes
 
 
@@ -38,8 +37,7 @@ class Teachers:
     ) -> None:
         self.policies: dict[int, tuple[Policy, bool]] = {}
         for level, file in files.items():
-            path = Path(file)
-            policy, info = load_agent(path / "best.safetensors" if path.is_dir() else path, device)
+            policy, info = load_agent(agent_file(file), device)
             if (info.shapes, info.actions) != (shapes, actions):
                 raise ConfigError(
                     f"the teacher {file} of {level} sees {info.shapes} and has {info.actions}"

@@ -332,7 +332,9 @@ NB_MODULE(_native, m) {
   nb::class_<smb::Start>(m, "Start", "A moment within a level at which an episode may begin.")
       .def_ro("level", &smb::Start::level)
       .def_ro("step", &smb::Start::step, "Agent steps from the level's start, as first played.")
-      .def_ro("progress", &smb::Start::progress, "px of new-best x that they brought.")
+      .def_prop_ro(
+          "progress", [](const smb::Start& self) { return self.progress.total; },
+          "px of new-best x that they brought.")
       .def_prop_ro(
           "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
           "px from the left end of the area, before the frames that lead to the moment.");

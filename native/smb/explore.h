@@ -74,7 +74,7 @@ inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, int 
     if (past.size() > needed) past.pop_front();
     if (past.size() < needed || game.over != 0) return;
     if (std::any_of(past.begin() + 1, past.end(), [](const Moment& m) { return m.cut; })) return;
-    Start start{past.front().nes, {}, level, step, game.progress.total};
+    Start start{past.front().nes, {}, level, step, game.progress};
     for (auto moment = past.begin() + 1; moment != past.end(); ++moment) {
       start.buttons.insert(start.buttons.end(), static_cast<size_t>(rules.frame_skip),
                            moment->buttons);

@@ -98,13 +98,13 @@ class Route {
     if (!maze(area)) mazes_.push_back(area);
   }
 
-  // What lies within a column counts as well; a floor reaches as far as a long jump.
+  // What lies beside a column counts as well.
   void add(uint16_t area, int32_t x, int32_t y, bool on_ground) {
     const int32_t column = x / kColumn, row = y / kRow;
     for (int32_t c = std::max(column - 1, 0); c <= column + 1; ++c)
       insert(columns_, key(area, c, 0));
     if (!on_ground || !maze(area)) return;
-    for (int32_t c = std::max(column - kJump, 0); c <= column + kJump; ++c) {
+    for (int32_t c = std::max(column - 1, 0); c <= column + 1; ++c) {
       insert(floored_, key(area, c, 0));
       for (int32_t r = std::max(row - 1, 0); r <= row + 1; ++r) insert(floors_, key(area, c, r));
     }
@@ -124,7 +124,7 @@ class Route {
 
  private:
   using Cells = std::vector<uint64_t>;  // rising
-  static constexpr int32_t kColumn = 32, kRow = 16, kJump = 4;
+  static constexpr int32_t kColumn = 32, kRow = 16;
 
   static uint64_t key(uint16_t area, int32_t column, int32_t row) {
     return static_cast<uint64_t>(area) << 32 | static_cast<uint64_t>(column) << 16 |
@@ -186,8 +186,8 @@ struct Start {
   nes::State nes;                // before those frames
   std::vector<uint8_t> buttons;  // of each of them
   int32_t level;
-  int32_t step;      // agent steps from the level's start to this moment, as it was first played
-  int32_t progress;  // px of new-best x that they brought
+  int32_t step;       // agent steps from the level's start to this moment, as it was first played
+  Progress progress;  // that they brought: what lies behind is no progress any more
 };
 
 // Starts to draw from, each with a weight.
@@ -299,7 +299,7 @@ struct Game {
     astray = 0;
     stuck_steps = 0;
     episode_return = 0;
-    progress.start(area_id(nes), player_x(nes));
+    if (signals.start < 0) progress.start(area_id(nes), player_x(nes));
     read_signals(nes, signals);
     signals.flag = 0;
     signals.death = 0;
@@ -401,6 +401,8 @@ struct Game {
                 SeeFrame&& see_frame) {
     nes = start.nes;
     signals.level = start.level;
+    progress = start.progress;
+    progress.total = 0;
     remember_motion(nes, motion);
     if (start.buttons.empty()) see_frame(*this, false);
     for (size_t i = 0; i < start.buttons.size(); ++i) {

@@ -114,8 +114,7 @@ def test_an_episode_ends_where_a_maze_throws_mario_back_if_it_is_to() -> None:
         choice = random.choice([INDEX[RUN], INDEX[LEAP], INDEX[LEAP], INDEX[0]], 16)
         actions = np.where(change, choice, actions)
         _, _, _, _, before = plain.step(actions)
-        ended = [envs_step(ending, actions)]
-        reached, terminated = ended[0]
+        reached, terminated = advance(ending, actions)
         thrown = np.flatnonzero(terminated & (reached["death"] == 5))
         if len(thrown):
             break
@@ -129,7 +128,7 @@ def test_an_episode_ends_where_a_maze_throws_mario_back_if_it_is_to() -> None:
     assert before["x"][game] < x[game] - 512
 
 
-def envs_step(
+def advance(
     envs: warpzone.MarioVectorEnv, actions: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Signals of the states that were reached, and whether they ended their episodes."""

@@ -57,7 +57,7 @@ Bytes lively_way(smb::Levels& levels, const smb::Rules& rules, size_t length) {
   for (int failures = 0; way.size() < length;) {
     smb::Game game = games.back();
     const auto action = static_cast<uint8_t>(random() % 3 == 0 ? random() % 7 : 1);
-    game.step(levels.cartridge(), rules, rules.actions[action], ignore);
+    game.step(levels.cartridge(), rules, smb::Route{}, rules.actions[action], ignore);
     if (game.over == 0) {
       games.push_back(game);
       way.push_back(action);
@@ -324,7 +324,7 @@ TEST(buttons_stick_in_a_share_of_the_episodes) {
       bool kept = false;
       for (int k = 0; k < 20; ++k) {
         const uint8_t buttons = k % 2 != 0 ? nes::kButtonRight : nes::kButtonLeft;
-        game.step(standin::levels()->cartridge(), rules, buttons,
+        game.step(standin::levels()->cartridge(), rules, smb::Route{}, buttons,
                   [&](const smb::Game& g, bool) { kept = kept || g.nes.buttons != buttons; });
       }
       CHECK(kept == (game.sticky != 0));

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,10 +46,11 @@ class Fake:
 
 def go(tmp_path: Path, fake: Fake, **settings: object) -> tuple[dict[str, Entry], list[str]]:
     said: list[str] = []
-    arguments = {"hours": 1.0, "jobs": 1, "slice_steps": 10, "most_steps": 30, **settings}
+    arguments: dict[str, Any] = {"hours": 1.0, "jobs": 1, "slice_steps": 10, "most_steps": 30}
+    arguments |= settings
     entries = campaign.run(
         list(fake.rates), tmp_path, say=said.append, make_command=fake, **arguments
-    )  # type: ignore[arg-type]
+    )
     return {entry.level: entry for entry in entries}, said
 
 

@@ -49,7 +49,7 @@ def test_changes_are_laid_over_a_preset() -> None:
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("fast", {}, "no preset 'fast'; there are tiles, specialist, pixels, tutorial"),
+        ("fast", {}, "no preset 'fast'; there are tiles, specialist, generalist, pixels, tutorial"),
         ("tiles", {"learning_rate": 1.0}, "learning_rate"),
         ("tiles", {"gamma": 1.5}, r"gamma.*1\.5"),
         ("tiles", {"num_envs": 1}, "num_envs"),
@@ -58,6 +58,8 @@ def test_changes_are_laid_over_a_preset() -> None:
         ("tiles", {"env": {"autoreset": "next_step"}}, "autoreset"),
         ("tiles", {"env": {"levels": "9-1"}}, "9-1"),
         ("tiles", {"env": {"colour": "red"}}, "colour"),
+        ("tiles", {"curriculum": {"share": 0.5}}, "a curriculum needs env.start_steps"),
+        ("tiles", {"curriculum": {"bins": 5}}, "bins"),
     ],
 )
 def test_errors_name_the_setting_and_what_to_do(

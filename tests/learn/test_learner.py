@@ -23,8 +23,8 @@ PICTURES = {
     "minibatch": 64,
 }
 CURRICULUM = {
-    "env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0}),
-    "curriculum": CurriculumConfig(share=0.6, last_share=0.3, bins=2),
+    "env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0}, start_steps=4),
+    "curriculum": CurriculumConfig(share=0.6, last_share=0.3, stretch=2),
     "lr_schedule": "mastery",
     "entropy_schedule": "mastery",
 }
@@ -121,6 +121,36 @@ def test_a_setting_falls_with_mastery() -> None:
     trained.stats.recent["1-1"].clear()
     trained.stats.recent["1-1"].extend(Episode(i < 80, 0, 0.0, 1) for i in range(100))
     assert trained.improve()["charts/learning_rate"] == pytest.approx(1e-3 * 0.28)
+
+
+def test_mastery_is_the_clear_rate_or_what_the_fragments_promise() -> None:
+    trained = learner(toy_config(**CURRICULUM))
+    assert trained.mastery == 0
+    trained.improve()
+    assert trained.curriculum is not None
+    for level, cleared in [("1-1", 40), ("8-4", 60)]:
+        trained.stats.recent[level].clear()
+        trained.stats.recent[level].extend(Episode(i < cleared, 0, 0.0, 1) for i in range(100))
+    for rate, mastery in [(0.0, 0.5), (0.5, 0.5), (0.9, 0.729), (1.0, 1.0)]:
+        trained.curriculum.rates[:] = rate
+        assert trained.mastery == pytest.approx(mastery)
+    trained.curriculum.rates[:] = [0.8, 1.0] * (len(trained.curriculum.rates) // 2)
+    trained.stats.recent["1-1"].clear()  # a level without an episode counts as 0
+    assert trained.mastery == pytest.approx(0.729, abs=0.05)
+    assert trained.improve()["charts/mastery"] == pytest.approx(0.729, abs=0.05)
+
+
+def test_games_play_on_the_ways_and_more_whole_levels_with_mastery() -> None:
+    trained = learner(toy_config(**CURRICULUM))
+    trained.improve()
+    env, curriculum = trained.env, trained.curriculum
+    assert isinstance(env, Corridor)
+    assert curriculum is not None
+    assert env.ways == curriculum.ways
+    assert env.share == pytest.approx(0.6)
+    curriculum.rates[:] = 1.0
+    trained.improve()
+    assert env.share == pytest.approx(0.3)
 
 
 def test_a_snapshot_does_not_change_when_training_goes_on() -> None:

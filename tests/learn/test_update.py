@@ -80,10 +80,14 @@ def test_every_sample_is_learnt_from_once_a_pass(config: TrainConfig) -> None:
     real = updater.differentiate
 
     def note(
-        batch: Batch, index: torch.Tensor, entropy_coef: float, beta: float
+        batch: Batch,
+        index: torch.Tensor,
+        entropy_coef: float,
+        beta: float,
+        teacher_coef: float = 0.0,
     ) -> dict[str, torch.Tensor]:
         seen.append(index)
-        return real(batch, index, entropy_coef, beta)
+        return real(batch, index, entropy_coef, beta, teacher_coef)
 
     updater.differentiate = note  # type: ignore[method-assign]
     updater.update(

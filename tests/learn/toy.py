@@ -2,7 +2,9 @@
 
 In each state a cue tells which action leads on; the first wrong one is forgiven, the second is
 death. The last action waits. The flag is at the end of `LENGTH` right steps, and waiting too long
-cuts the episode short. A start within the corridor is a number of right steps taken already.
+cuts the episode short. A start within the corridor is a number of right steps taken already; an
+episode that began there is cut after `start_steps`. The scalars end with the level's name, where it
+is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import gymnasium
 import numpy as np
 
 from warpzone.game.config import EnvConfig
-from warpzone.game.levels import level_index
+from warpzone.game.levels import LEVELS, level_index
 from warpzone.learn import TrainConfig
 from warpzone.learn.config import NetworkConfig
 
@@ -43,6 +45,7 @@ class Step:
 class Start:
     level: int
     step: int
+    progress: int
 
 
 class Corridor:
@@ -67,7 +70,7 @@ class Corridor:
             box(0, 255, (2, *config.size), np.uint8)
             if self.picture
             else gymnasium.spaces.Dict(
-                scalars=box(-np.inf, np.inf, (2,), np.float32),
+                scalars=box(-np.inf, np.inf, (2 + len(LEVELS),), np.float32),
                 tiles=box(0, 255, (3, 2, 2), np.uint8),
             )
         )
@@ -75,6 +78,7 @@ class Corridor:
         self.levels = np.array([level_index(name) for name in config.levels])
         self.actions: dict[int, np.ndarray] = {}
         self.closed = False
+        self.ways: dict[str, bytes] = {}
         self.set_starts([])
         self.reset(seed=seed)
 
@@ -82,8 +86,8 @@ class Corridor:
         n = self.num_envs
         if seed is not None:
             self.random = [np.random.default_rng([seed, game]) for game in range(n)]
-        # Per game: right steps, wrong steps, steps, cue, level, start.
-        self.state = np.zeros((n, 6), np.int64)
+        # Per game: right steps, wrong steps, steps, cue, level, start, right steps at the start.
+        self.state = np.zeros((n, 7), np.int64)
         self.returns = np.zeros(n, np.float32)
         for game in range(n):
             self._begin(game)
@@ -104,19 +108,20 @@ class Corridor:
     def recv(self, group: int) -> Step:
         self.on_step()
         rows, actions = self.groups[group], self.actions.pop(group)
-        right, wrong, steps, cue, level, start = (self.state[rows, i] for i in range(6))
+        right, wrong, steps, cue, level, start, begun = self.state[rows].T
         good, waited = actions == cue, actions == WAIT
-        right += good
+        right += good  # views of the state
         wrong += ~good & ~waited
         steps += 1
         flag, dead = right == LENGTH, wrong == 2
         terminated = flag | dead
-        truncated = ~terminated & (steps >= LIMIT)
+        limit = np.where(start >= 0, self.config.start_steps or LIMIT, LIMIT)
+        truncated = ~terminated & (steps >= limit)
         reward = (good - 0.1 * waited - 1.0 * dead).astype(np.float32)
         self.returns[rows] += reward
         signals = {
             "x": right * STEP_PX,
-            "progress": right * STEP_PX,
+            "progress": (right - begun) * STEP_PX,
             "flag": flag,
             "steps": steps.copy(),
             "frames": steps * 4,
@@ -157,7 +162,11 @@ class Corridor:
         return SimpleNamespace(search=lambda most_steps, check: way)
 
     def record_starts(self, level: str, actions: bytes) -> list[Start]:
-        return [Start(level_index(level), step) for step in range(1, len(actions))]
+        index = level_index(level)
+        return [Start(index, step, step * STEP_PX) for step in range(1, len(actions))]
+
+    def set_routes(self, ways: dict[str, bytes]) -> None:
+        self.ways = dict(ways)
 
     def set_starts(self, starts: list[Start]) -> None:
         self.starts, self.share = starts, 0.0
@@ -170,12 +179,12 @@ class Corridor:
 
     def _begin(self, game: int) -> None:
         random = self.random[game]
-        self.state[game] = (0, 0, 0, random.integers(CUES), random.choice(self.levels), -1)
+        self.state[game] = (0, 0, 0, random.integers(CUES), random.choice(self.levels), -1, 0)
         self.returns[game] = 0
         if self.share > 0 and random.random() < self.share:
             index = random.choice(len(self.starts), p=self.weights)
             start = self.starts[index]
-            self.state[game, [0, 4, 5]] = start.step, start.level, index
+            self.state[game, [0, 4, 5, 6]] = start.step, start.level, index, start.step
 
     def _observe(self, games: np.ndarray) -> Any:
         cue = self.state[games, 3]
@@ -186,7 +195,10 @@ class Corridor:
             for row, shown in enumerate(cue):
                 picture[row, :, :, shown * width // CUES : (shown + 1) * width // CUES] = 255
             return picture
-        scalars = (self.state[games][:, [0, 2]] / 10).astype(np.float32)
+        scalars = np.zeros((len(games), 2 + len(LEVELS)), np.float32)
+        scalars[:, :2] = self.state[games][:, [0, 2]] / 10
+        if self.config.show_level:
+            scalars[np.arange(len(games)), 2 + self.state[games, 4]] = 1
         return {"scalars": scalars, "tiles": planes.reshape(-1, 3, 2, 2).astype(np.uint8)}
 
     def _arrays(self) -> list[np.ndarray]:
@@ -202,6 +214,9 @@ def toy_config(**changes: Any) -> TrainConfig:
         "minibatch": 128,
         "total_steps": 16 * 32 * 6,
         "lr": 3e-3,
+        "lr_schedule": "constant",
+        "entropy_schedule": "constant",
+        "target_kl": None,
         "checkpoint_every": 2,
         "eval_every": 4,
         "eval_episodes": 20,

@@ -62,8 +62,10 @@ class Curriculum:
             beyond = then >= len(found)
             reached = progress[np.minimum(then, len(found) - 1)]
             goals.append(np.where(beyond, np.iinfo(np.int64).max, reached - progress))
-            stretches.append(count + steps // self.config.stretch)
-            count += int(steps[-1]) // self.config.stretch + 1
+            # Only stretches with starts: one without would never have a success.
+            filled, stretch = np.unique(steps // self.config.stretch, return_inverse=True)
+            stretches.append(count + stretch)
+            count += len(filled)
             factors.append(np.full(len(found), config.env.levels[level] / len(np.unique(steps))))
         env.set_starts(starts)
         if self.config.route:

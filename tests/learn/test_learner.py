@@ -131,13 +131,13 @@ def test_mastery_is_the_clear_rate_or_what_the_fragments_promise() -> None:
     for level, cleared in [("1-1", 40), ("8-4", 60)]:
         trained.stats.recent[level].clear()
         trained.stats.recent[level].extend(Episode(i < cleared, 0, 0.0, 1) for i in range(100))
-    for rate, mastery in [(0.0, 0.5), (0.5, 0.5), (0.9, 0.729), (1.0, 1.0)]:
+    for rate, mastery in [(0.0, 0.5), (0.5, 0.5), (0.9, 0.81), (1.0, 1.0)]:
         trained.curriculum.rates[:] = rate
         assert trained.mastery == pytest.approx(mastery)
     trained.curriculum.rates[:] = [0.8, 1.0] * (len(trained.curriculum.rates) // 2)
     trained.stats.recent["1-1"].clear()  # a level without an episode counts as 0
-    assert trained.mastery == pytest.approx(0.729, abs=0.05)
-    assert trained.improve()["charts/mastery"] == pytest.approx(0.729, abs=0.05)
+    assert trained.mastery == pytest.approx(0.81, abs=0.05)
+    assert trained.improve()["charts/mastery"] == pytest.approx(0.81, abs=0.05)
 
 
 def test_games_play_on_the_ways_and_more_whole_levels_with_mastery() -> None:

@@ -16,7 +16,9 @@ from warpzone import cli
 from warpzone.game.levels import LEVELS
 from warpzone.level_guide import GUIDE
 
-COMMANDS = ("train", "watch", "record", "eval", "play", "levels", "bench", "doctor", "rom")
+COMMANDS = (
+    "train", "campaign", "watch", "record", "eval", "play", "levels", "bench", "doctor", "rom",
+)  # fmt: skip
 
 
 def run(*arguments: str | Path) -> Result:

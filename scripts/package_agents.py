@@ -5,8 +5,8 @@
     python scripts/package_agents.py --again src/warpzone/trained/*.safetensors    # after a change
 
 Each agent plays the levels it was trained on, as it will be packaged (float16), under the three
-protocols of `warpzone.agents.packaged.STARTS` and with both policies. What counts is the worse of
-the two clear rates with randomness, then the mean of all three. If that is more than what the
+protocols of `warpzone.agents.packaged.STARTS` and with both policies. What counts is the worst of
+the three clear rates, then their mean. If that is more than what the
 packaged agent had, the new one takes its place, and is measured anew on other episodes, which are
 those that are written down. Writes src/warpzone/trained and docs/results.json;
 `scripts/write_results.py` makes docs/results.md of that.

@@ -43,8 +43,7 @@ Under a fixed start likeliest actions (`argmax`) play one and the same episode e
 there the rate is 0 % or 100 % and its interval says nothing.
 
 Intervals are Wilson's, 95 %. Of the two policies, sampled and likeliest actions, an agent plays
-with the one that is better by the worse of the two rates with randomness, then by the mean of the
-three. Agents and policies are chosen on other episodes than those told here. Weights are in
+with the one that is better by the worst of the three rates, then by their mean. Agents and policies are chosen on other episodes than those told here. Weights are in
 float16, as packaged.
 
 What agents know: no coordinates of any level were written by hand. They see the game's memory

@@ -105,7 +105,7 @@ def test_reading_only_what_is_set_changes_nothing(shapes: Shapes, hidden: int) -
 def test_what_is_not_a_number_is_not_hidden() -> None:
     policy = make("tiles", TILES)
     with torch.no_grad():
-        policy.trunk.bias[3] = torch.nan  # type: ignore[operator,index]
+        policy.trunk.bias[3] = torch.nan  # type: ignore[operator]
     assert policy(observe(TILES, 2))[0].isnan().all()
 
 

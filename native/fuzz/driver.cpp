@@ -6,6 +6,7 @@
 //     fuzz_images crash-0123456789abcdef  these files, once each
 //
 // An input that ends the process, or takes longer than -timeout=60 seconds, is written to a file.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Snapshots of a console and saved batches: refused with a reason, or gone on from. What is taken
-// must be such that its own snapshot is taken again.
+// Snapshots of a console, saved batches and starts of episodes: refused with a reason, or gone on
+// from. What is taken must be such that its own snapshot is taken again.
 #include <cstring>
 #include <map>
 #include <stdexcept>
@@ -15,7 +15,14 @@ using fuzz::Bytes;
 namespace {
 
 // Either the bytes as they are follow, or what is wrong with good ones.
-enum Kind : uint8_t { kWholeConsole, kDamagedConsole, kWholeBatch, kDamagedBatch, kKinds };
+enum Kind : uint8_t {
+  kWholeConsole,
+  kDamagedConsole,
+  kWholeBatch,
+  kDamagedBatch,
+  kDamagedStart,
+  kKinds
+};
 constexpr int kGames = 2;
 
 const nes::Cartridge& cart() { return standin::levels()->cartridge(); }
@@ -96,6 +103,18 @@ void go_on(nes::State s) {
   }
 }
 
+// An episode of each game from a start that is damaged as the rest of the input says.
+smb::Start damaged_start(int detail, fuzz::Input& input) {
+  smb::Start start{standin::levels()->start(0), {}, 0, 5};
+  start.level = input.below(2) != 0 ? input.byte() - 100 : 0;
+  start.buttons.assign(static_cast<size_t>(input.below(7)), static_cast<uint8_t>(detail * 37));
+  Bytes bytes(sizeof(nes::State));
+  std::memcpy(bytes.data(), &start.nes, bytes.size());
+  fuzz::damage(bytes, places_of_console(0), input);
+  std::memcpy(&start.nes, bytes.data(), bytes.size());
+  return start;
+}
+
 void go_on(batch::Batch& games) {
   for (int i = 0; i < 3; ++i) {
     try {
@@ -118,12 +137,14 @@ std::vector<Bytes> fuzz::seeds() {
     whole.insert(whole.begin(), {kWholeConsole, 0});
     all.push_back(whole);
   }
+  for (uint8_t kind = 0; kind < 16; ++kind) all.push_back({kDamagedStart, kind, 0, 2});
   // One change for each byte that decides about a console or the rest of a game.
   for (size_t i = 0; i < sizeof(smb::Game) - sizeof(nes::State) + offsetof(nes::State, ram); ++i) {
     const auto low = static_cast<uint8_t>(i), high = static_cast<uint8_t>(i >> 8);
     if (i < offsetof(nes::State, ram)) all.push_back({kDamagedConsole, 3, low, high, 0xFF, 0});
     all.push_back({kDamagedBatch, static_cast<uint8_t>(i % 16), low, high, 0xFF, 3});
     all.push_back({kDamagedBatch, static_cast<uint8_t>(i % 16), low, high, 0x7F, 0});
+    all.push_back({kDamagedStart, static_cast<uint8_t>(i % 16), 0, 2, low, high, 0xFF, 3});
   }
   for (uint8_t kind = 0; kind < 16; kind = static_cast<uint8_t>(kind + 5)) {
     Bytes whole = good_batch(kind, 5);
@@ -137,6 +158,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(data, size);
   const int kind = input.below(kKinds), detail = input.byte();
   Bytes bytes;
+  smb::Start start{};
   if (kind == kWholeConsole || kind == kWholeBatch) {
     const auto rest = input.rest();
     bytes.assign(rest.begin(), rest.end());
@@ -146,6 +168,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (snapshot.empty()) snapshot = good_console(detail % 8);
     bytes = snapshot;
     fuzz::damage(bytes, places_of_console(sizeof(nes::SnapshotHeader)), input);
+  } else if (kind == kDamagedStart) {
+    start = damaged_start(detail, input);
   } else {
     static std::map<int, Bytes> good;
     Bytes& saved = good[detail];
@@ -167,6 +191,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (kind == kWholeConsole || kind == kDamagedConsole) {
     nes::State s;
     if (taken([&] { s = nes::load(bytes, cart()); })) go_on(s);
+  } else if (kind == kDamagedStart) {
+    batch::Batch games(standin::levels(), config_of(detail));
+    const std::vector<double> weights = {1.0};
+    if (taken([&] { games.set_starts({start}); })) {
+      games.weigh_starts(weights, 1.0);
+      games.reset(Bytes(kGames, 1));
+      go_on(games);
+    }
   } else {
     batch::Batch games(standin::levels(), config_of(detail));
     if (taken([&] { games.load(bytes); })) go_on(games);

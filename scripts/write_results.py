@@ -43,8 +43,8 @@ Under a fixed start likeliest actions (`argmax`) play one and the same episode e
 there the rate is 0 % or 100 % and its interval says nothing.
 
 Intervals are Wilson's, 95 %. Of the two policies, sampled and likeliest actions, an agent plays
-with the one that is better by the worst of the three rates, then by their mean. Agents and policies are chosen on other episodes than those told here. Weights are in
-float16, as packaged.
+with the one that is better by the worst of the three rates, then by their mean. Agents and
+policies are chosen on other episodes than those told here. Weights are in float16, as packaged.
 
 What agents know: no coordinates of any level were written by hand. They see the game's memory
 as a map of tiles and a few numbers. Progress, which rewards and fragments of training are made of,

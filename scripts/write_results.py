@@ -144,7 +144,9 @@ def _commands(results: Results) -> Iterator[str]:
                 f" --noops {start.noops} --sticky {start.sticky:g}"
             )
     yield "```\n"
-    yield "The training, and then packaging:\n"
+    yield "The training, and then packaging. A run that was gone on with may have begun with older"
+    yield "code than the commit named, with which it ended: then its command repeats what was done,"
+    yield "not every bit of it.\n"
     yield "```sh"
     for command, commit in {(e.command, e.commit): None for e in found if e.command is not None}:
         yield command + ("" if commit is None else f"  # {commit}")

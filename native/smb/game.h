@@ -234,7 +234,11 @@ class Starts {
     for (auto& [level, route] : routes) routes_.at(static_cast<size_t>(level)) = std::move(route);
   }
 
-  const Route& route(int32_t level) const { return routes_[static_cast<size_t>(level)]; }
+  // That of a level; an empty one for what is no level, as a saved state may have it.
+  const Route& route(int32_t level) const {
+    const auto at = static_cast<size_t>(level);
+    return at < routes_.size() ? routes_[at] : none_;
+  }
 
   int32_t index(const Start* start) const { return static_cast<int32_t>(start - all_.data()); }
 
@@ -243,6 +247,7 @@ class Starts {
   std::vector<double> sums_;  // of the weights up to each
   double share_ = 0;
   std::array<Route, kLevels> routes_;
+  Route none_;
 };
 
 struct Outcome {

@@ -31,7 +31,7 @@ farthest x of any game in a rollout.
     starts          curriculum.share=0.8 env.start_steps=96: fragments along a way that a search has
                     found. The search's own steps (20 million at the most) are not counted, and
                     `best_x` contains what is reached from within the level.
-    lr-mastery      lr_schedule=mastery: the step size falls as training episodes clear
+    lr-constant     lr_schedule=constant: the step size does not fall with mastery
     pixels          preset pixels, with `--pixels` only, for `--pixel-steps` agent steps
 """
 
@@ -110,8 +110,8 @@ GROUPS = (
     ),
     Group(
         "step size",
-        "constant",
-        {"lr-mastery": Variant("falls with mastery", ("lr_schedule=mastery",))},
+        "falls with mastery",
+        {"lr-constant": Variant("constant", ("lr_schedule=constant",))},
     ),
     Group("observation", "tiles", {"pixels": Variant("pixels", preset="pixels")}),
 )

@@ -57,8 +57,8 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             "warpzone train 1-1 --set env.noops=0 --set 'network.hidden=[8,8]' --set lr=0.0001",
         ),
         (
-            resolve("tiles", target_clear_rate=None, lr_schedule="mastery", amp=False),
-            "warpzone train 1-1 --set lr_schedule=mastery --set target_clear_rate=null"
+            resolve("tiles", target_clear_rate=None, lr_schedule="linear", amp=False),
+            "warpzone train 1-1 --set lr_schedule=linear --set target_clear_rate=null"
             " --set amp=false",
         ),
         (

@@ -152,6 +152,7 @@ def test_a_saved_state_goes_on_where_the_same_starts_are_given() -> None:
 
     def trace(envs: warpzone.MarioVectorEnv) -> list[Any]:
         played = [envs.step(np.full(4, INDEX[128])) for _ in range(30)]
+        # Observations of RAM are one array, where others are dicts of arrays.
         return [(obs.tobytes(), infos["start"].tolist()) for obs, *_, infos in played]  # type: ignore[union-attr]
 
     first, second = games(), games()

@@ -76,6 +76,7 @@ def test_bytes_are_read_as_fractions_of_255() -> None:
     policy, observation = make("tiles", TILES), observe(TILES, 6)
     trunk = policy.trunk
     inputs = torch.cat([observation["tiles"].flatten(1) / 255, observation["scalars"]], 1)
+    # To mypy what a module holds may be a tensor or a module.
     x = torch.relu(inputs @ trunk.weight + trunk.bias)  # type: ignore[operator]
     x = torch.relu(trunk.layers[0](x))  # type: ignore[index,operator]
     torch.testing.assert_close(policy.trunk(observation), x)

@@ -145,6 +145,7 @@ def test_the_coefficient_falls_by_its_schedule(tmp_path: Path) -> None:
         given.append(settings["teacher_coef"])
         return real(*arguments, **settings)
 
+    # It learns as ever; what it was told is noted.
     trained.updater.update = note  # type: ignore[method-assign]
     for _ in range(3):
         trained.improve()

@@ -141,6 +141,7 @@ class _Dense(nn.Module):
         if scalars is None:
             scalars = self.weight.new_empty((len(bytes_), 0))
         if bytes_.device.type == "cpu":
+            # torch leaves `apply` without types.
             x: Tensor = _Sparse.apply(  # type: ignore[no-untyped-call]
                 bytes_.contiguous(), scalars.contiguous(), self.weight, self.bias
             )

@@ -8,26 +8,29 @@ from pydantic import ValidationError
 
 from warpzone.errors import ConfigError
 from warpzone.game.config import EnvConfig
+from warpzone.game.levels import parse_levels
 from warpzone.learn.config import CurriculumConfig, NetworkConfig, TrainConfig
 from warpzone.overrides import describe, merge
+
+# Sticky buttons in half of the episodes, an action for pipes, short episodes within a level.
+_HARD_LEVELS = EnvConfig(
+    observation="tiles",
+    actions="down",
+    noops=30,
+    sticky=0.25,
+    sticky_share=0.5,
+    no_progress_steps=200,
+    start_steps=96,
+    end_thrown_back=True,
+)
 
 PRESETS: dict[str, TrainConfig] = {
     # The game's own map as input: minutes on a laptop.
     "tiles": TrainConfig(),
-    # One level, the hard ones too: starts along a way that a search has found, sticky buttons in
-    # half of the episodes, learning rate and exploration that fall with mastery.
+    # One level, the hard ones too: starts along a way that a search has found.
     "specialist": TrainConfig(
         preset="specialist",
-        env=EnvConfig(
-            observation="tiles",
-            actions="down",
-            noops=30,
-            sticky=0.25,
-            sticky_share=0.5,
-            no_progress_steps=200,
-            start_steps=96,
-            end_thrown_back=True,
-        ),
+        env=_HARD_LEVELS,
         network=NetworkConfig(hidden=(192, 128)),
         curriculum=CurriculumConfig(share=0.8),
         total_steps=20_000_000,
@@ -40,18 +43,7 @@ PRESETS: dict[str, TrainConfig] = {
     # `teachers` names them.
     "generalist": TrainConfig(
         preset="generalist",
-        env=EnvConfig(
-            levels="all",
-            observation="tiles",
-            actions="down",
-            noops=30,
-            sticky=0.25,
-            sticky_share=0.5,
-            no_progress_steps=200,
-            start_steps=96,
-            end_thrown_back=True,
-            show_level=True,
-        ),
+        env=_HARD_LEVELS.model_copy(update={"levels": parse_levels("all"), "show_level": True}),
         network=NetworkConfig(hidden=(512, 256)),
         curriculum=CurriculumConfig(share=0.7),
         num_envs=256,

@@ -43,8 +43,8 @@ def faults():
         activations = [torch.zeros(size << 20, dtype=torch.uint8) for size in (10, 30, 60)]
         del activations
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(faults())
+# Where blocks come to lie settles within some rounds: a small one may take the place of a large.
+print(min(faults() for _ in range(6)))
 """
 
 

@@ -26,6 +26,8 @@ ATTEMPTS = 2
 GRACE = 60.0
 """Seconds that a run has to save itself when time is up."""
 POLL = 0.2
+LEVEL = "{level}"
+"""Stands for the name of a run's level in a setting, e.g. init=agents/{level}.safetensors."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ def command(
     if (entry.path / "config.json").exists():
         line.append("--resume")
     for setting in settings:
-        line += ["--set", setting]
+        line += ["--set", setting.replace(LEVEL, entry.level)]
     if rom is not None:
         line += ["--rom", str(rom)]
     return line
@@ -114,7 +116,7 @@ def run(
         out: a directory for the run directories; one of an earlier campaign is gone on with.
         hours: for all levels together; what runs then is stopped and saved.
         jobs: levels trained at once, one thread each.
-        preset, settings: of every run, as `warpzone train` has them.
+        preset, settings: of every run, as `warpzone train` has them; see also `LEVEL`.
         slice_steps: agent steps between two choices of a level.
         most_steps: agent steps of one level at the most.
         target: measured clear rate with which a level is done.

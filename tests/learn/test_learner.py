@@ -58,6 +58,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         {"objective": "kl", "lr_schedule": "linear", "entropy_schedule": "linear"},
         {"env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0})},
         CURRICULUM,
+        {"ema": 0.9},
         PICTURES,
         {**PICTURES, "amp": True},
     ],
@@ -67,6 +68,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         "kl and schedules",
         "levels",
         "curriculum",
+        "averaged weights",
         "pictures",
         "pictures bfloat16",
     ],
@@ -274,3 +276,39 @@ def test_a_policy_that_saw_the_cue_knows_more_than_chance() -> None:
         metrics = trained.improve()
     assert metrics["losses/explained_variance"] > 0.2
     assert metrics["losses/entropy"] < torch.log(torch.tensor(CUES + 1.0)).item()
+
+
+def test_what_is_measured_and_saved_is_the_average_of_the_weights() -> None:
+    trained = learner(toy_config(ema=0.75))
+    expected = {k: v.double() for k, v in trained.policy.state_dict().items()}
+    for update in range(1, 8):
+        trained.improve()
+        decay = min(0.75, (1 + update) / (10 + update))
+        for name, tensor in trained.policy.state_dict().items():
+            expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
+    saved = trained.snapshot().weights
+    for name, tensor in expected.items():
+        torch.testing.assert_close(saved[name].double(), tensor, rtol=1e-4, atol=1e-6)
+    assert any(
+        not torch.allclose(saved[name], weights)
+        for name, weights in trained.policy.state_dict().items()
+    )
+
+    def games() -> Corridor:
+        return Corridor(trained.config.env, 4, 2, 1)
+
+    # The average is what plays when it is measured.
+    before = trained.measure(games(), 8, 1)
+    with torch.no_grad():
+        for weights in trained.policy.parameters():
+            weights.zero_()
+    assert trained.measure(games(), 8, 1) == before
+    with torch.no_grad():
+        trained.averaged.heads.weight.zero_()
+    assert trained.measure(games(), 8, 1) != before
+
+
+def test_without_averaging_there_is_one_set_of_weights() -> None:
+    trained = learner(toy_config(ema=0.0))
+    assert trained.averaged is trained.policy
+    assert not trained.snapshot().part("averaged")

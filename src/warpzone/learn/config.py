@@ -102,6 +102,9 @@ class TrainConfig(BaseModel):
     lr_schedule: Schedule = "mastery"
     """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
     clear its levels (see `Learner.mastery`)."""
+    ema: float = Field(0.0, ge=0.0, lt=1.0)
+    """Decay per update of an exponential moving average of the weights, which is what is measured
+    and saved (Polyak & Juditsky 1992); games are played by the weights themselves. 0: none."""
     lr_kl: Positive | None = None
     """KL divergence of an update from which on the learning rate is lowered; below half of it it
     rises again, up to what the schedule says."""

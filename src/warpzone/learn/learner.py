@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +43,8 @@ class Learner:
         self.policy = policy.to(self.device)
         fast = hardware.has_bfloat16(self.device)
         self.policy.amp = fast if config.amp is None else config.amp
+        # What is measured and saved.
+        self.averaged = copy.deepcopy(self.policy) if config.ema > 0 else self.policy
         env.reset(seed=config.seed)
         self.rollout = Rollout(config.rollout_steps, env, self.device)
         self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
@@ -97,6 +100,7 @@ class Learner:
             losses["losses/kl_beta"] = self.beta
         self.step += config.batch
         self.updates += 1
+        self._average()
         self.seconds += learnt - began
         self._pace.append(learnt - began)
         return {
@@ -132,13 +136,13 @@ class Learner:
 
         def act(observation: Any) -> np.ndarray:
             self.check()
-            logits, _ = self.policy(to_tensors(observation, self.device))
+            logits, _ = self.averaged(to_tensors(observation, self.device))
             return ppo.sample(logits, generator).cpu().numpy()
 
         with (
             hardware.torch_threads(self.playing_threads),
             torch.no_grad(),
-            self.policy.autocast(),
+            self.averaged.autocast(),
         ):
             return evaluate(act, env, episodes, seed=seed)
 
@@ -165,8 +169,13 @@ class Learner:
 
     def snapshot(self, **others: Any) -> Snapshot:
         """A copy of the state between two updates, and `others` with it."""
+        modules = {"policy": self.policy}
+        if self.averaged is not self.policy:
+            modules["averaged"] = self.averaged
         tensors = {
-            f"policy.{name}": _copy(tensor) for name, tensor in self.policy.state_dict().items()
+            f"{module}.{name}": _copy(tensor)
+            for module, policy in modules.items()
+            for name, tensor in policy.state_dict().items()
         }
         for index, state in self.updater.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": _copy(value) for name, value in state.items()}
@@ -189,7 +198,8 @@ class Learner:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of a learner with the same configuration."""
         tensors, values = snapshot.tensors, snapshot.values
-        self.policy.load_state_dict(snapshot.weights)
+        self.averaged.load_state_dict(snapshot.weights)
+        self.policy.load_state_dict(snapshot.part("policy"))
         optimizer = self.updater.optimizer
         state: dict[int, dict[str, torch.Tensor]] = {}
         for index, parameter in enumerate(self.policy.parameters()):
@@ -224,6 +234,17 @@ class Learner:
     def close(self) -> None:
         """End the threads that helped."""
         self.updater.helpers.shutdown()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.averaged is self.policy:
+            return
+        # The first weights are forgotten sooner: they are worth nothing.
+        decay = min(self.config.ema, (1 + self.updates) / (10 + self.updates))
+        for mean, parameter in zip(
+            self.averaged.parameters(), self.policy.parameters(), strict=True
+        ):
+            mean.lerp_(parameter, 1 - decay)
 
     def _watch(self, step: Transition) -> None:
         self.check()

@@ -24,7 +24,7 @@ from warpzone.overrides import describe
 
 # What may change between an interruption and going on, without changing what was learnt.
 FREE = frozenset(
-    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noops"}
+    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noops", "ema"}
     | {"checkpoint_every", "keep_checkpoints", "epoch_lines", "device", "threads", "amp"}
 )
 

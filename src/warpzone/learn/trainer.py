@@ -131,7 +131,7 @@ def _measure(
     run: RunDirectory, learner: Learner, judge: Judge, metrics: MetricsWriter, display: Display
 ) -> None:
     if judge.measure(learner):
-        weights = learner.policy.state_dict()
+        weights = learner.averaged.state_dict()
         save_agent(run.best, weights, learner.agent_info(judge.clear_rate))
     metrics.write(learner.step, judge.metrics())
     episodes = judge.config.eval_episodes

@@ -195,6 +195,8 @@ NB_MODULE(_native, m) {
   m.attr("TILE_SHAPE") =
       nb::make_tuple(static_cast<int>(smb::kPlanes), smb::kTileRows, smb::kTileColumns);
   m.attr("SCALARS") = smb::kScalars;
+  m.attr("MARIO_SCALARS") = smb::kMarioScalars;
+  m.attr("OBJECT_SCALARS") = smb::kObjectScalars;
   m.attr("SNAPSHOT_BYTES") = nes::kSnapshotBytes;
   m.attr("MACHINE") = machine();
   m.def(
@@ -328,7 +330,8 @@ NB_MODULE(_native, m) {
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
       .def_rw("start_steps", &smb::Rules::start_steps)
       .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
-      .def_rw("reward", &smb::Rules::reward);
+      .def_rw("reward", &smb::Rules::reward)
+      .def_rw("end_penalty", &smb::Rules::end_penalty);
   nb::class_<smb::Start>(m, "Start", "A moment within a level at which an episode may begin.")
       .def_ro("level", &smb::Start::level)
       .def_ro("step", &smb::Start::step, "Agent steps from the level's start, as first played.")

@@ -161,6 +161,7 @@ def record(file: Path, job: Job, measured: Measured, rates: Rates) -> Record:
         threads=info.threads,
         commit=info.commit,
         command=info.command,
+        earlier=info.earlier,
     )
 
 

@@ -5,6 +5,7 @@ python scripts/write_results.py
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,8 +56,8 @@ counter of right and wrong paths.
 TABLE = """\
 Clear rates of {counts} episodes per protocol, with 95 % intervals in percent. Time to clear is the
 mean of the episodes with no-ops that cleared, in seconds of the console. Steps and minutes are
-those of training until the agent was saved that is packaged, in brackets the number of threads;
-of an agent for several levels those of all together.
+those of training until the agent was saved that is packaged, in brackets the number of threads; of
+an agent that began with another one those of both, of one for several levels those of all together.
 """
 
 REPEATING = """\
@@ -114,14 +115,15 @@ def _cells(entry: Record | None) -> list[str]:
     if entry is None:
         return [NONE] * 9
     frames = entry.rates["noops"].mean_frames
-    minutes = NONE if entry.seconds is None else f"{entry.seconds / 60:.1f}"
+    seconds = entry.all_seconds
+    minutes = NONE if seconds is None else f"{seconds / 60:.1f}"
     threads = "" if entry.threads is None else f" ({entry.threads})"
     return [
         *(_rate(entry.rates[name]) for name in STARTS),
         NONE if frames is None else f"{frames / FRAMES_PER_SECOND:.1f}",
         entry.policy,
         entry.observation,
-        f"{entry.steps / 1e6:.2f}",
+        f"{entry.all_steps / 1e6:.2f}",
         minutes + threads,
         f"`{entry.file}`",
     ]
@@ -148,12 +150,27 @@ def _commands(results: Results) -> Iterator[str]:
     yield "code than the commit named, with which it ended: then its command repeats what was done,"
     yield "not every bit of it.\n"
     yield "```sh"
-    for command, commit in {(e.command, e.commit): None for e in found if e.command is not None}:
-        yield command + ("" if commit is None else f"  # {commit}")
+    for entry in {e.file: e for e in found}.values():
+        yield from _training(entry)
     yield "python scripts/package_agents.py runs/*"
     yield "python scripts/write_results.py"
     yield "```\n"
     yield REPEATING
+
+
+def _training(entry: Record) -> Iterator[str]:
+    """The commands of one agent, of which each begins with the agent of the one before."""
+    before = ""
+    for number, stage in enumerate(entry.stages, start=1):
+        if stage.command is None:
+            continue
+        words = shlex.split(stage.command)
+        if before:
+            words = [f"init={before}" if word.startswith("init=") else word for word in words]
+        if number < len(entry.stages):
+            before = f"runs/{entry.trained_on[0]}-{number}"
+            words += ["--out", before]
+        yield shlex.join(words) + ("" if stage.commit is None else f"  # {stage.commit}")
 
 
 def main() -> None:

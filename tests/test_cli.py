@@ -217,3 +217,16 @@ def test_doctor_survives_what_it_examines(monkeypatch: pytest.MonkeyPatch) -> No
     result = run("doctor")
     assert result.exit_code == 1
     assert "OSError: the disk is on fire" in plain(result.output)
+
+
+def test_a_row_of_levels_needs_one_agent_and_one_first_level() -> None:
+    assert "--through needs an agent" in error_of("eval", "--through", "1-2")
+    several = error_of("eval", "1-1", "--levels", "1-1,1-2", "--through", "1-3")
+    assert "no level '1-1,1-2'" in several
+
+
+def test_a_row_of_levels() -> None:
+    told = run("eval", "1-1", "--through", "1-2", "--episodes", "3", "--json")
+    assert set(json.loads(told.stdout)["reached"]) == {"1-1", "1-2"}
+    shown = run("eval", "1-1", "--through", "1-2", "--episodes", "3")
+    assert "1-1 to 1-2 with one life: 0.0% of 3 episodes" in shown.stdout

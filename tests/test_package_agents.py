@@ -20,7 +20,7 @@ from warpzone.agents.results import Results, read_results
 from warpzone.errors import AgentError
 from warpzone.game.config import EnvConfig
 from warpzone.game.levels import LEVELS
-from warpzone.learn.checkpoint import load_agent
+from warpzone.learn.checkpoint import Stage, load_agent, save_agent
 from warpzone.learn.evaluation import EvalResult, wilson
 from warpzone.learn.presets import resolve
 
@@ -255,6 +255,38 @@ def test_the_page_has_every_level_and_counts_them(
     )
     assert {row.count("|") for row in rows} == {12}
     assert "warpzone eval --levels all --episodes 100 --seed 0 --noops 30 --sticky 0.25" in text
+
+
+def test_the_page_tells_all_stages_of_a_training(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skill = Skill(monkeypatch)
+    skill.rates = {"3000000": {"sample": (1.0, 1.0, 1.0)}}
+    run = agent(tmp_path, 3_000_000)
+    policy, info = load_agent(run / "best.safetensors")
+    earlier = [
+        Stage(
+            command=f"warpzone train 1-1{more}", commit=name, steps=10**6, seconds=60.0, threads=1
+        )
+        for more, name in (("", "aaa"), (" --set lr=0.1 --set init=x.safetensors", None))
+    ]
+    update = {
+        "earlier": tuple(earlier), "seconds": 240.0, "threads": 1, "commit": "ccc",
+        "command": "warpzone train 1-1 --set init=best.safetensors --seed 3",
+    }  # fmt: skip
+    save_agent(run / "best.safetensors", policy.state_dict(), info.model_copy(update=update))
+    package_agents.main([str(run)])
+    results = read_results(places[1])
+    entry = results.levels["1-1"]
+    assert (entry.all_steps, entry.all_seconds) == (5_000_000, 360.0)
+    text = write_results.text_of(results)
+    assert "| 5.00 | 6.0 (1) |" in text
+    commands = [line for line in text.splitlines() if line.startswith("warpzone train")]
+    assert commands == [
+        "warpzone train 1-1 --out runs/1-1-1  # aaa",
+        "warpzone train 1-1 --set lr=0.1 --set init=runs/1-1-1 --out runs/1-1-2",
+        "warpzone train 1-1 --set init=runs/1-1-2 --seed 3  # ccc",
+    ]
 
 
 def test_the_page_without_any_agent() -> None:

@@ -40,6 +40,7 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
+  double end_penalty = 2.5;  // with it, of an end other than the flag
   bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
   bool show_level = false;       // the tile view's scalars name the level
   int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
@@ -62,6 +63,7 @@ struct Rules {
     require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
     require(last_level < kLevels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
+    require(end_penalty >= 0, "end_penalty must be 0 or more");
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
   }
@@ -258,7 +260,7 @@ struct Outcome {
 
 inline constexpr int kProgressCap = 16;  // px a step: more is a jump between areas
 inline constexpr float kProgressScale = 1.0F / 20;
-inline constexpr float kProgressDeath = -2.5F, kProgressFlag = 5.0F, kProgressStep = -0.01F;
+inline constexpr float kProgressFlag = 5.0F, kProgressStep = -0.01F;
 inline constexpr float kProgressPassage = 2.5F;  // with a route: a pipe that leads on
 inline constexpr int kPassage = 128;             // px at once that only a pipe brings
 inline constexpr int kThrownBack =
@@ -346,7 +348,7 @@ struct Game {
                                 at_limit(rules.no_progress_steps, stuck_steps) ||
                                 (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
     const int32_t gained = progress.total - before;
-    outcome.reward = reward(rules.reward, gym, gained);
+    outcome.reward = reward(rules, gym, gained);
     const bool jumped = gained > 0 && signals.x - x_before > kPassage;
     const bool passage = progress.areas > areas_before || jumped;
     if (rules.reward == Reward::progress && !route.empty() && passage) {
@@ -477,9 +479,9 @@ struct Game {
     return std::clamp(moved + ticked + death, -kGymLimit, kGymLimit);
   }
 
-  float reward(Reward kind, int32_t gym, int32_t gained) const {
+  float reward(const Rules& rules, int32_t gym, int32_t gained) const {
     const bool flag = signals.flag != 0;
-    switch (kind) {
+    switch (rules.reward) {
       case Reward::gym: return static_cast<float>(gym);
       case Reward::tutorial: {
         const int32_t end = over == 0 ? 0 : flag ? 50 : -50;
@@ -488,7 +490,8 @@ struct Game {
       case Reward::progress: break;
     }
     const auto px = static_cast<float>(std::min(gained, kProgressCap));
-    const float end = over == 0 ? 0.0F : flag ? kProgressFlag : kProgressDeath;
+    const auto penalty = static_cast<float>(rules.end_penalty);
+    const float end = over == 0 ? 0.0F : flag ? kProgressFlag : -penalty;
     return px * kProgressScale + kProgressStep + end;
   }
 };

@@ -28,15 +28,15 @@ from warpzone.errors import (
     WarpzoneError,
 )
 from warpzone.game.console import ENGINE_MODES, FRAMES_PER_SECOND, PALETTE, set_engine
-from warpzone.game.levels import LEVELS, level_kind, parse_levels
+from warpzone.game.levels import LEVELS, level_index, level_kind, parse_levels
 from warpzone.game.rom import Rom, find_rom
 from warpzone.level_guide import GUIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from warpzone.agents.agent import Agent, PolicyMode
-    from warpzone.agents.evaluate import Evaluation
+    from warpzone.agents.evaluate import Evaluation, RowEvaluation
     from warpzone.agents.packaged import Collection, PackagedEvaluation
     from warpzone.agents.playback import Playback
     from warpzone.learn.config import TrainConfig
@@ -403,6 +403,13 @@ def evaluate(
             "is packaged for; without an agent all levels that have one."
         ),
     ] = None,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with one life, as the game does, from the level of --levels (default: the "
+            "agent's first) through to this one."
+        ),
+    ] = None,
     episodes: Annotated[int, typer.Option(help="Per level.", min=1)] = 100,
     noops: NoopsOption = 30,
     sticky: StickyOption = 0.0,
@@ -418,10 +425,11 @@ def evaluate(
 
     Without an agent: for each level the agent that comes with warpzone for it.
     """
+    from warpzone.agents.evaluate import RowEvaluation, evaluate_row
     from warpzone.agents.evaluate import evaluate as measure
     from warpzone.agents.packaged import evaluate_packaged
 
-    evaluation: Evaluation | PackagedEvaluation
+    evaluation: Evaluation | PackagedEvaluation | RowEvaluation
     with err.status("") as status:
         settings: dict[str, Any] = {
             "episodes": episodes,
@@ -431,7 +439,22 @@ def evaluate(
             "threads": threads,
             "say": status.update,
         }
-        if agent_path is None:
+        if through is not None:
+            if agent_path is None:
+                raise ConfigError("--through needs an agent that knows all of the levels; name one")
+            agent, cartridge = _load_agent(agent_path, device, rom)
+            first = levels or min(agent.levels, key=level_index)
+            status.update(f"from {first} to {through}, {episodes} episodes")
+            del settings["say"]
+            evaluation = evaluate_row(
+                agent,
+                _check_level(first),
+                _check_level(through),
+                policy=_policy(policy, agent_path),
+                rom=cartridge,
+                **settings,
+            )
+        elif agent_path is None:
             collection, cartridge = _open_collection(device, rom)
             evaluation = evaluate_packaged(
                 collection,
@@ -452,6 +475,8 @@ def evaluate(
             )
     if as_json:
         print(json.dumps(evaluation.as_json(), indent=2))
+    elif isinstance(evaluation, RowEvaluation):
+        _print_row(evaluation)
     else:
         _print_evaluation(evaluation)
 
@@ -808,7 +833,35 @@ def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:
             *([policies[name]] if policies else []),
         )
     out.print(table)
-    for protocol in dict.fromkeys(map(str, protocols.values())):
+    _print_origin(dict.fromkeys(map(str, protocols.values())), evaluation.rom)
+
+
+def _print_row(row: RowEvaluation) -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("level")
+    for column in ("reached", "cleared", "of those"):
+        table.add_column(column, justify="right")
+    for level, reached in row.reached.items():
+        cleared = row.cleared[level]
+        table.add_row(
+            level,
+            f"{reached:.1%}",
+            f"{cleared:.1%}",
+            f"{cleared / reached:.1%}" if reached else "–",
+        )
+    out.print(table)
+    low, high = row.result.ci95
+    first, *_, last = [*row.reached] * 2
+    out.print(
+        f"[bold]{first} to {last} with one life: {row.result.clear_rate:.1%}[/] of"
+        f" {row.result.episodes} episodes, 95 % interval {low:.1%} – {high:.1%}",
+        soft_wrap=True,
+    )
+    _print_origin([str(row.protocol)], row.rom)
+
+
+def _print_origin(protocols: Iterable[str], rom: Mapping[str, str]) -> None:
+    for protocol in protocols:
         out.print(f"[dim]{protocol}[/]", soft_wrap=True)
-    rom = f"ROM: {evaluation.rom['revision']}, SHA-1 {evaluation.rom['sha1']}"
-    out.print(f"[dim]{escape(rom)}[/]", soft_wrap=True)
+    text = f"ROM: {rom['revision']}, SHA-1 {rom['sha1']}"
+    out.print(f"[dim]{escape(text)}[/]", soft_wrap=True)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from warpzone.agents.agent import Agent
-from warpzone.agents.evaluate import Evaluation, Protocol, evaluate
+from warpzone.agents.evaluate import Evaluation, Protocol, evaluate, evaluate_row
+from warpzone.agents.packaged import Collection
 from warpzone.errors import ConfigError
 from warpzone.game.console import open_rom
 from warpzone.learn.evaluation import EvalResult
@@ -73,3 +74,22 @@ def test_same_seed_same_result_on_any_number_of_threads(agent: Agent) -> None:
 def test_no_episodes(agent: Agent) -> None:
     with pytest.raises(ConfigError, match="episodes is 0"):
         evaluate(agent, ["1-1"], episodes=0)
+
+
+def test_a_row_goes_on_with_what_the_game_goes_on_with() -> None:
+    agent = Collection().agent("1-4")
+    row = evaluate_row(agent, "1-4", "2-2", episodes=6, noops=8, threads=1)
+    assert list(row.reached) == list(row.cleared) == ["1-4", "2-1", "2-2"]
+    assert row.reached["1-4"] == 1.0
+    # It knows 1-4, and not what comes then.
+    assert row.reached["2-1"] == row.cleared["1-4"] > 0.5
+    assert row.reached["2-2"] == row.cleared["2-1"] == row.result.clear_rate == 0.0
+    single = evaluate_row(agent, "1-4", "1-4", episodes=6, noops=8, threads=2)
+    assert single.result == evaluate(agent, ["1-4"], episodes=6, noops=8).levels["1-4"]
+    assert single.cleared == {"1-4": single.result.clear_rate}
+    assert json.loads(json.dumps(row.as_json()))["cleared"] == row.cleared
+
+
+def test_a_row_backwards(agent: Agent) -> None:
+    with pytest.raises(ConfigError, match="1-2 comes before 2-1"):
+        evaluate_row(agent, "2-1", "1-2")

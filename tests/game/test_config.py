@@ -88,7 +88,7 @@ def test_every_field_reaches_the_native_core() -> None:
         frame_skip=3, frame_stack=3, size=(60, 80), crop_status_bar=True, max_pool=True,
         consecutive=True, skip_cutscenes=False, noops=7, sticky=0.25, sticky_share=0.5,
         show_level=True, max_steps=11, no_progress_steps=5, autoreset="next_step",
-        end_thrown_back=True, last_level="2-4", start_steps=40,
+        end_thrown_back=True, last_level="2-4", start_steps=40, end_penalty=7.5,
     )  # fmt: skip
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
@@ -100,7 +100,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert (rules.end_thrown_back, rules.last_level, rules.start_steps) == (True, 7, 40)
-    assert rules.reward.name == "gym"
+    assert (rules.reward.name, rules.end_penalty) == ("gym", 7.5)
     assert (native.observation.name, native.autoreset.name) == ("pixels", "next_step")
     assert (native.height, native.width, native.stack) == (60, 80, 3)
     assert (native.crop_status_bar, native.max_pool, native.consecutive) == (True, True, True)

@@ -13,7 +13,7 @@ from tests.learn.toy import corridors, toy_config
 from typer.testing import CliRunner
 
 from warpzone import cli, learn
-from warpzone.learn.checkpoint import load_agent
+from warpzone.learn.checkpoint import agent_file, load_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.origin import code_commit, command_of
 from warpzone.learn.presets import PRESETS, resolve
@@ -135,3 +135,36 @@ def test_the_commit_is_that_of_the_checkout_and_marks_changes(
         assert found() is None
     finally:
         code_commit.cache_clear()
+
+
+def test_paths_of_agents_on_this_machine_are_left_out(tmp_path: Path) -> None:
+    config = toy_config(
+        init=str(tmp_path / "first.safetensors"), teachers={"1-1": str(tmp_path / "2"), "1-2": "3"}
+    )
+    command = command_of(config)
+    assert str(tmp_path) not in command
+    assert "init=first.safetensors" in command
+    assert """teachers={"1-1":"2","1-2":"3"}""" in command
+
+
+def test_agents_tell_what_they_began_with(tmp_path: Path) -> None:
+    make_env: Any = corridors
+    steps = []
+    for number in range(3):
+        config = toy_config(init=None if number == 0 else str(tmp_path / str(number - 1)))
+        steps.append(train(config, tmp_path / str(number), make_env=make_env).steps)
+    infos = [load_agent(tmp_path / str(number) / "agent.safetensors")[1] for number in range(3)]
+    best = [load_agent(tmp_path / str(number) / "best.safetensors")[1] for number in range(2)]
+    assert infos[0].earlier == ()
+    assert infos[1].earlier == (best[0].stage,)
+    assert infos[2].earlier == (best[0].stage, best[1].stage)
+    assert infos[2].stage.steps == steps[2]
+    assert infos[2].earlier[1].command == command_of(toy_config(init=str(tmp_path / "0")))
+
+
+def test_an_agent_may_be_named_by_its_level(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert agent_file("1-1").name.startswith("1-1-")
+    assert load_agent(agent_file("1-1"))[1].env.levels == {"1-1": 1.0}
+    (tmp_path / "1-1").mkdir()  # what the user has comes first
+    assert agent_file("1-1") == Path("1-1/best.safetensors")

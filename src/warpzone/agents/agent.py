@@ -122,10 +122,13 @@ class Agent:
         *,
         noops: int,
         sticky: float,
+        last_level: str | None = None,
         threads: int | None = None,
         rom: RomSource = None,
     ) -> MarioVectorEnv:
         """Many games of one level as this agent knows them, in two groups where possible.
+
+        With `last_level` they go on from level to level up to that one.
 
         Raises:
             LevelError: no such level.
@@ -136,7 +139,7 @@ class Agent:
             num_groups=min(2, num_envs),
             threads=threads,
             rom=rom,
-            config=self._settings(level, noops, sticky),
+            config=self._settings(level, noops, sticky, last_level),
         )
         self._check_fit(envs)
         return envs
@@ -150,13 +153,16 @@ class Agent:
             f"is {rom.revision!r} ({rom.path}): it may play worse. Name the other ROM with --rom"
         )
 
-    def _settings(self, level: str, noops: int, sticky: float) -> EnvConfig:
+    def _settings(
+        self, level: str, noops: int, sticky: float, last_level: str | None = None
+    ) -> EnvConfig:
         changes: dict[str, Any] = {
             "levels": parse_levels(level),
             "noops": noops,
             "sticky": sticky,
             "sticky_share": 1.0,  # as asked for in every episode, whatever it was in training
             "end_thrown_back": False,
+            "last_level": last_level,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

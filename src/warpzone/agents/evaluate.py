@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.errors import ConfigError
 from warpzone.game.console import RomSource, open_rom
+from warpzone.game.levels import LEVELS, level_index
 from warpzone.learn.evaluation import EvalResult
 from warpzone.learn.evaluation import evaluate as play_episodes
 from warpzone.learn.hardware import torch_threads
@@ -108,8 +111,7 @@ def evaluate(
         ConfigError: a number out of its range.
         AgentError: the agent does not fit this version's games.
     """
-    if episodes < 1:
-        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+    _check(episodes)
     cartridge = open_rom(rom)
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
@@ -126,8 +128,104 @@ def evaluate(
         with closing(envs), torch_threads(1):
             act = partial(agent.act, policy=policy, generator=agent.random(seed))
             results[level] = play_episodes(act, envs, episodes, seed=seed)
+    protocol = _protocol(agent, policy, episodes, noops, sticky, seed)
+    return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})
+
+
+@dataclass(frozen=True, slots=True)
+class RowEvaluation:
+    """How far an agent plays level after level with one life, as the game itself goes on.
+
+    Attributes:
+        result: of the whole row; an episode is cleared with its last level.
+        reached: level → share of the episodes that came to it, in the order of the game.
+        cleared: level → share of the episodes that cleared it; those that came to the next.
+    """
+
+    result: EvalResult
+    reached: dict[str, float]
+    cleared: dict[str, float]
+    protocol: Protocol
+    rom: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Its attributes; `result` → the fields of `EvalResult`, `rom` → `revision`, `sha1`."""
+        return asdict(self)
+
+
+def evaluate_row(
+    agent: Agent,
+    first: str,
+    last: str,
+    *,
+    episodes: int = 100,
+    noops: int = 30,
+    sticky: float = 0.0,
+    policy: PolicyMode = "sample",
+    seed: int = 0,
+    threads: int | None = None,
+    rom: RomSource = None,
+) -> RowEvaluation:
+    """Measure how often `agent` plays all levels from `first` to `last` without losing a life.
+
+    Power-ups are kept from level to level. Only the first level begins with no-ops; what else is
+    random is the same throughout. Limits on steps without progress hold within each level.
+
+    Args:
+        first, last: names of levels, in the order of the game.
+        others: as in `evaluate`.
+
+    Raises:
+        LevelError: an unknown level.
+        ConfigError: a number out of its range, or `last` comes before `first`.
+        AgentError: the agent does not fit this version's games.
+    """
+    _check(episodes)
+    row = LEVELS[level_index(first) : level_index(last) + 1]
+    if not row:
+        raise ConfigError(f"{last} comes before {first}; name a later level to play through to")
+    cartridge = open_rom(rom)
+    ends = dict.fromkeys(row, 0)
+    cleared = 0
+
+    def watch(signals: dict[str, np.ndarray], game: int) -> None:
+        nonlocal cleared
+        cleared += int(signals["flag"][game])
+        ends[LEVELS[int(signals["level"][game])]] += 1
+
+    envs = agent.make_envs(
+        first,
+        min(episodes, MOST_GAMES),
+        noops=noops,
+        sticky=sticky,
+        last_level=last,
+        threads=threads,
+        rom=cartridge,
+    )
+    with closing(envs), torch_threads(1):
+        act = partial(agent.act, policy=policy, generator=agent.random(seed))
+        result = play_episodes(act, envs, episodes, seed=seed, watch=watch)
+    # Whoever ended in a level, or in a later one, has reached it.
+    reached = [sum(ends[level] for level in row[i:]) / episodes for i in range(len(row))]
+    return RowEvaluation(
+        result,
+        dict(zip(row, reached, strict=True)),
+        dict(zip(row, [*reached[1:], cleared / episodes], strict=True)),
+        _protocol(agent, policy, episodes, noops, sticky, seed),
+        {"revision": cartridge.revision, "sha1": cartridge.sha1},
+    )
+
+
+def _check(episodes: int) -> None:
+    if episodes < 1:
+        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+
+
+def _protocol(
+    agent: Agent, policy: str, episodes: int, noops: int, sticky: float, seed: int
+) -> Protocol:
     limits = agent.info.env
-    protocol = Protocol(
+    return Protocol(
         policy=policy,
         episodes=episodes,
         noops=noops,
@@ -137,4 +235,3 @@ def evaluate(
         no_progress_steps=limits.no_progress_steps,
         seed=seed,
     )
-    return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})

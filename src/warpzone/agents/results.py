@@ -10,6 +10,7 @@ from warpzone.agents.agent import PolicyMode
 from warpzone.agents.packaged import Packaged, StartName, score
 from warpzone.errors import AgentError
 from warpzone.game.levels import parse_levels
+from warpzone.learn.checkpoint import Stage
 from warpzone.overrides import describe
 
 
@@ -37,6 +38,25 @@ class Record(Packaged):
     threads: int | None
     commit: str | None
     command: str | None
+    earlier: tuple[Stage, ...] = ()
+    """Trainings before that one, each of which began with the agent of the one before."""
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All trainings, first things first."""
+        fields = {name: getattr(self, name) for name in Stage.model_fields}
+        return [*self.earlier, Stage(**fields)]
+
+    @property
+    def all_steps(self) -> int:
+        """Agent steps of all trainings."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def all_seconds(self) -> float | None:
+        """Of all trainings; None where one of them does not tell."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
 
     @property
     def score(self) -> tuple[float, float]:

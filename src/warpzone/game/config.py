@@ -31,6 +31,9 @@ class EnvConfig(BaseModel):
     actions: str | list[list[str]] = "simple"
     """A name out of `ACTION_SETS`, or a list of lists of buttons."""
     reward: Reward = "progress"
+    end_penalty: float = Field(2.5, ge=0.0)
+    """What an end other than the flag takes from the reward `progress`, in which a step at full
+    speed brings about 0.5. Too little beside γ's horizon, and haste pays more than care."""
     frame_skip: int = Field(4, ge=1, le=60)
     frame_stack: int = Field(4, ge=1, le=16)
     """Pictures in a `pixels` observation."""
@@ -112,6 +115,7 @@ class EnvConfig(BaseModel):
         rules.start_steps = self.start_steps or 0
         rules.skip_cutscenes = self.skip_cutscenes
         rules.reward = getattr(_native.Reward, self.reward)
+        rules.end_penalty = self.end_penalty
         return rules
 
     def native(

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from warpzone.errors import AgentError, CheckpointError
 from warpzone.game.config import EnvConfig
+from warpzone.game.levels import LEVELS
 from warpzone.learn.config import NetworkConfig
 from warpzone.learn.policy import Policy, Shapes
 
@@ -144,6 +145,18 @@ class Checkpoints:
         return None
 
 
+class Stage(BaseModel):
+    """A training whose agent a later one began with (`TrainConfig.init`)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: str | None
+    commit: str | None
+    steps: int
+    seconds: float | None
+    threads: int | None
+
+
 class AgentInfo(BaseModel):
     """What must be known about an agent to use it."""
 
@@ -172,6 +185,13 @@ class AgentInfo(BaseModel):
     """Of the code that trained it, `-dirty` behind it if that was changed; None: no checkout."""
     command: str | None = None
     """The line that trains it again."""
+    earlier: tuple[Stage, ...] = ()
+    """What came before, first things first: the agent of each was what the next began with."""
+
+    @property
+    def stage(self) -> Stage:
+        """Of the training that saved it."""
+        return Stage.model_validate(self.model_dump(include=set(Stage.model_fields)))
 
 
 def save_agent(
@@ -201,8 +221,17 @@ def save_agent(
 
 
 def agent_file(name: str | Path) -> Path:
-    """The file that is meant: itself, or the best agent of a run directory."""
+    """The file that is meant: itself, the best agent of a run directory, or by a level's name
+    the agent that is packaged for it.
+
+    Raises:
+        AgentError: no agent is packaged for the level.
+    """
     path = Path(name)
+    if str(name) in LEVELS and not path.exists():
+        from warpzone.agents.packaged import Collection  # they know how to use what is saved here
+
+        return Collection().path(str(name))
     return path / "best.safetensors" if path.is_dir() else path
 
 

@@ -27,6 +27,8 @@ class NetworkConfig(BaseModel):
     2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
     hidden: tuple[Count, ...] = Field((256, 128), min_length=1)
     """Widths of the dense layers before the two heads."""
+    hats: bool = False
+    """Whether `tiles` sees positions and speeds in finer detail too (`warpzone.learn.hats`)."""
 
 
 class CurriculumConfig(BaseModel):
@@ -57,7 +59,8 @@ class TrainConfig(BaseModel):
     env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
     network: NetworkConfig = NetworkConfig()
     init: str | None = None
-    """An agent, file or run directory, whose weights the run begins with."""
+    """An agent whose weights the run begins with: a file, a run directory, or the name of a level
+    for the one that is packaged for it."""
     curriculum: CurriculumConfig = CurriculumConfig()
 
     # Rollout
@@ -87,7 +90,7 @@ class TrainConfig(BaseModel):
 
     # Teachers (see `warpzone.learn.teachers`)
     teachers: dict[str, str] = {}
-    """Agents, files or run directories, by the level that they teach."""
+    """Agents, named as in `init`, by the level that they teach."""
     teacher_coef: float = Field(1.0, ge=0.0)
     """Weight of KL(teacher ‖ student), mean over the samples."""
     teacher_schedule: Schedule = "constant"

@@ -45,7 +45,14 @@ def quotas(episodes: int, games: int) -> np.ndarray:
     return np.full(games, episodes // games) + (np.arange(games) < episodes % games)
 
 
-def evaluate(act: Act, env: VectorEnv, episodes: int, *, seed: int | None = None) -> EvalResult:
+def evaluate(
+    act: Act,
+    env: VectorEnv,
+    episodes: int,
+    *,
+    seed: int | None = None,
+    watch: Callable[[dict[str, np.ndarray], int], None] = lambda signals, row: None,
+) -> EvalResult:
     """Play `episodes` whole episodes with `act`, from a reset with `seed`.
 
     How many episodes each of the N games contributes is settled beforehand. Counting the first
@@ -54,6 +61,7 @@ def evaluate(act: Act, env: VectorEnv, episodes: int, *, seed: int | None = None
     Args:
         act: takes an observation of n games as the environment gives it, returns int64 [n].
         env: games that reset themselves in the same step.
+        watch: receives the signals of a step and the row of a game that ended a counted episode.
     """
     env.reset(seed=seed)
     wanted = quotas(episodes, env.num_envs)
@@ -75,6 +83,7 @@ def evaluate(act: Act, env: VectorEnv, episodes: int, *, seed: int | None = None
                     cleared.append(bool(step.signals["flag"][row]))
                     progress.append(int(step.signals["progress"][row]))
                     frames.append(int(step.signals["frames"][row]))
+                    watch(step.signals, int(row))
             if wanted[rows].any():
                 env.send(group, act(step.obs))
     return EvalResult(

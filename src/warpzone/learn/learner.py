@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from warpzone.errors import ConfigError
 from warpzone.learn import hardware, ppo
-from warpzone.learn.checkpoint import AgentInfo, Snapshot, agent_file, load_agent
+from warpzone.learn.checkpoint import AgentInfo, Snapshot, Stage, agent_file, load_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.curriculum import Curriculum
 from warpzone.learn.evaluation import EvalResult, evaluate
+from warpzone.learn.hats import Hats
 from warpzone.learn.metrics import EpisodeStats
 from warpzone.learn.origin import code_commit, command_of
 from warpzone.learn.policy import Policy, shapes_of, to_tensors
@@ -38,8 +40,10 @@ class Learner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             policy = Policy(config.network, self.shapes, int(env.single_action_space.n))
+        self.earlier: tuple[Stage, ...] = ()
         if config.init is not None:
-            begin_with(policy, config.init)
+            begun_with = begin_with(policy, config.init)
+            self.earlier = (*begun_with.earlier, begun_with.stage)
         self.policy = policy.to(self.device)
         fast = hardware.has_bfloat16(self.device)
         self.policy.amp = fast if config.amp is None else config.amp
@@ -165,6 +169,7 @@ class Learner:
             threads=self.threads,
             commit=code_commit(),
             command=command_of(config),
+            earlier=self.earlier,
         )
 
     def snapshot(self, **others: Any) -> Snapshot:
@@ -253,21 +258,28 @@ class Learner:
             self.curriculum.watch(step)
 
 
-def begin_with(policy: Policy, agent: str) -> None:
-    """Give `policy` the weights of `agent`, a file or a run directory.
+def begin_with(policy: Policy, agent: str) -> AgentInfo:
+    """Give `policy` the weights of `agent`, as `agent_file` has it; return what is known of it.
 
     Raises:
         AgentError: no such agent, or a damaged one.
         ConfigError: its network is another one.
     """
     other, info = load_agent(agent_file(agent))
+    weights = other.state_dict()
+    first = "trunk.weight"
+    more = len(policy.state_dict().get(first, ())) - len(weights.get(first, ()))
+    if isinstance(getattr(policy.trunk, "hats", None), Hats) and more == policy.trunk.hats.size:
+        # Inputs that it did not have begin without a say.
+        weights[first] = F.pad(weights[first], (0, 0, 0, more))
     try:
-        policy.load_state_dict(other.state_dict())
+        policy.load_state_dict(weights)
     except RuntimeError:
         raise ConfigError(
             f"cannot begin with {agent}: it sees {info.shapes}, has {info.actions} actions and the"
             f" network {info.network}; set env and network as they were for it"
         ) from None
+    return info
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import functools
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from warpzone.game.levels import LEVELS
 from warpzone.learn.config import TrainConfig
@@ -27,6 +28,9 @@ def command_of(config: TrainConfig) -> str:
     # As JSON has it: tuples are lists.
     settings = config.model_dump(mode="json")
     changed = differences(PRESETS[preset].model_dump(mode="json"), settings)
+    for name in ("init", "teachers"):
+        if name in changed:
+            changed[name] = _portable(changed[name])
     # Named by the argument; only other weights than 1 need more.
     changed.pop("env.levels", None)
     if any(weight != 1.0 for weight in levels.values()):
@@ -40,6 +44,13 @@ def command_of(config: TrainConfig) -> str:
     for name, value in changed.items():
         words += ["--set", format_override(name, value)]
     return shlex.join(words)
+
+
+def _portable(agents: Any) -> Any:
+    """Paths of agents without the folders of this machine, which mean nothing on another."""
+    if isinstance(agents, dict):
+        return {level: _portable(agent) for level, agent in agents.items()}
+    return Path(agents).name if Path(agents).is_absolute() else agents
 
 
 @functools.cache

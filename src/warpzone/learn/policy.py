@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from warpzone import _native
 from warpzone.errors import ConfigError
 from warpzone.learn.config import NetworkConfig
+from warpzone.learn.hats import Hats
 
 Observation = dict[str, Tensor]
 Shapes = dict[str, tuple[int, ...]]
@@ -53,7 +54,7 @@ class Policy(nn.Module):
         self.actions = actions
         self.amp = False
         if config.kind == "tiles":
-            self.trunk: nn.Module = _Dense(shapes, config.hidden)
+            self.trunk: nn.Module = _Dense(shapes, config.hidden, config.hats)
         else:
             layers = _TUTORIAL if config.kind == "tutorial" else _NATURE
             self.trunk = _Convolutions(shapes[ARRAY], layers, config.hidden)
@@ -121,11 +122,14 @@ class _Sparse(torch.autograd.Function):
 class _Dense(nn.Module):
     """Dense layers on all bytes, as fractions of 255, and on the vector `scalars`, if any."""
 
-    def __init__(self, shapes: Shapes, hidden: tuple[int, ...]) -> None:
+    def __init__(self, shapes: Shapes, hidden: tuple[int, ...], hats: bool) -> None:
         super().__init__()
         self.byte_names = [name for name in shapes if name != "scalars"]
         inputs = sum(math.prod(shapes[name]) for name in self.byte_names)
         self.scalars = shapes.get("scalars", (0,))[0]
+        self.hats = Hats() if hats and self.scalars else None
+        if self.hats is not None:
+            self.scalars += self.hats.size
         # A row for each input, so that those of inputs that are 0 need not be read.
         first = nn.init.orthogonal_(torch.empty(inputs + self.scalars, hidden[0]), 2**0.5)
         self.weight = nn.Parameter(first)
@@ -140,6 +144,8 @@ class _Dense(nn.Module):
         scalars = observation.get("scalars")
         if scalars is None:
             scalars = self.weight.new_empty((len(bytes_), 0))
+        elif self.hats is not None:
+            scalars = self.hats(scalars)
         if bytes_.device.type == "cpu":
             # torch leaves `apply` without types.
             x: Tensor = _Sparse.apply(  # type: ignore[no-untyped-call]

@@ -226,7 +226,7 @@ def test_a_row_of_levels_needs_one_agent_and_one_first_level() -> None:
 
 
 def test_a_row_of_levels() -> None:
-    told = run("eval", "1-1", "--through", "1-2", "--episodes", "3", "--json")
-    assert set(json.loads(told.stdout)["reached"]) == {"1-1", "1-2"}
-    shown = run("eval", "1-1", "--through", "1-2", "--episodes", "3")
-    assert "1-1 to 1-2 with one life: 0.0% of 3 episodes" in shown.stdout
+    told = run("eval", "4-1", "--through", "4-2", "--episodes", "3", "--json")
+    assert set(json.loads(told.stdout)["reached"]) == {"4-1", "4-2"}
+    shown = run("eval", "4-1", "--through", "4-2", "--episodes", "3")
+    assert "4-1 to 4-2 with one life: 0.0% of 3 episodes" in shown.stdout

@@ -164,7 +164,7 @@ def test_agents_tell_what_they_began_with(tmp_path: Path) -> None:
 
 def test_an_agent_may_be_named_by_its_level(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    assert agent_file("1-1").name.startswith("1-1-")
-    assert load_agent(agent_file("1-1"))[1].env.levels == {"1-1": 1.0}
+    assert agent_file("1-1").suffix == ".safetensors"
+    assert "1-1" in load_agent(agent_file("1-1"))[1].env.levels
     (tmp_path / "1-1").mkdir()  # what the user has comes first
     assert agent_file("1-1") == Path("1-1/best.safetensors")

@@ -40,25 +40,31 @@ PRESETS: dict[str, TrainConfig] = {
         eval_every=20,
     ),
     # One network for many levels, which is told which one it plays; drawn towards specialists where
-    # `teachers` names them.
+    # `teachers` names them, ever less.
     "generalist": TrainConfig(
         preset="generalist",
-        env=_HARD_LEVELS.model_copy(update={"levels": parse_levels("all"), "show_level": True}),
-        network=NetworkConfig(hidden=(512, 256)),
+        env=_HARD_LEVELS.model_copy(
+            update={"levels": parse_levels("all"), "show_level": True, "sticky_share": 0.25}
+        ),
+        network=NetworkConfig(hidden=(512, 256), hats=True),
         curriculum=CurriculumConfig(share=0.7),
         num_envs=256,
         rollout_steps=64,
-        total_steps=100_000_000,
+        total_steps=25_000_000,
         gamma=0.96,
+        entropy_coef=0.003,
+        entropy_schedule="linear",
+        teacher_schedule="linear",
         passes=2,
         minibatch=1024,
         lr=1e-3,
+        lr_schedule="linear",
         lr_kl=0.015,
         target_kl=0.05,
-        eval_sticky=0.25,
         eval_episodes=30,
-        eval_every=100,
+        eval_every=300,
         target_clear_rate=0.99,
+        checkpoint_every=50,
     ),
     # The picture as input, with a network and settings of today.
     "pixels": TrainConfig(

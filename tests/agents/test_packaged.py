@@ -21,13 +21,12 @@ from warpzone.agents.packaged import (
     evaluate_packaged,
     read_index,
     score,
-    trained_folder,
 )
 from warpzone.agents.playback import Playback
 from warpzone.agents.results import read_results
 from warpzone.agents.window import Window
 from warpzone.errors import AgentError
-from warpzone.learn.checkpoint import load_agent
+from warpzone.learn.checkpoint import load_agent, trained_folder
 from warpzone.learn.evaluation import EvalResult
 
 MADE_UP = EvalResult(0.5, 100, (0.4, 0.6), 1000.0, 900.0)

@@ -13,6 +13,8 @@ from tests.learn.toy import corridors, toy_config
 from typer.testing import CliRunner
 
 from warpzone import cli, learn
+from warpzone.errors import AgentError
+from warpzone.learn import checkpoint
 from warpzone.learn.checkpoint import agent_file, load_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.origin import code_commit, command_of
@@ -168,3 +170,13 @@ def test_an_agent_may_be_named_by_its_level(tmp_path: Path, monkeypatch: Any) ->
     assert "1-1" in load_agent(agent_file("1-1"))[1].env.levels
     (tmp_path / "1-1").mkdir()  # what the user has comes first
     assert agent_file("1-1") == Path("1-1/best.safetensors")
+
+
+def test_a_level_without_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoint, "trained_folder", lambda: tmp_path)
+    for index in (None, "{", '{"levels": {}}'):
+        if index is not None:
+            (tmp_path / "agents.json").write_text(index)
+        with pytest.raises(AgentError, match="no agent is packaged for level 8-4"):
+            agent_file("8-4")

@@ -6,7 +6,6 @@ several levels. `scripts/package_agents.py` measures agents and writes all of it
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from warpzone.agents.evaluate import Evaluation, evaluate
 from warpzone.errors import AgentError
 from warpzone.game.console import RomSource, open_rom
 from warpzone.game.levels import LEVELS, parse_levels
+from warpzone.learn.checkpoint import trained_folder
 from warpzone.learn.evaluation import EvalResult
 from warpzone.overrides import describe
 
@@ -183,12 +183,6 @@ def evaluate_packaged(
     return PackagedEvaluation(
         evaluations, files, {"revision": cartridge.revision, "sha1": cartridge.sha1}
     )
-
-
-def trained_folder() -> Path:
-    """Where the packaged agents are installed."""
-    # A module with native code is never imported from within an archive, so this is a real folder.
-    return Path(str(importlib.resources.files("warpzone").joinpath("trained")))
 
 
 def read_index(folder: Path) -> Index:

@@ -6,6 +6,7 @@ Nothing in them can execute code: tensors are safetensors, all else is JSON.
 from __future__ import annotations
 
 import hashlib
+import importlib.resources
 import json
 import os
 import tempfile
@@ -220,6 +221,12 @@ def save_agent(
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
+def trained_folder() -> Path:
+    """Where the packaged agents are installed."""
+    # A module with native code is never imported from within an archive, so this is a real folder.
+    return Path(str(importlib.resources.files("warpzone").joinpath("trained")))
+
+
 def agent_file(name: str | Path) -> Path:
     """The file that is meant: itself, the best agent of a run directory, or by a level's name
     the agent that is packaged for it.
@@ -229,9 +236,14 @@ def agent_file(name: str | Path) -> Path:
     """
     path = Path(name)
     if str(name) in LEVELS and not path.exists():
-        from warpzone.agents.packaged import Collection  # they know how to use what is saved here
-
-        return Collection().path(str(name))
+        folder = trained_folder()
+        try:
+            index = json.loads((folder / "agents.json").read_bytes())
+            return folder / str(index["levels"][str(name)]["file"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise AgentError(
+                f"no agent is packaged for level {name}; name a file or a run directory"
+            ) from None
     return path / "best.safetensors" if path.is_dir() else path
 
 

@@ -260,6 +260,8 @@ def test_a_file_cut_short(file: Path, keep: int) -> None:
         ({"frames": 10**12}, "frames"),
         ({"ram_sha256": "abc"}, "ram_sha256"),
         ({"player": {"kind": "ghost"}}, "player"),
+        ({"player": {"kind": "movie", "author": "me\n|1|"}}, "one line of printable"),
+        ({"player": {"kind": "movie", "author": "\ud800"}}, "unicode"),
         ({"colour": "red"}, "colour"),
         ({"buttons": 5}, "buttons must be text"),
         ({"buttons": "!"}, "the buttons are damaged"),
@@ -291,6 +293,9 @@ def test_other_files_and_none(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[1]")
     with pytest.raises(EpisodeError, match="no episode"):
         Episode.load(tmp_path / "list.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(EpisodeError, match="no episode"):
+        Episode.load(tmp_path / "deep.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(EpisodeError, match="no episode"):
         Episode.load(tmp_path / "bytes.json")

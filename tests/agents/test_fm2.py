@@ -106,6 +106,7 @@ def test_switching_on_in_the_first_frame_is_the_start(movie: Path, rom: Rom) -> 
         ("|0|....T...|||", "|2|....T...|||", "line 5[0-9]: switching off and on"),
         ("|0|....T...|||", "|0|....T..|||", r"line 5[0-9].*no frame"),
         ("|0|....T...|||", "|0|....T...|R.......||", "second controller holds 'R.......'"),
+        ("|0|....T...|||", f"|{'9' * 5000}|....T...|||", "no frame"),
         ("|0|....T...|||", "hello", "'hello' stands among the frames"),
     ],
 )
@@ -152,11 +153,15 @@ def test_an_episode_from_a_level_is_no_movie(tmp_path: Path, rom: Rom) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_author_cannot_add_lines(tmp_path: Path, rom: Rom) -> None:
-    author = MoviePlayer(author="me\n|1|........|||")
-    path = tmp_path / "movie.fm2"
-    write_fm2(path, recorded()[0].model_copy(update={"player": author}), rom)
-    assert read_fm2(path, rom).buttons == recorded()[0].buttons
+def test_an_author_is_kept_as_far_as_it_is_text(movie: Path, tmp_path: Path, rom: Rom) -> None:
+    author = "马里奥 \x1b[31mred" + "x" * 300
+    _, rest = movie.read_text().split("\n", 1)
+    movie.write_text(f"version 3\ncomment author {author}\n{rest}", encoding="utf-8")
+    read = read_fm2(movie, rom)
+    assert isinstance(read.player, MoviePlayer)
+    assert read.player.author == ("马里奥 [31mred" + "x" * 300)[:200]
+    write_fm2(tmp_path / "again.fm2", read, rom)
+    assert read_fm2(tmp_path / "again.fm2", rom) == read
 
 
 def test_the_checksum_leaves_a_trainer_out(rom: Rom) -> None:

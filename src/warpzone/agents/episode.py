@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -63,6 +64,16 @@ def _unpack(given: Any) -> bytes:
 Buttons = Annotated[
     bytes, PlainValidator(_unpack), PlainSerializer(_pack, return_type=str, when_used="json")
 ]
+
+
+def _printable(text: str) -> str:
+    """It is shown in terminals and written into lines of other formats."""
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Sha = Annotated[str, Field(pattern="^[0-9a-f]+$")]
 
 
@@ -74,7 +85,7 @@ class Cartridge(_Part):
     """What was in the console: the SHA-1 of the whole ROM file, and the revision's name."""
 
     sha1: Annotated[Sha, Field(min_length=40, max_length=40)]
-    revision: str
+    revision: Text
 
 
 class Person(_Part):
@@ -90,7 +101,7 @@ class AgentPlayer(_Part):
     """An agent, and what is needed to let it play the same again."""
 
     kind: Literal["agent"] = "agent"
-    file: str
+    file: Text
     """Its name, without folders."""
     sha256: Annotated[Sha, Field(min_length=64, max_length=64)]
     policy: Literal["sample", "argmax"]
@@ -106,7 +117,7 @@ class MoviePlayer(_Part):
     """Whoever made the movie that was imported."""
 
     kind: Literal["movie"] = "movie"
-    author: str | None = None
+    author: Text | None = None
 
     def __str__(self) -> str:
         return f"a movie by {self.author}" if self.author else "a movie"
@@ -169,7 +180,7 @@ class Episode(_Part):
         data = read_bytes(path)
         try:
             values = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EpisodeError(
                 f"{str(path)!r} is no episode, or cut short or damaged: {error}. `warpzone record "
                 "… --episode` and `warpzone play --record` write episodes"

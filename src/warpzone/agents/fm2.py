@@ -34,7 +34,7 @@ RAM_COMMENT = "warpzone-ram-sha256"
 AUTHOR_COMMENT = "author"
 """First words of comments."""
 
-_LINE = re.compile(r"\|(\d*)\|([^|]*)\|([^|]*)\|([^|]*)\|")
+_LINE = re.compile(r"\|([0-9]{0,9})\|([^|]*)\|([^|]*)\|([^|]*)\|")
 _RELEASED = " ."
 
 
@@ -77,7 +77,7 @@ def write_fm2(path: Path, episode: Episode, rom: Rom) -> None:
         f"emuVersion {_emulator_version()}",
         "rerecordCount 0",
         "palFlag 0",
-        f"romFilename {_one_line(rom.path.stem)}",
+        f"romFilename {_line(rom.path.stem)}",
         f"romChecksum {rom_checksum(rom)}",
         f"guid {str(identity).upper()}",
         "fourscore 0",
@@ -86,7 +86,7 @@ def write_fm2(path: Path, episode: Episode, rom: Rom) -> None:
         "port2 0",
     ]
     if isinstance(episode.player, MoviePlayer) and episode.player.author:
-        lines.append(f"comment {AUTHOR_COMMENT} {_one_line(episode.player.author)}")
+        lines.append(f"comment {AUTHOR_COMMENT} {episode.player.author}")
     if episode.ram_sha256 is not None:
         lines.append(f"comment {RAM_COMMENT} {episode.ram_sha256}")
     lines += [f"|0|{_letters(buttons)}|||" for buttons in episode.buttons]
@@ -141,7 +141,7 @@ def read_fm2(path: Path, rom: Rom) -> Episode:
         start=POWER_ON,
         frames=len(buttons),
         ram_sha256=digest,
-        player=MoviePlayer(author=comments.get(AUTHOR_COMMENT)),
+        player=MoviePlayer(author=_line(comments.get(AUTHOR_COMMENT, "")) or None),
         buttons=bytes(buttons),
     )
 
@@ -212,8 +212,9 @@ def _letters(buttons: int) -> str:
     )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _line(text: str) -> str:
+    """As much of it as can stand in a header or in an episode."""
+    return "".join(letter for letter in text if letter.isprintable())[:200]
 
 
 def _emulator_version() -> int:

@@ -33,8 +33,9 @@ from warpzone.agents.evaluate import evaluate
 from warpzone.agents.packaged import STARTS, Index, Packaged, StartName, score
 from warpzone.agents.results import Record, Results, read_results
 from warpzone.errors import CheckpointError, WarpzoneError
+from warpzone.files import write_atomically
 from warpzone.game.levels import parse_levels
-from warpzone.learn.checkpoint import AgentInfo, load_agent, save_agent, write_atomically
+from warpzone.learn.checkpoint import AgentInfo, load_agent, save_agent
 from warpzone.learn.evaluation import EvalResult
 from warpzone.learn.origin import command_of
 from warpzone.learn.run import read_config

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,7 +18,8 @@ from warpzone.game.levels import LEVELS
 from warpzone.level_guide import GUIDE
 
 COMMANDS = (
-    "train", "campaign", "watch", "record", "eval", "play", "levels", "bench", "doctor", "rom",
+    "train", "campaign", "watch", "record", "replay", "eval", "play", "levels", "bench", "doctor",
+    "rom",
 )  # fmt: skip
 
 
@@ -102,6 +104,69 @@ def test_watch_without_screen_points_to_record(
     text = error_of("watch", tmp_path)
     assert f"warpzone record {tmp_path} -o clip.mp4" in text
     assert "no screen" in error_of("play", "1-1")
+    game = tmp_path / "game.json"
+    assert f"warpzone replay {game} -o clip.mp4" in error_of("replay", game)
+
+
+def test_an_agents_episode_is_recorded_and_played_again(tmp_path: Path) -> None:
+    film, game, sheet = (tmp_path / name for name in ("clip.gif", "game.json", "sheet.png"))
+    told = run("record", "1-1", "-o", film, "--episode", game, "--seed", "3", "--until-clear", "1")
+    assert told.exit_code == 0, told.output
+    assert film.is_file()
+    assert "game.json from 1-1" in plain(told.output)
+    checked = run("replay", game, "--check")
+    assert checked.exit_code == 0, checked.output
+    assert "(sample, seed 3)" in plain(checked.output)
+    assert "RAM after the last frame: as recorded" in plain(checked.output)
+    made = run("replay", game, "-o", sheet, "--pictures", "6")
+    assert made.exit_code == 0, made.output
+    assert sheet.is_file()
+    assert "begins at level 1-1" in error_of("replay", game, "-o", tmp_path / "movie.fm2")
+
+    values = json.loads(game.read_text())
+    game.write_text(json.dumps({**values, "ram_sha256": "0" * 64}))
+    assert "another way" in error_of("replay", game, "--check")
+    game.write_text(json.dumps(values)[:-20])
+    assert "cut short" in error_of("replay", game, "--check")
+
+
+def test_a_bad_name_for_an_episode_is_told_before_anything_is_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    missing = tmp_path / "none" / "game.json"
+    assert "no folder" in error_of("record", "1-1", "-o", tmp_path / "a.gif", "--episode", missing)
+    assert "must end in .json" in error_of("record", "1-1", "--episode", "3")
+    several = error_of("record", "1-1", "--episode", "game.json", "--episodes", "2")
+    assert "writes one episode" in several
+    assert "no folder" in error_of("play", "1-1", "--record", missing)
+    assert "there is no episode" in error_of("replay", missing)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, None])
+def test_a_persons_game_is_recorded_and_becomes_a_movie(
+    end: type[BaseException] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warpzone.agents import play
+
+    def play_a_little(console: object, order: list[str], *, recorder: Any, scale: int) -> None:
+        recorder.begin(order[0])
+        for frame in range(120):
+            recorder.step(8 if frame == 60 else 0)
+        if end is not None:
+            raise end
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(play, "play", play_a_little)
+    game, movie, again = (tmp_path / name for name in ("game.json", "movie.fm2", "again.json"))
+    told = run("play", "--power-on", "--record", game)
+    assert told.exit_code == (cli.EXIT_INTERRUPTED if end else 0)
+    assert "game.json from power-on, 120 frames" in plain(told.output)
+    assert run("replay", game, "-o", movie).exit_code == 0
+    assert run("replay", movie, "-o", again).exit_code == 0
+    first, second = (json.loads(path.read_text()) for path in (game, again))
+    assert second["player"]["kind"] == "movie"
+    assert {**first, "player": None} == {**second, "player": None}
 
 
 def test_train_into_a_used_directory(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # The way of the data. A module may import its own row and the rows above it, nothing below.
 LAYERS = [
-    {"errors", "overrides", "_native"},
+    {"errors", "files", "overrides", "_native"},
     {"game.rom", "engine"},
     {"", "game"},
     {"learn"},

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.episode import Episode
     from warpzone.agents.evaluate import Evaluation, RowEvaluation
     from warpzone.agents.packaged import Collection, PackagedEvaluation
     from warpzone.agents.playback import Playback
@@ -142,6 +143,9 @@ NoopsOption = Annotated[
 StickyOption = Annotated[
     float,
     typer.Option(help="Probability per frame that the last buttons stay pressed.", min=0, max=1),
+]
+ScaleOption = Annotated[
+    int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
@@ -361,8 +365,14 @@ def record(
         int,
         typer.Option(help="Most tries to get a clear for each episode; 1 films what comes.", min=1),
     ] = 10,
-    scale: Annotated[
-        int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
+    scale: ScaleOption = None,
+    episode: Annotated[
+        Path | None,
+        typer.Option(
+            "--episode",
+            metavar="FILE",
+            help="Write the same try as an episode too, name.json, for `warpzone replay`.",
+        ),
     ] = None,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
@@ -376,6 +386,12 @@ def record(
     from warpzone.agents.film import check_film_path
 
     check_film_path(output)
+    if episode is not None:
+        from warpzone.agents.episode import check_episode_path
+
+        check_episode_path(episode)
+        if episodes > 1:
+            raise ConfigError(f"--episode writes one episode, and --episodes is {episodes}")
 
     from warpzone.agents.playback import Playback
 
@@ -388,7 +404,7 @@ def record(
         sticky=sticky,
         rom=cartridge,
     )
-    _film(playback, output, episodes, until_clear, scale, seed)
+    _film(playback, output, episodes, until_clear, scale, seed, episode)
 
 
 @app.command(
@@ -481,22 +497,112 @@ def evaluate(
         _print_evaluation(evaluation)
 
 
-@app.command(epilog="Example: [cyan]warpzone play 1-1[/]")
+@app.command(epilog="Example: [cyan]warpzone play 1-1[/]  (or --power-on --record game.json)")
 def play(
     level: Annotated[str, typer.Argument(help="1-1 to 8-4.")] = "1-1",
+    power_on: Annotated[
+        bool, typer.Option("--power-on", help="Begin at the title screen, not at a level.")
+    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what is played since the last start as an episode, name.json, "
+            "for `warpzone replay`.",
+        ),
+    ] = None,
     scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Play a level yourself, with keyboard or gamepad."""
+    from warpzone.agents.episode import POWER_ON, Person, Recorder, check_episode_path
     from warpzone.agents.window import require_display
 
     require_display("To play, run this where there is a screen")
     order = _levels_from(_check_level(level))
+    if power_on:
+        order = [POWER_ON, *order]
+    if record is not None:
+        check_episode_path(record)
 
     from warpzone.agents.play import play as open_window
 
-    open_window(warpzone.Console(_find_rom(rom)), order, scale=scale)
+    recorder = Recorder(warpzone.Console(_find_rom(rom)))
+    try:
+        open_window(recorder.console, order, scale=scale, recorder=recorder)
+    finally:  # Ctrl-C ends a game like closing the window does
+        if record is not None and recorder.frames > 0:
+            episode = recorder.episode(Person())
+            episode.save(record)
+            _print_episode(record, episode)
+        elif record is not None:
+            err.print(f"nothing was played: {escape(str(record))} is not written", soft_wrap=True)
+
+
+@app.command(
+    epilog="Example: [cyan]warpzone replay game.json[/]  (or -o clip.mp4; or movie.fm2)",
+)
+def replay(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An episode (.json), or an FM2 movie that begins at power-on."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="No window, but a file: a film (.mp4, .gif), a sheet of pictures (.png), "
+            "a movie (.fm2) or an episode (.json).",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="No window: say whether the game goes as it was recorded."),
+    ] = False,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="Screen or film pixels per NES pixel. Default: 3; for gif 1.", min=1, max=8
+        ),
+    ] = None,
+    pictures: Annotated[
+        int | None, typer.Option(help="On a sheet (.png). Default: 20.", min=1, max=1000)
+    ] = None,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Play an episode again, exactly: in a window, or into a film, a sheet or an FM2 movie."""
+    from warpzone.agents import replay as again
+    from warpzone.agents.episode import Replay
+
+    headless = check or output is not None
+    if not headless:
+        from warpzone.agents.window import require_display
+
+        require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
+    cartridge = _find_rom(rom)
+    episode = again.read_episode(file, cartridge)
+    player = Replay(episode, warpzone.Console(cartridge))
+    if output is not None:
+        again.export(player, output, scale=scale, pictures=pictures)
+    elif check:
+        player.verify()
+    else:
+        shown = again.show(player, title=f"warpzone: {file.name}", scale=scale or 3)
+        if shown.ended:
+            player.verify()
+        else:
+            return
+    _print_episode(file, episode)
+    known = "as recorded" if episode.ram_sha256 else "played to the end (no checksum to compare)"
+    out.print(f"RAM after the last frame: {known}")
+    if output is not None:
+        size = output.stat().st_size / 1e6
+        out.print(f"[bold]{escape(str(output))}[/]  {size:.2f} MB", soft_wrap=True)
 
 
 @app.command(epilog="Example: [cyan]warpzone levels[/]")
@@ -783,9 +889,16 @@ def _open_window(
 
 
 def _film(
-    playback: Playback, path: Path, episodes: int, tries: int, scale: int | None, seed: int
+    playback: Playback,
+    path: Path,
+    episodes: int,
+    tries: int,
+    scale: int | None,
+    seed: int,
+    episode: Path | None = None,
 ) -> None:
     from warpzone.agents.record import record as make_film
+    from warpzone.agents.trace import trace
 
     with closing(playback):
         recording = make_film(
@@ -797,11 +910,24 @@ def _film(
             seed=seed,
             say=lambda text: err.print(escape(text)),
         )
+        traced = None if episode is None else trace(playback, recording.takes[0].seed)
     for take in recording.takes:
         out.print(f"{playback.level}, {playback.policy}: {take}")
     seconds = recording.frames / FRAMES_PER_SECOND
     size = path.stat().st_size / 1e6
     out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
+    if episode is not None and traced is not None:
+        traced.save(episode)
+        _print_episode(episode, traced)
+
+
+def _print_episode(path: Path, episode: Episode) -> None:
+    ended = f", {episode.outcome}" if episode.outcome else ""
+    out.print(
+        f"[bold]{escape(str(path))}[/]  from {episode.start}, {episode.frames:,} frames "
+        f"({episode.seconds:.1f} s), by {escape(str(episode.player))}{escape(ended)}",
+        soft_wrap=True,
+    )
 
 
 def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:

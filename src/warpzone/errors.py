@@ -28,6 +28,10 @@ class AgentError(WarpzoneError):
     """A saved agent that is missing, damaged or does not fit its use."""
 
 
+class EpisodeError(WarpzoneError):
+    """A recorded episode that is missing, damaged, of another version, or not to be played here."""
+
+
 class DisplayError(WarpzoneError):
     """No window can be opened, e.g. on a machine without a screen."""
 

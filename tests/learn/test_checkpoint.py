@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from warpzone.errors import AgentError, CheckpointError
+from warpzone.files import write_atomically
 from warpzone.game.config import EnvConfig
 from warpzone.learn.checkpoint import (
     AgentInfo,
@@ -17,7 +18,6 @@ from warpzone.learn.checkpoint import (
     Snapshot,
     load_agent,
     save_agent,
-    write_atomically,
 )
 from warpzone.learn.config import NetworkConfig
 from warpzone.learn.policy import Policy, Shapes

@@ -31,6 +31,7 @@ class Controls:
     Attributes:
         paused: whether the game stands still.
         one_frame: show one frame although paused, then stand still again.
+        one_back: go back one frame, and stand still (replays only).
         help: whether the help is over the picture.
         restart: begin a new episode.
         level_change: +1 or -1 for the next or previous level.
@@ -40,6 +41,7 @@ class Controls:
 
     paused: bool = False
     one_frame: bool = False
+    one_back: bool = False
     help: bool = False
     restart: bool = False
     level_change: int = 0
@@ -80,6 +82,8 @@ class Controls:
             self.paused = not self.paused
         elif key == pygame.K_PERIOD:
             self.paused = self.one_frame = True
+        elif key == pygame.K_COMMA:
+            self.one_back = True
         elif key == pygame.K_r:
             self.restart = True
         elif key in (pygame.K_n, pygame.K_PAGEDOWN):

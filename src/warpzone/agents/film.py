@@ -1,11 +1,13 @@
-"""Films of NES pictures: MP4 with every frame, GIF with every third, whole or not at all."""
+"""Films of NES pictures: MP4 with every frame, GIF with every third; sheets of pictures as PNG.
+Files are whole or not there at all."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +25,17 @@ GIF_KEEP = 3
 GIF_FRAME_MS = 50
 DEFAULT_SCALE = {".mp4": 3, ".gif": 1}
 MAX_SCALE = 8
+SHEET_SUFFIX = ".png"
+SHEET_COLUMNS = 5
+SHEET_GAP = 4
+"""Pixels between the pictures of a sheet."""
 
 
 class FilmError(WarpzoneError):
     """A film could not be written."""
 
 
-def check_film_path(path: Path) -> Path:
+def check_film_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
     """Return `path` if a film can be written there.
 
     Called before a recording starts, so that minutes of play are not lost to a typing error.
@@ -37,10 +43,10 @@ def check_film_path(path: Path) -> Path:
     Raises:
         ConfigError: unknown suffix, missing folder, or `path` is a folder.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in suffixes:
         raise ConfigError(
-            f"cannot write a film to {str(path)!r}: the name must end in .mp4 or .gif, "
-            f"for example {path.stem or 'clip'}.mp4"
+            f"cannot write a film to {str(path)!r}: the name must end in {' or '.join(suffixes)}, "
+            f"for example {path.stem or 'clip'}{suffixes[0]}"
         )
     if path.is_dir():
         raise ConfigError(f"cannot write a film to {str(path)!r}: it is a folder; give a file name")
@@ -83,6 +89,45 @@ def write_film(
     counter = itertools.count()
     counted = _counted(itertools.chain([first], source), counter)
 
+    with _beside(path) as temporary:
+        if suffix == ".mp4":
+            _write_mp4(temporary, counted, palette, factor)
+        else:
+            _write_gif(temporary, counted, palette, factor)
+    return next(counter)
+
+
+def write_sheet(path: Path, frames: Sequence[Frame], *, palette: NDArray[np.uint8]) -> None:
+    """Write pictures as rows of one, in reading order, on black.
+
+    Args:
+        path: `.png`.
+        frames: uint8[240, 256] NES palette indices (0-63), at least one.
+        palette: uint8[64, 3] RGB.
+
+    Raises:
+        ConfigError: bad path.
+        FilmError: no pictures, or the disk failed.
+    """
+    from PIL import Image
+
+    check_film_path(path, (SHEET_SUFFIX,))
+    if not frames:
+        raise FilmError(f"nothing to write to {str(path)!r}: the recording has no frames")
+    columns = min(SHEET_COLUMNS, len(frames))
+    rows = -(-len(frames) // columns)
+    width, height = WIDTH + SHEET_GAP, HEIGHT + SHEET_GAP
+    sheet = Image.new("RGB", (columns * width - SHEET_GAP, rows * height - SHEET_GAP))
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        sheet.paste(Image.fromarray(palette[frame & 63]), (column * width, row * height))
+    with _beside(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name to write to; moved to `path` when all has gone well, else removed."""
     try:
         descriptor, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
@@ -92,10 +137,7 @@ def write_film(
     os.close(descriptor)
     temporary = Path(name)
     try:
-        if suffix == ".mp4":
-            _write_mp4(temporary, counted, palette, factor)
-        else:
-            _write_gif(temporary, counted, palette, factor)
+        yield temporary
         # mkstemp makes files only their owner may read; a film is as public as its folder.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
@@ -103,7 +145,6 @@ def write_film(
         raise FilmError(f"could not write {str(path)!r}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    return next(counter)
 
 
 def _counted(frames: Iterable[Frame], counter: Iterator[int]) -> Iterator[Frame]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from warpzone.agents.controls import HELP, Controls
+from warpzone.agents.episode import Recorder
 from warpzone.agents.gamepad import KEYBOARD_HELP, pressed_buttons
 from warpzone.agents.window import Pacer, Window
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, Console
@@ -25,6 +26,7 @@ def play(
     scale: int = 3,
     max_frames: int | None = None,
     read_buttons: Callable[[Sequence[JoystickType]], int] = pressed_buttons,
+    recorder: Recorder | None = None,
 ) -> int:
     """Let a person play until the window is closed; return how many frames were played.
 
@@ -33,22 +35,25 @@ def play(
 
     Args:
         console: with the game.
-        levels: that the keys N and P go through, from the first one on.
+        levels: that the keys N and P go through, from the first one on; `episode.POWER_ON` among
+            them is the game from its title screen on.
         scale: screen pixels per NES pixel, 1-8.
         max_frames: close after so many pictures; None waits for the user.
         read_buttons: gives the buttons held now, from keyboard and the gamepads it is given.
+        recorder: of `console`; afterwards, also when Ctrl-C ends the game, it has what was played
+            since the last start.
 
     Raises:
         DisplayError: no window can be opened.
     """
     instead = "To play, run this where there is a screen"
     with Window(f"warpzone {levels[0]}", PALETTE, scale=scale, instead=instead) as window:
-        return _run(window, console, levels, max_frames, read_buttons)
+        return _run(window, recorder or Recorder(console), levels, max_frames, read_buttons)
 
 
 def _run(
     window: Window,
-    console: Console,
+    recorder: Recorder,
     levels: Sequence[str],
     max_frames: int | None,
     read_buttons: Callable[[Sequence[JoystickType]], int],
@@ -56,23 +61,23 @@ def _run(
     controls = Controls()
     pacer = Pacer()
     frames = place = 0
-    console.start_level(levels[place])
+    recorder.begin(levels[place])
     while max_frames is None or frames < max_frames:
         controls.handle(window.events(), window)
         if controls.quit:
             break
         if controls.interrupted:
             place = (place + controls.take_level_change()) % len(levels)
-            console.start_level(levels[place])
+            recorder.begin(levels[place])
         playing = controls.one_frame or not controls.paused
         controls.one_frame = False
         if playing:
-            console.step(read_buttons(window.gamepads()))
+            recorder.step(read_buttons(window.gamepads()))
             frames += 1
         if pacer.wait(controls.speed if playing else PAUSED_FPS / FRAMES_PER_SECOND):
             showing_help = controls.help or frames <= HELP_FRAMES
             window.show(
-                console.screen(),
+                recorder.console.screen(),
                 status=f"{levels[place]}    {'' if playing else 'paused'}\tH help",
                 overlay=PLAY_HELP if showing_help else (),
             )

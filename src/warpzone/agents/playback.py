@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource
+
+if TYPE_CHECKING:
+    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.game.env import MarioEnv
 
 DEATH_TEXTS = {
     1: "killed by an enemy",
@@ -105,6 +108,11 @@ class Playback:
         self.policy: PolicyMode = policy
         self._env = agent.make_env(level, noops=noops, sticky=sticky, rom=rom)
         self.action_names: list[str] = list(self._env.action_meanings)
+
+    @property
+    def env(self) -> MarioEnv:
+        """The game that is played in."""
+        return self._env
 
     def episode(self, seed: int) -> Iterator[Moment]:
         """Play one episode from its start; the last moment has `ended`."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from warpzone.errors import AgentError, CheckpointError
+from warpzone.files import write_atomically
 from warpzone.game.config import EnvConfig
 from warpzone.game.levels import LEVELS
 from warpzone.learn.config import NetworkConfig
@@ -30,39 +29,6 @@ from warpzone.learn.policy import Policy, Shapes
 AGENT_FORMAT = 2
 _HEADER = b"warpzone checkpoint 1 "
 _VALUES = "values.json"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is whole or not there, also when the process or the machine stops.
-
-    Raises:
-        CheckpointError: the disk is full or the directory cannot be written.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}-", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        temporary = None
-        if os.name == "posix":  # the new name is on the disk only when its directory is
-            directory = os.open(path.parent, os.O_RDONLY)
-            os.fsync(directory)
-            os.close(directory)
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path} ({len(data) / 1e6:.1f} MB): {error.strerror or error}."
-            " Make room or choose another directory; what was saved before is untouched"
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

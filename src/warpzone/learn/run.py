@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from warpzone.errors import CheckpointError, ConfigError
-from warpzone.learn.checkpoint import AgentInfo, Checkpoints, Snapshot, save_agent, write_atomically
+from warpzone.files import write_atomically
+from warpzone.learn.checkpoint import AgentInfo, Checkpoints, Snapshot, save_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.overrides import describe
 

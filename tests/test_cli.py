@@ -101,7 +101,12 @@ def test_watch_without_screen_points_to_record(
     monkeypatch.setattr("sys.platform", "linux")
     text = error_of("watch", tmp_path)
     assert f"warpzone record {tmp_path} -o clip.mp4" in text
+    assert f"warpzone watch {tmp_path} --terminal" in text
     assert "no screen" in error_of("play", "1-1")
+
+
+def test_watch_in_what_is_no_terminal() -> None:
+    assert "the output is not a terminal" in error_of("watch", "1-1", "--terminal")
 
 
 def test_train_into_a_used_directory(tmp_path: Path) -> None:

@@ -316,7 +316,10 @@ def campaign(
     out.print(table)
 
 
-@app.command(epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0)")
+@app.command(
+    epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0; over ssh: "
+    "[cyan]warpzone watch 1-1 --terminal[/])"
+)
 def watch(
     agent_path: AgentArgument,
     level: LevelArgument = None,
@@ -325,14 +328,26 @@ def watch(
     noops: NoopsOption = 30,
     sticky: StickyOption = 0.0,
     scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    terminal: Annotated[
+        bool,
+        typer.Option("--terminal", help="Draw in this terminal, in 24-bit colours; no window."),
+    ] = False,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
-    from warpzone.agents.window import require_display
+    if terminal:
+        from warpzone.agents.terminal import require_terminal
 
-    require_display(f"Make a film instead: warpzone record {agent_path} -o clip.mp4")
+        require_terminal(out)
+    else:
+        from warpzone.agents.window import require_display
+
+        require_display(
+            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
+            f"film: warpzone record {agent_path} -o clip.mp4"
+        )
     if _is_packaged(agent_path) and level is None:
         agent_of, order, cartridge = _packaged_players(str(agent_path), device, rom)
         title = "packaged agents"
@@ -344,7 +359,8 @@ def watch(
         def agent_of(level: str) -> tuple[Agent, PolicyMode]:
             return agent, mode
 
-    _open_window(agent_of, order, title, policy, seed, noops, sticky, scale, cartridge)
+    size = None if terminal else scale
+    _open_window(agent_of, order, title, policy, seed, noops, sticky, size, cartridge)
 
 
 @app.command(
@@ -364,6 +380,12 @@ def record(
     scale: Annotated[
         int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
     ] = None,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay", help="Show the agent's buttons, value and action probabilities beside it."
+        ),
+    ] = False,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     noops: NoopsOption = 30,
@@ -388,7 +410,7 @@ def record(
         sticky=sticky,
         rom=cartridge,
     )
-    _film(playback, output, episodes, until_clear, scale, seed)
+    _film(playback, output, episodes, until_clear, scale, seed, overlay)
 
 
 @app.command(
@@ -760,30 +782,43 @@ def _open_window(
     seed: int,
     noops: int,
     sticky: float,
-    scale: int,
+    scale: int | None,
     rom: Rom,
 ) -> None:
+    """Show play in a window, or with `scale` None in the terminal."""
     from warpzone.agents.playback import Playback
-    from warpzone.agents.watch import watch as show
 
     def open_playback(name: str) -> Playback:
         agent, best = agent_of(name)
         mode = best if policy is None else policy.value
         return Playback(agent, name, policy=mode, noops=noops, sticky=sticky, rom=rom)
 
-    tally = show(
-        open_playback,
-        order,
-        palette=PALETTE,
-        title=f"warpzone: {title}",
-        scale=scale,
-        seed=seed,
-    )
+    if scale is None:
+        from warpzone.agents.terminal import watch_in_terminal
+
+        tally = watch_in_terminal(open_playback, order, console=out, seed=seed)
+    else:
+        from warpzone.agents.watch import watch as show
+
+        tally = show(
+            open_playback,
+            order,
+            palette=PALETTE,
+            title=f"warpzone: {title}",
+            scale=scale,
+            seed=seed,
+        )
     out.print(f"{tally.cleared} of {tally.episodes} episodes cleared")
 
 
 def _film(
-    playback: Playback, path: Path, episodes: int, tries: int, scale: int | None, seed: int
+    playback: Playback,
+    path: Path,
+    episodes: int,
+    tries: int,
+    scale: int | None,
+    seed: int,
+    overlay: bool = False,
 ) -> None:
     from warpzone.agents.record import record as make_film
 
@@ -795,11 +830,16 @@ def _film(
             tries=tries,
             scale=scale,
             seed=seed,
+            overlay=overlay,
             say=lambda text: err.print(escape(text)),
         )
     for take in recording.takes:
         out.print(f"{playback.level}, {playback.policy}: {take}")
-    seconds = recording.frames / FRAMES_PER_SECOND
+    _print_film(path, recording.frames)
+
+
+def _print_film(path: Path, frames: int) -> None:
+    seconds = frames / FRAMES_PER_SECOND
     size = path.stat().st_size / 1e6
     out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
 

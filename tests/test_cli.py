@@ -93,6 +93,41 @@ def test_record_with_an_unknown_suffix(tmp_path: Path) -> None:
     assert "must end in .mp4 or .gif" in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["all", "--overlay"], "film of one agent"),
+        (["1-1", "1-2", "1-3", "--episodes", "2"], "film of one agent"),
+        (["1-1", "runs/x.safetensors", "--progress"], "--progress shows one run"),
+        (["all", "--progress"], "--progress shows one run"),
+        (["all", "1-1"], "each agent on its own level"),
+        (["nowhere", "--progress"], "holds no run"),
+        (["1-1", "9-9"], "9-9"),
+        (["1-1", "1-1,1-2"], "names 2 levels"),
+        (["1-1", "runs/nowhere", "1-1"], "nowhere"),
+    ],
+)
+def test_films_of_several_agents_that_cannot_be(
+    arguments: list[str], text: str, tmp_path: Path
+) -> None:
+    assert text in error_of("record", *arguments, "-o", tmp_path / "clip.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_last_of_several_arguments_may_be_the_level(tmp_path: Path) -> None:
+    def split(*arguments: str) -> tuple[list[str], str | None]:
+        paths, level = cli._agents_and_level([Path(argument) for argument in arguments])
+        return [str(path) for path in paths], level
+
+    run = str(tmp_path)
+    assert split("1-1") == (["1-1"], None)
+    assert split("1-1", "1-2") == (["1-1"], "1-2")
+    assert split(run, "1-2") == ([run], "1-2")
+    assert split(run, run) == ([run, run], None)
+    assert split("1-1", run, "1-2") == (["1-1", run], "1-2")
+    assert split("a.safetensors", "b.safetensors") == (["a.safetensors", "b.safetensors"], None)
+
+
 def test_watch_without_screen_points_to_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

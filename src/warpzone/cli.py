@@ -7,10 +7,10 @@ What is slow to import (torch, pygame, TensorBoard) is imported inside the comma
 from __future__ import annotations
 
 import json
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -72,6 +72,15 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Exhibited(NamedTuple):
+    """An agent in a film of several."""
+
+    label: str
+    agent: Agent
+    level: str
+    policy: PolicyMode
 
 
 class Preset(StrEnum):
@@ -364,22 +373,45 @@ def watch(
 
 
 @app.command(
-    epilog="Example: [cyan]warpzone record 1-1 -o clip.mp4[/]  (or runs/1-1-tiles-seed0, clip.gif)"
+    epilog="Example: [cyan]warpzone record 1-1 -o clip.mp4[/]  (or runs/1-1-tiles-seed0, clip.gif; "
+    "how it learnt: [cyan]warpzone record runs/1-1-tiles-seed0 --progress[/]; "
+    "all 32 levels: [cyan]warpzone record all -o mosaic.mp4[/])"
 )
 def record(
-    agent_path: AgentArgument,
-    level: LevelArgument = None,
+    agents_and_level: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_OR_AGENT... [LEVEL]",
+            help="A level, for the agent that comes with warpzone; a run directory; or a "
+            ".safetensors file. Several are shown side by side; all means every agent that comes "
+            "with warpzone, each on its level. Then the level, by default what the (first) agent "
+            "was trained on.",
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to: name.mp4 or name.gif.")
     ] = Path("clip.mp4"),
     episodes: Annotated[int, typer.Option(help="Episodes in the film.", min=1)] = 1,
     until_clear: Annotated[
-        int,
-        typer.Option(help="Most tries to get a clear for each episode; 1 films what comes.", min=1),
-    ] = 10,
-    scale: Annotated[
-        int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
+        int | None,
+        typer.Option(
+            help="Most tries to get a clear for each episode; 1 films what comes. "
+            "Default: 10; 1 where agents are compared on one level.",
+            min=1,
+        ),
     ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="Default: 3 for mp4 (less for many agents), 1 for gif (2 with --overlay).",
+            min=1,
+            max=8,
+        ),
+    ] = None,
+    progress: Annotated[
+        bool,
+        typer.Option("--progress", help="The run's agents side by side, from its checkpoints."),
+    ] = False,
     overlay: Annotated[
         bool,
         typer.Option(
@@ -398,6 +430,27 @@ def record(
     from warpzone.agents.film import check_film_path
 
     check_film_path(output)
+    (agent_path, *others), level = _agents_and_level(agents_and_level)
+    every = str(agent_path) == "all" and not agent_path.exists()
+    if progress and (others or every):
+        raise ConfigError("--progress shows one run; name its directory and nothing else")
+    if progress or others or every:
+        if overlay or episodes > 1:
+            raise ConfigError(
+                "--overlay and --episodes are for the film of one agent; leave them out, or name "
+                "one agent without --progress"
+            )
+        if every:
+            if others or level is not None:
+                raise ConfigError("all plays each agent on its own level; name nothing with it")
+            exhibited, cartridge = _every_packaged(device, rom)
+        else:
+            exhibited, cartridge = _compared([agent_path, *others], level, progress, device, rom)
+        tries = until_clear or (10 if every else 1)
+        _film_together(
+            exhibited, cartridge, output, policy, tries, scale, seed, noops=noops, sticky=sticky
+        )
+        return
 
     from warpzone.agents.playback import Playback
 
@@ -410,7 +463,7 @@ def record(
         sticky=sticky,
         rom=cartridge,
     )
-    _film(playback, output, episodes, until_clear, scale, seed, overlay)
+    _film(playback, output, episodes, until_clear or 10, scale, seed, overlay)
 
 
 @app.command(
@@ -835,6 +888,79 @@ def _film(
         )
     for take in recording.takes:
         out.print(f"{playback.level}, {playback.policy}: {take}")
+    _print_film(path, recording.frames)
+
+
+def _agents_and_level(arguments: Sequence[Path]) -> tuple[list[Path], str | None]:
+    """Of several arguments the last is the level, where it is no path."""
+    *paths, last = arguments
+    name = str(last)
+    if paths and not last.exists() and len(last.parts) == 1 and not last.suffix:
+        return paths, name
+    return [*paths, last], None
+
+
+def _every_packaged(device: str, rom: Path | None) -> tuple[list[_Exhibited], Rom]:
+    collection, cartridge = _open_collection(device, rom)
+    exhibited = []
+    for level in _packaged_levels(None, collection):
+        agent = collection.agent(level)
+        exhibited.append(_Exhibited(level, agent, level, collection[level].policy))
+    _warn_of_rom(exhibited[0].agent, cartridge)
+    return exhibited, cartridge
+
+
+def _compared(
+    paths: Sequence[Path], level: str | None, progress: bool, device: str, rom: Path | None
+) -> tuple[list[_Exhibited], Rom]:
+    """Several agents, or with `progress` those of one run, all on one level."""
+    if progress:
+        from warpzone.agents.stages import stages
+
+        _use_one_torch_thread()
+        agents = stages(paths[0])
+        cartridge = _find_rom(rom)
+        _warn_of_rom(agents[-1], cartridge)
+        name = agents[0].levels[0] if level is None else _check_level(level)
+        return [
+            _Exhibited(f"{agent.info.steps:,} steps", agent, name, "sample") for agent in agents
+        ], cartridge
+    loaded = [_load_agent(path, device, rom) for path in paths]
+    name = _one_level(level, loaded[0][0], paths[0])
+    return [
+        _Exhibited(str(path), agent, name, _policy(None, path))
+        for path, (agent, _) in zip(paths, loaded, strict=True)
+    ], loaded[0][1]
+
+
+def _film_together(
+    exhibited: Sequence[_Exhibited],
+    cartridge: Rom,
+    path: Path,
+    policy: Policy | None,
+    tries: int,
+    scale: int | None,
+    seed: int,
+    **start: Any,
+) -> None:
+    from warpzone.agents.gallery import Exhibit, record_together
+    from warpzone.agents.playback import Playback
+
+    with ExitStack() as stack:
+        exhibits = []
+        for shown in exhibited:
+            mode = shown.policy if policy is None else policy.value
+            playback = Playback(shown.agent, shown.level, policy=mode, rom=cartridge, **start)
+            stack.enter_context(closing(playback))
+            exhibits.append(Exhibit(shown.label, playback))
+        recording = record_together(
+            exhibits,
+            path,
+            tries=tries,
+            scale=scale,
+            seed=seed,
+            say=lambda text: out.print(escape(text), soft_wrap=True),
+        )
     _print_film(path, recording.frames)
 
 

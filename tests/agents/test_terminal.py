@@ -176,6 +176,23 @@ def test_the_terminal_is_restored_after_ctrl_c_and_errors(error: type[BaseExcept
     assert "\x1b[?1049l" in written(console)
 
 
+def test_ctrl_c_within_a_picture_leaves_no_colours() -> None:
+    class Cut(io.StringIO):
+        """A terminal that is interrupted in the middle of a picture."""
+
+        def write(self, text: str) -> int:
+            if "▀" in text:
+                super().write(text[:2000])
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    console = terminal()
+    console.file = Cut()
+    with pytest.raises(KeyboardInterrupt):
+        show(console)
+    assert "\x1b[?2026l\x1b[0m\x1b[?1049l" in written(console)
+
+
 def test_q_quits_and_n_goes_to_the_next_level() -> None:
     console = terminal()
     assert show(console, keys=Keys({3: "n", 6: "q"})).frames == 6

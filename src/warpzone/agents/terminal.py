@@ -135,6 +135,11 @@ class TerminalScreen:
         self._console.file.write("".join(out))
         self._console.file.flush()
 
+    def close(self) -> None:
+        """End a picture that was broken off, so that nothing after it has its colours."""
+        self._console.file.write(f"{_END}\x1b[0m")
+        self._console.file.flush()
+
     def _picture(self, frame: Frame, palette: NDArray[np.uint8]) -> list[bytes]:
         columns, rows = self._size
         width, height = picture_size(columns, rows)
@@ -205,8 +210,12 @@ def watch_in_terminal(
     terminal = console or Console()
     require_terminal(terminal)
     tally = Tally()
-    with terminal.screen(hide_cursor=True), keys or pressed_keys() as read:
-        viewer = _Viewer(TerminalScreen(terminal), read, schedule or Schedule(), tally, max_frames)
+    with (
+        terminal.screen(hide_cursor=True),
+        closing(TerminalScreen(terminal)) as screen,
+        keys or pressed_keys() as read,
+    ):
+        viewer = _Viewer(screen, read, schedule or Schedule(), tally, max_frames)
         viewer.run(open_playback, levels, seed)
     return tally
 

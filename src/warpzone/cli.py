@@ -410,7 +410,11 @@ def record(
     ] = None,
     progress: Annotated[
         bool,
-        typer.Option("--progress", help="The run's agents side by side, from its checkpoints."),
+        typer.Option(
+            "--progress",
+            help="The run's agents side by side: untrained, from its checkpoints (--set "
+            "keep_checkpoints=20 in training keeps more of them), the best and the last.",
+        ),
     ] = False,
     overlay: Annotated[
         bool,
@@ -918,7 +922,7 @@ def _compared(
         from warpzone.agents.stages import stages
 
         _use_one_torch_thread()
-        agents = stages(paths[0])
+        agents = stages(paths[0], device=device)
         cartridge = _find_rom(rom)
         _warn_of_rom(agents[-1], cartridge)
         name = agents[0].levels[0] if level is None else _check_level(level)

@@ -95,6 +95,41 @@ def test_record_with_an_unknown_suffix(tmp_path: Path) -> None:
     assert "must end in .mp4 or .gif" in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["all", "--overlay"], "film of one agent"),
+        (["1-1", "1-2", "1-3", "--episodes", "2"], "film of one agent"),
+        (["1-1", "runs/x.safetensors", "--progress"], "--progress shows one run"),
+        (["all", "--progress"], "--progress shows one run"),
+        (["all", "1-1"], "each agent on its own level"),
+        (["nowhere", "--progress"], "holds no run"),
+        (["1-1", "9-9"], "9-9"),
+        (["1-1", "1-1,1-2"], "names 2 levels"),
+        (["1-1", "runs/nowhere", "1-1"], "nowhere"),
+    ],
+)
+def test_films_of_several_agents_that_cannot_be(
+    arguments: list[str], text: str, tmp_path: Path
+) -> None:
+    assert text in error_of("record", *arguments, "-o", tmp_path / "clip.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_last_of_several_arguments_may_be_the_level(tmp_path: Path) -> None:
+    def split(*arguments: str) -> tuple[list[str], str | None]:
+        paths, level = cli._agents_and_level([Path(argument) for argument in arguments])
+        return [str(path) for path in paths], level
+
+    run = str(tmp_path)
+    assert split("1-1") == (["1-1"], None)
+    assert split("1-1", "1-2") == (["1-1"], "1-2")
+    assert split(run, "1-2") == ([run], "1-2")
+    assert split(run, run) == ([run, run], None)
+    assert split("1-1", run, "1-2") == (["1-1", run], "1-2")
+    assert split("a.safetensors", "b.safetensors") == (["a.safetensors", "b.safetensors"], None)
+
+
 def test_watch_without_screen_points_to_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +138,7 @@ def test_watch_without_screen_points_to_record(
     monkeypatch.setattr("sys.platform", "linux")
     text = error_of("watch", tmp_path)
     assert f"warpzone record {tmp_path} -o clip.mp4" in text
+    assert f"warpzone watch {tmp_path} --terminal" in text
     assert "no screen" in error_of("play", "1-1")
     game = tmp_path / "game.json"
     assert f"warpzone replay {game} -o clip.mp4" in error_of("replay", game)
@@ -116,7 +152,7 @@ def test_an_agents_episode_is_recorded_and_played_again(tmp_path: Path) -> None:
     assert "game.json from 1-1" in plain(told.output)
     checked = run("replay", game, "--check")
     assert checked.exit_code == 0, checked.output
-    assert "(sample, seed 3)" in plain(checked.output)
+    assert "seed 3)" in plain(checked.output)
     assert "RAM after the last frame: as recorded" in plain(checked.output)
     made = run("replay", game, "-o", sheet, "--pictures", "6")
     assert made.exit_code == 0, made.output
@@ -167,6 +203,10 @@ def test_a_persons_game_is_recorded_and_becomes_a_movie(
     first, second = (json.loads(path.read_text()) for path in (game, again))
     assert second["player"]["kind"] == "movie"
     assert {**first, "player": None} == {**second, "player": None}
+
+
+def test_watch_in_what_is_no_terminal() -> None:
+    assert "the output is not a terminal" in error_of("watch", "1-1", "--terminal")
 
 
 def test_train_into_a_used_directory(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ What is slow to import (torch, pygame, TensorBoard) is imported inside the comma
 from __future__ import annotations
 
 import json
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -73,6 +73,15 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Exhibited(NamedTuple):
+    """An agent in a film of several."""
+
+    label: str
+    agent: Agent
+    level: str
+    policy: PolicyMode
 
 
 class Preset(StrEnum):
@@ -143,9 +152,6 @@ NoopsOption = Annotated[
 StickyOption = Annotated[
     float,
     typer.Option(help="Probability per frame that the last buttons stay pressed.", min=0, max=1),
-]
-ScaleOption = Annotated[
-    int | None, typer.Option(help="Default: 3 for mp4, 1 for gif.", min=1, max=8)
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
@@ -320,7 +326,10 @@ def campaign(
     out.print(table)
 
 
-@app.command(epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0)")
+@app.command(
+    epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0; over ssh: "
+    "[cyan]warpzone watch 1-1 --terminal[/])"
+)
 def watch(
     agent_path: AgentArgument,
     level: LevelArgument = None,
@@ -329,14 +338,26 @@ def watch(
     noops: NoopsOption = 30,
     sticky: StickyOption = 0.0,
     scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    terminal: Annotated[
+        bool,
+        typer.Option("--terminal", help="Draw in this terminal, in 24-bit colours; no window."),
+    ] = False,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
-    from warpzone.agents.window import require_display
+    if terminal:
+        from warpzone.agents.terminal import require_terminal
 
-    require_display(f"Make a film instead: warpzone record {agent_path} -o clip.mp4")
+        require_terminal(out)
+    else:
+        from warpzone.agents.window import require_display
+
+        require_display(
+            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
+            f"film: warpzone record {agent_path} -o clip.mp4"
+        )
     if _is_packaged(agent_path) and level is None:
         agent_of, order, cartridge = _packaged_players(str(agent_path), device, rom)
         title = "packaged agents"
@@ -348,24 +369,46 @@ def watch(
         def agent_of(level: str) -> tuple[Agent, PolicyMode]:
             return agent, mode
 
-    _open_window(agent_of, order, title, policy, seed, noops, sticky, scale, cartridge)
+    size = None if terminal else scale
+    _open_window(agent_of, order, title, policy, seed, noops, sticky, size, cartridge)
 
 
 @app.command(
-    epilog="Example: [cyan]warpzone record 1-1 -o clip.mp4[/]  (or runs/1-1-tiles-seed0, clip.gif)"
+    epilog="Example: [cyan]warpzone record 1-1 -o clip.mp4[/]  (or runs/1-1-tiles-seed0, clip.gif; "
+    "how it learnt: [cyan]warpzone record runs/1-1-tiles-seed0 --progress[/]; "
+    "all 32 levels: [cyan]warpzone record all -o mosaic.mp4[/])"
 )
 def record(
-    agent_path: AgentArgument,
-    level: LevelArgument = None,
+    agents_and_level: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_OR_AGENT... [LEVEL]",
+            help="A level, for the agent that comes with warpzone; a run directory; or a "
+            ".safetensors file. Several are shown side by side; all means every agent that comes "
+            "with warpzone, each on its level. Then the level, by default what the (first) agent "
+            "was trained on.",
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to: name.mp4 or name.gif.")
     ] = Path("clip.mp4"),
     episodes: Annotated[int, typer.Option(help="Episodes in the film.", min=1)] = 1,
     until_clear: Annotated[
-        int,
-        typer.Option(help="Most tries to get a clear for each episode; 1 films what comes.", min=1),
-    ] = 10,
-    scale: ScaleOption = None,
+        int | None,
+        typer.Option(
+            help="Most tries to get a clear for each episode; 1 films what comes. "
+            "Default: 10; 1 where agents are compared on one level.",
+            min=1,
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="Default: 3 for mp4 (less for many agents), 1 for gif (2 with --overlay).",
+            min=1,
+            max=8,
+        ),
+    ] = None,
     episode: Annotated[
         Path | None,
         typer.Option(
@@ -374,6 +417,20 @@ def record(
             help="Write the same try as an episode too, name.json, for `warpzone replay`.",
         ),
     ] = None,
+    progress: Annotated[
+        bool,
+        typer.Option(
+            "--progress",
+            help="The run's agents side by side: untrained, from its checkpoints (--set "
+            "keep_checkpoints=20 in training keeps more of them), the best and the last.",
+        ),
+    ] = False,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay", help="Show the agent's buttons, value and action probabilities beside it."
+        ),
+    ] = False,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     noops: NoopsOption = 30,
@@ -386,6 +443,27 @@ def record(
     from warpzone.agents.film import check_film_path
 
     check_film_path(output)
+    (agent_path, *others), level = _agents_and_level(agents_and_level)
+    every = str(agent_path) == "all" and not agent_path.exists()
+    if progress and (others or every):
+        raise ConfigError("--progress shows one run; name its directory and nothing else")
+    if progress or others or every:
+        if overlay or episodes > 1 or episode is not None:
+            raise ConfigError(
+                "--overlay, --episodes and --episode are for the film of one agent; leave them "
+                "out, or name one agent without --progress"
+            )
+        if every:
+            if others or level is not None:
+                raise ConfigError("all plays each agent on its own level; name nothing with it")
+            exhibited, cartridge = _every_packaged(device, rom)
+        else:
+            exhibited, cartridge = _compared([agent_path, *others], level, progress, device, rom)
+        tries = until_clear or (10 if every else 1)
+        _film_together(
+            exhibited, cartridge, output, policy, tries, scale, seed, noops=noops, sticky=sticky
+        )
+        return
     if episode is not None:
         from warpzone.agents.episode import check_episode_path
 
@@ -404,7 +482,7 @@ def record(
         sticky=sticky,
         rom=cartridge,
     )
-    _film(playback, output, episodes, until_clear, scale, seed, episode)
+    _film(playback, output, episodes, until_clear or 10, scale, seed, overlay, episode)
 
 
 @app.command(
@@ -866,25 +944,32 @@ def _open_window(
     seed: int,
     noops: int,
     sticky: float,
-    scale: int,
+    scale: int | None,
     rom: Rom,
 ) -> None:
+    """Show play in a window, or with `scale` None in the terminal."""
     from warpzone.agents.playback import Playback
-    from warpzone.agents.watch import watch as show
 
     def open_playback(name: str) -> Playback:
         agent, best = agent_of(name)
         mode = best if policy is None else policy.value
         return Playback(agent, name, policy=mode, noops=noops, sticky=sticky, rom=rom)
 
-    tally = show(
-        open_playback,
-        order,
-        palette=PALETTE,
-        title=f"warpzone: {title}",
-        scale=scale,
-        seed=seed,
-    )
+    if scale is None:
+        from warpzone.agents.terminal import watch_in_terminal
+
+        tally = watch_in_terminal(open_playback, order, console=out, seed=seed)
+    else:
+        from warpzone.agents.watch import watch as show
+
+        tally = show(
+            open_playback,
+            order,
+            palette=PALETTE,
+            title=f"warpzone: {title}",
+            scale=scale,
+            seed=seed,
+        )
     out.print(f"{tally.cleared} of {tally.episodes} episodes cleared")
 
 
@@ -895,6 +980,7 @@ def _film(
     tries: int,
     scale: int | None,
     seed: int,
+    overlay: bool = False,
     episode: Path | None = None,
 ) -> None:
     from warpzone.agents.record import record as make_film
@@ -908,17 +994,95 @@ def _film(
             tries=tries,
             scale=scale,
             seed=seed,
+            overlay=overlay,
             say=lambda text: err.print(escape(text)),
         )
         traced = None if episode is None else trace(playback, recording.takes[0].seed)
     for take in recording.takes:
         out.print(f"{playback.level}, {playback.policy}: {take}")
-    seconds = recording.frames / FRAMES_PER_SECOND
-    size = path.stat().st_size / 1e6
-    out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
+    _print_film(path, recording.frames)
     if episode is not None and traced is not None:
         traced.save(episode)
         _print_episode(episode, traced)
+
+
+def _agents_and_level(arguments: Sequence[Path]) -> tuple[list[Path], str | None]:
+    """Of several arguments the last is the level, where it is no path."""
+    *paths, last = arguments
+    name = str(last)
+    if paths and not last.exists() and len(last.parts) == 1 and not last.suffix:
+        return paths, name
+    return [*paths, last], None
+
+
+def _every_packaged(device: str, rom: Path | None) -> tuple[list[_Exhibited], Rom]:
+    collection, cartridge = _open_collection(device, rom)
+    exhibited = []
+    for level in _packaged_levels(None, collection):
+        agent = collection.agent(level)
+        exhibited.append(_Exhibited(level, agent, level, collection[level].policy))
+    _warn_of_rom(exhibited[0].agent, cartridge)
+    return exhibited, cartridge
+
+
+def _compared(
+    paths: Sequence[Path], level: str | None, progress: bool, device: str, rom: Path | None
+) -> tuple[list[_Exhibited], Rom]:
+    """Several agents, or with `progress` those of one run, all on one level."""
+    if progress:
+        from warpzone.agents.stages import stages
+
+        _use_one_torch_thread()
+        agents = stages(paths[0], device=device)
+        cartridge = _find_rom(rom)
+        _warn_of_rom(agents[-1], cartridge)
+        name = agents[0].levels[0] if level is None else _check_level(level)
+        return [
+            _Exhibited(f"{agent.info.steps:,} steps", agent, name, "sample") for agent in agents
+        ], cartridge
+    loaded = [_load_agent(path, device, rom) for path in paths]
+    name = _one_level(level, loaded[0][0], paths[0])
+    return [
+        _Exhibited(str(path), agent, name, _policy(None, path))
+        for path, (agent, _) in zip(paths, loaded, strict=True)
+    ], loaded[0][1]
+
+
+def _film_together(
+    exhibited: Sequence[_Exhibited],
+    cartridge: Rom,
+    path: Path,
+    policy: Policy | None,
+    tries: int,
+    scale: int | None,
+    seed: int,
+    **start: Any,
+) -> None:
+    from warpzone.agents.gallery import Exhibit, record_together
+    from warpzone.agents.playback import Playback
+
+    with ExitStack() as stack:
+        exhibits = []
+        for shown in exhibited:
+            mode = shown.policy if policy is None else policy.value
+            playback = Playback(shown.agent, shown.level, policy=mode, rom=cartridge, **start)
+            stack.enter_context(closing(playback))
+            exhibits.append(Exhibit(shown.label, playback))
+        recording = record_together(
+            exhibits,
+            path,
+            tries=tries,
+            scale=scale,
+            seed=seed,
+            say=lambda text: out.print(escape(text), soft_wrap=True),
+        )
+    _print_film(path, recording.frames)
+
+
+def _print_film(path: Path, frames: int) -> None:
+    seconds = frames / FRAMES_PER_SECOND
+    size = path.stat().st_size / 1e6
+    out.print(f"[bold]{escape(str(path))}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)
 
 
 def _print_episode(path: Path, episode: Episode) -> None:

@@ -22,7 +22,7 @@ class FakePlayback:
     """
 
     palette = PALETTE
-    action_names = ("nothing", "right")
+    action_names: tuple[str, ...] = ("nothing", "right")
     agent = SimpleNamespace(title="a fake agent")
 
     def __init__(self, level: str = "1-1", *, clears: tuple[int, ...] = (), steps: int = 3) -> None:
@@ -46,7 +46,8 @@ class FakePlayback:
                 "frames": (step + 1) * STEP_FRAMES,
             }
             frames = np.broadcast_to(colours[:, None, None], (STEP_FRAMES, 240, 256))
-            yield Moment(step % 2, frames, signals, last)
+            odds = np.array([0.25, 0.75], np.float32)
+            yield Moment(step % 2, frames, signals, last, 10.0 * step, odds)
 
     def aftermath(self, outcome: Outcome) -> np.ndarray:
         return np.full((AFTERMATH_FRAMES, 240, 256), 63 if outcome.cleared else 62, np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,6 +28,21 @@ AGENT_FILES = ("best.safetensors", "agent.safetensors")
 """What is looked for in a run directory, the better one first."""
 RUN_FILES = ("config.json", "metrics.jsonl", "checkpoints")
 TRAIN_HINT = "`warpzone train 1-1` makes one in runs/"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an agent does in one game, and what it thinks of it.
+
+    Attributes:
+        action: index of the action taken.
+        value: estimate of the discounted rewards to come, in the unit of the reward.
+        probabilities: float32[actions] of all actions, with sum 1.
+    """
+
+    action: int
+    value: float
+    probabilities: NDArray[np.float32]
 
 
 class Agent:
@@ -89,19 +105,21 @@ class Agent:
             int64[n].
         """
         logits, _ = self.policy(to_tensors(observation, self.device))
-        chosen = ppo.sample(logits, generator) if policy == "sample" else logits.argmax(1)
-        actions: NDArray[np.int64] = chosen.cpu().numpy()
+        actions: NDArray[np.int64] = _choose(logits, policy, generator).cpu().numpy()
         return actions
 
-    def act_single(
+    @torch.inference_mode()
+    def decide(
         self, observation: Arrays, policy: PolicyMode, generator: torch.Generator
-    ) -> int:
-        """`act` for one game, whose observation has no first axis."""
+    ) -> Decision:
+        """`act` for one game, whose observation has no first axis, and the reasons for it."""
         if isinstance(observation, dict):
             batch: Arrays = {name: array[None] for name, array in observation.items()}
         else:
             batch = observation[None]
-        return int(self.act(batch, policy, generator)[0])
+        logits, values = self.policy(to_tensors(batch, self.device))
+        action = int(_choose(logits, policy, generator)[0])
+        return Decision(action, float(values[0]), logits[0].softmax(0).cpu().numpy())
 
     def make_env(self, level: str, *, noops: int, sticky: float, rom: RomSource = None) -> MarioEnv:
         """One game as this agent knows it, on any level, with every frame kept for showing.
@@ -144,6 +162,12 @@ class Agent:
         self._check_fit(envs)
         return envs
 
+    def show(self, level: str | None = None, **options: Any) -> Any:
+        """An episode as a film inside a notebook; see `warpzone.agents.notebook.show`."""
+        from warpzone.agents.notebook import show  # it uses this module
+
+        return show(self, level, **options)
+
     def rom_mismatch(self, rom: Rom) -> str | None:
         """A warning where `rom` is not the cartridge that this agent was trained with."""
         if self.info.rom_sha1 in (None, rom.sha1):
@@ -181,6 +205,11 @@ class Agent:
                 f"{self.info.actions} actions; this version of warpzone gives {shapes} with "
                 f"{actions}. Use the version that trained it, or train again"
             )
+
+
+def _choose(logits: torch.Tensor, policy: PolicyMode, generator: torch.Generator) -> torch.Tensor:
+    """int64[n] from logits [n, actions]."""
+    return ppo.sample(logits, generator) if policy == "sample" else logits.argmax(1)
 
 
 def find_agent(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Films of NES pictures: MP4 with every frame, GIF with every third; sheets of pictures as PNG.
+"""Films of pictures: MP4 with every frame, GIF with every third; sheets of pictures as PNG.
 Files are whole or not there at all."""
 
 from __future__ import annotations
@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from warpzone.errors import ConfigError, WarpzoneError
 
 Frame = NDArray[np.uint8]
 
-WIDTH, HEIGHT = 256, 240
 SUFFIXES = (".mp4", ".gif")
 MP4_FPS = 60
 GIF_KEEP = 3
@@ -58,6 +57,18 @@ def check_film_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
     return path
 
 
+def pick_scale(path: Path, scale: int | None, default: Mapping[str, int] = DEFAULT_SCALE) -> int:
+    """`scale`, or where it is None the default for a film with the suffix of `path`.
+
+    Raises:
+        ConfigError: not 1 to 8.
+    """
+    factor = default[path.suffix.lower()] if scale is None else scale
+    if not 1 <= factor <= MAX_SCALE:
+        raise ConfigError(f"scale is {factor}, must be 1 to {MAX_SCALE}")
+    return factor
+
+
 def write_film(
     path: Path, frames: Iterable[Frame], *, palette: NDArray[np.uint8], scale: int | None = None
 ) -> int:
@@ -68,7 +79,8 @@ def write_film(
 
     Args:
         path: `.mp4` (H.264, yuv420p, 60 frames/s) or `.gif` (20 pictures/s, loops for ever).
-        frames: uint8[240, 256] NES palette indices (0-63), one per emulated frame.
+        frames: one per emulated frame and all of one size: uint8[h, w] NES palette indices (0-63)
+            or uint8[h, w, 3] RGB. MP4 needs an even width and height after scaling.
         palette: uint8[64, 3] RGB.
         scale: whole factor 1-8 (default 3 for MP4, 1 for GIF), nearest neighbour.
 
@@ -78,9 +90,7 @@ def write_film(
     """
     check_film_path(path)
     suffix = path.suffix.lower()
-    factor = DEFAULT_SCALE[suffix] if scale is None else scale
-    if not 1 <= factor <= MAX_SCALE:
-        raise ConfigError(f"scale is {factor}, must be 1 to {MAX_SCALE}")
+    factor = pick_scale(path, scale)
 
     source = iter(frames)
     first = next(source, None)
@@ -102,7 +112,7 @@ def write_sheet(path: Path, frames: Sequence[Frame], *, palette: NDArray[np.uint
 
     Args:
         path: `.png`.
-        frames: uint8[240, 256] NES palette indices (0-63), at least one.
+        frames: uint8[h, w] NES palette indices (0-63), at least one, all of one size.
         palette: uint8[64, 3] RGB.
 
     Raises:
@@ -116,7 +126,7 @@ def write_sheet(path: Path, frames: Sequence[Frame], *, palette: NDArray[np.uint
         raise FilmError(f"nothing to write to {str(path)!r}: the recording has no frames")
     columns = min(SHEET_COLUMNS, len(frames))
     rows = -(-len(frames) // columns)
-    width, height = WIDTH + SHEET_GAP, HEIGHT + SHEET_GAP
+    height, width = (extent + SHEET_GAP for extent in frames[0].shape)
     sheet = Image.new("RGB", (columns * width - SHEET_GAP, rows * height - SHEET_GAP))
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
@@ -159,12 +169,24 @@ def _umask() -> int:
     return mask
 
 
-def _write_mp4(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], scale: int) -> None:
+def colours(frame: Frame, palette: NDArray[np.uint8]) -> Frame:
+    """A picture of palette indices uint8[h, w] as RGB uint8[h, w, 3]; RGB stays as it is."""
+    return palette[frame & 63] if frame.ndim == 2 else frame
+
+
+def enlarge(frame: Frame, scale: int) -> Frame:
+    """Each pixel as `scale` x `scale` pixels: uint8[h, w, ...] to `scale` times that."""
+    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _write_mp4(path: Path, frames: Iterator[Frame], palette: NDArray[np.uint8], scale: int) -> None:
     import imageio_ffmpeg
 
+    first = next(frames)
+    height, width = first.shape[:2]
     encoder = imageio_ffmpeg.write_frames(
         str(path),
-        (WIDTH, HEIGHT),
+        (width, height),
         fps=MP4_FPS,
         codec="libx264",
         pix_fmt_in="rgb24",
@@ -174,7 +196,7 @@ def _write_mp4(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], 
         ffmpeg_log_level="error",
         output_params=[
             "-vf",
-            f"scale={WIDTH * scale}:{HEIGHT * scale}:flags=neighbor:out_color_matrix=bt709",
+            f"scale={width * scale}:{height * scale}:flags=neighbor:out_color_matrix=bt709",
             *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
             "-preset",
             "veryfast",
@@ -187,8 +209,8 @@ def _write_mp4(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], 
     encoder.send(None)
     sent = 0
     try:
-        for frame in frames:
-            encoder.send(np.ascontiguousarray(palette[frame & 63]))
+        for frame in itertools.chain([first], frames):
+            encoder.send(np.ascontiguousarray(colours(frame, palette)))
             sent += 1
     finally:
         encoder.close()
@@ -201,15 +223,15 @@ def _write_mp4(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], 
         raise OSError(f"the encoder wrote {written} of {sent} frames. Is the disk full?")
 
 
-def _write_gif(path: Path, frames: Iterable[Frame], palette: NDArray[np.uint8], scale: int) -> None:
+def _write_gif(path: Path, frames: Iterator[Frame], palette: NDArray[np.uint8], scale: int) -> None:
     from PIL import Image
 
-    colours = palette.astype(np.uint8).tobytes()
-
     def picture(frame: Frame) -> Image.Image:
-        enlarged = np.repeat(np.repeat(frame & 63, scale, axis=0), scale, axis=1)
-        image = Image.fromarray(np.ascontiguousarray(enlarged))
-        image.putpalette(colours)
+        if frame.ndim == 3:
+            image = Image.fromarray(np.ascontiguousarray(enlarge(frame, scale)))
+            return image.quantize(256, dither=Image.Dither.NONE)
+        image = Image.fromarray(np.ascontiguousarray(enlarge(frame & np.uint8(63), scale)))
+        image.putpalette(palette.astype(np.uint8).tobytes())
         return image
 
     pictures = (picture(frame) for frame in itertools.islice(frames, 0, None, GIF_KEEP))

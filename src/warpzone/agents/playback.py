@@ -68,12 +68,16 @@ class Moment:
         frames: uint8[k, 240, 256] NES palette indices of the emulated frames of this step.
         signals: the environment's signals after it.
         ended: whether the episode is over.
+        value: what the agent expected of the moment before, see `Decision`.
+        probabilities: float32[actions] that it gave to the actions.
     """
 
     action: int
     frames: NDArray[np.uint8]
     signals: Mapping[str, Any]
     ended: bool
+    value: float
+    probabilities: NDArray[np.float32]
 
 
 class Playback:
@@ -120,10 +124,17 @@ class Playback:
         observation, _ = self._env.reset(seed=seed)
         ended = False
         while not ended:
-            action = self.agent.act_single(observation, self.policy, random)
-            observation, _, terminated, truncated, signals = self._env.step(action)
+            chosen = self.agent.decide(observation, self.policy, random)
+            observation, _, terminated, truncated, signals = self._env.step(chosen.action)
             ended = bool(terminated or truncated)
-            yield Moment(action, self._env.frames(), signals, ended)
+            yield Moment(
+                chosen.action,
+                self._env.frames(),
+                signals,
+                ended,
+                chosen.value,
+                chosen.probabilities,
+            )
 
     def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
         """What the console shows after the last moment: flagpole, fall or time running out.

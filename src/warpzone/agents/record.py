@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from warpzone.agents.film import FilmError, Frame, check_film_path, write_film
-from warpzone.agents.playback import Outcome, Playback
+from warpzone.agents.film import FilmError, Frame, check_film_path, pick_scale, write_film
+from warpzone.agents.overlay import Overlay
+from warpzone.agents.playback import Moment, Outcome, Playback
 from warpzone.errors import ConfigError
+
+OVERLAY_SCALE = {".mp4": 3, ".gif": 2}
+"""At 1 the text of the overlay cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ def record(
     tries: int = 10,
     scale: int | None = None,
     seed: int = 0,
+    overlay: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Recording:
     """Film `episodes` episodes into one file.
@@ -62,8 +67,9 @@ def record(
         path: `.mp4` or `.gif`.
         episodes: how many to film, at least 1.
         tries: most episodes to play for each one that is filmed, at least 1. 1 films what comes.
-        scale: see `write_film`.
+        scale: see `write_film`; with `overlay` the default for GIF is 2.
         seed: of the first try; the following tries count up from it.
+        overlay: show the agent's buttons, value and action probabilities beside the game.
         say: receives a line per try.
 
     Raises:
@@ -73,25 +79,43 @@ def record(
     if episodes < 1 or tries < 1:
         raise ConfigError(f"episodes is {episodes} and tries is {tries}; both must be at least 1")
     check_film_path(path)
+    factor = pick_scale(path, scale, OVERLAY_SCALE) if overlay else pick_scale(path, scale)
+    drawing = Overlay(playback, factor) if overlay else None
     takes: list[Take] = []
     for _ in range(episodes):
-        take = _choose(playback, seed, tries, say)
+        take = choose(playback, seed, tries, say)
         takes.append(take)
         seed += take.tries
 
-    def frames() -> Iterator[Frame]:
+    def shown(
+        frames: Iterable[Frame], moment: Moment | None, outcome: Outcome | None = None
+    ) -> Iterator[Frame]:
+        if drawing is None:
+            yield from frames
+            return
+        panel = drawing.panel(moment, outcome)
+        for frame in frames:
+            yield drawing.beside(frame, panel)
+
+    def pictures() -> Iterator[Frame]:
         for take in takes:
             for moment in playback.episode(take.seed):
-                yield from moment.frames
+                yield from shown(moment.frames, moment)
             if Outcome.from_signals(moment.signals) != take.outcome:
                 raise FilmError("the filmed episode did not go like the one that was tried")
-            yield from playback.aftermath(take.outcome)
+            yield from shown(playback.aftermath(take.outcome), None, take.outcome)
 
-    count = write_film(path, frames(), palette=playback.palette, scale=scale)
+    count = write_film(
+        path,
+        pictures(),
+        palette=playback.palette,
+        scale=1 if overlay else factor,  # the overlay is drawn at its full size
+    )
     return Recording(path, takes, count)
 
 
-def _choose(playback: Playback, seed: int, tries: int, say: Callable[[str], None]) -> Take:
+def choose(playback: Playback, seed: int, tries: int, say: Callable[[str], None]) -> Take:
+    """The first of up to `tries` episodes that clears, or else the one that got farthest."""
     best = Take(seed, tries, Outcome(cleared=False, death=0, progress=-1, frames=0))
     for number in range(1, tries + 1):
         outcome = _outcome(playback, seed + number - 1)

@@ -40,7 +40,7 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
-  double end_penalty = 2.5;  // with it, of an end other than the flag
+  double end_penalty = 2.5;      // with it, of an end other than the flag
   bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
   bool show_level = false;       // the tile view's scalars name the level
   int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not

@@ -221,7 +221,15 @@ def test_a_persons_game_is_the_same_again(script: Any) -> None:
     assert replay.console.save() == console.save()
 
 
-@pytest.mark.usefixtures("dummy")
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own Ctrl-C, which a process begun in the background by a shell goes without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("dummy", "interruptible")
 def test_ctrl_c_keeps_the_game() -> None:
     recorder = Recorder(Console())
     frames = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import imageio_ffmpeg
 import numpy as np
@@ -21,7 +22,7 @@ from warpzone.errors import ConfigError
 
 
 def exhibit(label: str, playback: FakePlayback) -> Exhibit:
-    return Exhibit(label, playback)  # type: ignore[arg-type]
+    return Exhibit(label, cast(Playback, playback))
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     return kept
 
 
-def show(*exhibits: Exhibit, **options: int) -> Recording:
-    return record_together(exhibits, Path("film.mp4"), scale=1, **options)  # type: ignore[arg-type]
+def show(*exhibits: Exhibit, **options: Any) -> Recording:
+    return record_together(exhibits, Path("film.mp4"), scale=1, **options)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ class Video:
 
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    display = ModuleType("IPython.display")
-    display.Video = Video  # type: ignore[attr-defined]
+    display: Any = ModuleType("IPython.display")
+    display.Video = Video
     monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
 

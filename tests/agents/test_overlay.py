@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -20,10 +21,15 @@ from warpzone.learn.policy import to_tensors
 NAMES = ["nothing", "right", "right + A", "A", "left", "down"]
 
 
+def fake(**options: Any) -> Any:
+    """It only has what is asked of a `Playback` here."""
+    return FakePlayback(**options)
+
+
 def overlay(scale: int = 2) -> Overlay:
-    playback: FakePlayback = FakePlayback()
-    playback.action_names = tuple(NAMES)
-    return Overlay(playback, scale)  # type: ignore[arg-type]
+    playback = fake()
+    playback.action_names = NAMES
+    return Overlay(playback, scale)
 
 
 def moment(action: int = 0, value: float = 1.0, odds: list[float] | None = None) -> Moment:
@@ -98,8 +104,7 @@ def test_the_game_is_enlarged_and_the_panel_drawn_at_that_size() -> None:
 
 def test_a_film_with_overlay(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    playback = FakePlayback(clears=(0,))
-    recording = record(playback, path, scale=1, overlay=True)  # type: ignore[arg-type]
+    recording = record(fake(clears=(0,)), path, scale=1, overlay=True)
     reader = imageio_ffmpeg.read_frames(str(path))
     assert next(reader)["size"] == (400, 240)
     assert sum(1 for _ in reader) == recording.frames == 18
@@ -107,7 +112,7 @@ def test_a_film_with_overlay(tmp_path: Path) -> None:
 
 def test_a_gif_with_overlay_is_large_enough_to_read(tmp_path: Path) -> None:
     path = tmp_path / "clip.gif"
-    record(FakePlayback(), path, tries=1, overlay=True)  # type: ignore[arg-type]
+    record(fake(), path, tries=1, overlay=True)
     with Image.open(path) as film:
         assert film.size == (800, 480)
         shown = np.asarray(film.convert("RGB"))[0, 0].astype(int)
@@ -115,9 +120,9 @@ def test_a_gif_with_overlay_is_large_enough_to_read(tmp_path: Path) -> None:
 
 
 def test_a_bad_scale_is_found_before_anything_is_played(tmp_path: Path) -> None:
-    playback = FakePlayback()
+    playback = fake()
     with pytest.raises(ConfigError, match="scale is 9"):
-        record(playback, tmp_path / "clip.mp4", scale=9, overlay=True)  # type: ignore[arg-type]
+        record(playback, tmp_path / "clip.mp4", scale=9, overlay=True)
     assert playback.played == []
 
 

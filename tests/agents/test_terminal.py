@@ -9,12 +9,14 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from rich.console import Console
 from tests.agents.fakes import PALETTE, FakePlayback
 
+from warpzone.agents.playback import Playback
 from warpzone.agents.terminal import (
     LARGEST_LAG,
     LONGEST_GAP,
@@ -32,11 +34,11 @@ from warpzone.game.console import FRAMES_PER_SECOND
 Colour = tuple[int, int, int]
 
 
-def terminal(columns: int = 80, rows: int = 24, system: str = "truecolor") -> Console:
+def terminal(columns: int = 80, rows: int = 24, system: Any = "truecolor") -> Console:
     return Console(
         file=io.StringIO(),
         force_terminal=True,
-        color_system=system,  # type: ignore[arg-type]
+        color_system=system,
         width=columns,
         height=rows,
         legacy_windows=False,
@@ -85,7 +87,7 @@ def show(
     **options: int,
 ) -> Tally:
     return watch_in_terminal(
-        lambda level: playback or FakePlayback(level),  # type: ignore[arg-type,return-value]
+        lambda level: cast(Playback, playback or FakePlayback(level)),
         ["1-1", "1-2"],
         console=console,
         keys=contextlib.nullcontext(keys or Keys({})),

@@ -14,6 +14,7 @@ from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.errors import ConfigError
 from warpzone.game.console import RomSource, open_rom
 from warpzone.game.levels import LEVELS, level_index
+from warpzone.game.rom import Rom
 from warpzone.learn.evaluation import EvalResult
 from warpzone.learn.evaluation import evaluate as play_episodes
 from warpzone.learn.hardware import torch_threads
@@ -38,7 +39,7 @@ class Protocol:
         seed: of everything random.
     """
 
-    policy: str
+    policy: PolicyMode
     episodes: int
     noops: int
     sticky: float
@@ -111,24 +112,12 @@ def evaluate(
         ConfigError: a number out of its range.
         AgentError: the agent does not fit this version's games.
     """
-    _check(episodes)
+    protocol = _protocol(agent, policy, episodes, noops, sticky, seed)
     cartridge = open_rom(rom)
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
         say(f"level {level} ({number} of {len(levels)}), {episodes} episodes")
-        envs = agent.make_envs(
-            level,
-            min(episodes, MOST_GAMES),
-            noops=noops,
-            sticky=sticky,
-            threads=threads,
-            rom=cartridge,
-        )
-        # The network's batches are small, and the other cores have games to play.
-        with closing(envs), torch_threads(1):
-            act = partial(agent.act, policy=policy, generator=agent.random(seed))
-            results[level] = play_episodes(act, envs, episodes, seed=seed)
-    protocol = _protocol(agent, policy, episodes, noops, sticky, seed)
+        results[level] = _play(agent, level, protocol, threads, cartridge)
     return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})
 
 
@@ -180,7 +169,7 @@ def evaluate_row(
         ConfigError: a number out of its range, or `last` comes before `first`.
         AgentError: the agent does not fit this version's games.
     """
-    _check(episodes)
+    protocol = _protocol(agent, policy, episodes, noops, sticky, seed)
     row = LEVELS[level_index(first) : level_index(last) + 1]
     if not row:
         raise ConfigError(f"{last} comes before {first}; name a later level to play through to")
@@ -193,37 +182,49 @@ def evaluate_row(
         cleared += int(signals["flag"][game])
         ends[LEVELS[int(signals["level"][game])]] += 1
 
-    envs = agent.make_envs(
-        first,
-        min(episodes, MOST_GAMES),
-        noops=noops,
-        sticky=sticky,
-        last_level=last,
-        threads=threads,
-        rom=cartridge,
-    )
-    with closing(envs), torch_threads(1):
-        act = partial(agent.act, policy=policy, generator=agent.random(seed))
-        result = play_episodes(act, envs, episodes, seed=seed, watch=watch)
+    result = _play(agent, first, protocol, threads, cartridge, last_level=last, watch=watch)
     # Whoever ended in a level, or in a later one, has reached it.
     reached = [sum(ends[level] for level in row[i:]) / episodes for i in range(len(row))]
     return RowEvaluation(
         result,
         dict(zip(row, reached, strict=True)),
         dict(zip(row, [*reached[1:], cleared / episodes], strict=True)),
-        _protocol(agent, policy, episodes, noops, sticky, seed),
+        protocol,
         {"revision": cartridge.revision, "sha1": cartridge.sha1},
     )
 
 
-def _check(episodes: int) -> None:
-    if episodes < 1:
-        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+def _play(
+    agent: Agent,
+    level: str,
+    protocol: Protocol,
+    threads: int | None,
+    rom: Rom,
+    *,
+    last_level: str | None = None,
+    watch: Callable[[dict[str, np.ndarray], int], None] = lambda signals, game: None,
+) -> EvalResult:
+    episodes, seed = protocol.episodes, protocol.seed
+    envs = agent.make_envs(
+        level,
+        min(episodes, MOST_GAMES),
+        noops=protocol.noops,
+        sticky=protocol.sticky,
+        last_level=last_level,
+        threads=threads,
+        rom=rom,
+    )
+    # The network's batches are small, and the other cores have games to play.
+    with closing(envs), torch_threads(1):
+        act = partial(agent.act, policy=protocol.policy, generator=agent.random(seed))
+        return play_episodes(act, envs, episodes, seed=seed, watch=watch)
 
 
 def _protocol(
-    agent: Agent, policy: str, episodes: int, noops: int, sticky: float, seed: int
+    agent: Agent, policy: PolicyMode, episodes: int, noops: int, sticky: float, seed: int
 ) -> Protocol:
+    if episodes < 1:
+        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
     limits = agent.info.env
     return Protocol(
         policy=policy,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from warpzone.errors import ConfigError
 from warpzone.learn import hardware, ppo
@@ -18,7 +17,6 @@ from warpzone.learn.checkpoint import AgentInfo, Snapshot, Stage, agent_file, lo
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.curriculum import Curriculum
 from warpzone.learn.evaluation import EvalResult, evaluate
-from warpzone.learn.hats import Hats
 from warpzone.learn.metrics import EpisodeStats
 from warpzone.learn.origin import code_commit, command_of
 from warpzone.learn.policy import Policy, shapes_of, to_tensors
@@ -266,14 +264,8 @@ def begin_with(policy: Policy, agent: str) -> AgentInfo:
         ConfigError: its network is another one.
     """
     other, info = load_agent(agent_file(agent))
-    weights = other.state_dict()
-    first = "trunk.weight"
-    more = len(policy.state_dict().get(first, ())) - len(weights.get(first, ()))
-    if isinstance(getattr(policy.trunk, "hats", None), Hats) and more == policy.trunk.hats.size:
-        # Inputs that it did not have begin without a say.
-        weights[first] = F.pad(weights[first], (0, 0, 0, more))
     try:
-        policy.load_state_dict(weights)
+        policy.load_state_dict(policy.widened(other.state_dict()))
     except RuntimeError:
         raise ConfigError(
             f"cannot begin with {agent}: it sees {info.shapes}, has {info.actions} actions and the"

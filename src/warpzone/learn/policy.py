@@ -64,6 +64,19 @@ class Policy(nn.Module):
         nn.init.orthogonal_(self.heads.weight[actions:], 1.0)
         nn.init.zeros_(self.heads.bias)
 
+    def widened(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a network without hats for this one, if it has them; else as they are.
+
+        What they do stays the same: inputs that they did not have begin without a say.
+        """
+        if not (isinstance(self.trunk, _Dense) and self.trunk.hats):
+            return weights
+        first = "trunk.weight"
+        more = len(self.trunk.weight) - len(weights[first])
+        if more != self.trunk.hats.size:
+            return weights
+        return {**weights, first: F.pad(weights[first], (0, 0, 0, more))}
+
     def autocast(self) -> torch.autocast:
         """The context the trunk computes in.
 

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from warpzone.agents.agent import Agent, PolicyMode
-    from warpzone.agents.episode import Episode
     from warpzone.agents.evaluate import Evaluation, RowEvaluation
     from warpzone.agents.packaged import Collection, PackagedEvaluation
     from warpzone.agents.playback import Playback
+    from warpzone.game.episode import Episode
     from warpzone.learn.config import TrainConfig
 
 EXIT_ERROR = 2
@@ -465,7 +465,7 @@ def record(
         )
         return
     if episode is not None:
-        from warpzone.agents.episode import check_episode_path
+        from warpzone.game.episode import check_episode_path
 
         check_episode_path(episode)
         if episodes > 1:
@@ -594,8 +594,8 @@ def play(
     engine: EngineOption = "auto",
 ) -> None:
     """Play a level yourself, with keyboard or gamepad."""
-    from warpzone.agents.episode import POWER_ON, Person, Recorder, check_episode_path
     from warpzone.agents.window import require_display
+    from warpzone.game.episode import POWER_ON, Person, Recorder, check_episode_path
 
     require_display("To play, run this where there is a screen")
     order = _levels_from(_check_level(level))
@@ -655,7 +655,7 @@ def replay(
 ) -> None:
     """Play an episode again, exactly: in a window, or into a film, a sheet or an FM2 movie."""
     from warpzone.agents import replay as again
-    from warpzone.agents.episode import Replay
+    from warpzone.game.episode import Replay
 
     headless = check or output is not None
     if not headless:

@@ -15,27 +15,30 @@ from typing import Any
 import numpy as np
 import pygame
 import pytest
+from pydantic import ValidationError
 from tests.game.scripts import FLAGPOLE, PIPE, steps
 
 from warpzone.agents.agent import Agent
-from warpzone.agents.episode import (
+from warpzone.agents.gamepad import RIGHT, A
+from warpzone.agents.packaged import Collection
+from warpzone.agents.play import play
+from warpzone.agents.playback import Moment, Playback
+from warpzone.agents.trace import trace
+from warpzone.agents.window import Pacer
+from warpzone.errors import ConfigError, EpisodeError
+from warpzone.game.console import Console
+from warpzone.game.episode import (
     POWER_ON,
     Cartridge,
+    Decisions,
     Episode,
+    Outcome,
     Person,
     Recorder,
     Replay,
     check_episode_path,
     ram_digest,
 )
-from warpzone.agents.gamepad import RIGHT, A
-from warpzone.agents.packaged import Collection
-from warpzone.agents.play import play
-from warpzone.agents.playback import Moment, Outcome, Playback
-from warpzone.agents.trace import trace
-from warpzone.agents.window import Pacer
-from warpzone.errors import ConfigError, EpisodeError
-from warpzone.game.console import Console
 from warpzone.game.rom import Rom
 
 
@@ -331,3 +334,38 @@ def test_the_file_says_what_the_documentation_says(file: Path, rom: Rom) -> None
     for buttons in zlib.decompress(base64.b64decode(values["buttons"])):
         console.step(buttons)
     assert ram_digest(console) == values["ram_sha256"]
+
+
+def test_decisions_are_kept_as_arrays(tmp_path: Path) -> None:
+    episode = recorded("1-1", frames=50)[0]
+    decisions = Decisions.of(
+        ["noop", "right"], np.array([2, 6]), np.array([1, 0]), np.array([0.5, -2.0]),
+        np.array([[0.25, 0.75], [1.0, 0.0]]),
+    )  # fmt: skip
+    path = tmp_path / "game.json"
+    episode.model_copy(update={"decisions": decisions}).save(path)
+    found = Episode.load(path).decisions
+    assert found is not None
+    assert found.actions.tolist() == [1, 0]
+    assert found.values.tolist() == [0.5, -2.0]
+    assert found.probabilities.tolist() == [[0.25, 0.75], [1.0, 0.0]]
+    assert [found.at(place) for place in (0, 2, 3, 6, 7, 99)] == [None, None, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"actions": np.array([1])}, "other numbers"),
+        ({"actions": np.array([1, 2])}, "no name"),
+        ({"first_frames": np.array([6, 6])}, "order"),
+    ],
+)
+def test_decisions_that_do_not_fit_together(changed: dict[str, Any], reason: str) -> None:
+    arrays = {
+        "first_frames": np.array([2, 6]),
+        "actions": np.array([1, 0]),
+        "values": np.zeros(2),
+        "probabilities": np.zeros((2, 2)),
+    }
+    with pytest.raises(ValidationError, match=reason):
+        Decisions.of(["noop", "right"], **{**arrays, **changed})

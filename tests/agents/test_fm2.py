@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from warpzone.agents.episode import POWER_ON, Episode, MoviePlayer, Person, Recorder, Replay
 from warpzone.agents.fm2 import read_fm2, rom_checksum, write_fm2
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.game.console import Console
+from warpzone.game.episode import POWER_ON, Episode, MoviePlayer, Person, Recorder, Replay
 from warpzone.game.rom import Rom
 
 START = 8

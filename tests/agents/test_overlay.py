@@ -13,9 +13,10 @@ from tests.agents.fakes import PALETTE, FakePlayback
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.overlay import CHOSEN, GROUND, LIT, OTHER, VALUE, Overlay
-from warpzone.agents.playback import Moment, Outcome
+from warpzone.agents.playback import Moment
 from warpzone.agents.record import record
 from warpzone.errors import ConfigError
+from warpzone.game.episode import Outcome
 from warpzone.learn.policy import to_tensors
 
 NAMES = ["nothing", "right", "right + A", "A", "left", "down"]

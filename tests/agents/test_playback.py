@@ -13,11 +13,12 @@ import pygame
 import pytest
 
 from warpzone.agents.agent import Agent
-from warpzone.agents.playback import FAIL_FRAMES, Outcome, Playback
+from warpzone.agents.playback import FAIL_FRAMES, Playback
 from warpzone.agents.record import record
 from warpzone.agents.watch import Tally, watch
 from warpzone.agents.window import Pacer
 from warpzone.game.console import PALETTE
+from warpzone.game.episode import Outcome
 
 
 @pytest.fixture

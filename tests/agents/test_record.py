@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageSequence
 from tests.agents.fakes import PALETTE, FakePlayback
 
-from warpzone.agents.playback import Outcome
 from warpzone.agents.record import record
 from warpzone.errors import ConfigError
+from warpzone.game.episode import Outcome
 
 
 def film(path: Path, playback: Any, **options: Any) -> Any:

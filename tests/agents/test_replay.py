@@ -12,12 +12,12 @@ import pygame
 import pytest
 from PIL import Image, ImageSequence
 
-from warpzone.agents.episode import POWER_ON, Episode, Person, Recorder, Replay
 from warpzone.agents.film import SHEET_GAP
 from warpzone.agents.replay import Shown, export, read_episode, show
 from warpzone.agents.window import Pacer, Window
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.game.console import PALETTE, Console
+from warpzone.game.episode import POWER_ON, Episode, Person, Recorder, Replay
 from warpzone.game.rom import Rom
 
 RIGHT, A = 128, 1

@@ -13,7 +13,9 @@ import uuid
 from pathlib import Path
 
 import warpzone
-from warpzone.agents.episode import (
+from warpzone.errors import ConfigError, EpisodeError
+from warpzone.files import write_atomically
+from warpzone.game.episode import (
     MOST_FRAMES,
     POWER_ON,
     Cartridge,
@@ -21,8 +23,6 @@ from warpzone.agents.episode import (
     MoviePlayer,
     read_bytes,
 )
-from warpzone.errors import ConfigError, EpisodeError
-from warpzone.files import write_atomically
 from warpzone.game.rom import HEADER_BYTES, TRAINER_BYTES, Rom
 
 SUFFIX = ".fm2"

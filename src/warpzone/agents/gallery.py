@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from warpzone.agents.film import Frame, check_film_path, colours, enlarge, pick_scale, write_film
 from warpzone.agents.overlay import FAINT, GROUND, INK, Pen
-from warpzone.agents.playback import Outcome, Playback
+from warpzone.agents.playback import Playback
 from warpzone.agents.record import Recording, Take, choose
 from warpzone.errors import ConfigError
+from warpzone.game.episode import Outcome
 
 WIDTH, HEIGHT, STRIP = 256, 240, 16
 """Of a tile's picture and of the line above it, in NES pixels."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from warpzone.agents.film import Frame, colours, enlarge
-from warpzone.agents.playback import Moment, Outcome, Playback
+from warpzone.agents.playback import Moment, Playback
+from warpzone.game.episode import Outcome
 
 WIDTH = 144
 """Of the panel, in NES pixels; both are even, as MP4 needs at any scale."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from warpzone.agents.controls import HELP, Controls
-from warpzone.agents.episode import Recorder
 from warpzone.agents.gamepad import KEYBOARD_HELP, pressed_buttons
 from warpzone.agents.window import Pacer, Window
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, Console
+from warpzone.game.episode import Recorder
 
 if TYPE_CHECKING:
     from pygame.joystick import JoystickType

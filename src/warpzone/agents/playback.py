@@ -9,54 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource
+from warpzone.game.console import PALETTE, RomSource
 
 if TYPE_CHECKING:
     from warpzone.agents.agent import Agent, PolicyMode
     from warpzone.game.env import MarioEnv
-
-DEATH_TEXTS = {
-    1: "killed by an enemy",
-    2: "fell into a pit",
-    3: "ran out of time",
-    4: "left the level by a warp",
-}
-
+    from warpzone.game.episode import Outcome
 
 CLEAR_FRAMES = 180
 """Emulated frames from the flag to Mario inside the castle."""
 FAIL_FRAMES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one episode ended.
-
-    Attributes:
-        cleared: flagpole or axe reached.
-        death: 0 alive, else a key of `DEATH_TEXTS`.
-        progress: best progress in pixels.
-        frames: emulated frames in the episode.
-    """
-
-    cleared: bool
-    death: int
-    progress: int
-    frames: int
-
-    @classmethod
-    def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
-        return cls(
-            cleared=bool(signals["flag"]),
-            death=int(signals["death"]),
-            progress=int(signals["progress"]),
-            frames=int(signals["frames"]),
-        )
-
-    def __str__(self) -> str:
-        if self.cleared:
-            return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
-        return f"{DEATH_TEXTS.get(self.death, 'gave up')} at {self.progress} px"
 
 
 @dataclass(frozen=True, slots=True)

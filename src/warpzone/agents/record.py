@@ -8,8 +8,9 @@ from pathlib import Path
 
 from warpzone.agents.film import FilmError, Frame, check_film_path, pick_scale, write_film
 from warpzone.agents.overlay import Overlay
-from warpzone.agents.playback import Moment, Outcome, Playback
+from warpzone.agents.playback import Moment, Playback
 from warpzone.errors import ConfigError
+from warpzone.game.episode import Outcome
 
 OVERLAY_SCALE = {".mp4": 3, ".gif": 2}
 """At 1 the text of the overlay cannot be read."""

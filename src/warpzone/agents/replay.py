@@ -7,12 +7,12 @@ from pathlib import Path
 
 from warpzone.agents import fm2
 from warpzone.agents.controls import HELP, Controls
-from warpzone.agents.episode import POWER_ON, SUFFIX, Episode, Replay
 from warpzone.agents.film import SHEET_SUFFIX, SUFFIXES, check_film_path, write_film, write_sheet
 from warpzone.agents.window import Pacer, Window
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.game.actions import BUTTONS
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE
+from warpzone.game.episode import POWER_ON, SUFFIX, Episode, Replay
 from warpzone.game.rom import Rom
 
 OUTPUT_SUFFIXES = (*SUFFIXES, SHEET_SUFFIX, fm2.SUFFIX, SUFFIX)

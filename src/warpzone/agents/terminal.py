@@ -17,10 +17,11 @@ from PIL import Image
 from rich.console import Console
 
 from warpzone.agents.film import Frame, colours
-from warpzone.agents.playback import Outcome, Playback
+from warpzone.agents.playback import Playback
 from warpzone.agents.watch import Tally
 from warpzone.errors import DisplayError
 from warpzone.game.console import FRAMES_PER_SECOND
+from warpzone.game.episode import Outcome
 
 WIDTH, HEIGHT = 256, 240
 LEAST_COLUMNS, LEAST_ROWS = 40, 20

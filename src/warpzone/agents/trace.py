@@ -8,11 +8,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.agents.episode import AgentPlayer, Episode, cartridge_in, ram_digest
-from warpzone.agents.playback import Moment, Outcome, Playback
+from warpzone.agents.playback import Moment, Playback
 from warpzone.errors import EpisodeError
 from warpzone.game.actions import buttons_of
 from warpzone.game.console import Console
+from warpzone.game.episode import AgentPlayer, Episode, Outcome, cartridge_in, ram_digest
 
 OPER_MODE, OPER_MODE_TASK, PLAYER_STATE = 0x0770, 0x0772, 0x000E
 PLAYING = (1, 3)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from warpzone.agents.agent import PolicyMode
 from warpzone.agents.controls import HELP, Controls
-from warpzone.agents.playback import Outcome, Playback
+from warpzone.agents.playback import Playback
 from warpzone.agents.window import Pacer, Window
 from warpzone.game.console import FRAMES_PER_SECOND
+from warpzone.game.episode import Outcome
 
 WATCH_HELP = (*HELP[:-2], "A\targmax or sample", *HELP[-2:])
 HELP_FRAMES = round(4 * FRAMES_PER_SECOND)

@@ -10,10 +10,13 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,8 +28,6 @@ from pydantic import (
     model_validator,
 )
 
-from warpzone.agents.film import Frame
-from warpzone.agents.playback import Outcome
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.files import write_atomically
 from warpzone.game.console import FRAMES_PER_SECOND, Console
@@ -40,6 +41,45 @@ POWER_ON = "power-on"
 """The start of an episode that begins when the console is switched on; others name a level."""
 MOST_FRAMES = 24 * 60 * 60 * 61
 """A day: what claims to be longer is damaged, and would fill the memory."""
+
+
+DEATH_TEXTS = {
+    1: "killed by an enemy",
+    2: "fell into a pit",
+    3: "ran out of time",
+    4: "left the level by a warp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one episode ended.
+
+    Attributes:
+        cleared: flagpole or axe reached.
+        death: 0 alive, else a key of `DEATH_TEXTS`.
+        progress: best progress in pixels.
+        frames: emulated frames in the episode.
+    """
+
+    cleared: bool
+    death: int
+    progress: int
+    frames: int
+
+    @classmethod
+    def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
+        return cls(
+            cleared=bool(signals["flag"]),
+            death=int(signals["death"]),
+            progress=int(signals["progress"]),
+            frames=int(signals["frames"]),
+        )
+
+    def __str__(self) -> str:
+        if self.cleared:
+            return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
+        return f"{DEATH_TEXTS.get(self.death, 'gave up')} at {self.progress} px"
 
 
 def _pack(buttons: bytes) -> str:
@@ -113,6 +153,23 @@ class AgentPlayer(_Part):
         return f"{self.file} ({self.policy}, seed {self.seed})"
 
 
+class TrainingPlayer(_Part):
+    """An agent in training, as it was then."""
+
+    kind: Literal["training"] = "training"
+    run: Text
+    """The name of its run directory."""
+    step: Annotated[int, Field(ge=0)]
+    """Agent steps of training before the rollout in which this was written."""
+    game: Annotated[int, Field(ge=0)]
+    """Which of the games that it learns from."""
+    own_start: bool = True
+    """Whether it began where the level begins; else the frames before are those of a way there."""
+
+    def __str__(self) -> str:
+        return f"{self.run} in training, step {self.step:,}"
+
+
 class MoviePlayer(_Part):
     """Whoever made the movie that was imported."""
 
@@ -121,6 +178,80 @@ class MoviePlayer(_Part):
 
     def __str__(self) -> str:
         return f"a movie by {self.author}" if self.author else "a movie"
+
+
+class Decisions(_Part):
+    """What an agent thought in each of its S decisions; see the properties.
+
+    Raises:
+        ValueError: the parts are not of the same number of decisions.
+    """
+
+    action_names: tuple[Text, ...]
+    """As in `ACTION_SETS`: "right + A" …"""
+    packed_first_frames: Buttons
+    packed_actions: Buttons
+    packed_values: Buttons
+    packed_probabilities: Buttons
+
+    @classmethod
+    def of(
+        cls,
+        action_names: Sequence[str],
+        first_frames: NDArray[Any],
+        actions: NDArray[Any],
+        values: NDArray[Any],
+        probabilities: NDArray[Any],
+    ) -> Decisions:
+        """Pack arrays [S], [S], [S] and [S, A] as the properties return them."""
+        return cls(
+            action_names=tuple(action_names),
+            packed_first_frames=np.asarray(first_frames, "<u4").tobytes(),
+            packed_actions=np.asarray(actions, np.uint8).tobytes(),
+            packed_values=np.asarray(values, "<f2").tobytes(),
+            packed_probabilities=np.asarray(probabilities, "<f2").tobytes(),
+        )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Decisions:
+        count = len(self.packed_actions)
+        sizes = (4, 2, 2 * len(self.action_names))
+        parts = (self.packed_first_frames, self.packed_values, self.packed_probabilities)
+        if any(len(part) != count * size for part, size in zip(parts, sizes, strict=True)):
+            raise ValueError(
+                f"there are {count} actions, and other numbers of what belongs to them"
+            )
+        if count and int(self.actions.max()) >= len(self.action_names):
+            raise ValueError("an action has no name")
+        if (np.diff(self.first_frames.astype(np.int64)) <= 0).any():
+            raise ValueError("the decisions are not in the order of their frames")
+        return self
+
+    @property
+    def first_frames(self) -> NDArray[np.uint32]:
+        """[S]: how many frames of the episode were played before the decision."""
+        return np.frombuffer(self.packed_first_frames, "<u4")
+
+    @property
+    def actions(self) -> NDArray[np.uint8]:
+        """[S]: index of the action chosen."""
+        return np.frombuffer(self.packed_actions, np.uint8)
+
+    @property
+    def values(self) -> NDArray[np.float16]:
+        """[S]: the value that the agent expected."""
+        return np.frombuffer(self.packed_values, "<f2")
+
+    @property
+    def probabilities(self) -> NDArray[np.float16]:
+        """[S, A]: what it gave to the actions."""
+        return np.frombuffer(self.packed_probabilities, "<f2").reshape(-1, len(self.action_names))
+
+    def at(self, place: int) -> int | None:
+        """The decision that the frame `place` (from 1, as `Replay.place`) belongs to; None before
+        the first."""
+        index = int(np.searchsorted(self.first_frames, place, side="left")) - 1
+        return index if index >= 0 else None
 
 
 class Episode(_Part):
@@ -134,6 +265,7 @@ class Episode(_Part):
         ram_sha256: SHA-256 of the RAM after the last frame, in hexadecimal; None: not known.
         player: who played.
         outcome: how an agent's episode ended; None where nobody judged.
+        decisions: what the agent thought; None where that is not known.
     """
 
     format: Literal["warpzone episode"] = FORMAT
@@ -142,8 +274,11 @@ class Episode(_Part):
     start: str
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
     ram_sha256: Annotated[Sha, Field(min_length=64, max_length=64)] | None
-    player: Annotated[Person | AgentPlayer | MoviePlayer, Field(discriminator="kind")]
+    player: Annotated[
+        Person | AgentPlayer | TrainingPlayer | MoviePlayer, Field(discriminator="kind")
+    ]
     outcome: Outcome | None = None
+    decisions: Decisions | None = None
     buttons: Buttons
 
     @model_validator(mode="after")
@@ -275,7 +410,7 @@ class Recorder:
         # Not those of the list: Ctrl-C may have come between a frame's two lines.
         return self.console.frame - self._first
 
-    def episode(self, player: Person | AgentPlayer) -> Episode:
+    def episode(self, player: Person | AgentPlayer | TrainingPlayer) -> Episode:
         """What was played since the start.
 
         Raises:
@@ -341,7 +476,7 @@ class Replay:
         while self.place < place:
             self.step()
 
-    def pictures(self) -> Iterator[Frame]:
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
         """Play from the start: the picture of each frame, uint8[240, 256] of `PALETTE`."""
         self.seek(0)
         while not self.ended:

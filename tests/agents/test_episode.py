@@ -326,7 +326,8 @@ def test_where_an_episode_can_be_written(tmp_path: Path) -> None:
 def test_the_file_says_what_the_documentation_says(file: Path, rom: Rom) -> None:
     values = values_of(file)
     assert list(values) == [
-        "format", "version", "rom", "start", "frames", "ram_sha256", "player", "outcome", "buttons",
+        "format", "version", "rom", "start", "frames", "ram_sha256", "player", "outcome",
+        "decisions", "buttons",
     ]  # fmt: skip
     assert values["rom"] == {"sha1": rom.sha1, "revision": rom.revision}
     console = Console()

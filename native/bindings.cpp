@@ -112,6 +112,19 @@ nb::ndarray<nb::numpy, uint8_t> screen(const nes::State& state, const nes::Cartr
   return out;
 }
 
+// The picture without its sprites, by palette entry: whatever the palette holds is left out.
+nb::ndarray<nb::numpy, uint8_t> background(nes::State state, const nes::Cartridge& cart) {
+  state.oam.fill(0xFF);  // below the screen
+  for (size_t i = 0; i < state.palette.size(); ++i) state.palette[i] = static_cast<uint8_t>(i);
+  return screen(state, cart);
+}
+
+// Where the bottom line of the picture begins in the row of two nametables, 0-511 px.
+int scroll(const nes::State& state) {
+  const nes::Scroll& last = state.scrolls[state.scroll_count - 1U];
+  return ((last.v >> 10) & 1) * 256 + (last.v & 31) * 8 + last.fine_x;
+}
+
 template <typename T>
 void bind_array(nb::class_<Batch>& batch, const char* name, std::vector<T> Batch::* member,
                 std::vector<size_t> (*shape)(const Batch&), const char* doc) {
@@ -283,6 +296,19 @@ NB_MODULE(_native, m) {
             return nb::make_tuple(s.pc, s.a, s.x, s.y, s.p, s.s);
           },
           "pc, a, x, y, p, s of the processor.")
+      .def(
+          "background", [](Console& self) { return background(self.state(), self.cart()); },
+          "The last frame without sprites, by palette entry, 0-15: uint8[240, 256].")
+      .def_prop_ro(
+          "scroll", [](Console& self) { return scroll(self.state()); },
+          "Where the last frame's bottom line begins in the background, 0-511 px.")
+      .def_prop_ro(
+          "palette",
+          [](nb::handle self) {
+            nes::State& state = nb::cast<Console&>(self).state();
+            return view_of<const uint8_t>(self, state.palette.data(), {state.palette.size()});
+          },
+          "Colours 0-63 of the palette entries, background before sprites: a view, uint8[32].")
       .def_prop_ro(
           "jammed", [](Console& self) { return self.state().jammed != 0; },
           "Whether the program has run into an opcode that halts the processor.")

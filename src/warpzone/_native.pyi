@@ -95,6 +95,21 @@ class Console:
     def registers(self) -> tuple:
         """pc, a, x, y, p, s of the processor."""
 
+    def background(self) -> NDArray[numpy.uint8]:
+        """
+        The last frame without sprites, by palette entry, 0-15: uint8[240, 256].
+        """
+
+    @property
+    def scroll(self) -> int:
+        """Where the last frame's bottom line begins in the background, 0-511 px."""
+
+    @property
+    def palette(self) -> Annotated[NDArray[numpy.uint8], dict(writable=False)]:
+        """
+        Colours 0-63 of the palette entries, background before sprites: a view, uint8[32].
+        """
+
     @property
     def jammed(self) -> bool:
         """Whether the program has run into an opcode that halts the processor."""

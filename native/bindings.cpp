@@ -290,6 +290,34 @@ NB_MODULE(_native, m) {
           "screen", [](Console& self) { return screen(self.state(), self.cart()); },
           "The last frame as colours 0-63: uint8[240, 256].")
       .def(
+          "tiles",
+          [](Console& self) {
+            auto planes = new_array<uint8_t>({smb::kPlanes, smb::kTileRows, smb::kTileColumns});
+            std::array<float, smb::kScalars> scalars;
+            smb::observe_tiles(self.state(), smb::Motion{}, 0, -1, planes.data(), scalars.data());
+            return planes;
+          },
+          "The map that an agent with tiles sees now: uint8[8, 13, 16].")
+      .def(
+          "grey",
+          [](Console& self, int height, int width, bool crop_status_bar,
+             const std::optional<nb::bytes>& before) {
+            const bool fits = height >= 1 && height <= nes::kScreenHeight && width >= 1 &&
+                              width <= nes::kScreenWidth;
+            if (!fits) throw std::invalid_argument("a picture is 1x1 to 240x256");
+            auto out =
+                new_array<uint8_t>({static_cast<size_t>(height), static_cast<size_t>(width)});
+            std::optional<nes::State> pooled;
+            if (before) pooled = nes::load(view(*before), self.cart());
+            smb::GreyPicture<>(height, width, crop_status_bar)
+                .draw(self.state(), self.cart(), out.data(), pooled ? &*pooled : nullptr);
+            return out;
+          },
+          "height"_a, "width"_a, "crop_status_bar"_a = false, "before"_a.none() = nb::none(),
+          "The last frame as an agent with pixels sees it, with the snapshot of a frame before "
+          "each "
+          "pixel the brighter of both: uint8[height, width].")
+      .def(
           "registers",
           [](Console& self) {
             const nes::State& s = self.state();

@@ -92,6 +92,14 @@ class Console:
     def screen(self) -> NDArray[numpy.uint8]:
         """The last frame as colours 0-63: uint8[240, 256]."""
 
+    def tiles(self) -> NDArray[numpy.uint8]:
+        """The map that an agent with tiles sees now: uint8[8, 13, 16]."""
+
+    def grey(self, height: int, width: int, crop_status_bar: bool = ..., before: bytes | None = ...) -> NDArray[numpy.uint8]:
+        """
+        The last frame as an agent with pixels sees it, with the snapshot of a frame before each pixel the brighter of both: uint8[height, width].
+        """
+
     def registers(self) -> tuple:
         """pc, a, x, y, p, s of the processor."""
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.game.scripts import ACTIONS, FLAGPOLE, INDEX, steps
 from tests.parity.peer import CODE, QUIET, cartridge, stop
 
-from warpzone import Console
+from warpzone import Console, MarioEnv
 from warpzone._native import Console as NativeConsole
 from warpzone.errors import EngineError
 from warpzone.game.console import PALETTE, cartridge_of
@@ -212,3 +213,45 @@ def test_skipping_is_the_same_from_power_on(rom: Rom) -> None:
         skipping.step(buttons)
         executing.step(buttons, 1, skip_waiting=False)
         assert skipping.save() == executing.save(), f"frame {frame}"
+
+
+def test_the_map_is_the_one_that_an_agent_sees(rom: Rom) -> None:
+    env = MarioEnv("1-1", actions=ACTIONS, rom=rom)
+    observation, _ = env.reset(seed=0)
+    console = Console(rom)
+    console.start_level("1-1")
+    assert np.array_equal(console.tiles(), observation["tiles"])
+    for buttons in list(steps(FLAGPOLE))[:120]:
+        observation, *_ = env.step(INDEX[buttons])
+        console.step(buttons, 4)
+        assert np.array_equal(console.tiles(), observation["tiles"])
+
+
+@pytest.mark.parametrize(("crop", "pool"), [(False, False), (True, False), (False, True)])
+def test_the_grey_picture_is_the_one_that_an_agent_sees(rom: Rom, crop: bool, pool: bool) -> None:
+    env = MarioEnv(
+        "1-1",
+        observation="pixels",
+        size=(60, 72),
+        crop_status_bar=crop,
+        max_pool=pool,
+        actions=ACTIONS,
+        rom=rom,
+    )
+    env.reset(seed=0)
+    console = Console(rom)
+    console.start_level("1-1")
+    for buttons in list(steps(FLAGPOLE))[:120]:
+        observation, *_ = env.step(INDEX[buttons])
+        console.step(buttons, 3)
+        before = console.save() if pool else None
+        console.step(buttons)
+        picture = console.grey((60, 72), crop_status_bar=crop, before=before)
+        assert np.array_equal(picture, observation[-1])
+
+
+def test_a_grey_picture_has_a_possible_size(rom: Rom) -> None:
+    with pytest.raises(ValueError, match="1x1 to 240x256"):
+        Console(rom).grey((0, 84))
+    with pytest.raises(ValueError, match="1x1 to 240x256"):
+        Console(rom).grey((84, 257))

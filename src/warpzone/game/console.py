@@ -173,6 +173,30 @@ class Console:
         """The last frame: uint8[240, 256, 3]."""
         return PALETTE[self._console.screen()]
 
+    def tiles(self) -> NDArray[np.uint8]:
+        """The map that an agent with the observation `tiles` sees now: uint8[8, 13, 16], planes
+        `_native.TILE_PLANES`."""
+        return self._console.tiles()
+
+    def grey(
+        self,
+        size: tuple[int, int] = (84, 84),
+        *,
+        crop_status_bar: bool = False,
+        before: bytes | None = None,
+    ) -> NDArray[np.uint8]:
+        """The last frame as an agent with the observation `pixels` sees it: uint8[height, width].
+
+        Args:
+            size: height and width, at most (240, 256).
+            crop_status_bar: without the lines of score and time.
+            before: what `save` gave after the frame before: each pixel is the brighter of both.
+
+        Raises:
+            ValueError: an impossible size, or `before` is no snapshot of this cartridge.
+        """
+        return self._console.grey(*size, crop_status_bar, before)
+
     def save(self) -> bytes:
         """The whole state; `load` goes on from it exactly."""
         return self._console.save()

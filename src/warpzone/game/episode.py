@@ -312,26 +312,30 @@ class Episode(_Part):
         Raises:
             EpisodeError: missing, damaged, cut short, of another version, or no episode.
         """
-        data = read_bytes(path)
+        return cls.parse(read_bytes(path), str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Episode:
+        """What is in a file of that name; raises as `load` does."""
         try:
             values = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise EpisodeError(
-                f"{str(path)!r} is no episode, or cut short or damaged: {error}. `warpzone record "
+                f"{name!r} is no episode, or cut short or damaged: {error}. `warpzone record "
                 "… --episode` and `warpzone play --record` write episodes"
             ) from None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise EpisodeError(f'{str(path)!r} is JSON, but no episode: no "format": "{FORMAT}"')
+            raise EpisodeError(f'{name!r} is JSON, but no episode: no "format": "{FORMAT}"')
         if values.get("version") != VERSION:
             raise EpisodeError(
-                f"{str(path)!r} has episode version {values.get('version')!r}, this warpzone reads "
+                f"{name!r} has episode version {values.get('version')!r}, this warpzone reads "
                 f"version {VERSION}; install the version that wrote it"
             )
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise EpisodeError(
-                f"{str(path)!r} is a damaged episode: {_shorten(describe(error))}"
+                f"{name!r} is a damaged episode: {_shorten(describe(error))}"
             ) from None
 
 

@@ -1,0 +1,91 @@
+"""Runs with episodes in them, as training writes them, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from tests.game.scripts import FLAGPOLE, steps
+
+from warpzone.errors import CheckpointError
+from warpzone.game.actions import ACTION_SETS, action_names
+from warpzone.game.console import Console
+from warpzone.game.episode import (
+    Decisions,
+    Episode,
+    Outcome,
+    TrainingPlayer,
+    begin,
+    cartridge_in,
+    ram_digest,
+)
+
+NAMES = action_names(ACTION_SETS["simple"])
+CLEAR = bytes(np.repeat(list(steps(FLAGPOLE)), 4).tolist())
+"""The buttons of each frame of 1-1 up to the flagpole."""
+
+
+def random_buttons(frames: int, seed: int) -> bytes:
+    chosen = np.random.default_rng(seed).choice([128, 130, 131, 0, 64], -(-frames // 8))
+    return bytes(chosen.repeat(8)[:frames].tolist())
+
+
+def make_episode(
+    buttons: bytes = CLEAR,
+    *,
+    level: str = "1-1",
+    step: int = 1000,
+    game: int = 0,
+    cleared: bool = False,
+    thinks: bool = True,
+) -> Episode:
+    """An episode with these buttons; what the agent thought is drawn at random."""
+    console = Console(engine="interpreter")
+    begin(console, level)
+    for held in buttons:
+        console.step(held)
+    return Episode(
+        rom=cartridge_in(console),
+        start=level,
+        frames=len(buttons),
+        ram_sha256=ram_digest(console),
+        player=TrainingPlayer(run="run", step=step, game=game),
+        outcome=Outcome(cleared, 0 if cleared else 1, len(buttons), len(buttons)),
+        decisions=make_decisions(len(buttons), seed=step) if thinks else None,
+        buttons=buttons,
+    )
+
+
+def make_decisions(frames: int, seed: int) -> Decisions:
+    first = np.arange(0, frames, 4)
+    shares = np.random.default_rng(seed).dirichlet(np.full(len(NAMES), 0.3), len(first))
+    return Decisions.of(NAMES, first, shares.argmax(1), np.sin(first / 40) * 5, shares)
+
+
+def pictures(episode: Episode, places: Iterable[int]) -> list[np.ndarray]:
+    """uint8[240, 256] at each of these places, which rise, by a plain replay."""
+    console = Console(engine="interpreter")
+    begin(console, episode.start)
+    seen, place = [], 0
+    for wanted in places:
+        for held in episode.buttons[place:wanted]:
+            console.step(held)
+        place = wanted
+        seen.append(console.screen())
+    return seen
+
+
+class OneRun:
+    """A library of the run in one directory, called `run`."""
+
+    def __init__(self, path: Path, env: dict[str, Any] | None = None) -> None:
+        env = {"observation": "tiles"} if env is None else env
+        self._run = SimpleNamespace(path=path, name="run", config={"env": env})
+
+    def run(self, name: str) -> Any:
+        if name != "run":
+            raise CheckpointError(f"there is no run {name!r}; there is run")
+        return self._run

@@ -431,6 +431,10 @@ def record(
             "--overlay", help="Show the agent's buttons, value and action probabilities beside it."
         ),
     ] = False,
+    saliency: Annotated[
+        bool,
+        typer.Option("--saliency", help="Show over the game what the agent's decisions depend on."),
+    ] = False,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     noops: NoopsOption = 30,
@@ -448,10 +452,10 @@ def record(
     if progress and (others or every):
         raise ConfigError("--progress shows one run; name its directory and nothing else")
     if progress or others or every:
-        if overlay or episodes > 1 or episode is not None:
+        if overlay or saliency or episodes > 1 or episode is not None:
             raise ConfigError(
-                "--overlay, --episodes and --episode are for the film of one agent; leave them "
-                "out, or name one agent without --progress"
+                "--overlay, --saliency, --episodes and --episode are for the film of one agent; "
+                "leave them out, or name one agent without --progress"
             )
         if every:
             if others or level is not None:
@@ -480,6 +484,7 @@ def record(
         policy=_policy(policy, agent_path),
         noops=noops,
         sticky=sticky,
+        saliency=saliency,
         rom=cartridge,
     )
     _film(playback, output, episodes, until_clear or 10, scale, seed, overlay, episode)

@@ -25,6 +25,7 @@ class FakePlayback:
     palette = PALETTE
     action_names: tuple[str, ...] = ("nothing", "right")
     agent = SimpleNamespace(title="a fake agent")
+    saliency = False
 
     def __init__(self, level: str = "1-1", *, clears: tuple[int, ...] = (), steps: int = 3) -> None:
         self.level = level

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from warpzone.agents.heat import Heat
+from warpzone.agents.saliency import saliency
 from warpzone.errors import AgentError
 from warpzone.game.config import EnvConfig, env_config
 from warpzone.game.console import RomSource
@@ -120,6 +122,11 @@ class Agent:
         logits, values = self.policy(to_tensors(batch, self.device))
         action = int(_choose(logits, policy, generator)[0])
         return Decision(action, float(values[0]), logits[0].softmax(0).cpu().numpy())
+
+    def saliency(self, observation: Arrays, ram: NDArray[np.uint8]) -> Heat | None:
+        """How much each part of the screen counts in the decision about one observation; see
+        `warpzone.agents.saliency`."""
+        return saliency(self.policy, observation, ram, self.info.env)
 
     def make_env(self, level: str, *, noops: int, sticky: float, rom: RomSource = None) -> MarioEnv:
         """One game as this agent knows it, on any level, with every frame kept for showing.

@@ -24,6 +24,7 @@ def show(
     seed: int = 0,
     scale: int = 2,
     overlay: bool = False,
+    saliency: bool = False,
     noops: int = 30,
     sticky: float = 0.0,
     rom: RomSource = None,
@@ -39,6 +40,7 @@ def show(
         seed: of the first try.
         scale: screen pixels per NES pixel, 1-8.
         overlay: show buttons, value and action probabilities beside the game.
+        saliency: show over the game what the agent's decisions depend on.
         noops: most random no-op frames before the agent's first decision.
         sticky: probability per emulated frame that the buttons of the last one stay pressed.
         rom: the ROM, or None to look for it.
@@ -50,7 +52,7 @@ def show(
     Raises:
         DisplayError: IPython is not installed.
         LevelError: no such level.
-        ConfigError: a number out of its range.
+        ConfigError: a number out of its range, or saliency of an agent that sees RAM.
     """
     try:
         from IPython.display import Video
@@ -60,7 +62,9 @@ def show(
             "install it (pip install ipython), or write a file: warpzone record … -o clip.mp4"
         ) from None
     name = agent.levels[0] if level is None else level
-    playback = Playback(agent, name, policy=policy, noops=noops, sticky=sticky, rom=rom)
+    playback = Playback(
+        agent, name, policy=policy, noops=noops, sticky=sticky, saliency=saliency, rom=rom
+    )
     with closing(playback), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         recording = record(playback, path, tries=tries, scale=scale, seed=seed, overlay=overlay)

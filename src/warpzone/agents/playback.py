@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.agents.heat import Heat
+from warpzone.errors import ConfigError
 from warpzone.game.console import PALETTE, RomSource
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 CLEAR_FRAMES = 180
 """Emulated frames from the flag to Mario inside the castle."""
 FAIL_FRAMES = 100
+FASTEST = 4
+"""px that the screen moves in a frame at most."""
+
+# RAM addresses, names as in native/smb/memory.h.
+SCREEN_LEFT_PAGE, SCREEN_LEFT = 0x071A, 0x071C
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Moment:
         ended: whether the episode is over.
         value: what the agent expected of the moment before, see `Decision`.
         probabilities: float32[actions] that it gave to the actions.
+        heat: what counted in the decision, where the player was asked for it.
     """
 
     action: int
@@ -40,6 +48,12 @@ class Moment:
     ended: bool
     value: float
     probabilities: NDArray[np.float32]
+    heat: Heat | None = None
+
+
+def screen_left(ram: NDArray[np.uint8]) -> int:
+    """px from the left end of the area to that of the screen, of RAM uint8[2048]."""
+    return int(ram[SCREEN_LEFT_PAGE]) * 256 + int(ram[SCREEN_LEFT])
 
 
 class Playback:
@@ -58,6 +72,7 @@ class Playback:
         policy: PolicyMode = "sample",
         noops: int = 30,
         sticky: float = 0.0,
+        saliency: bool = False,
         rom: RomSource = None,
     ) -> None:
         """
@@ -67,11 +82,22 @@ class Playback:
             policy: draw from the action probabilities, or take the likeliest action.
             noops: most random no-op frames before the agent's first decision.
             sticky: probability per emulated frame that the buttons of the last one stay pressed.
+            saliency: find what counts in each decision, for `Moment.heat`. It may be switched while
+                an episode is played, and changes nothing in it.
             rom: the ROM, or None to look for it.
+
+        Raises:
+            ConfigError: saliency of an agent that sees RAM, which has no places on the screen.
         """
+        if saliency and agent.info.env.observation == "ram":
+            raise ConfigError(
+                f"there is no saliency of {agent.path}: it sees the game's RAM, whose bytes have "
+                "no place on the screen. Take an agent that sees tiles or pictures"
+            )
         self.agent = agent
         self.level = level
         self.policy: PolicyMode = policy
+        self.saliency = saliency
         self._env = agent.make_env(level, noops=noops, sticky=sticky, rom=rom)
         self.action_names: list[str] = list(self._env.action_meanings)
 
@@ -87,15 +113,24 @@ class Playback:
         ended = False
         while not ended:
             chosen = self.agent.decide(observation, self.policy, random)
+            heat = self.agent.saliency(observation, self._env.ram()) if self.saliency else None
+            left = screen_left(self._env.ram())
             observation, _, terminated, truncated, signals = self._env.step(chosen.action)
             ended = bool(terminated or truncated)
+            frames = self._env.frames()
+            if heat is not None:
+                drift = screen_left(self._env.ram()) - left
+                # In a cutscene the screen may jump to where another area begins.
+                moved = 0 <= drift <= FASTEST * len(frames)
+                heat = replace(heat, drift=drift if moved else 0)
             yield Moment(
                 chosen.action,
-                self._env.frames(),
+                frames,
                 signals,
                 ended,
                 chosen.value,
                 chosen.probabilities,
+                heat,
             )
 
     def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:

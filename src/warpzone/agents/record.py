@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpzone.agents.film import FilmError, Frame, check_film_path, pick_scale, write_film
+from warpzone.agents.heat import Glow
 from warpzone.agents.overlay import Overlay
 from warpzone.agents.playback import Moment, Playback
 from warpzone.errors import ConfigError
@@ -61,7 +62,8 @@ def record(
 
     For each, up to `tries` episodes are played without filming; the first that clears the level
     is played again for the film, or else the one that got farthest. How many tries it took is
-    part of the result: a film of the best of ten says little about the other nine.
+    part of the result: a film of the best of ten says little about the other nine. Where the
+    player finds saliency, it glows over the game.
 
     Args:
         playback: agent and level.
@@ -99,9 +101,10 @@ def record(
             yield drawing.beside(frame, panel)
 
     def pictures() -> Iterator[Frame]:
+        glow = Glow(playback.palette)
         for take in takes:
             for moment in playback.episode(take.seed):
-                yield from shown(moment.frames, moment)
+                yield from shown(glow.frames(moment), moment)
             if Outcome.from_signals(moment.signals) != take.outcome:
                 raise FilmError("the filmed episode did not go like the one that was tried")
             yield from shown(playback.aftermath(take.outcome), None, take.outcome)
@@ -129,7 +132,11 @@ def choose(playback: Playback, seed: int, tries: int, say: Callable[[str], None]
 
 
 def _outcome(playback: Playback, seed: int) -> Outcome:
-    for moment in playback.episode(seed):
-        if moment.ended:
-            return Outcome.from_signals(moment.signals)
+    wanted, playback.saliency = playback.saliency, False  # what is only tried is not shown
+    try:
+        for moment in playback.episode(seed):
+            if moment.ended:
+                return Outcome.from_signals(moment.signals)
+    finally:
+        playback.saliency = wanted
     raise AssertionError("an episode came to no end")

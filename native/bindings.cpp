@@ -395,25 +395,38 @@ NB_MODULE(_native, m) {
       .def_prop_ro(
           "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
           "px from the left end of the area, before the frames that lead to the moment.");
-  m.def(
-      "record_starts",
-      [](smb::Levels& levels, const smb::Rules& rules, int level, const nb::bytes& actions,
-         int steps_back) {
-        const nb::gil_scoped_release release;
-        return smb::record_starts(levels, rules, level, view(actions), steps_back);
-      },
-      "levels"_a, "rules"_a, "level"_a, "actions"_a, "steps_back"_a,
-      "The moments along a replay of actions, a byte each, from the start of level 0-31.");
-  nb::class_<smb::Route>(m, "Route", "Where a way through a level leads.")
+  nb::class_<smb::Way>(m, "Way", "How level 0-31 is played.")
+      .def(
+          "__init__",
+          [](smb::Way* self, const smb::Levels& levels, int level, const nb::bytes& inputs,
+             bool frames, const std::optional<nb::bytes>& begin) {
+            const auto bytes = view(inputs);
+            std::optional<nes::State> state;
+            if (begin) state = nes::load(view(*begin), levels.cartridge());
+            new (self) smb::Way{level, {bytes.begin(), bytes.end()}, frames, state};
+          },
+          "levels"_a, "level"_a, "inputs"_a, "frames"_a = false, "begin"_a = nb::none(),
+          "inputs: an action for each agent step, or (frames) the buttons of each frame. begin: a "
+          "snapshot; None: the level's start.");
+  m.def("record_starts", &smb::record_starts, "levels"_a, "rules"_a, "way"_a, "steps_back"_a,
+        nb::call_guard<nb::gil_scoped_release>(), "The moments along a way.");
+  nb::class_<smb::Course>(m, "Course", "How far a way comes.")
+      .def_ro("inputs", &smb::Course::inputs, "Of the way, played after each step.")
+      .def_ro("progress", &smb::Course::progress, "px of new-best x after each step.")
+      .def_ro("cleared", &smb::Course::cleared)
+      .def_ro("death", &smb::Course::death, "As in the signals.");
+  m.def("follow", &smb::follow, "levels"_a, "rules"_a, "way"_a,
+        nb::call_guard<nb::gil_scoped_release>(), "How far a way comes.");
+  nb::class_<smb::Route>(m, "Route", "Where ways through a level lead.")
       .def("leads_past", &smb::Route::leads_past, "area"_a, "x"_a)
       .def("wrong_floor", &smb::Route::wrong_floor, "area"_a, "x"_a, "y"_a);
   m.def(
       "record_route",
-      [](smb::Levels& levels, const smb::Rules& rules, int level, const nb::bytes& actions) {
+      [](smb::Levels& levels, const smb::Rules& rules, const std::vector<smb::Way>& ways) {
         const nb::gil_scoped_release release;
-        return smb::record_route(levels, rules, level, view(actions));
+        return smb::record_route(levels, rules, ways);
       },
-      "levels"_a, "rules"_a, "level"_a, "actions"_a, "The columns that a replay leads past.");
+      "levels"_a, "rules"_a, "ways"_a, "The columns that ways through one level lead past.");
   nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
       .def(nb::init<std::shared_ptr<smb::Levels>, smb::Rules, int, std::vector<double>, uint64_t>(),
            "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -20,22 +21,70 @@
 
 namespace warpzone::smb {
 
-// Plays actions from a level's start, without idle frames or sticky buttons; `see(game, buttons,
-// cut)` is called after each step, with whether a cutscene cut into it. Throws
-// std::invalid_argument.
+// How a level is played.
+struct Way {
+  int level;
+  std::vector<uint8_t> inputs;      // an action for each agent step,
+  bool frames = false;              // or the buttons of each frame, as of a person
+  std::optional<nes::State> begin;  // nullopt: the level's start
+};
+
+// What `replay` tells of an agent step.
+struct Replayed {
+  const Game& game;                  // after it
+  std::span<const uint8_t> buttons;  // of its frames, those of a cutscene or pause left out
+  bool cut;                          // by a cutscene or a pause
+  size_t inputs;                     // of the way, up to its end
+};
+
+// Plays the buttons of frames, a step for as many of them as an agent's has. Nobody knows when a
+// pause ends, so that it is left out of the steps like a cutscene.
 template <typename See>
-inline void replay(Levels& levels, const Rules& rules, int level, std::span<const uint8_t> actions,
-                   See&& see) {
-  if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
+inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& rules,
+                          std::span<const uint8_t> inputs, See&& see) {
+  const auto waits = [&] {
+    return game.over == 0 && ((rules.skip_cutscenes && cutscene(game.nes)) || paused(game.nes));
+  };
+  const auto whole = static_cast<size_t>(rules.frame_skip);
+  std::vector<uint8_t> buttons;
+  size_t at = 0;
+  while (game.over == 0) {
+    remember_motion(game.nes, game.motion);
+    buttons.clear();
+    bool cut = false;
+    while (buttons.size() < whole && game.over == 0 && at < inputs.size()) {
+      buttons.push_back(inputs[at]);
+      game.run_frame(cart, rules, Route{}, inputs[at++]);
+      for (; waits() && at < inputs.size(); cut = true) {
+        game.run_frame(cart, rules, Route{}, inputs[at++]);
+      }
+    }
+    if (game.over == 0 && (buttons.size() < whole || waits())) return;  // the way ends within it
+    see(Replayed{game, buttons, cut, at});
+  }
+}
+
+// Plays a way, without idle frames or sticky buttons; `see(Replayed)` is called after each step.
+// Throws std::invalid_argument.
+template <typename See>
+inline void replay(Levels& levels, const Rules& rules, const Way& way, See&& see) {
+  if (way.level < 0 || way.level >= kLevels) throw std::invalid_argument("no such level");
   Rules plain = rules;
   plain.noops = 0;
   plain.sticky = 0;
   plain.max_steps = plain.no_progress_steps = 0;
   plain.level_weights.assign(kLevels, 0.0);
-  plain.level_weights[static_cast<size_t>(level)] = 1.0;
+  plain.level_weights[static_cast<size_t>(way.level)] = 1.0;
   plain.check();
-  for (const uint8_t action : actions) {
-    if (action >= rules.actions.size()) {
+  Starts starts;
+  if (way.begin) {
+    Start start{*way.begin, {}, way.level, 0, {}};
+    start.progress.start(area_id(start.nes), player_x(start.nes));
+    starts.set({start});
+    starts.weigh(std::vector<double>{1.0}, 1.0);
+  }
+  for (const uint8_t action : way.inputs) {
+    if (!way.frames && action >= rules.actions.size()) {
       throw std::invalid_argument("action " + std::to_string(action) +
                                   " of the way is outside 0.." +
                                   std::to_string(rules.actions.size() - 1));
@@ -43,67 +92,93 @@ inline void replay(Levels& levels, const Rules& rules, int level, std::span<cons
   }
   Game game{};
   game.random = stream(0, 0);
-  const auto ignore = [](const Game&, bool) {};
-  game.reset(levels, plain, Starts{}, ignore);
-  for (const uint8_t action : actions) {
+  game.reset(levels, plain, starts, [](const Game&, bool) {});
+  if (way.frames) return replay_frames(game, levels.cartridge(), plain, way.inputs, see);
+  size_t at = 0;
+  for (const uint8_t action : way.inputs) {
     if (game.over != 0) break;
+    const std::vector<uint8_t> buttons(static_cast<size_t>(rules.frame_skip),
+                                       rules.actions[action]);
     bool cut = false;
-    game.step(levels.cartridge(), plain, Route{}, plain.actions[action],
+    game.step(levels.cartridge(), plain, Route{}, buttons.front(),
               [&cut](const Game&, bool cutscene) { cut = cut || cutscene; });
-    see(game, plain.actions[action], cut);
+    see(Replayed{game, buttons, cut, ++at});
   }
 }
 
-// The moments along a replay at which an episode may begin: `steps_back` whole steps without a
+// The moments along a way at which an episode may begin: `steps_back` whole steps without a
 // cutscene lead to each of them. Throws std::invalid_argument.
-inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, int level,
-                                        std::span<const uint8_t> actions, int steps_back) {
+inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, const Way& way,
+                                        int steps_back) {
   if (steps_back < 0) throw std::invalid_argument("steps_back must be at least 0");
   struct Moment {
     nes::State nes;
-    uint8_t buttons;  // of the step that led to it
-    bool cut;         // by a cutscene in that step
+    std::vector<uint8_t> buttons;  // of the step that led to it
+    bool cut;
   };
   std::deque<Moment> past;
   std::vector<Start> starts;
   int32_t step = 0;
-  replay(levels, rules, level, actions, [&](const Game& game, uint8_t buttons, bool cut) {
+  replay(levels, rules, way, [&](const Replayed& played) {
     ++step;
-    past.push_back({game.nes, buttons, cut});
+    past.push_back({played.game.nes, {played.buttons.begin(), played.buttons.end()}, played.cut});
     const auto needed = static_cast<size_t>(steps_back) + 1;
     if (past.size() > needed) past.pop_front();
-    if (past.size() < needed || game.over != 0) return;
+    if (past.size() < needed || played.game.over != 0) return;
     if (std::any_of(past.begin() + 1, past.end(), [](const Moment& m) { return m.cut; })) return;
-    Start start{past.front().nes, {}, level, step, game.progress};
+    Start start{past.front().nes, {}, way.level, step, played.game.progress};
     for (auto moment = past.begin() + 1; moment != past.end(); ++moment) {
-      start.buttons.insert(start.buttons.end(), static_cast<size_t>(rules.frame_skip),
-                           moment->buttons);
+      start.buttons.insert(start.buttons.end(), moment->buttons.begin(), moment->buttons.end());
     }
     starts.push_back(std::move(start));
   });
   return starts;
 }
 
-// Where a replay leads past. A maze is where the game looks whether Mario came the right way.
-inline Route record_route(Levels& levels, const Rules& rules, int level,
-                          std::span<const uint8_t> actions) {
+// Where ways through one level lead past. A maze is where the game looks whether Mario came the
+// right way.
+inline Route record_route(Levels& levels, const Rules& rules, std::span<const Way> ways) {
   struct Place {
     uint16_t area;
     int32_t x, y;
     bool on_ground;
   };
   Route route;
-  const nes::State& start = levels.start(level);
-  std::vector<Place> places{{area_id(start), player_x(start), screen_y(start), standing(start)}};
-  replay(levels, rules, level, actions, [&](const Game& game, uint8_t, bool) {
-    if (cutscene(game.nes)) return;
-    places.push_back({area_id(game.nes), game.signals.x, screen_y(game.nes), standing(game.nes)});
-    if (game.nes.ram[memory::kMazeCheck] != 0) route.add_maze(area_id(game.nes));
-  });
+  std::vector<Place> places;
+  const auto visit = [&places](const nes::State& nes) {
+    places.push_back({area_id(nes), player_x(nes), screen_y(nes), standing(nes)});
+  };
+  for (const Way& way : ways) {
+    visit(way.begin ? *way.begin : levels.start(way.level));
+    replay(levels, rules, way, [&](const Replayed& played) {
+      const nes::State& nes = played.game.nes;
+      if (cutscene(nes)) return;
+      visit(nes);
+      if (nes.ram[memory::kMazeCheck] != 0) route.add_maze(area_id(nes));
+    });
+  }
   for (const Place& place : places) {
     route.add(place.area, place.x, place.y, place.on_ground);
   }
   return route;
+}
+
+// How far a way comes.
+struct Course {
+  std::vector<int64_t> inputs, progress;  // after each step: inputs played, px of new-best x
+  bool cleared = false;
+  int32_t death = 0;  // a `Death`
+};
+
+inline Course follow(Levels& levels, const Rules& rules, const Way& way) {
+  Course course;
+  replay(levels, rules, way, [&course](const Replayed& played) {
+    course.inputs.push_back(static_cast<int64_t>(played.inputs));
+    course.progress.push_back(played.game.progress.total);
+    course.cleared = played.game.signals.flag != 0;
+    course.death = played.game.signals.death;
+  });
+  return course;
 }
 
 class Explorer {
@@ -154,7 +229,7 @@ class Explorer {
   // Actions from the level's start: the shortest way found that clears it, else to the farthest
   // point.
   std::vector<uint8_t> way() const {
-    const Way& best = cleared() ? clear_ : farthest_;
+    const Leaf& best = cleared() ? clear_ : farthest_;
     std::vector<uint8_t> actions;
     for (int32_t node = best.node; node != kNowhere;
          node = nodes_[static_cast<size_t>(node)].parent) {
@@ -184,7 +259,7 @@ class Explorer {
     int32_t parent;
     uint32_t first, count;
   };
-  struct Way {
+  struct Leaf {
     int32_t node, steps, progress;
   };
 
@@ -281,7 +356,7 @@ class Explorer {
   size_t next_recent_ = 0;
   std::vector<Node> nodes_;
   std::vector<uint8_t> actions_, tried_;
-  Way clear_{kNowhere, 0, 0}, farthest_{kNowhere, 0, 0};
+  Leaf clear_{kNowhere, 0, 0}, farthest_{kNowhere, 0, 0};
   int64_t spent_ = 0;
 };
 

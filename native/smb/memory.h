@@ -9,6 +9,7 @@ namespace warpzone::smb::memory {
 // The course of the game.
 inline constexpr uint16_t kOperMode = 0x0770;      // 0 title, 1 game, 2 castle victory, 3 game over
 inline constexpr uint16_t kOperModeTask = 0x0772;  // in mode 1: 3 is play, less is loading
+inline constexpr uint16_t kPause = 0x0776;         // bit 0: the game is paused
 inline constexpr uint16_t kWorld = 0x075F, kStage = 0x075C, kArea = 0x0760;  // from 0
 // Where the loaded map's data lies: tells maps apart. (0x0750 often already names the next one.)
 inline constexpr uint16_t kAreaData = 0x00E7;

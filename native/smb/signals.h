@@ -95,6 +95,8 @@ inline bool cutscene(const nes::State& s) {
   return state <= m::kStateEndOfLevel || state == m::kStateEntrance;
 }
 
+inline bool paused(const nes::State& s) { return (s.ram[memory::kPause] & 1) != 0; }
+
 inline Death death_cause(const nes::State& s) {
   if (below_screen(s)) return Death::pit;
   return digits(s, memory::kTime, 3) == 0 ? Death::time : Death::enemy;

@@ -24,8 +24,8 @@ smb::Rules rules_of(std::vector<uint8_t> actions) {
 smb::Game follow(smb::Levels& levels, const smb::Rules& rules, int level, const Bytes& way) {
   smb::Game last{};
   size_t steps = 0;
-  smb::replay(levels, rules, level, way, [&](const smb::Game& game, uint8_t, bool) {
-    last = game;
+  smb::replay(levels, rules, {level, way}, [&](const smb::Replayed& played) {
+    last = played.game;
     ++steps;
   });
   CHECK_EQUAL(steps, way.size());

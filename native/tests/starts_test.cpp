@@ -74,7 +74,7 @@ Bytes lively_way(smb::Levels& levels, const smb::Rules& rules, size_t length) {
 size_t compare(const std::shared_ptr<smb::Levels>& levels, const batch::Config& config) {
   constexpr int32_t kOn = 6;
   const Bytes way = lively_way(*levels, config.rules, 60);
-  const auto starts = smb::record_starts(*levels, config.rules, kLevel, way, config.stack);
+  const auto starts = smb::record_starts(*levels, config.rules, {kLevel, way}, config.stack);
   Batch played(levels, config), begun(levels, config);
   begun.set_starts(starts);
   played.reset(Bytes{1});
@@ -134,7 +134,7 @@ std::vector<batch::Config> all_ways_to_see() {
 
 // Some starts of the stand-in.
 std::vector<smb::Start> some_starts(const batch::Config& config) {
-  return smb::record_starts(*standin::levels(), config.rules, kLevel, Bytes(12, 1), config.stack);
+  return smb::record_starts(*standin::levels(), config.rules, {kLevel, Bytes(12, 1)}, config.stack);
 }
 
 }  // namespace
@@ -153,16 +153,15 @@ TEST(no_start_looks_back_into_a_cutscene) {
   const Bytes way = lively_way(*standin::levels(), config.rules, 120);
   std::set<int32_t> cuts, found;
   int32_t at = 0;
-  smb::replay(*standin::levels(), config.rules, kLevel, way,
-              [&](const smb::Game&, uint8_t, bool cut) {
-                ++at;
-                if (cut) cuts.insert(at);
-              });
+  smb::replay(*standin::levels(), config.rules, {kLevel, way}, [&](const smb::Replayed& played) {
+    ++at;
+    if (played.cut) cuts.insert(at);
+  });
   CHECK(!cuts.empty());
   for (const int back : {0, 1, 4}) {
     found.clear();
     for (const auto& start :
-         smb::record_starts(*standin::levels(), config.rules, kLevel, way, back)) {
+         smb::record_starts(*standin::levels(), config.rules, {kLevel, way}, back)) {
       CHECK_EQUAL(start.buttons.size(), static_cast<size_t>(back * config.rules.frame_skip));
       CHECK_EQUAL(start.level, kLevel);
       found.insert(start.step);
@@ -180,10 +179,10 @@ TEST(a_step_that_ends_the_episode_is_no_start) {
   Bytes way(8, 1);
   way.insert(way.end(), 4, 8);  // Select ends the stand-in's levels
   int32_t ended = 0;
-  smb::replay(*standin::levels(), config.rules, kLevel, way,
-              [&](const smb::Game& game, uint8_t, bool) { ended = game.signals.steps; });
+  smb::replay(*standin::levels(), config.rules, {kLevel, way},
+              [&](const smb::Replayed& played) { ended = played.game.signals.steps; });
   CHECK(ended < static_cast<int32_t>(way.size()));
-  const auto starts = smb::record_starts(*standin::levels(), config.rules, kLevel, way, 0);
+  const auto starts = smb::record_starts(*standin::levels(), config.rules, {kLevel, way}, 0);
   CHECK_EQUAL(starts.back().step, ended - 1);
 }
 
@@ -292,7 +291,7 @@ TEST(wrong_starts_are_refused_with_a_reason) {
 TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
   const batch::Config config = one_game(Observation::tiles);
   const auto record = [&](int level, const Bytes& way, int back, smb::Rules rules) {
-    return check::thrown([&] { smb::record_starts(*standin::levels(), rules, level, way, back); });
+    return check::thrown([&] { smb::record_starts(*standin::levels(), rules, {level, way}, back); });
   };
   CHECK_EQUAL(record(0, {}, 4, config.rules), "");
   CHECK_EQUAL(record(0, {1, 1}, 4, config.rules), "");

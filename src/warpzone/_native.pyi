@@ -266,20 +266,47 @@ class Start:
         px from the left end of the area, before the frames that lead to the moment.
         """
 
-def record_starts(levels: Levels, rules: Rules, level: int, actions: bytes, steps_back: int) -> list[Start]:
-    """
-    The moments along a replay of actions, a byte each, from the start of level 0-31.
-    """
+class Way:
+    """How level 0-31 is played."""
+
+    def __init__(self, levels: Levels, level: int, inputs: bytes, frames: bool = ..., begin: bytes | None = ...) -> None:
+        """
+        inputs: an action for each agent step, or (frames) the buttons of each frame. begin: a snapshot; None: the level's start.
+        """
+
+def record_starts(levels: Levels, rules: Rules, way: Way, steps_back: int) -> list[Start]:
+    """The moments along a way."""
+
+class Course:
+    """How far a way comes."""
+
+    @property
+    def inputs(self) -> list[int]:
+        """Of the way, played after each step."""
+
+    @property
+    def progress(self) -> list[int]:
+        """px of new-best x after each step."""
+
+    @property
+    def cleared(self) -> bool: ...
+
+    @property
+    def death(self) -> int:
+        """As in the signals."""
+
+def follow(levels: Levels, rules: Rules, way: Way) -> Course:
+    """How far a way comes."""
 
 class Route:
-    """Where a way through a level leads."""
+    """Where ways through a level lead."""
 
     def leads_past(self, area: int, x: int) -> bool: ...
 
     def wrong_floor(self, area: int, x: int, y: int) -> bool: ...
 
-def record_route(levels: Levels, rules: Rules, level: int, actions: bytes) -> Route:
-    """The columns that a replay leads past."""
+def record_route(levels: Levels, rules: Rules, ways: Sequence[Way]) -> Route:
+    """The columns that ways through one level lead past."""
 
 class Explorer:
     """Search for a way through a level, over snapshots."""

@@ -210,6 +210,15 @@ def train(
         int | None, typer.Option(help="CPU threads. Default: all cores.", min=1)
     ] = None,
     num_envs: Annotated[int | None, typer.Option(help="Games played at once.", min=2)] = None,
+    demonstrations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--demonstration",
+            metavar="FILE",
+            help="A recorded game of the level (`warpzone play LEVEL --record FILE`), along which "
+            "training begins; may be given several times. The preset is then specialist.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
@@ -221,7 +230,7 @@ def train(
     if level is None and not (resume and out_dir):
         raise LevelError("which level? For example: warpzone train 1-1")
     levels = None if level is None else parse_levels(level)
-    name = preset or Preset.tiles
+    name = preset or (Preset.specialist if demonstrations else Preset.tiles)
     run = out_dir or Path("runs") / f"{_run_name(levels or {})}-{name}-seed{seed or 0}"
     _check_run_directory(run, resume)
 
@@ -235,6 +244,7 @@ def train(
         "threads": threads,
         "num_envs": num_envs,
         "env": None if levels is None else {"levels": levels},
+        "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
     }
     changes = merge(
         {name: value for name, value in given.items() if value is not None},

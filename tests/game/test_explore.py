@@ -33,7 +33,7 @@ def test_a_way_through_1_1_clears_it(way: Way) -> None:
     assert way.steps < ENOUGH
     env = warpzone.make("1-1")
     env.reset()
-    infos = [env.step(action)[4] for action in way.actions]
+    infos = [env.step(action)[4] for action in way.inputs]
     assert [info["flag"] for info in infos] == [False] * (len(infos) - 1) + [True]
     assert infos[-1]["death"] == 0
 
@@ -41,7 +41,7 @@ def test_a_way_through_1_1_clears_it(way: Way) -> None:
 def test_each_game_of_many_goes_the_same_way(way: Way) -> None:
     envs = warpzone.make_vec("1-1", 3, autoreset="disabled")
     envs.reset()
-    for action in way.actions:
+    for action in way.inputs:
         *_, terminated, truncated, infos = envs.step(np.full(3, action))
     assert infos["flag"].all()
     assert terminated.all()
@@ -50,7 +50,7 @@ def test_each_game_of_many_goes_the_same_way(way: Way) -> None:
 
 def test_the_same_seed_finds_the_same_way(way: Way) -> None:
     assert make_vec(seed=9).explorer("1-1", seed=1).search(ENOUGH) == way
-    few = [make_vec().explorer("1-1", seed).search(20_000).actions for seed in (1, 2)]
+    few = [make_vec().explorer("1-1", seed).search(20_000).inputs for seed in (1, 2)]
     assert few[0] != few[1]
 
 
@@ -63,7 +63,7 @@ def test_a_search_that_ends_too_early_leads_to_the_farthest_place_found() -> Non
     assert explorer.places > 50
     env = warpzone.make("8-1")
     env.reset()
-    *_, info = [env.step(action) for action in found.actions][-1]
+    *_, info = [env.step(action) for action in found.inputs][-1]
     assert info["progress"] > 300
     assert (info["flag"], info["death"]) == (False, 0)
     more = explorer.search(20_000)  # goes on
@@ -74,10 +74,10 @@ def test_a_search_that_ends_too_early_leads_to_the_farthest_place_found() -> Non
 def test_the_way_is_for_the_actions_and_the_frame_skip_of_the_environment() -> None:
     actions = [["right"], ["right", "A"]]
     found = make_vec(actions=actions, frame_skip=8).explorer("1-1").search(10_000)
-    assert set(found.actions) == {0, 1}
+    assert set(found.inputs) == {0, 1}
     env = warpzone.make("1-1", actions=actions, frame_skip=8)
     env.reset()
-    *_, info = [env.step(action) for action in found.actions][-1]
+    *_, info = [env.step(action) for action in found.inputs][-1]
     assert (info["death"], info["progress"] > 300) == (0, True)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.game.scripts import ACTIONS, FLAGPOLE, INDEX, LEAP, PIPE, RUN, Script, steps
 
 import warpzone
+from warpzone.game.explore import Way
 from warpzone.game.levels import LEVELS
 from warpzone.game.signals import DEATHS
 
@@ -34,7 +35,7 @@ def trace(
     """Rewards and signals of each step of a way through 1-1."""
     envs = make_vec(**settings)
     if routes is not None:
-        envs.set_routes(routes)
+        envs.set_routes({level: [Way(route)] for level, route in routes.items()})
     envs.reset()
     played = [envs.step(np.array([action])) for action in way]
     result = {"reward": np.array([reward[0] for _, reward, *_ in played])}
@@ -104,7 +105,7 @@ def test_other_rewards_know_no_routes() -> None:
 def test_an_episode_ends_where_a_maze_throws_mario_back_if_it_is_to() -> None:
     plain, ending = (make_vec("4-4", 16, autoreset="same_step", end_thrown_back=on, seed=1)
                      for on in (False, True))  # fmt: skip
-    way = plain.explorer("4-4", 0).search(60_000).actions
+    way = plain.explorer("4-4", 0).search(60_000)
     starts = plain.record_starts("4-4", way)
     for envs in (plain, ending):
         envs.set_starts(starts)
@@ -183,7 +184,7 @@ def test_the_last_level_is_cleared_with_its_own_flag() -> None:
 
 def test_only_episodes_that_began_within_the_level_are_cut_after_start_steps() -> None:
     envs = make_vec(num_envs=40, seed=3, start_steps=5)
-    starts = envs.record_starts("1-1", way_of(FLAGPOLE))
+    starts = envs.record_starts("1-1", Way(way_of(FLAGPOLE)))
     envs.set_starts(starts)
     weights = np.zeros(len(starts))
     weights[2] = 1

@@ -10,6 +10,7 @@ from tests.game.scripts import ACTIONS, AXE, FLAGPOLE, INDEX, PIPE, Script, step
 
 import warpzone
 from warpzone.errors import LevelError
+from warpzone.game.explore import Way
 from warpzone.game.levels import LEVELS
 
 
@@ -61,7 +62,7 @@ def test_play_goes_on_from_a_start_as_if_it_had_never_been_left(settings: dict[s
     env = warpzone.make("1-1", actions=ACTIONS, **settings)
     seen = [env.reset()[0], *(env.step(action)[0] for action in way)]
     envs = make_vec(**settings)
-    starts = envs.record_starts("1-1", way)
+    starts = envs.record_starts("1-1", Way(way))
     # In 1-1 nothing interrupts the play: every moment counts but the first few and the flag.
     assert [start.step for start in starts] == list(range(envs.config.frame_stack + 1, len(way)))
     envs.set_starts(starts)
@@ -79,7 +80,7 @@ def test_play_goes_on_from_a_start_as_if_it_had_never_been_left(settings: dict[s
 def test_the_rest_of_a_way_clears_the_level() -> None:
     way = way_of(FLAGPOLE)
     envs = make_vec(autoreset="disabled", observation="ram")
-    starts = envs.record_starts("1-1", way)
+    starts = envs.record_starts("1-1", Way(way))
     envs.set_starts(starts)
     start = starts[len(starts) // 2]
     assert (start.level, start.x > 1000) == (0, True)
@@ -98,7 +99,7 @@ def test_no_start_looks_back_into_a_pipe() -> None:
     envs = make_vec()
     way = way_of([*PIPE, (0, 12)])
     entered = sum(count for _, count in PIPE)
-    found = {start.step for start in envs.record_starts("1-1", way)}
+    found = {start.step for start in envs.record_starts("1-1", Way(way))}
     assert entered - 1 in found
     assert found.isdisjoint(range(entered, entered + 4))
     assert set(range(entered + 4, len(way) + 1)) <= found
@@ -106,7 +107,10 @@ def test_no_start_looks_back_into_a_pipe() -> None:
 
 def test_a_start_tells_which_and_of_which_level_it_is() -> None:
     envs = make_vec(["1-1", "1-4"], 300, seed=3, observation="ram", max_steps=2)
-    parts = [envs.record_starts("1-1", way_of(FLAGPOLE)), envs.record_starts("1-4", way_of(AXE))]
+    parts = [
+        envs.record_starts("1-1", Way(way_of(FLAGPOLE))),
+        envs.record_starts("1-4", Way(way_of(AXE))),
+    ]
     starts = [*parts[0], *parts[1]]
     envs.set_starts(starts)
     weights = np.zeros(len(starts))
@@ -127,7 +131,7 @@ def test_a_start_tells_which_and_of_which_level_it_is() -> None:
 
 def test_no_start_is_drawn_before_weights_are_given() -> None:
     envs = make_vec(num_envs=20, observation="ram")
-    starts = envs.record_starts("1-1", way_of(FLAGPOLE))
+    starts = envs.record_starts("1-1", Way(way_of(FLAGPOLE)))
     own = envs.reset()[1]["start"].tolist()
     envs.set_starts(starts)
     assert envs.reset()[1]["start"].tolist() == own == [-1] * 20
@@ -145,7 +149,7 @@ def test_a_saved_state_goes_on_where_the_same_starts_are_given() -> None:
 
     def games() -> warpzone.MarioVectorEnv:
         envs = make_vec(num_envs=4, seed=1, max_steps=5, observation="ram")
-        starts = envs.record_starts("1-1", way)
+        starts = envs.record_starts("1-1", Way(way))
         envs.set_starts(starts)
         envs.weigh_starts(np.ones(len(starts)), 0.7)
         return envs
@@ -169,11 +173,11 @@ def test_wrong_starts_are_told_in_plain_words() -> None:
     envs = make_vec()
     way = way_of(FLAGPOLE)
     with pytest.raises(LevelError, match="no level '1-5'"):
-        envs.record_starts("1-5", way)
+        envs.record_starts("1-5", Way(way))
     with pytest.raises(ValueError, match=r"action 7 of the way is outside 0\.\.6"):
-        envs.record_starts("1-1", b"\x07")
-    assert envs.record_starts("1-1", b"") == []
-    starts = envs.record_starts("1-1", way)
+        envs.record_starts("1-1", Way(b"\x07"))
+    assert envs.record_starts("1-1", Way(b"")) == []
+    starts = envs.record_starts("1-1", Way(way))
     with pytest.raises(ValueError, match="must make whole steps"):
         make_vec(frame_skip=3).set_starts(starts)
     envs.set_starts(starts)

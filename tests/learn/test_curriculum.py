@@ -11,6 +11,7 @@ import pytest
 from tests.learn.toy import toy_config
 
 from warpzone.game.config import EnvConfig
+from warpzone.game.explore import Way
 from warpzone.learn.config import CurriculumConfig, TrainConfig
 from warpzone.learn.curriculum import LEAST_WEIGHT, MEMORY, Curriculum
 
@@ -23,23 +24,25 @@ class Games:
     no starts, nor are those of `gap`, which bring no progress either."""
 
     def __init__(self, gap: range = range(0), **lengths: int) -> None:
-        self.ways = {name.replace("_", "-")[1:]: bytes(length) for name, length in lengths.items()}
+        self.ways = {
+            name.replace("_", "-")[1:]: Way(bytes(length)) for name, length in lengths.items()
+        }
         self.gap = gap
         self.searches: list[tuple[str, int, int]] = []
         self.starts: list[Any] = []
-        self.routes: dict[str, bytes] = {}
+        self.routes: dict[str, list[Way]] = {}
         self.weights, self.share = np.zeros(0), 0.0
 
     def explorer(self, level: str, seed: int = 0) -> Any:
         def search(most_steps: int, check: Any) -> Any:
             check()
             self.searches.append((level, seed, most_steps))
-            return SimpleNamespace(actions=self.ways[level])
+            return self.ways[level]
 
         return SimpleNamespace(search=search)
 
-    def record_starts(self, level: str, actions: bytes) -> list[Any]:
-        steps = [step for step in range(4, len(actions)) if step not in self.gap]
+    def record_starts(self, level: str, way: Way) -> list[Any]:
+        steps = [step for step in range(4, len(way.inputs)) if step not in self.gap]
         waited = {step: sum(other < step for other in self.gap) for step in steps}
         return [
             SimpleNamespace(level=level, step=step, progress=PX * (step - waited[step]))
@@ -49,7 +52,7 @@ class Games:
     def set_starts(self, starts: list[Any]) -> None:
         self.starts = starts
 
-    def set_routes(self, ways: dict[str, bytes]) -> None:
+    def set_routes(self, ways: dict[str, list[Way]]) -> None:
         self.routes = dict(ways)
 
     def weigh_starts(self, weights: np.ndarray, share: float) -> None:
@@ -101,10 +104,10 @@ def test_a_way_is_searched_once_for_each_level() -> None:
     config = config_of({"1-1": 1.0, "8-4": 1.0}, search_steps=1234)
     curriculum = Curriculum(config, games, check=lambda: checks.append(1))
     assert games.searches == [("1-1", 3, 1234), ("8-4", 3, 1234)]
-    assert curriculum.ways == games.ways
+    assert curriculum.ways == {level: [way] for level, way in games.ways.items()}
     assert len(checks) == 2  # an interruption is seen while it searches
     assert [start.level for start in games.starts] == ["1-1"] * 46 + ["8-4"] * 66
-    Curriculum(config, games, curriculum.ways)
+    Curriculum(config, games, searched=curriculum.searched)
     assert len(games.searches) == 2
 
 
@@ -297,8 +300,7 @@ def test_it_comes_back_from_json() -> None:
     for _ in range(50):
         curriculum.watch(ended(random.integers(0, 90, 2).tolist(), [True, False]))
     saved = json.loads(json.dumps(curriculum.state()))
-    ways = {level: bytes.fromhex(way) for level, way in saved["ways"].items()}
-    other = Curriculum(config_of({"1-1": 1.0}), games, ways)
+    other = Curriculum(config_of({"1-1": 1.0}), games, searched=Curriculum.searched_in(saved))
     other.load_state(saved)
     assert other.ways == curriculum.ways
     for ours, theirs in [

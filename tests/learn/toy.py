@@ -21,6 +21,7 @@ import gymnasium
 import numpy as np
 
 from warpzone.game.config import EnvConfig
+from warpzone.game.explore import Way
 from warpzone.game.levels import LEVELS, level_index
 from warpzone.learn import TrainConfig
 from warpzone.learn.config import NetworkConfig
@@ -78,7 +79,7 @@ class Corridor:
         self.levels = np.array([level_index(name) for name in config.levels])
         self.actions: dict[int, np.ndarray] = {}
         self.closed = False
-        self.ways: dict[str, bytes] = {}
+        self.ways: dict[str, list[Way]] = {}
         self.set_starts([])
         self.reset(seed=seed)
 
@@ -158,14 +159,17 @@ class Corridor:
         self.obs = self._observe(np.arange(self.num_envs))
 
     def explorer(self, level: str, seed: int = 0) -> Any:
-        way = SimpleNamespace(actions=bytes(LENGTH))
+        way = Way(bytes(LENGTH))
         return SimpleNamespace(search=lambda most_steps, check: way)
 
-    def record_starts(self, level: str, actions: bytes) -> list[Start]:
-        index = level_index(level)
-        return [Start(index, step, step * STEP_PX) for step in range(1, len(actions))]
+    def demonstrations(self, episode: Any) -> dict[str, Any]:
+        raise NotImplementedError("nobody plays in corridors")
 
-    def set_routes(self, ways: dict[str, bytes]) -> None:
+    def record_starts(self, level: str, way: Way) -> list[Start]:
+        index = level_index(level)
+        return [Start(index, step, step * STEP_PX) for step in range(1, len(way.inputs))]
+
+    def set_routes(self, ways: dict[str, list[Way]]) -> None:
         self.ways = dict(ways)
 
     def set_starts(self, starts: list[Start]) -> None:

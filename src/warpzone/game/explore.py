@@ -17,14 +17,22 @@ SLICE = 50_000
 
 @dataclass(frozen=True)
 class Way:
-    """Actions from a level's start."""
+    """How a level is played."""
 
-    actions: bytes
-    """A byte for each agent step: the index of an action."""
-    cleared: bool
-    """Whether they end at the flag or the axe; else they lead to the farthest point found."""
-    steps: int
+    inputs: bytes
+    """A byte for each agent step, the index of an action; with `frames` for each frame, its
+    buttons as in `Console.step`."""
+    cleared: bool = True
+    """Whether it ends at the flag or the axe; else at the farthest point found."""
+    steps: int = 0
     """Agent steps that the search has played."""
+    frames: bool = False
+    begin: bytes | None = None
+    """A snapshot of the console where it begins; None: the level's start."""
+
+    def native(self, levels: _native.Levels, level: str) -> _native.Way:
+        """As the native core takes it. Raises `LevelError`: no such level."""
+        return _native.Way(levels, level_index(level), self.inputs, self.frames, self.begin)
 
 
 def tendency(buttons: list[str]) -> float:

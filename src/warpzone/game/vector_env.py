@@ -8,7 +8,7 @@ another.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -23,8 +23,17 @@ from warpzone import _native
 from warpzone.errors import ConfigError, EngineError
 from warpzone.game.actions import action_names
 from warpzone.game.config import EnvConfig, env_config
-from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, RomSource, cartridge_of, open_rom
-from warpzone.game.explore import Explorer
+from warpzone.game.console import (
+    FRAMES_PER_SECOND,
+    PALETTE,
+    Console,
+    RomSource,
+    cartridge_of,
+    open_rom,
+)
+from warpzone.game.demonstration import Demonstration, demonstrations
+from warpzone.game.episode import Episode
+from warpzone.game.explore import Explorer, Way
 from warpzone.game.levels import LevelSpec, level_index
 from warpzone.game.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 
@@ -250,11 +259,20 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         """
         return Explorer(self._levels, self.config, level, seed)
 
-    def record_starts(self, level: str, actions: bytes) -> list[_native.Start]:
-        """The moments along a way through `level`, a byte for each action from its start.
+    def demonstrations(self, episode: Episode) -> dict[str, Demonstration]:
+        """Ways through this environment's levels that are played in `episode`, by level.
+
+        Raises:
+            EpisodeError: it was recorded on another ROM, or does not go as it was recorded.
+        """
+        return demonstrations(episode, Console(self.rom), self._levels, self.config)
+
+    def record_starts(self, level: str, way: Way) -> list[_native.Start]:
+        """The moments along a way through `level`.
 
         Play goes on from each as if it had never been left: the steps that led there are played
-        again, enough to fill a stack of pictures. Moments soon after a cutscene are left out.
+        again, enough to fill a stack of pictures. Moments soon after a cutscene or a pause are left
+        out. Of a way of frames, a step is as many of them as one of this environment's.
 
         Raises:
             LevelError: no such level.
@@ -262,22 +280,20 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         """
         rules = self.config.native_rules()
         steps_back = self.config.frame_stack
-        return _native.record_starts(self._levels, rules, level_index(level), actions, steps_back)
-
-    def set_routes(self, ways: Mapping[str, bytes]) -> None:
-        """From now on only what lies on the way counts as progress in these levels: neither a warp
-        zone nor what is behind the right pipe of a maze; and a pipe that leads on is rewarded. Not
-        part of `save_state`."""
-        rules = self.config.native_rules()
-        self._batch.set_routes(
-            [
-                (
-                    level_index(level),
-                    _native.record_route(self._levels, rules, level_index(level), way),
-                )
-                for level, way in ways.items()
-            ]
+        return _native.record_starts(
+            self._levels, rules, way.native(self._levels, level), steps_back
         )
+
+    def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
+        """From now on only what lies on one of the ways counts as progress in these levels: neither
+        a warp zone nor what is behind the right pipe of a maze; and a pipe that leads on is
+        rewarded. Not part of `save_state`."""
+        rules, routes = self.config.native_rules(), []
+        for level, through in ways.items():
+            native = [way.native(self._levels, level) for way in through]
+            route = _native.record_route(self._levels, rules, native)
+            routes.append((level_index(level), route))
+        self._batch.set_routes(routes)
 
     def set_starts(self, starts: list[_native.Start]) -> None:
         """Moments at which episodes may begin; none does before `weigh_starts`. They are not part

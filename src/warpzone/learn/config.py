@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from warpzone.game.config import EnvConfig
 
@@ -31,9 +32,23 @@ class NetworkConfig(BaseModel):
     """Whether `tiles` sees positions and speeds in finer detail too (`warpzone.learn.hats`)."""
 
 
+class DemonstrationConfig(BaseModel):
+    """A recorded game (`warpzone.game.episode`) to begin with; its file's name alone will do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    """Of the file; filled in when it is read first."""
+
+
+def _named(given: Any) -> Any:
+    return {"file": str(given)} if isinstance(given, str | Path) else given
+
+
 class CurriculumConfig(BaseModel):
-    """Fragments: short episodes that begin within a level, along a way that a search has found (see
-    `warpzone.learn.curriculum`)."""
+    """Fragments: short episodes that begin within a level, along a way that a search has found or
+    somebody has demonstrated (see `warpzone.learn.curriculum`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +62,8 @@ class CurriculumConfig(BaseModel):
     """Agent steps of the way that have a success rate of their own, together."""
     search_steps: Count = 20_000_000
     """Agent steps of the search at the most, for each level."""
+    demonstrations: tuple[Annotated[DemonstrationConfig, BeforeValidator(_named)], ...] = ()
+    """Recorded games: levels that are played in one of them are not searched."""
 
 
 class TrainConfig(BaseModel):
@@ -163,6 +180,11 @@ class TrainConfig(BaseModel):
         if self.curriculum.share > 0 and self.env.start_steps is None:
             raise ValueError(
                 "a curriculum needs env.start_steps, the length of its fragments, e.g. 96"
+            )
+        if self.curriculum.demonstrations and self.curriculum.share == 0:
+            raise ValueError(
+                "demonstrations are for a curriculum: begin with --preset specialist, or set"
+                " curriculum.share above 0"
             )
         if self.env.autoreset != "same_step":
             raise ValueError(

@@ -1,9 +1,10 @@
 """Fragments: short episodes that begin where the agent has most to learn.
 
-A way through the level is searched once, over snapshots of the game. Moments along it are divided
-into stretches. An episode that begins at one of them is cut after some steps, and is a success if
-it got as far as the way does in half of these; stretches are drawn by how often episodes from there
-fail. So all parts of a long level are learnt side by side, and what is hard gets most of the time.
+A way through the level is searched once, over snapshots of the game, or somebody has demonstrated
+one or several. Moments along it are divided into stretches. An episode that begins at one of them
+is cut after some steps, and is a success if it got as far as the way does in half of these;
+stretches are drawn by how often episodes from there fail. So all parts of a long level are learnt
+side by side, and what is hard gets most of the time.
 
 After Salimans & Chen 2018, "Learning Montezuma's Revenge from a Single Demonstration", who moved
 one frontier back from the end: with a reward for progress there is no need to wait for it. The way
@@ -12,11 +13,12 @@ is never imitated: its actions only lead to the starts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from warpzone.game.explore import Way
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.rollout import Transition, VectorEnv
 
@@ -33,43 +35,58 @@ class Curriculum:
         self,
         config: TrainConfig,
         env: VectorEnv,
-        ways: dict[str, bytes] | None = None,
+        demonstrated: Mapping[str, Sequence[Way]] | None = None,
+        searched: dict[str, Way] | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`ways`: actions by level, as an earlier process found them; None: search."""
+        """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
+        levels, as an earlier process found them; None: search."""
         self.config, self.env = config.curriculum, env
         assert config.env.start_steps is not None
         reach = config.env.start_steps // 2
-        self.ways = ways or {
-            level: env.explorer(level, config.seed).search(self.config.search_steps, check).actions
+        demonstrated = demonstrated or {}
+        self.searched = searched or {
+            level: env.explorer(level, config.seed).search(self.config.search_steps, check)
+            for level in config.env.levels
+            if level not in demonstrated
+        }
+        """A way through each level that nobody has demonstrated."""
+        self.ways = {
+            level: list(demonstrated[level] if level in demonstrated else [self.searched[level]])
             for level in config.env.levels
         }
-        """Actions from the start of each level, a byte for each."""
         starts: list[Any] = []
         stretches: list[np.ndarray] = []
         goals: list[np.ndarray] = []
         factors: list[np.ndarray] = []
         count = 0
-        for level, way in self.ways.items():
+        for level, way in [(level, way) for level, ways in self.ways.items() for way in ways]:
             found = env.record_starts(level, way)
             if not found:
                 continue
             starts += found
             steps = np.array([start.step for start in found])
             progress = np.array([start.progress for start in found])
-            # Where the way ends is not in it: the last goals are the flag, which ends an episode.
             then = np.searchsorted(steps, steps + reach)
             beyond = then >= len(found)
             reached = progress[np.minimum(then, len(found) - 1)]
-            goals.append(np.where(beyond, np.iinfo(np.int64).max, reached - progress))
+            # Where a whole way ends is not in it: the last goals are the flag, which ends an
+            # episode. That of another is its end.
+            flag = beyond & way.cleared
+            goals.append(np.where(flag, np.iinfo(np.int64).max, reached - progress))
             # Only stretches with starts: one without would never have a success.
             filled, stretch = np.unique(steps // self.config.stretch, return_inverse=True)
             stretches.append(count + stretch)
             count += len(filled)
-            factors.append(np.full(len(found), config.env.levels[level] / len(np.unique(steps))))
+            weight = config.env.levels[level] / len(self.ways[level])
+            factors.append(np.full(len(found), weight / len(np.unique(steps))))
         env.set_starts(starts)
         if self.config.route:
-            env.set_routes(self.ways)
+            # Where no way leads to the end there is more to be found than they know.
+            whole = {
+                level: ways for level, ways in self.ways.items() if any(way.cleared for way in ways)
+            }
+            env.set_routes(whole)
         none = [np.zeros(0, np.int64)]
         self.stretches = np.concatenate(stretches or none)
         """Of each start."""
@@ -121,9 +138,19 @@ class Curriculum:
     def state(self) -> dict[str, Any]:
         """All of it between two rollouts, as JSON can hold it."""
         return {
-            "ways": {level: way.hex() for level, way in self.ways.items()},
+            "ways": {level: way.inputs.hex() for level, way in self.searched.items()},
+            "cleared": {level: way.cleared for level, way in self.searched.items()},
             "rates": self.rates.tolist(),
             "episodes": self.episodes.tolist(),
+        }
+
+    @staticmethod
+    def searched_in(state: dict[str, Any]) -> dict[str, Way]:
+        """The ways that an earlier process found."""
+        cleared = state.get("cleared", {})  # written since there are demonstrations
+        return {
+            level: Way(bytes.fromhex(inputs), cleared.get(level, True))
+            for level, inputs in state["ways"].items()
         }
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from warpzone.errors import ConfigError
+from warpzone.game.explore import Way
 from warpzone.learn import hardware, ppo
 from warpzone.learn.checkpoint import AgentInfo, Snapshot, Stage, agent_file, load_agent
 from warpzone.learn.config import TrainConfig
@@ -26,10 +27,18 @@ from warpzone.learn.update import Updater, batch_of
 
 
 class Learner:
-    """A policy in training on its games. `check` is called often and may raise to break off."""
+    """A policy in training on its games. `check` is called often and may raise to break off;
+    `demonstrated` are ways by level."""
 
-    def __init__(self, config: TrainConfig, env: VectorEnv, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        env: VectorEnv,
+        check: Callable[[], None],
+        demonstrated: Mapping[str, Sequence[Way]] | None = None,
+    ) -> None:
         self.config, self.env, self.check = config, env, check
+        self.demonstrated = demonstrated
         self.device = hardware.pick_device(config.device)
         self.threads = config.threads or hardware.available_cores()
         # While playing, the games' threads work too.
@@ -70,7 +79,9 @@ class Learner:
         config, began = self.config, time.perf_counter()
         progress = min(1.0, self.step / config.total_steps)
         if config.curriculum.share > 0:
-            self.curriculum = self.curriculum or Curriculum(config, self.env, check=self.check)
+            self.curriculum = self.curriculum or Curriculum(
+                config, self.env, self.demonstrated, check=self.check
+            )
             self.curriculum.apply(self.mastery)
         now = progress, self.mastery
         lr = self.lr_scale * ppo.scheduled(config.lr, config.lr_schedule, *now)
@@ -230,8 +241,9 @@ class Learner:
         self.curriculum = None
         if values["curriculum"] is not None:
             found = values["curriculum"]
-            ways = {level: bytes.fromhex(way) for level, way in found["ways"].items()}
-            self.curriculum = Curriculum(self.config, self.env, ways)
+            self.curriculum = Curriculum(
+                self.config, self.env, self.demonstrated, Curriculum.searched_in(found)
+            )
             self.curriculum.load_state(found)
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ def command_of(config: TrainConfig) -> str:
     for name in ("init", "teachers"):
         if name in changed:
             changed[name] = _portable(changed[name])
+    changed.pop("curriculum.demonstrations", None)
     # Named by the argument; only other weights than 1 need more.
     changed.pop("env.levels", None)
     if any(weight != 1.0 for weight in levels.values()):
@@ -38,6 +39,8 @@ def command_of(config: TrainConfig) -> str:
     words = ["warpzone", "train", "all" if len(levels) == len(LEVELS) else ",".join(levels)]
     if preset != TrainConfig().preset:
         words += ["--preset", preset]
+    for demonstration in config.curriculum.demonstrations:
+        words += ["--demonstration", _portable(demonstration.file)]
     for name, option in OPTIONS.items():
         if changed.get(name) is not None:
             words += [option, str(changed.pop(name))]
@@ -46,11 +49,11 @@ def command_of(config: TrainConfig) -> str:
     return shlex.join(words)
 
 
-def _portable(agents: Any) -> Any:
-    """Paths of agents without the folders of this machine, which mean nothing on another."""
-    if isinstance(agents, dict):
-        return {level: _portable(agent) for level, agent in agents.items()}
-    return Path(agents).name if Path(agents).is_absolute() else agents
+def _portable(files: Any) -> Any:
+    """Paths without the folders of this machine, which mean nothing on another."""
+    if isinstance(files, dict):
+        return {level: _portable(file) for level, file in files.items()}
+    return Path(files).name if Path(files).is_absolute() else files
 
 
 @functools.cache

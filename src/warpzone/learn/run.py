@@ -3,6 +3,7 @@
 config.json         the settings, all of them
 status.json         running, finished, interrupted or failed; steps, and clear rates as measured
 metrics.jsonl       a line for each update; TensorBoard events lie beside it
+demonstrations/     the recorded games that it began with, if there are any
 checkpoints/        the last few, to go on from
 agent.safetensors   the agent as of the last checkpoint; at the end the final one
 best.safetensors    the agent with the best measured clear rate

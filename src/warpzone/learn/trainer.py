@@ -14,6 +14,7 @@ from warpzone.game.config import EnvConfig
 from warpzone.learn import hardware
 from warpzone.learn.checkpoint import save_agent
 from warpzone.learn.config import TrainConfig
+from warpzone.learn.demonstrations import Demonstrations
 from warpzone.learn.display import Display, Status, duration, make_display
 from warpzone.learn.evaluation import EvalResult
 from warpzone.learn.interrupt import Interrupt, Interrupted
@@ -60,18 +61,26 @@ def train(
     Raises:
         ConfigError: settings that do not fit each other, this machine, or the run in `out`.
         CheckpointError: no whole checkpoint to go on from, or nowhere to write one.
+        EpisodeError: a demonstration that is missing, damaged, or of no use for these levels.
         WarpzoneError: the loss is no longer finite.
     """
     hardware.keep_freed_memory()
     make_env = make_env or _games_of(rom, config.threads or hardware.available_cores())
+    shown = Demonstrations(config, out)
+    config = shown.config
     run = RunDirectory(out, config)
     with ExitStack() as stack:
         env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
         interrupt = stack.enter_context(Interrupt())
-        learner, judge = Learner(config, env, interrupt.check), Judge(config, make_env)
+        demonstrated, remarks = shown.ways(env)
+        learner = Learner(config, env, interrupt.check, demonstrated)
+        judge = Judge(config, make_env)
         stack.callback(learner.close)
         run.open(resume)
+        shown.keep()
         display = stack.enter_context(display or make_display())
+        for remark in remarks:
+            display.say(remark)
         found = run.checkpoints.newest(display.say) if resume else None
         if found is not None:
             learner.restore(found)

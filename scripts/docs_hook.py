@@ -43,6 +43,9 @@ MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model for model in (TrainConfig, NetworkConfig, CurriculumConfig, EnvConfig)
 }
 
+SHIM = "https://unpkg.com/iframe-worker/shim"
+"""What Material's plugin `offline` asks for: search is a worker, and files cannot start one."""
+
 OBSERVATIONS = {
     "tiles": "the game's own map around Mario, and numbers: fastest to learn from",
     "pixels": "grey pictures, small, `frame_stack` of them: channels, height, width",
@@ -57,6 +60,24 @@ _LINK = re.compile(r"(?<!!)\[([^]]*)\]\(([^)\s]+)\)")
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """MkDocs calls this with the text of every page."""
     return written(markdown, page.file.src_uri)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """MkDocs calls this with the HTML of every page."""
+    language = page.meta.get("lang")
+    if language:
+        output = output.replace('<html lang="en"', f'<html lang="{language}"', 1)
+    return _offline(output)
+
+
+def on_post_template(output_content: str, template_name: str, **_: Any) -> str:
+    """MkDocs calls this with what is no page, such as `404.html`."""
+    return _offline(output_content)
+
+
+def _offline(html: str) -> str:
+    """What the theme would load from elsewhere for a site in a folder is replaced by our own."""
+    return html.replace(SHIM, "assets/worker.js")
 
 
 def written(markdown: str, name: str) -> str:
@@ -189,7 +210,8 @@ def _from_docs(file: str, target: str) -> str:
 @_maker
 def svg(file: str) -> str:
     """A drawing put into the page, so that it takes on the page's colours."""
-    return (ROOT / file).read_text(encoding="utf-8").strip()
+    # Within a block element, so that Markdown leaves it alone.
+    return f"<div>{(ROOT / file).read_text(encoding='utf-8').strip()}</div>"
 
 
 # --- tables -------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def _from_docs(file: str, target: str) -> str:
 def svg(file: str) -> str:
     """A drawing put into the page, so that it takes on the page's colours."""
     # Within a block element, so that Markdown leaves it alone.
-    return f"<div>{(ROOT / file).read_text(encoding='utf-8').strip()}</div>"
+    return f'<div class="drawing">{(ROOT / file).read_text(encoding="utf-8").strip()}</div>'
 
 
 # --- tables -------------------------------------------------------------------------------------

@@ -82,13 +82,33 @@ def test_commands_are_understood(path: Path) -> None:
         found.make_context(name, arguments)  # raises on options that are not there
 
 
-QUICK = [words for path in TEXTS for above, words in commands(path) if above == RUN]
+def quick(path: Path) -> list[list[str]]:
+    return [words for above, words in commands(path) if above == RUN]
 
 
-@pytest.mark.parametrize("words", QUICK, ids=" ".join)
-def test_quick_commands_run(words: list[str]) -> None:
-    result = CliRunner().invoke(cli.app, words)
-    assert result.exit_code == 0, result.output
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [*filter(quick, TEXTS)], ids=named)
+def test_quick_commands_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order and in one folder, so that they can use what those before have written."""
+    monkeypatch.chdir(tmp_path)
+    for words in quick(path):
+        result = CliRunner().invoke(cli.app, words)
+        assert result.exit_code == 0, f"{' '.join(words)}: {result.output}"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=named)
+def test_commands_within_lines_have_their_options(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for name, rest in re.findall(r"`warpzone ([a-z]+)([^`]*)`", prose):
+        used = re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rest)
+        assert set(used) <= told_options(name), f"warpzone {name}{rest}"
+
+
+def told_options(name: str) -> set[str]:
+    """The options of a command in the command reference."""
+    section = docs_hook.commands().split(f"## warpzone {name}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"(?<=`)--?[a-z][a-z-]*(?=`)", section))
 
 
 @cache
@@ -191,7 +211,7 @@ def test_command_reference_has_every_option() -> None:
         options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", result.output)) - {"--help"}
         section = text.split(f"## warpzone {name}\n")[1].split("\n## ")[0]
         spoken_of = set(re.findall(r"(?<!`)--[a-z][a-z-]+", section))  # in the texts
-        told = set(re.findall(r"(?<=`)--[a-z][a-z-]+(?=`)", section))
+        told = {option for option in told_options(name) if option.startswith("--")}
         assert options - spoken_of <= told <= options, name
 
 

@@ -80,7 +80,7 @@ def test_what_would_be_loaded_is_noticed() -> None:
 
 def test_nothing_is_left_unmade(site: Path) -> None:
     for page in site.rglob("*.html"):
-        assert "make:" not in page.read_text(encoding="utf-8"), page.name
+        assert "<!-- make:" not in page.read_text(encoding="utf-8"), page.name
 
 
 @pytest.fixture(scope="module")

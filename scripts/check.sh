@@ -1,5 +1,6 @@
 #!/bin/sh
-# Everything that must hold before a change is good: format, lint, types, native tests, all tests.
+# Everything that must hold before a change is good: format, lint, types, documentation, native
+# tests, all tests.
 #
 #     sh scripts/check.sh
 #
@@ -63,6 +64,7 @@ check "ruff format" "$python" -m ruff format --check .
 check "mypy" "$python" -m mypy
 check "clang-format" find native \( -name '*.hpp' -o -name '*.h' -o -name '*.cpp' \) \
     -exec "$venv/bin/clang-format" --dry-run -Werror {} +
+check "documentation" env NO_MKDOCS_2_WARNING=1 "$python" -m mkdocs build --strict --quiet
 check "native tests" native_tests
 [ -z "$failed" ] || echo "== FAILED before the tests: ${failed#, }"
 

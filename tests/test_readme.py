@@ -1,4 +1,4 @@
-"""What the READMEs promise holds: their code runs, their commands and files exist."""
+"""What the READMEs promise holds: their commands and files exist. `test_docs` runs their code."""
 
 from __future__ import annotations
 
@@ -27,13 +27,6 @@ def test_begins_with_the_line_that_does_everything_and_the_line_that_checks(read
     assert "warpzone train 1-1 --watch" in first
     assert second == "sh scripts/check.sh\n"
     assert (ROOT / "scripts" / "check.sh").is_file()
-
-
-def test_python_runs(readme: str, capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, object] = {}
-    for code in blocks(readme, "python"):
-        exec(code.replace("range(1000)", "range(30)"), names)
-    assert "px" in capsys.readouterr().out.replace("像素", "px")
 
 
 def test_commands_exist(readme: str) -> None:

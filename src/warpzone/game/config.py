@@ -23,23 +23,29 @@ class EnvConfig(BaseModel):
     Steps are agent steps of `frame_skip` emulated frames; the console makes 60.0988 a second.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     levels: Annotated[dict[str, float], BeforeValidator(parse_levels)] = {"1-1": 1.0}
     """Levels and their weights; each episode draws its level."""
     observation: Observation = "tiles"
+    """What the agent sees. `tiles`: the map around Mario. `pixels`: grey pictures. `rgb`: the whole
+    picture. `ram`: the work RAM."""
     actions: str | list[list[str]] = "simple"
     """A name out of `ACTION_SETS`, or a list of lists of buttons."""
     reward: Reward = "progress"
+    """`progress`: new-best px, and the end. `gym`: as gym-super-mario-bros. `tutorial`: that, +50
+    for the flag, -50 for another end, divided by 10."""
     end_penalty: float = Field(2.5, ge=0.0)
     """What an end other than the flag takes from the reward `progress`, in which a step at full
     speed brings about 0.5. Too little beside γ's horizon, and haste pays more than care."""
     frame_skip: int = Field(4, ge=1, le=60)
+    """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
     """Pictures in a `pixels` observation."""
     size: tuple[int, int] = (84, 84)
     """Height and width of a `pixels` observation."""
     crop_status_bar: bool = False
+    """Leave the 32 lines with score and time out of `pixels`."""
     max_pool: bool = False
     """Brighter of the last two frames for each pixel: undoes flicker."""
     consecutive: bool = False
@@ -61,11 +67,14 @@ class EnvConfig(BaseModel):
     """The game goes on by itself from level to level, and an episode is cleared with this one;
     None: each level is an episode of its own."""
     max_steps: int | None = Field(None, ge=1)
+    """Steps after which an episode is truncated; None: no limit but the game's own timer."""
     no_progress_steps: int | None = Field(None, ge=1)
     """Steps without a new farthest point after which an episode is truncated."""
     start_steps: int | None = Field(None, ge=1)
     """Steps after which an episode that began within its level is truncated."""
     autoreset: Autoreset = "same_step"
+    """When a game of many begins anew: in the step that ended its episode, in the next, or when
+    asked to (Gymnasium's `AutoresetMode`)."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> EnvConfig:

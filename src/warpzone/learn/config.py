@@ -21,7 +21,7 @@ READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixe
 class NetworkConfig(BaseModel):
     """The shape of the policy network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
     """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
@@ -50,7 +50,7 @@ class CurriculumConfig(BaseModel):
     """Fragments: short episodes that begin within a level, along a way that a search has found or
     somebody has demonstrated (see `warpzone.learn.curriculum`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     share: Fraction = 0.0
     """Of all episodes, at the beginning; 0: no search, no curriculum."""
@@ -69,16 +69,19 @@ class CurriculumConfig(BaseModel):
 class TrainConfig(BaseModel):
     """One training run. The defaults are the preset `tiles`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     preset: str = "tiles"
     """The preset that this configuration started from."""
     env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
+    """The games that are trained on."""
     network: NetworkConfig = NetworkConfig()
+    """The shape of the policy network."""
     init: str | None = None
     """An agent whose weights the run begins with: a file, a run directory, or the name of a level
     for the one that is packaged for it."""
     curriculum: CurriculumConfig = CurriculumConfig()
+    """Episodes that begin within a level."""
 
     # Rollout
     num_envs: int = Field(64, ge=2)
@@ -90,20 +93,27 @@ class TrainConfig(BaseModel):
 
     # Objective
     gamma: Fraction = 0.95
+    """Discount γ per agent step. What lies 1 / (1 − γ) steps ahead counts about a third."""
     gae_lambda: Fraction = 0.95
+    """λ of the advantage estimates (GAE): 0 trusts the critic, 1 the rewards that were seen."""
     value_target: Literal["lambda", "one_step"] = "lambda"
     """`lambda`: V(s) + advantage. `one_step`: r + γV(s′)."""
     normalize_advantage: bool = True
     """To mean 0 and deviation 1 over the rollout, for each level by itself."""
     objective: Literal["clip", "kl"] = "clip"
+    """What holds the policy near the one that played: a clipped ratio, or a KL penalty."""
     clip: Positive = 0.2
+    """How far from 1 the ratio π/π_old still pays (objective `clip` only)."""
     kl_beta: Positive = 1.0
     """First weight of the KL penalty; it adapts (objective `kl` only)."""
     kl_target: Positive = 0.01
     """KL divergence that the penalty is steered towards (objective `kl` only)."""
     value_coef: float = Field(0.5, ge=0.0)
+    """Weight of the critic's squared error."""
     entropy_coef: float = Field(0.01, ge=0.0)
+    """Weight of the entropy bonus, which keeps the agent trying."""
     entropy_schedule: Schedule = "mastery"
+    """How `entropy_coef` falls in the course of a run; as `lr_schedule`."""
 
     # Teachers (see `warpzone.learn.teachers`)
     teachers: dict[str, str] = {}
@@ -111,6 +121,7 @@ class TrainConfig(BaseModel):
     teacher_coef: float = Field(1.0, ge=0.0)
     """Weight of KL(teacher ‖ student), mean over the samples."""
     teacher_schedule: Schedule = "constant"
+    """How `teacher_coef` falls in the course of a run; as `lr_schedule`."""
     policy_coef: float = Field(1.0, ge=0.0)
     """Weight of the objective above; 0 with teachers: imitation alone."""
 
@@ -118,7 +129,9 @@ class TrainConfig(BaseModel):
     passes: Count = 3
     """Times that each rollout is learnt from."""
     minibatch: Count = 512
+    """Samples of a gradient step; at most num_envs × rollout_steps."""
     lr: Positive = 2e-3
+    """Learning rate of Adam, at the beginning."""
     lr_schedule: Schedule = "mastery"
     """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
     clear its levels (see `Learner.mastery`)."""
@@ -129,7 +142,9 @@ class TrainConfig(BaseModel):
     """KL divergence of an update from which on the learning rate is lowered; below half of it it
     rises again, up to what the schedule says."""
     adam_eps: Positive = 1e-5
+    """Adam's ε."""
     max_grad_norm: Positive | None = 0.5
+    """Longer gradients are shortened to this L2 norm; None: they are not."""
     target_kl: Positive | None = 0.03
     """No further pass over a rollout after one whose mean KL divergence exceeded this."""
 
@@ -147,11 +162,13 @@ class TrainConfig(BaseModel):
     checkpoint_every: Count = 25
     """Updates between two checkpoints."""
     keep_checkpoints: Count = 3
+    """Of the newest checkpoints, so many stay."""
     epoch_lines: bool = False
     """Print a line for each update with the farthest x and the nearest x of an episode's end."""
 
     # Machine
     seed: int = Field(0, ge=0)
+    """Of everything random."""
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
     threads: Count | None = None

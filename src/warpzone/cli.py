@@ -431,8 +431,8 @@ def record(
         bool,
         typer.Option(
             "--progress",
-            help="The run's agents side by side: untrained, from its checkpoints (--set "
-            "keep_checkpoints=20 in training keeps more of them), the best and the last.",
+            help="The run's agents side by side, to see how it learnt: untrained, those that it "
+            "kept of its course (in its history/), the best and the last.",
         ),
     ] = False,
     overlay: Annotated[

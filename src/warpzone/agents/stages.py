@@ -21,9 +21,9 @@ MOST = 8
 def stages(run: Path, *, most: int = MOST, device: str = "cpu") -> list[Agent]:
     """The agents of the run in directory `run`, by the steps they were trained for.
 
-    They are the untrained one (not of a run that began with another agent), those of the
-    checkpoints that are still there, the best and the last. A run keeps as many checkpoints as
-    its setting `keep_checkpoints` says.
+    They are the untrained one (not of a run that began with another agent), those that the run
+    kept of its course, the best and the last. Runs of older versions kept only checkpoints, which
+    take their place.
 
     Args:
         run: a run directory.
@@ -33,23 +33,25 @@ def stages(run: Path, *, most: int = MOST, device: str = "cpu") -> list[Agent]:
 
     Raises:
         CheckpointError: no run, or it has no agents, or a checkpoint is damaged.
-        AgentError: the best or the last agent is damaged.
+        AgentError: an agent is damaged.
         ConfigError: no such device.
     """
     config = read_config(run)
     found: dict[int, Agent] = {}
     if config.init is None:
         found[0] = _agent(config, 0, None, run, device)
-    for path in RunDirectory(run, config).checkpoints.paths():
+    directory = RunDirectory(run, config)
+    kept = directory.history.paths()
+    for path in [] if kept else directory.checkpoints.paths():
         try:
             snapshot = Snapshot.unpack(path.read_bytes(), str(path))
         except OSError as error:
             raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
         steps = int(snapshot.values["step"])
         found[steps] = _agent(config, steps, snapshot, path, device)
-    for name in AGENT_FILES:
-        if (run / name).is_file():
-            agent = Agent.load(run / name, device)
+    for path in [*(run / name for name in AGENT_FILES), *kept]:
+        if path.is_file():
+            agent = Agent.load(path, device)
             found.setdefault(agent.info.steps, agent)
     if len(found) < 2:
         raise CheckpointError(

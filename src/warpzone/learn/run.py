@@ -5,6 +5,7 @@ status.json         running, finished, interrupted or failed; steps, and clear r
 metrics.jsonl       a line for each update; TensorBoard events lie beside it
 demonstrations/     the recorded games that it began with, if there are any
 checkpoints/        the last few, to go on from
+history/            a few agents from the course of the run, to see how it learnt
 agent.safetensors   the agent as of the last checkpoint; at the end the final one
 best.safetensors    the agent with the best measured clear rate
 """
@@ -22,6 +23,7 @@ from warpzone.errors import CheckpointError, ConfigError
 from warpzone.files import write_atomically
 from warpzone.learn.checkpoint import AgentInfo, Checkpoints, Snapshot, save_agent
 from warpzone.learn.config import TrainConfig
+from warpzone.learn.history import History
 from warpzone.overrides import describe
 
 # What may change between an interruption and going on, without changing what was learnt.
@@ -37,6 +39,7 @@ class RunDirectory:
     def __init__(self, path: Path, config: TrainConfig) -> None:
         self.path, self.config = path, config
         self.checkpoints = Checkpoints(path / "checkpoints", config.keep_checkpoints)
+        self.history = History(path / "history", config.batch)
         self.agent = path / "agent.safetensors"
         self.best = path / "best.safetensors"
 

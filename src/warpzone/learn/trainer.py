@@ -86,6 +86,7 @@ def train(
             learner.restore(found)
             judge.load_state(found.values["judge"])
             display.say(f"going on from step {learner.step:,}")
+        run.history.forget_after(learner.step)
         written = found.values["metrics_bytes"] if found is not None else 0
         metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
         run.write_status("running", step=learner.step)
@@ -97,6 +98,7 @@ def train(
                 info = learner.agent_info()
                 if learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at:
                     run.save(state, info)
+                run.history.add(state.weights, info)
                 if judge.wants(learner):
                     _measure(run, learner, judge, metrics, display)
                 if judge.satisfied or learner.step >= config.total_steps:

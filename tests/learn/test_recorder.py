@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rich.console
 import torch
 
 import warpzone
@@ -199,21 +200,14 @@ def test_a_full_disk_is_told_once_and_ends_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(recorder_module, "_write", full)
-    said: list[str] = []
-    result = _train_and_listen(small(), tmp_path / "run", said.append)
+    text = io.StringIO()
+    display = LineDisplay(rich.console.Console(file=text, width=400))
+    result = train(small(), tmp_path / "run", display=display)
     assert result.steps == small().total_steps
-    told = [line for line in said if "No space left on device" in line]
+    told = [line for line in text.getvalue().splitlines() if "No space left on device" in line]
     assert len(told) == 1
     assert str(tmp_path / "run") in told[0]
     assert not files(tmp_path / "run", "episodes")
-
-
-def _train_and_listen(config: TrainConfig, run: Path, say: Callable[[str], None]) -> Any:
-    class Listening(LineDisplay):
-        def say(self, text: str) -> None:
-            say(text)
-
-    return train(config, run, display=Listening())
 
 
 def test_a_damaged_episode_of_an_earlier_process_is_removed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from warpzone.errors import ServerError, WarpzoneError
+from warpzone.views import games
 from warpzone.views.app import create
 from warpzone.views.runs import Library
 
@@ -28,7 +29,7 @@ NICENESS = 10
 
 def all_routes(library: Library) -> list[BaseRoute]:
     """Those of every view that has a module of its own."""
-    return []
+    return games.routes(library)
 
 
 def listen(port: int) -> socket.socket:

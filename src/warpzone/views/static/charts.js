@@ -82,7 +82,7 @@ export class Charts {
       );
       grid.append(figure);
       this.observer.observe(figure);
-      return { ...chart, figure, plot, value, visible: false, fresh: true };
+      return { ...chart, figure, plot, value, visible: false, outdated: false };
     });
   }
 
@@ -108,21 +108,21 @@ export class Charts {
     for (const entry of entries) {
       const chart = this.figures.find(({ figure }) => figure === entry.target);
       chart.visible = entry.isIntersecting;
-      if (chart.visible && chart.fresh) this.#draw(chart);
+      if (chart.visible && chart.outdated) this.#draw(chart);
     }
   }
 
   #outdate() {
     const begun = performance.now();
     for (const chart of this.figures) {
-      chart.fresh = true;
+      chart.outdated = true;
       if (chart.visible) this.#draw(chart);
     }
     return performance.now() - begun;
   }
 
   #draw(chart) {
-    chart.fresh = false;
+    chart.outdated = false;
     const css = getComputedStyle(document.documentElement);
     const [ink, line] = ["--ink", "--line"].map((name) => css.getPropertyValue(name).trim());
     const traces = this.runs.flatMap((run) => this.#traces(chart, run));

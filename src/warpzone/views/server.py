@@ -82,6 +82,7 @@ def serve(
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=1,
             ),
             lambda: say(address(listening)),
@@ -109,8 +110,12 @@ def _wait(stream: IO[bytes], server: uvicorn.Server) -> None:
 
 
 @contextmanager
-def beside(run: Path, port: int = PORT, *, say: Callable[[str], None] = print) -> Iterator[None]:
-    """While entered, a process of its own serves the runs beside the run directory `run`.
+def beside(
+    run: Path, port: int | None = None, *, say: Callable[[str], None] = print
+) -> Iterator[None]:
+    """While entered, a process of its own serves the run directory `run` and those beside it.
+
+    On `port`, by default 1985.
 
     It has a lower priority than this process, and ends with it, however that ends. Where it cannot
     be had, `say` is told why, and nothing else happens.
@@ -119,7 +124,7 @@ def beside(run: Path, port: int = PORT, *, say: Callable[[str], None] = print) -
     with suppress(OSError):  # which the training tells of
         folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "warpzone.views.server", str(folder), str(port)],
+        [sys.executable, "-m", "warpzone.views.server", str(folder), str(port or PORT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # In a group of its own, so that Ctrl-C is for the training.

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from warpzone.views.app import create
 from warpzone.views.runs import Library
@@ -116,6 +116,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("WARPZONE_NEED_CHROMIUM") == "1":
             pytest.fail(f"{text}, and WARPZONE_NEED_CHROMIUM=1 says that there must be one")
         pytest.skip(text)
+    expect.set_options(timeout=20_000)  # machines may be busy
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

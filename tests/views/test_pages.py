@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -248,25 +250,35 @@ def test_a_hidden_page_asks_for_nothing(site: str, open_tab: OpenTab) -> None:
     assert tab.requests != []
 
 
+def steps(page: Page, chart: str) -> list[float]:
+    """Of the first curve of a chart."""
+    drawn = traces(page, chart)
+    return list(drawn[0]["x"]) if drawn else []  # type: ignore[call-overload]
+
+
+def moving(page: Page, chart: str) -> bool:
+    return len(steps(page, chart)) > 1
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Not in the page, whose policy lets nobody evaluate text."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 @pytest.mark.slow
 def test_curves_move_while_a_training_runs(training: Path, open_tab: OpenTab) -> None:
     with serving(training.parent) as url:
         tab = open_tab(url)
         page = tab.page
-        page.set_default_timeout(120_000)
         for chart in ("clear_rate", "best_x", "entropy", "kl", "steps_per_second"):
             page.locator(f"#chart-{chart}").scroll_into_view_if_needed()
-            page.wait_for_function(
-                f"(document.querySelector('#chart-{chart} .plot').data?.[0]?.x.length ?? 0) > 1",
-                timeout=120_000,
-            )
+            wait_until(partial(moving, page, chart))
         page.locator("#chart-best_x").scroll_into_view_if_needed()
-        before = traces(page, "best_x")[0]["x"]
-        assert isinstance(before, list)
-        page.wait_for_function(
-            "last => document.querySelector('#chart-best_x .plot').data[0].x.at(-1) > last",
-            arg=before[-1],
-        )
+        before = steps(page, "best_x")[-1]
+        wait_until(lambda: steps(page, "best_x")[-1] > before)
         expect(page.locator("span.state")).to_have_text("running")
         # A second run beside it.
         if not (training.parent / "other").exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -128,7 +129,9 @@ def _measured(run: Run) -> dict[str, dict[str, Any]]:
         table = run.metrics.measured
         cells = {}
         for level in LEVELS:
-            rates = [r for r in table.column(f"eval/clear_rate/{level}").tolist() if r == r]
-            if rates:
-                cells[level] = {"run": run.name, "final": False, "clear_rate": rates[-1]}
+            if (name := f"eval/clear_rate/{level}") in table.names:
+                rates = table.column(name)
+                known = rates[np.isfinite(rates)]
+                if known.size:
+                    cells[level] = {"run": run.name, "final": False, "clear_rate": known[-1].item()}
         return cells

@@ -14,6 +14,12 @@ const CHARTS = [
 const COLOURS = ["#0084d1", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c6bb1", "#8a8a00"];
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 
+/** plotly is large: the list is there before it. */
+const ready = new Promise((resolve) => {
+  if (window.Plotly) resolve();
+  else document.getElementById("plotly").addEventListener("load", resolve);
+});
+
 /** How the run at `place` of a selection is drawn. */
 export const style = (place) => ({
   color: COLOURS[place % COLOURS.length],
@@ -47,6 +53,8 @@ export class Charts {
     });
     this.redraw = () => this.#outdate();
     document.addEventListener("theme", this.redraw);
+    this.closed = false;
+    ready.then(() => this.runs.length > 0 && !this.closed && this.#outdate());
     const choose = (event) => {
       this.axis = event.target.value;
       this.#outdate();
@@ -101,9 +109,10 @@ export class Charts {
   }
 
   close() {
+    this.closed = true;
     this.observer.disconnect();
     document.removeEventListener("theme", this.redraw);
-    for (const { plot } of this.figures) Plotly.purge(plot);
+    for (const { plot } of this.figures) window.Plotly?.purge(plot);
   }
 
   #seen(entries) {
@@ -128,6 +137,7 @@ export class Charts {
   }
 
   #draw(chart) {
+    if (!window.Plotly) return;
     chart.outdated = false;
     const css = getComputedStyle(document.documentElement);
     const [ink, line] = ["--ink", "--line"].map((name) => css.getPropertyValue(name).trim());

@@ -95,6 +95,7 @@ function overviewPage(query) {
   let selected = query.getAll("run");
   let compared = null;
   let drawn = "";
+  let asked = "";
   let touched = false;
   all.addEventListener("change", () => (touched = true));
 
@@ -169,7 +170,13 @@ function overviewPage(query) {
       const state = JSON.stringify(chosen.map(({ name, data }) => [name, data.revision]));
       const spent = state === drawn ? 0 : charts.show(chosen);
       drawn = state;
-      await compare();
+      const facts = JSON.stringify([
+        selected.map((name) => [there.get(name).state, there.get(name).best, there.get(name).problems]),
+        chosen.map(({ data }) => data.measured.step.length),
+        selected,
+      ]);
+      if (facts !== asked) await compare();
+      asked = facts;
       return spent;
     },
     close() {

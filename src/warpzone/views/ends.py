@@ -23,7 +23,10 @@ KINDS = (*DEATHS[1:], "cut", "cleared")
 ROWS = HEIGHT // COLUMN
 UNKNOWN = -1
 """Where a line does not say which map it means."""
+MOST = 1 << 16
+"""What a coordinate is below: 256 screens."""
 MOST_BYTES = 1 << 28
+"""Read at once."""
 
 
 class EndsError(WarpzoneError):
@@ -102,20 +105,16 @@ def _row(line: bytes) -> tuple[int, ...]:
     """Columns as in `Ends.FIELDS`. Raises what Python raises where a line makes no sense."""
     given = json.loads(line)
     kind = _kind(bool(given["cleared"]), int(given["death"]))
-    numbers = (int(given[name]) for name in ("area", "x", "y"))
-    area, x, y = numbers
-    return (
-        LEVELS.index(given["level"]),
-        area,
-        int(given.get("map", UNKNOWN)),
-        x,
-        y,
-        kind,
-        int(bool(given.get("own", True))),
-    )
+    area, x, y, map = (int(given.get(name, UNKNOWN)) for name in ("area", "x", "y", "map"))
+    if min(area, x, y) < 0 or max(area, x, y, abs(map)) > MOST:
+        raise ValueError("no place")
+    own = bool(given.get("own", True))
+    return (LEVELS.index(given["level"]), area, map, x, y, kind, int(own))
 
 
 def _kind(cleared: bool, death: int) -> int:
+    if not 0 <= death < len(DEATHS):
+        raise ValueError("no death")
     if cleared:
         return KINDS.index("cleared")
     return KINDS.index("cut") if death == 0 else KINDS.index(DEATHS[death])

@@ -746,6 +746,36 @@ def level_map(
     out.print(f"[bold]{escape(str(path))}[/]  {picture.width}×{picture.height} px", soft_wrap=True)
 
 
+@app.command(epilog="Example: [cyan]warpzone report runs/1-1-tiles-seed0[/]")
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.html. Default: report.html in RUN."),
+    ] = None,
+    films: Annotated[
+        int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0)
+    ] = 3,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""
+    from warpzone.views.report import NAME, write_report
+
+    _use_one_torch_thread()
+    written = write_report(
+        run,
+        output or run / NAME,
+        films=films,
+        rom=rom,
+        say=lambda text: err.print(escape(text), soft_wrap=True),
+    )
+    for line in written.missing:
+        err.print(f"[yellow]left out:[/] {escape(line)}", soft_wrap=True)
+    size = written.size / 1e6
+    out.print(f"[bold]{escape(str(written.path))}[/]  {size:.2f} MB", soft_wrap=True)
+
+
 @app.command(epilog="Example: [cyan]warpzone doctor[/]")
 def doctor(
     as_json: JsonOption = False, rom: RomOption = None, engine: EngineOption = "auto"

@@ -52,12 +52,18 @@ def test_heat_is_told_and_grows(client: TestClient, run: Path) -> None:
     assert [kind["name"] for kind in answer["kinds"]] == list(KINDS)
     first = answer["strips"][0]
     assert (first["left"], first["height"]) == (0, 208)
-    assert answer["unclear"]
     write_ends(run, [end(x=500, level="1-2", area=3)] * 60)
     assert client.get("/api/map?run=run").json()["level"] == "1-2"  # where most is known
     assert client.get("/api/map?run=run&level=1-1").json() == answer
     assert client.get("/api/map?run=run&level=1-1&last=3").json()["ends"] == 3
     assert client.get("/api/map?run=run&level=2-2").json()["ends"] == 0
+
+
+def test_it_is_said_where_places_overlap(client: TestClient, run: Path) -> None:
+    write_ends(run, [end(x=500, level="8-4", area=4), end(x=500, level="5-2", area=2, map=49)])
+    for level, unclear in (("8-4", True), ("1-1", False), ("5-2", False)):
+        answer = client.get(f"/api/map?run=run&level={level}").json()
+        assert answer["unclear"] is unclear, level
 
 
 def test_pictures_are_the_strips(client: TestClient, rom: Rom) -> None:

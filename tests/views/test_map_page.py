@@ -105,6 +105,11 @@ def test_deaths_are_shown_where_they_were(browser: Browser, run: Path, rom: Rom)
         assert page.locator(".strip").count() == 2
         image = page.locator(".strip img").first
         assert image.evaluate("image => image.complete && image.naturalWidth") == 3328
+        room = page.locator(".strip").nth(1)
+        expect(room).to_be_hidden()
+        page.get_by_label("places where nothing").check()
+        expect(room).to_be_visible()
+        expect(room).to_contain_text("no ends here")
         # Kinds can be left out, and what is left has the whole range of colours.
         assert page.locator(".kinds label").count() == 3
         hottest = heat(page, 31, 10)

@@ -26,7 +26,7 @@ from warpzone.learn.run import read_config
 from warpzone.views import ends as ending
 from warpzone.views.atlas import VERSION, Atlas, open_atlas, strip_png
 from warpzone.views.ends import KINDS, Ends, EndsError, cells
-from warpzone.views.stitch import COLUMN, HEIGHT
+from warpzone.views.stitch import COLUMN, HEIGHT, SCREEN
 from warpzone.views.traces import Trace, Traces
 
 COLOURS = {
@@ -101,7 +101,7 @@ def heat_json(ends: Ends, atlas: Atlas, last: int | None = None) -> dict[str, An
     """
     table = ends.of_level(atlas.level, last)
     counted, unplaced = cells(table, atlas)
-    unclear = len(atlas.strips) > 1 and bool((table[:, 2] == ending.UNKNOWN).any())
+    unclear = _overlaps(atlas) and bool((table[:, 2] == ending.UNKNOWN).any())
     return {
         "level": atlas.level,
         "strips": [
@@ -141,6 +141,17 @@ def traces_json(traces: Sequence[Trace], atlas: Atlas) -> list[dict[str, Any]]:
         }
         for trace in traces
     ]
+
+
+def _overlaps(atlas: Atlas) -> bool:
+    """Whether a place behind a pipe is larger than a room, where nobody dies but of old age, and
+    reaches over the same x as one before it."""
+    strips = atlas.strips
+    return any(
+        later.width > SCREEN and later.left < earlier.right and earlier.left < later.right
+        for number, later in enumerate(strips)
+        for earlier in strips[:number]
+    )
 
 
 def _title(number: int) -> str:

@@ -129,6 +129,7 @@ class Strip {
     const high = Math.max(1, ...sums(cells, ([, column]) => column).values());
     const tops = new Map();
     const bars = [...sums(cells, ([, column, , kind]) => column * 100 + kind)].sort(([a], [b]) => a - b);
+    this.bars.toggleAttribute("hidden", cells.length === 0);
     this.bars.replaceChildren(
       ...bars.map(([key, count]) => {
         const [column, kind] = [Math.floor(key / 100), key % 100];
@@ -183,14 +184,16 @@ class Strip {
 
 /**
  * Draws what `/api/map` and `/api/map/traces` tell. `picture(level, strip)` is the address of a
- * strip's picture; `ask(level, last)`, if there is one, is called when another level or only the
- * last ends are wanted.
+ * strip's picture; `ask(level, last)` is called when another level is wanted, or, where `grows`,
+ * only the last ends.
  */
 export class LevelMap {
-  constructor(element, picture, ask = null) {
+  constructor(element, picture, ask, grows = true) {
     this.element = element;
     this.picture = picture;
     this.ask = ask;
+    this.grows = grows;
+    this.quiet = false;
     this.zoom = window.innerWidth < 700 ? "1" : "1.5";
     this.hidden = new Set(["cleared"]);
     this.heat = true;
@@ -239,17 +242,18 @@ export class LevelMap {
   showTraces(traces) {
     this.traces = traces;
     this.strips.forEach((strip) => strip.showTraces(this.traced ? traces : []));
+    this.#showQuiet();
     this.#showNotes();
   }
 
   #showTools() {
     const levels = this.data.levels ?? [];
-    const wanted = (level) => this.ask?.(level, this.last);
+    const wanted = (level) => this.ask(level, this.last);
     this.tools.replaceChildren(
-      ...(this.ask && levels.length > 1
+      ...(levels.length > 1
         ? [choice("Level", levels.map((name) => [name, name]), this.data.level, wanted)]
         : []),
-      ...(this.ask
+      ...(this.grows
         ? [
             choice("Ends", LAST, this.last, (last) => {
               this.last = last;
@@ -269,7 +273,24 @@ export class LevelMap {
         this.traced = on;
         this.showTraces(this.traces);
       }),
+      this.data.strips.length > 1
+        ? check("places where nothing was seen", this.quiet, (on) => {
+            this.quiet = on;
+            this.#showQuiet();
+          })
+        : "",
     );
+  }
+
+  /** Places behind pipes are left out as long as nothing is known of them. */
+  #showQuiet() {
+    for (const strip of this.strips.slice(1)) {
+      const { number } = strip.strip;
+      const seen =
+        this.data.cells.some(([at]) => at === number) ||
+        this.traces.some((trace) => trace.lines.some(([at]) => at === number));
+      strip.element.hidden = !seen && !this.quiet;
+    }
   }
 
   #showKinds() {
@@ -319,6 +340,7 @@ export class LevelMap {
     this.legend.replaceChildren("1 end in 16×16 px ", ...ramp, ` ${number(most)}`);
     this.legend.hidden = wanted.length === 0;
     this.#showPlaces(wanted, places);
+    this.#showQuiet();
     this.#showNotes();
   }
 

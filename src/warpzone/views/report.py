@@ -211,7 +211,9 @@ def _agent(run: Path, missing: list[str]) -> Agent | None:
     try:
         return Agent.load(run)
     except AgentError as error:
-        missing.append(f"No films of the agent: {error}")
+        # Whoever gets the report has no use for folders of this machine.
+        text = str(error).replace(str(run), run.resolve().name)
+        missing.append(f"No films of the agent: {text}")
         return None
 
 

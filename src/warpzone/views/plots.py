@@ -79,7 +79,7 @@ def svg(curve: Curve) -> str:
             f'<text x="{LEFT - 6}" y="{float(y(value)) + 4:.1f}" text-anchor="end">'
             f"{curve.text(value)}</text>"
         )
-    for step in ticks(0.0, last, 4):
+    for step in ticks(0.0, last, 6):
         end = "end" if step > 0.95 * last else "middle"
         parts.append(
             f'<text x="{x(step)}" y="{HEIGHT - 6}" text-anchor="{end}">{short(step)}</text>'

@@ -444,7 +444,7 @@ def _origin(run: Path, config: TrainConfig, agent: Agent | None, rom: Rom | None
         "time": None
         if info is None or info.seconds is None
         else f"{info.seconds / 60:.1f} min of playing and learning"
-        + (f" with {info.threads} threads" if info.threads else ""),
+        + (f", threads: {info.threads}" if info.threads else ""),
         "agent": None if agent is None else f"{agent.path.name}, {agent.title}",
         "report": f"warpzone {warpzone.__version__}, "
         f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"

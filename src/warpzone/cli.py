@@ -749,6 +749,71 @@ def levels(as_json: JsonOption = False) -> None:
     out.print(table)
 
 
+@app.command("map", epilog="Example: [cyan]warpzone map 1-1 --run runs/1-1-tiles-seed0[/]")
+def level_map(
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="1-1 to 8-4.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.png. Default: map-LEVEL.png."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Draw where Mario died in this run's training, and the ways of its stored "
+            "episodes.",
+        ),
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option(help="Only so many ends, the latest. Default: all.", min=1)
+    ] = None,
+    rom: RomOption = None,
+) -> None:
+    """Draw a level as one long picture, with a heat map of a run's deaths."""
+    from warpzone.agents.film import SHEET_SUFFIX, check_film_path
+    from warpzone.files import write_atomically
+    from warpzone.views import level_map as drawing
+
+    path = check_film_path(output or Path(f"map-{_check_level(level)}.png"), (SHEET_SUFFIX,))
+    if last is not None and run is None:
+        raise ConfigError("--last counts the ends of a run; name the run with --run")
+    picture, lines = drawing.draw_run(_check_level(level), run, last=last, rom=_find_rom(rom))
+    write_atomically(path, drawing.png(picture))
+    for line in lines:
+        out.print(escape(line), soft_wrap=True)
+    out.print(f"[bold]{escape(str(path))}[/]  {picture.width}×{picture.height} px", soft_wrap=True)
+
+
+@app.command(epilog="Example: [cyan]warpzone report runs/1-1-tiles-seed0[/]")
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.html. Default: report.html in RUN."),
+    ] = None,
+    films: Annotated[
+        int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0)
+    ] = 3,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""
+    from warpzone.views.report import NAME, write_report
+
+    _use_one_torch_thread()
+    written = write_report(
+        run,
+        output or run / NAME,
+        films=films,
+        rom=rom,
+        say=lambda text: err.print(escape(text), soft_wrap=True),
+    )
+    for line in written.missing:
+        err.print(f"[yellow]left out:[/] {escape(line)}", soft_wrap=True)
+    size = written.size / 1e6
+    out.print(f"[bold]{escape(str(written.path))}[/]  {size:.2f} MB", soft_wrap=True)
+
+
 @app.command(epilog="Example: [cyan]warpzone doctor[/]")
 def doctor(
     as_json: JsonOption = False, rom: RomOption = None, engine: EngineOption = "auto"

@@ -9,6 +9,7 @@ const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4];
 const POLL = 3000; // ms between two looks at what there is
 const AGAIN = 2000; // ms until what failed, or has not gone on yet, is tried again
 const END = 1200; // ms for which the end of a game is shown before the next
+const LOADING = "Loading …";
 const LEAD = 60; // frames shown before the first decision, where others led there
 
 // Plays one episode: where it is, and whether it goes on by itself to what the game plays next.
@@ -34,7 +35,7 @@ class Deck {
 
   async open(file, { onward = false } = {}) {
     const turn = (this.turn += 1);
-    if (!onward) Object.assign(this, { file, tape: null, message: "Loading …", endedAt: null, tries: 0 });
+    if (!onward) Object.assign(this, { file, tape: null, message: LOADING, endedAt: null, tries: 0 });
     this.retryAt = Infinity;
     const before = this.tape;
     try {
@@ -152,7 +153,7 @@ class Tile {
     const ended = tape && place >= tape.frames && tape.about.outcome;
     const text = message || (ended ? `${name} · ${tape.about.outcome}` : name);
     if (this.caption.textContent !== text) this.caption.textContent = text;
-    this.button.classList.toggle("bad", Boolean(message) && !found);
+    this.button.classList.toggle("bad", Boolean(message) && message !== LOADING);
     this.button.classList.toggle("cleared", Boolean(ended && tape.about.cleared));
     if (!found || (this.shown === tape.round(place) && this.from === found.segment)) return;
     this.shown = tape.round(place);
@@ -177,7 +178,7 @@ class Stage {
         <p class="trouble" role="status" hidden></p>
         <input type="range" class="seek" min="0" max="0" value="0" step="1" aria-label="Place in the episode" />
         <div class="controls" role="group" aria-label="Playback">
-          <button type="button" data-do="start" title="To the start (Home)" aria-label="To the start">⏮</button>
+          <button type="button" data-do="start" title="To the start (Home)" aria-label="To the start">❘◂◂</button>
           <button type="button" data-do="back" title="One frame back (,)" aria-label="One frame back">◂❘</button>
           <button type="button" data-do="toggle" title="Pause or play (Space)">Pause</button>
           <button type="button" data-do="on" title="One frame on (.)" aria-label="One frame on">❘▸</button>

@@ -29,10 +29,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>games</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<style>:root { --ink: #1b1b20; --paper: #fff; --accent: #2b6cd4; color-scheme: light dark }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #ececf0; --paper: #17171b; --accent: #6aa5ff }
-}
+<style>:root { --ink: #1b1b20; --paper: #f6f7f9; --card: #fff; --soft: #5b6470; --line: #dcdfe4;
+  --accent: #0b62c4; --good: #1f7a34; --bad: #b3261e; color-scheme: light }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8eaee; --paper: #12151a; --card: #1b2027;
+  --soft: #a3adba; --line: #343b46; --accent: #7db7ff; --good: #6fd48a; --bad: #ff8a80;
+  color-scheme: dark } }
 body { color: var(--ink); background: var(--paper); font: 16px system-ui; margin: 1rem }</style>
 <main></main><script type="module">
 import { mountGames } from "/static/player.js";
@@ -110,7 +111,10 @@ def canvas_pixels(page: Page, selector: str) -> np.ndarray:
         """selector => {
             const canvas = document.querySelector(selector);
             const { width, height } = canvas;
-            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            const copy = new OffscreenCanvas(width, height);
+            const context = copy.getContext("2d", { willReadFrequently: true });
+            context.drawImage(canvas, 0, 0);
+            const { data } = context.getImageData(0, 0, width, height);
             let text = "";
             for (let i = 0; i < data.length; i += 8192) {
                 text += String.fromCharCode(...data.subarray(i, i + 8192));

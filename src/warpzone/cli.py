@@ -7,7 +7,7 @@ What is slow to import (torch, pygame, TensorBoard) is imported inside the comma
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -206,6 +206,10 @@ def train(
         bool,
         typer.Option("--watch", help="At the end, watch the agent (without a screen: a film)."),
     ] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Show the training in a browser while it runs."),
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads. Default: all cores.", min=1)
     ] = None,
@@ -251,11 +255,19 @@ def train(
         parse_overrides(settings or [], learn.TrainConfig),
     )
     config = _resumed(run, preset, changes) if resume else learn.resolve(name.value, **changes)
-    result = learn.train(config, run, resume=resume, rom=_find_rom(rom))
-    if result.interrupted:
-        raise typer.Exit(EXIT_INTERRUPTED)
-    if watch:
-        _watch_or_film(run, rom)
+    cartridge = _find_rom(rom)
+    with _dashboard_beside(run) if dashboard else nullcontext():
+        result = learn.train(config, run, resume=resume, rom=cartridge)
+        if result.interrupted:
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if watch:
+            _watch_or_film(run, rom)
+
+
+def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
+    from warpzone.views.server import beside
+
+    return beside(run, say=lambda text: out.print(escape(text), soft_wrap=True))
 
 
 def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
@@ -334,6 +346,32 @@ def campaign(
             entry.level, f"{entry.steps:,}", rate, escape(entry.reason or str(entry.path))
         )
     out.print(table)
+
+
+@app.command(epilog="Example: [cyan]warpzone dashboard runs[/]  (Ctrl-C ends it)")
+def dashboard(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[RUNS_DIR]", help="The folder that holds run directories."),
+    ] = Path("runs"),
+    port: Annotated[
+        int, typer.Option(help="On this machine; 0: any free one.", min=0, max=65535)
+    ] = 1985,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open it in the browser, too.")
+    ] = False,
+) -> None:
+    """Show runs in a browser of this machine: curves, settings, results, live."""
+    from warpzone.views.server import serve
+
+    def say(address: str) -> None:
+        out.print(f"dashboard of {escape(str(folder))}: {address}  (Ctrl-C ends it)")
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(folder, port, say=say)
 
 
 @app.command(

@@ -3,65 +3,23 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
-from tests.views.episodes import CLEAR, OneRun, make_episode, pictures, random_buttons
-from tests.views.serving import serving
+from playwright.sync_api import Page, expect
+from tests.views.conftest import OpenTab, serving
+from tests.views.episodes import CLEAR, make_episode, make_run_with, pictures, random_buttons
 
-import warpzone.views
 from warpzone.game.console import PALETTE, Console
 from warpzone.game.episode import Cartridge, Episode, begin
-from warpzone.views.games import routes
 
-STATIC = Path(warpzone.views.__file__).parent / "static"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>games</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<style>:root { --ink: #1b1b20; --paper: #f6f7f9; --card: #fff; --soft: #5b6470; --line: #dcdfe4;
-  --accent: #0b62c4; --good: #1f7a34; --bad: #b3261e; color-scheme: light }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaee; --paper: #12151a; --card: #1b2027;
-  --soft: #a3adba; --line: #343b46; --accent: #7db7ff; --good: #6fd48a; --bad: #ff8a80;
-  color-scheme: dark } }
-body { color: var(--ink); background: var(--paper); font: 16px system-ui; margin: 1rem }</style>
-<main></main><script type="module">
-import { mountGames } from "/static/player.js";
-window.games = mountGames(document.querySelector("main"), { name: "run" });
-</script>"""
+Show = Callable[..., Page]
 
 STORED = "episodes/000001000-000.json"
-
-
-def page_of(run: Path, env: dict[str, object] | None = None) -> Starlette:
-    """The games of one run, and nothing else."""
-
-    def home(request: Request) -> Response:
-        return HTMLResponse(PAGE)
-
-    mounts = [Route("/", home), Mount("/static", StaticFiles(directory=STATIC))]
-    return Starlette(routes=[*routes(OneRun(run, env)), *mounts])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        assert os.environ.get("WARPZONE_NEED_CHROMIUM") != "1", "there is no Chromium"
-        pytest.skip("there is no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,31 +36,29 @@ def stored() -> dict[str, Episode]:
 
 @pytest.fixture
 def run(tmp_path: Path, stored: dict[str, Episode]) -> Path:
-    for file, episode in stored.items():
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        episode.save(tmp_path / file)
-    return tmp_path
+    return make_run_with(tmp_path / "run", stored)
 
 
 @pytest.fixture
-def page(browser: Browser, run: Path) -> Iterator[Page]:
-    with serving(page_of(run)) as address:
-        yield from opened(browser, address)
+def servers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
 
-def opened(browser: Browser, address: str, **options: object) -> Iterator[Page]:
-    """A page at that address that says nothing bad, and asks nobody else."""
-    page = browser.new_page(**options)  # type: ignore[arg-type]
-    page.set_default_timeout(15_000)
-    trouble: list[str] = []
-    own = (address, address.replace("http:", "ws:"), "data:")
-    page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith(own) else trouble.append(r.url))
-    page.goto(address)
-    yield page
-    page.close()
-    assert trouble == []
+@pytest.fixture
+def show(servers: ExitStack, open_tab: OpenTab) -> Show:
+    """`show(run, **settings of the context)`: the games of a run."""
+
+    def show_(run: Path, **settings: Any) -> Page:
+        address = servers.enter_context(serving(run.parent))
+        return open_tab(f"{address}/#/run/{run.name}?panel=games", **settings).page
+
+    return show_
+
+
+@pytest.fixture
+def page(run: Path, show: Show) -> Page:
+    return show(run)
 
 
 def canvas_pixels(page: Page, selector: str) -> np.ndarray:
@@ -249,20 +205,19 @@ def test_the_agents_map_lies_beside(page: Page, stored: dict[str, Episode]) -> N
 
 
 def test_an_agent_of_pixels_sees_its_grey_picture(
-    browser: Browser, run: Path, stored: dict[str, Episode]
+    tmp_path: Path, show: Show, stored: dict[str, Episode]
 ) -> None:
-    with serving(page_of(run, {"observation": "pixels"})) as address:
-        for page in opened(browser, address):
-            choose_kept(page, "step 1,000")
-            page.keyboard.press("k")
-            page.locator(".seek").fill("200")
-            at(page, 200)
-            console = Console(engine="interpreter")
-            begin(console, "1-1")
-            for held in stored[STORED].buttons[:200]:
-                console.step(held)
-            shown = canvas_pixels(page, ".stage .sight")
-            assert np.array_equal(shown, np.repeat(console.grey()[..., None], 3, 2))
+    page = show(make_run_with(tmp_path / "run", stored, "pixels"))
+    choose_kept(page, "step 1,000")
+    page.keyboard.press("k")
+    page.locator(".seek").fill("200")
+    at(page, 200)
+    console = Console(engine="interpreter")
+    begin(console, "1-1")
+    for held in stored[STORED].buttons[:200]:
+        console.step(held)
+    shown = canvas_pixels(page, ".stage .sight")
+    assert np.array_equal(shown, np.repeat(console.grey()[..., None], 3, 2))
 
 
 def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> None:
@@ -287,19 +242,15 @@ def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> 
     expect(page.locator(".tile")).to_have_count(2)
 
 
-def test_the_large_view_goes_on_to_what_the_game_plays_next(
-    browser: Browser, tmp_path: Path
-) -> None:
-    (tmp_path / "live").mkdir()
-    make_episode(CLEAR[:60]).save(tmp_path / "live" / "000.json")
-    with serving(page_of(tmp_path)) as address:
-        for page in opened(browser, address):
-            at(page, 60)
-            make_episode(CLEAR[:120]).save(tmp_path / "live" / "000.json")  # it went on
-            at(page, 120)
-            make_episode(random_buttons(80, 3), level="2-1").save(tmp_path / "live" / "000.json")
-            expect(page.locator(".stage .about")).to_contain_text("2-1")
-            at(page, 80)
+def test_the_large_view_goes_on_to_what_the_game_plays_next(tmp_path: Path, show: Show) -> None:
+    run = make_run_with(tmp_path / "run", {"live/000.json": make_episode(CLEAR[:60])})
+    page = show(run)
+    at(page, 60)
+    make_episode(CLEAR[:120]).save(run / "live" / "000.json")  # it went on
+    at(page, 120)
+    make_episode(random_buttons(80, 3), level="2-1").save(run / "live" / "000.json")
+    expect(page.locator(".stage .about")).to_contain_text("2-1")
+    at(page, 80)
 
 
 def test_order_and_filter_of_the_kept(page: Page) -> None:
@@ -332,11 +283,10 @@ def test_trouble_with_one_file_is_said_and_the_rest_goes_on(page: Page, run: Pat
     at(page, 200)
 
 
-def test_a_run_without_games_says_so(browser: Browser, tmp_path: Path) -> None:
-    with serving(page_of(tmp_path)) as address:
-        for page in opened(browser, address):
-            expect(page.locator(".now .none")).to_contain_text("no games to show")
-            expect(page.locator(".stage")).to_be_hidden()
+def test_a_run_without_games_says_so(tmp_path: Path, show: Show) -> None:
+    page = show(make_run_with(tmp_path / "run", {}))
+    expect(page.locator(".now .none")).to_contain_text("no games to show")
+    expect(page.locator(".stage")).to_be_hidden()
 
 
 def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
@@ -361,23 +311,24 @@ def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
     )
 
 
-def test_a_closed_panel_leaves_nothing(page: Page) -> None:
+def test_another_panel_leaves_nothing_of_this_one(page: Page) -> None:
     expect(page.locator(".tile")).to_have_count(2)
-    page.evaluate("() => window.games.close()")
-    expect(page.locator("main > *")).to_have_count(0)
-    page.wait_for_timeout(200)
+    page.get_by_role("tab", name="Settings").click()
+    expect(page.locator(".settings")).to_be_visible()
+    expect(page.locator(".games, .tile, .stage")).to_have_count(0)
+    page.get_by_role("tab", name="Games").click()
+    plays_on(page, 5)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(browser: Browser, run: Path, scheme: str) -> None:
-    with serving(page_of(run)) as address:
-        size = {"width": 390, "height": 844}
-        for page in opened(browser, address, viewport=size, color_scheme=scheme):
-            plays_on(page, 5)
-            assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-            small = page.evaluate(
-                """() => [...document.querySelectorAll("main button, main select")]
-                    .filter(e => e.offsetParent && e.getBoundingClientRect().height < 39)
-                    .map(e => e.textContent)"""
-            )
-            assert small == []
+def test_it_fits_a_phone(run: Path, show: Show, scheme: str) -> None:
+    size = {"width": 390, "height": 844}
+    page = show(run, viewport=size, color_scheme=scheme)
+    plays_on(page, 5)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    small = page.evaluate(
+        """() => [...document.querySelectorAll(".games button, .games select")]
+            .filter(e => e.offsetParent && e.getBoundingClientRect().height < 39)
+            .map(e => e.textContent)"""
+    )
+    assert small == []

@@ -1,5 +1,7 @@
 // The games of a run: a wall of those that are played now, one of them or a kept episode large.
 
+import { about, ask } from "./data.js";
+import { make } from "./dom.js";
 import { Mind } from "./mind.js";
 import { PLANES, Screen, SIGHTS, Sight } from "./picture.js";
 import { Link, Lost, Tape } from "./tape.js";
@@ -251,7 +253,7 @@ class Stage {
     if (!this.sight) {
       this.sight = new Sight(this.element.querySelector(".sight"), tape.hello);
       const { kind } = tape.hello.sight;
-      this.element.querySelector("figcaption").replaceChildren(SIGHTS[kind] ?? "", ...legend(kind));
+      this.element.querySelector("figcaption").replaceChildren(SIGHTS[kind] ?? "", legend(kind));
     }
     this.mind.load(tape);
     this.range.max = tape.frames;
@@ -286,14 +288,13 @@ class Stage {
 }
 
 function legend(kind) {
-  if (kind !== "tiles") return [];
-  return Object.entries(PLANES).map(([name, rgb]) => {
-    const entry = document.createElement("span");
-    entry.className = "plane";
+  const planes = make("span", { class: "planes" });
+  for (const [name, rgb] of kind === "tiles" ? Object.entries(PLANES) : []) {
+    const entry = make("span", { class: "plane" }, name);
     entry.style.setProperty("--plane", `rgb(${rgb})`);
-    entry.textContent = name;
-    return entry;
-  });
+    planes.append(entry);
+  }
+  return planes;
 }
 
 const ORDERS = {
@@ -366,9 +367,8 @@ class Shelf {
   }
 }
 
-// `run`: its name, or an object with one. Returns { update, close }.
-export function mountGames(element, run) {
-  const name = typeof run === "string" ? run : run.name;
+// A panel of a run, see run.js.
+export function mountGames(element, { name }) {
   addStyle();
   element.classList.add("games");
   element.innerHTML = `<p class="trouble" role="status" hidden></p>
@@ -403,14 +403,12 @@ export function mountGames(element, run) {
     if (closed || document.hidden || performance.now() < asked + POLL / 3) return;
     asked = performance.now();
     try {
-      const answer = await fetch(`/api/episodes?run=${encodeURIComponent(name)}`);
-      const found = await answer.json();
-      if (!answer.ok) throw new Error(found.error);
+      const found = await ask(about("/api/episodes", name));
       if (!closed) show(found);
       trouble.hidden = true;
     } catch (error) {
       trouble.hidden = false;
-      trouble.textContent = error instanceof TypeError ? "The dashboard does not answer." : error.message;
+      trouble.textContent = error.told ? error.message : "The dashboard does not answer.";
     }
   }
 

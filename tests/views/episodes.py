@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from tests.game.scripts import FLAGPOLE, steps
+from tests.views.conftest import make_run
 
-from warpzone.errors import CheckpointError
 from warpzone.game.actions import ACTION_SETS, action_names
 from warpzone.game.console import Console
 from warpzone.game.episode import (
@@ -78,14 +76,10 @@ def pictures(episode: Episode, places: Iterable[int]) -> list[np.ndarray]:
     return seen
 
 
-class OneRun:
-    """A library of the run in one directory, called `run`."""
-
-    def __init__(self, path: Path, env: dict[str, Any] | None = None) -> None:
-        env = {"observation": "tiles"} if env is None else env
-        self._run = SimpleNamespace(path=path, name="run", config={"env": env})
-
-    def run(self, name: str) -> Any:
-        if name != "run":
-            raise CheckpointError(f"there is no run {name!r}; there is run")
-        return self._run
+def make_run_with(path: Path, episodes: Mapping[str, Episode], observation: str = "tiles") -> Path:
+    """A run directory that holds these episodes, by file below it."""
+    make_run(path, env={"levels": {"1-1": 1.0}, "observation": observation})
+    for file, episode in episodes.items():
+        (path / file).parent.mkdir(exist_ok=True)
+        episode.save(path / file)
+    return path

@@ -84,6 +84,7 @@ def serve(
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=1,
+                ws_per_message_deflate=False,  # what is large is packed already
             ),
             lambda: say(address(listening)),
         )

@@ -4,10 +4,12 @@ import { Charts } from "./charts.js";
 import { resultsTable } from "./compare.js";
 import { Curves, about, ask } from "./data.js";
 import { count, make, moveWithArrows, percent } from "./dom.js";
+import { mountGames } from "./player.js";
 import { ago, state } from "./runs.js";
 
 export const PANELS = [
   { id: "curves", title: "Curves", mount: mountCurves },
+  { id: "games", title: "Games", mount: mountGames },
   { id: "results", title: "Results", mount: mountResults },
   { id: "settings", title: "Settings", mount: mountSettings },
 ];

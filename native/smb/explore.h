@@ -26,7 +26,7 @@ struct Way {
   int level;
   std::vector<uint8_t> inputs;      // an action for each agent step,
   bool frames = false;              // or the buttons of each frame, as of a person
-  std::optional<nes::State> begin;  // nullopt: the level's start
+  std::optional<nes::State> begin = std::nullopt;  // nullopt: the level's start
 };
 
 // What `replay` tells of an agent step.

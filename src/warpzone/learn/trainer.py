@@ -82,11 +82,13 @@ def train(
         for remark in remarks:
             display.say(remark)
         found = run.checkpoints.newest(display.say) if resume else None
+        written = 0
         if found is not None:
-            learner.restore(found)
-            judge.load_state(found.values["judge"])
+            with run.checkpoints.going_on(found):
+                learner.restore(found)
+                judge.load_state(found.values["judge"])
+                written = found.values["metrics_bytes"]
             display.say(f"going on from step {learner.step:,}")
-        written = found.values["metrics_bytes"] if found is not None else 0
         metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
         run.write_status("running", step=learner.step)
         begun_at = learner.updates

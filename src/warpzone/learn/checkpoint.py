@@ -141,8 +141,8 @@ class Checkpoints:
             agent = self.directory.parent / "agent.safetensors"
             raise CheckpointError(
                 f"cannot go on from step {snapshot.values['step']:,} in {self.directory}:"
-                f" {' '.join(what.split())}. It was written by {known}, and this is {ours}. Go on with that version, or"
-                f" begin a new run with its agent: --set init={agent}"
+                f" {' '.join(what.split())}. It was written by {known}, and this is {ours}."
+                f" Go on with that version, or begin a new run with its agent: --set init={agent}"
             ) from error
 
 

@@ -153,7 +153,7 @@ def test_watch_without_screen_points_to_record(
     assert "cut short or damaged" in error_of("replay", game)
     assert "there is no episode" in error_of("replay", tmp_path / "none.json")
     for screen in ((), ("--terminal",)):
-        assert "there is no agent" in error_of("watch", tmp_path, *screen)
+        assert "is not a run: it holds neither" in error_of("watch", tmp_path, *screen)
     assert "no level '9-9'" in error_of("play", "9-9")
 
 

@@ -66,6 +66,8 @@ def test_a_run_keeps_its_demonstrations_and_goes_on_with_them(game: Path, tmp_pa
     assert kept.read_bytes() == game.read_bytes()
     (entry,) = read_config(tmp_path / "parts").curriculum.demonstrations
     assert (entry.file, entry.sha256) == (str(mine), digest)
+    # Named once more, as a campaign does, it is the same.
+    assert Demonstrations(config, tmp_path / "parts").config == read_config(tmp_path / "parts")
 
     mine.unlink()  # it is not needed any more
     resumed = play(read_config(tmp_path / "parts"), tmp_path / "parts", resume=True)

@@ -395,17 +395,6 @@ def watch(
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
-    if terminal:
-        from warpzone.agents.terminal import require_terminal
-
-        require_terminal(out)
-    else:
-        from warpzone.agents.window import require_display
-
-        require_display(
-            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
-            f"film: warpzone record {agent_path} -o clip.mp4"
-        )
     if _is_packaged(agent_path) and level is None:
         agent_of, order, cartridge = _packaged_players(str(agent_path), device, rom)
         title = "packaged agents"
@@ -417,6 +406,18 @@ def watch(
         def agent_of(level: str) -> tuple[Agent, PolicyMode]:
             return agent, mode
 
+    # What is wrong with the agent comes first: another screen would not help there.
+    if terminal:
+        from warpzone.agents.terminal import require_terminal
+
+        require_terminal(out)
+    else:
+        from warpzone.agents.window import require_display
+
+        require_display(
+            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
+            f"film: warpzone record {agent_path} -o clip.mp4"
+        )
     size = None if terminal else scale
     _open_window(agent_of, order, title, policy, seed, noops, sticky, size, cartridge)
 
@@ -650,12 +651,12 @@ def play(
     from warpzone.agents.window import require_display
     from warpzone.game.episode import POWER_ON, Person, Recorder, check_episode_path
 
-    require_display("To play, run this where there is a screen")
     order = _levels_from(_check_level(level))
     if power_on:
         order = [POWER_ON, *order]
     if record is not None:
         check_episode_path(record)
+    require_display("To play, run this where there is a screen")
 
     from warpzone.agents.play import play as open_window
 
@@ -710,14 +711,13 @@ def replay(
     from warpzone.agents import replay as again
     from warpzone.game.episode import Replay
 
-    headless = check or output is not None
-    if not headless:
-        from warpzone.agents.window import require_display
-
-        require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
     cartridge = _find_rom(rom)
     episode = again.read_episode(file, cartridge)
     player = Replay(episode, warpzone.Console(cartridge))
+    if not check and output is None:
+        from warpzone.agents.window import require_display
+
+        require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
     if output is not None:
         again.export(player, output, scale=scale, pictures=pictures)
     elif check:

@@ -35,7 +35,7 @@ class NetworkConfig(BaseModel):
 class DemonstrationConfig(BaseModel):
     """A recorded game (`warpzone.game.episode`) to begin with; its file's name alone will do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     file: str
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import warpzone
 from warpzone.errors import ConfigError
 from warpzone.game.explore import Way
 from warpzone.learn import hardware, ppo
@@ -203,6 +204,7 @@ class Learner:
         games = bytearray(self.env.save_state())
         tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
         values = {
+            "version": warpzone.__version__,
             "step": self.step,
             "updates": self.updates,
             "seconds": self.seconds,

@@ -84,11 +84,13 @@ def train(
         for remark in remarks:
             display.say(remark)
         found = run.checkpoints.newest(display.say) if resume else None
+        written = 0
         if found is not None:
-            learner.restore(found)
-            judge.load_state(found.values["judge"])
+            with run.checkpoints.going_on(found):
+                learner.restore(found)
+                judge.load_state(found.values["judge"])
+                written = found.values["metrics_bytes"]
             display.say(f"going on from step {learner.step:,}")
-        written = found.values["metrics_bytes"] if found is not None else 0
         if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
             ends = found.values.get("ends_bytes", 0) if found is not None else 0
             learner.recorder = Recorder(out, env, config.watched_games, display.say, offset=ends)

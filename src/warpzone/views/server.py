@@ -17,7 +17,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from warpzone.errors import ServerError, WarpzoneError
-from warpzone.views import games
+from warpzone.views import games, level_map
 from warpzone.views.app import create
 from warpzone.views.runs import Library
 
@@ -29,7 +29,7 @@ NICENESS = 10
 
 def all_routes(library: Library) -> list[BaseRoute]:
     """Those of every view that has a module of its own."""
-    return games.routes(library)
+    return [*games.routes(library), *level_map.routes(library)]
 
 
 def listen(port: int) -> socket.socket:

@@ -221,7 +221,7 @@ def open_tabs(browser: Browser, url: str, tabs: int, visible: int) -> list[Page]
 def train(tabs: int, visible: int, warmup: int, updates: int, seed: int, level: str) -> float:
     """Agent steps per second of `updates` updates after the first `warmup`."""
     steps = (warmup + updates) * 2 * PRESETS["tiles"].batch
-    settings = ("target_clear_rate=none", "eval_every=1000000", "eval_episodes=2")
+    settings = ("target_clear_rate=null", "eval_every=1000000", "eval_episodes=2")
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         run = Path(folder) / "run"
         arguments = ["train", level, "--steps", str(steps), "--seed", str(seed), "--out", str(run)]

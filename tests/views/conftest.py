@@ -7,20 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-
-from warpzone.views.app import create
-from warpzone.views.runs import Library
-from warpzone.views.server import address, all_routes, listen
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 LINES = {
@@ -71,20 +64,6 @@ def make_run(
     lines = [metrics_line(1000 * (i + 1)) for i in range(updates)]
     (path / "metrics.jsonl").write_text("".join(lines))
     return path
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The dashboard of `folder` on a free port of this machine, in a thread: its address."""
-    library = Library(folder)
-    with listen(0) as listening:
-        config = uvicorn.Config(create(library, all_routes(library)), log_level="error")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-        thread.start()
-        yield address(listening)
-        server.should_exit = True
-        thread.join(10)
 
 
 @dataclass

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
-from tests.views.conftest import OpenTab, serving
+from tests.views.conftest import OpenTab
 from tests.views.episodes import CLEAR, make_episode, make_run_with, pictures, random_buttons
 
 from warpzone.game.console import PALETTE, Console
 from warpzone.game.episode import Cartridge, Episode, begin
+from warpzone.views.server import serving
 
 Show = Callable[..., Page]
 

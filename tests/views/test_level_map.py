@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageColor
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from tests.views.endings import end, random_ends, write_ends
-from tests.views.episodes import CLEAR, OneRun, make_episode
+from tests.views.endings import OneRun, end, random_ends, write_ends
+from tests.views.episodes import CLEAR, make_episode
 from typer.testing import CliRunner
 
 from warpzone.cli import app

@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from tests.views.endings import end, random_ends, write_ends
-from tests.views.episodes import CLEAR, OneRun, make_episode
+from tests.views.endings import OneRun, end, random_ends, write_ends
+from tests.views.episodes import CLEAR, make_episode
 from tests.views.serving import serving
 
 import warpzone.views

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.views.conftest import OpenTab, make_run, serving
+from tests.views.conftest import OpenTab, make_run
+
+from warpzone.views.server import serving
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from warpzone.errors import ServerError, WarpzoneError
-from warpzone.views import games
+from warpzone.views import games, level_map
 from warpzone.views.app import create
 from warpzone.views.runs import Library
 
@@ -29,7 +29,7 @@ NICENESS = 10
 
 def all_routes(library: Library) -> list[BaseRoute]:
     """Those of every view that has a module of its own."""
-    return games.routes(library)
+    return [*games.routes(library), *level_map.routes(library)]
 
 
 def listen(port: int) -> socket.socket:
@@ -73,25 +73,47 @@ def serve(
         RunError: there is no such folder.
         ServerError: the port is taken.
     """
-    library = Library(folder)
+    config = _configure(folder)
     with listen(port) as listening:
-        server = _Server(
-            uvicorn.Config(
-                create(library, all_routes(library)),
-                log_level="error",
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=1,
-                ws_per_message_deflate=False,  # what is large is packed already
-            ),
-            lambda: say(address(listening)),
-        )
+        server = _Server(config, lambda: say(address(listening)))
         if until is not None:
             threading.Thread(target=_wait, args=(until, server), daemon=True).start()
         with suppress(KeyboardInterrupt):  # the way to end it
             server.run([listening])
+
+
+@contextmanager
+def serving(folder: Path, port: int = 0) -> Iterator[str]:
+    """The same in a thread of this process, on any free port by default: the address.
+
+    Raises:
+        RunError: there is no such folder.
+        ServerError: the port is taken.
+    """
+    config = _configure(folder)
+    with listen(port) as listening:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            yield address(listening)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _configure(folder: Path) -> uvicorn.Config:
+    library = Library(folder)
+    return uvicorn.Config(
+        create(library, all_routes(library)),
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+        ws_per_message_deflate=False,  # what is large is packed already
+    )
 
 
 class _Server(uvicorn.Server):

@@ -4,12 +4,14 @@ import { Charts } from "./charts.js";
 import { resultsTable } from "./compare.js";
 import { Curves, about, ask } from "./data.js";
 import { count, make, moveWithArrows, percent } from "./dom.js";
+import { mountMap } from "./map.js";
 import { mountGames } from "./player.js";
 import { ago, state } from "./runs.js";
 
 export const PANELS = [
   { id: "curves", title: "Curves", mount: mountCurves },
   { id: "games", title: "Games", mount: mountGames },
+  { id: "map", title: "Map", mount: mountMap },
   { id: "results", title: "Results", mount: mountResults },
   { id: "settings", title: "Settings", mount: mountSettings },
 ];

@@ -23,7 +23,6 @@ import time
 import urllib.request
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import numpy as np
@@ -42,6 +41,7 @@ from warpzone.game.console import FRAMES_PER_SECOND, Console
 from warpzone.game.episode import Episode, Replay
 from warpzone.game.rom import find_rom
 from warpzone.views.games import routes
+from warpzone.views.runs import Library
 from warpzone.views.tapes import LEVEL, PICTURES
 
 WALL = 12
@@ -78,10 +78,8 @@ def layouts(episode: Episode) -> dict[str, dict[str, float]]:
 
 def serve(folder: Path, port: int) -> None:
     """Until it is told to stop."""
-    run = SimpleNamespace(path=folder, name="run", config={"env": {"observation": "tiles"}})
-    library = SimpleNamespace(run=lambda name: run)
     config = uvicorn.Config(
-        Starlette(routes=routes(library)),
+        Starlette(routes=routes(Library(folder))),
         port=port,
         log_level="error",
         ws_per_message_deflate=False,
@@ -175,8 +173,9 @@ def main(
     for line in report.describe(facts, rom):
         out.print(line, markup=False, soft_wrap=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "live").mkdir()
+        folder = Path(name) / "run"
+        (folder / "live").mkdir(parents=True)
+        (folder / "config.json").write_text('{"env": {"observation": "tiles"}}')
         playback = Playback(Collection().agent("1-1"), "1-1")
         for game in range(WALL):
             trace(playback, game).save(folder / "live" / f"{game:03d}.json")

@@ -4,6 +4,7 @@
     python -m benchmarks.dashboard opening --runs 20 --lines 1000 --repeats 2
     python -m benchmarks.dashboard tabs                     # 20 tabs on a training, and none
     python -m benchmarks.dashboard tabs --visible 20        # … in windows of their own
+    python -m benchmarks.dashboard tabs --panel games       # … that show the games
 
 Tables on stderr, JSON on stdout or in the file `--out`.
 
@@ -65,6 +66,11 @@ DRAWN = """count => [...document.querySelectorAll("figure")].every(figure => {
     const {top, bottom} = figure.getBoundingClientRect();
     return bottom < 0 || top > innerHeight || figure.querySelectorAll(".js-line").length >= count;
 })"""
+SHOWN = {
+    "curves": (DRAWN, 1),
+    "games": ("() => document.querySelector('.stage .game')?.dataset.place > 0", None),
+}
+"""By panel, when a page of a run shows something."""
 OutOption = Annotated[
     Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
 ]
@@ -204,21 +210,24 @@ def wait_for(run: Path, updates: int) -> list[dict[str, float]]:
     return rows
 
 
-def open_tabs(browser: Browser, url: str, tabs: int, visible: int) -> list[Page]:
+def open_tabs(browser: Browser, url: str, tabs: int, visible: int, panel: str) -> list[Page]:
     context = browser.new_context(**CONTEXT)
     context.add_init_script(HIDDEN)
     pages = []
     for number in range(tabs):
         page = context.new_page()
-        page.goto(url)
-        page.wait_for_function(DRAWN, arg=1, timeout=120_000)
+        page.goto(f"{url}?panel={panel}")
+        shown, least = SHOWN[panel]
+        page.wait_for_function(shown, arg=least, timeout=120_000)
         if number >= visible:
             page.evaluate(HIDE)
         pages.append(page)
     return pages
 
 
-def train(tabs: int, visible: int, warmup: int, updates: int, seed: int, level: str) -> float:
+def train(
+    tabs: int, visible: int, warmup: int, updates: int, seed: int, level: str, panel: str
+) -> float:
     """Agent steps per second of `updates` updates after the first `warmup`."""
     steps = (warmup + updates) * 2 * PRESETS["tiles"].batch
     settings = ("target_clear_rate=null", "eval_every=1000000", "eval_episodes=2")
@@ -233,7 +242,7 @@ def train(tabs: int, visible: int, warmup: int, updates: int, seed: int, level: 
             with command(*arguments, "--dashboard") as line, chromium() as browser:
                 url = line("dashboard: http://").split(": ", 1)[1].strip()
                 wait_for(run, 2)
-                open_tabs(browser, url, tabs, visible)
+                open_tabs(browser, url, tabs, visible, panel)
                 if (begun := len(rows_of(run))) > warmup:
                     raise WarpzoneError(
                         f"the tabs were there after {begun} updates only; --warmup must be more"
@@ -252,16 +261,19 @@ def tabs(
     warmup: Annotated[int, typer.Option(min=3, help="Updates before what is compared.")] = 60,
     updates: Annotated[int, typer.Option(min=1, help="Updates that are compared.")] = 60,
     level: Annotated[str, typer.Option(help="The level that is learnt.")] = "1-1",
+    panel: Annotated[str, typer.Option(help="That the tabs show: curves or games.")] = "curves",
     out: OutOption = None,
 ) -> None:
     """Agent steps per second with tabs on the training, and without."""
+    if panel not in SHOWN:
+        raise typer.BadParameter(f"there is no {panel!r}, only {', '.join(SHOWN)}")
     console = report.console()
     facts = report.machine()
     console.print(f"{facts['cpu']}; load {facts['load']}", markup=False)
     pairs = []
     for seed in range(repeats):
         order = (tabs, 0) if seed % 2 == 0 else (0, tabs)
-        got = {count: train(count, visible, warmup, updates, seed, level) for count in order}
+        got = {count: train(count, visible, warmup, updates, seed, level, panel) for count in order}
         pairs.append({"with": got[tabs], "without": got[0], "ratio": got[tabs] / got[0]})
         console.print(
             f"pair {seed + 1} of {repeats}: {got[tabs]:,.0f} steps/s with {tabs} tabs,"
@@ -270,7 +282,9 @@ def tabs(
     ratio = Spread.of([pair["ratio"] for pair in pairs])
     met = "met" if ratio.median >= GOAL_RATIO else "missed"
     console.print(f"ratio {ratio.text('.3f')}, wanted ≥ {GOAL_RATIO}: {met}")
-    protocol = {"tabs": tabs, "visible": visible, "warmup": warmup, "updates": updates}
+    protocol = {
+        "tabs": tabs, "visible": visible, "panel": panel, "warmup": warmup, "updates": updates
+    }  # fmt: skip
     result = {"benchmark": "dashboard tabs", "machine": facts, "protocol": protocol}
     measured = {"load_after": report.load(), "pairs": pairs, "ratio": ratio._asdict()}
     report.write({**result, **measured}, out, console)

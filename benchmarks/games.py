@@ -40,7 +40,6 @@ from warpzone.bench.report import Spread
 from warpzone.game.console import FRAMES_PER_SECOND, Console
 from warpzone.game.episode import Episode, Replay
 from warpzone.game.rom import find_rom
-from warpzone.learn.config import TrainConfig
 from warpzone.views.games import routes
 from warpzone.views.runs import Library
 from warpzone.views.tapes import LEVEL, PICTURES
@@ -79,9 +78,8 @@ def layouts(episode: Episode) -> dict[str, dict[str, float]]:
 
 def serve(folder: Path, port: int) -> None:
     """Until it is told to stop."""
-    library = Library(folder)
     config = uvicorn.Config(
-        Starlette(routes=routes(library)),
+        Starlette(routes=routes(Library(folder))),
         port=port,
         log_level="error",
         ws_per_message_deflate=False,
@@ -177,7 +175,7 @@ def main(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         (folder / "live").mkdir(parents=True)
-        (folder / "config.json").write_text(TrainConfig().model_dump_json())
+        (folder / "config.json").write_text('{"env": {"observation": "tiles"}}')
         playback = Playback(Collection().agent("1-1"), "1-1")
         for game in range(WALL):
             trace(playback, game).save(folder / "live" / f"{game:03d}.json")

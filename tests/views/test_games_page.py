@@ -122,7 +122,7 @@ def test_the_scrubber_shows_the_very_frames_of_the_episode(
 def test_keys_pause_step_and_seek(page: Page, stored: dict[str, Episode]) -> None:
     choose_kept(page, "step 1,000")
     page.keyboard.press("Space")
-    button = page.locator("[data-do=toggle]")
+    button = page.locator(".toggle")
     expect(button).to_have_text("Play")
     page.keyboard.press("Home")
     at(page, 0)

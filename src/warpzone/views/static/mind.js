@@ -1,8 +1,8 @@
 // What an agent does and thinks: the pad, the value, the probabilities of its actions.
+import { make, missing } from "./dom.js";
 
 const BUTTONS = { A: 1, B: 2, select: 4, start: 8, up: 16, down: 32, left: 64, right: 128 };
-const PAD = `
-<svg class="pad" viewBox="0 0 128 52" role="img" aria-label="Buttons held: none">
+const PAD = `<svg xmlns="http://www.w3.org/2000/svg" class="pad" viewBox="0 0 128 52" role="img" aria-label="Buttons held: none">
   <rect class="body" width="128" height="52" rx="4" /><rect class="face" x="4" y="8" width="120" height="40" rx="2" />
   <rect class="key" x="21" y="23" width="9" height="9" />
   <rect class="key" data-button="up" x="21" y="13" width="9" height="10" rx="1" />
@@ -14,23 +14,29 @@ const PAD = `
   <circle class="key" data-button="B" cx="88" cy="30" r="8" /><circle class="key" data-button="A" cx="109" cy="30" r="8" />
   <text x="88" y="33.2">B</text><text x="109" y="33.2">A</text>
 </svg>`;
+const VALUE = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
+  <line class="zero" x1="0" x2="100" /><polyline /><line class="now" y1="0" y2="30" />
+</svg>`;
 const LINE = 300; // points of the value's line at the most
+
+function drawing(text) {
+  return document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
+}
 
 export class Mind {
   constructor(element) {
-    element.innerHTML = `${PAD}
-      <div class="value"><div><span>value expected</span><output>–</output></div>
-        <svg viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
-          <line class="zero" x1="0" x2="100" /><polyline /><line class="now" y1="0" y2="30" /></svg></div>
-      <ul class="odds" aria-label="Probability of each action"></ul>
-      <p class="unknown">What the agent thought is not kept with this episode.</p>`;
+    this.pad = drawing(PAD);
+    this.number = make("output", {}, missing);
+    const line = drawing(VALUE);
+    [this.zero, this.line, this.now] = line.children;
+    this.odds = make("ul", { class: "odds", "aria-label": "probability of each action" });
+    element.append(
+      this.pad,
+      make("div", { class: "value" }, make("div", {}, make("span", {}, "value expected"), this.number), line),
+      this.odds,
+      make("p", { class: "unknown" }, "What the agent thought is not kept with this episode."),
+    );
     this.element = element;
-    this.pad = element.querySelector(".pad");
-    this.number = element.querySelector("output");
-    this.line = element.querySelector("polyline");
-    this.now = element.querySelector(".now");
-    this.zero = element.querySelector(".zero");
-    this.odds = element.querySelector(".odds");
     this.rows = [];
     this.tape = null;
   }
@@ -45,12 +51,15 @@ export class Mind {
     this.draw(thoughts, tape.frames);
     if (this.names !== thoughts.names.join("|")) {
       this.names = thoughts.names.join("|");
-      this.rows = thoughts.names.map((name) => {
-        const row = document.createElement("li");
-        row.innerHTML = `<span class="name"></span><span class="bar"><i></i></span><span class="share"></span>`;
-        row.querySelector(".name").textContent = name;
-        return row;
-      });
+      this.rows = thoughts.names.map((name) =>
+        make(
+          "li",
+          {},
+          make("span", { class: "name" }, name),
+          make("span", { class: "bar" }, make("i")),
+          make("span", { class: "share" }),
+        ),
+      );
       this.odds.replaceChildren(...this.rows);
     }
   }
@@ -80,12 +89,12 @@ export class Mind {
     if (decision === this.shown) return;
     this.shown = decision;
     const { values, probabilities, actions } = this.tape.about.thoughts;
-    this.number.textContent = values[decision]?.toFixed(2) ?? "–";
+    this.number.textContent = values[decision]?.toFixed(2) ?? missing;
     this.rows.forEach((row, action) => {
       const share = probabilities[decision]?.[action] ?? 0;
       row.classList.toggle("chosen", actions[decision] === action);
       row.querySelector("i").style.width = `${(100 * share).toFixed(1)}%`;
-      row.querySelector(".share").textContent = decision < 0 ? "–" : `${Math.round(100 * share)} %`;
+      row.querySelector(".share").textContent = decision < 0 ? missing : `${Math.round(100 * share)} %`;
     });
   }
 

@@ -25,7 +25,7 @@ export class Link {
     if (this.hello) return this.hello;
     if (performance.now() < this.lostAt + RETRY) return Promise.reject(new Lost(this.reason));
     const url = new URL("/api/watch", location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.protocol = "ws:";
     url.searchParams.set("run", this.run);
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";

@@ -555,6 +555,8 @@ NB_MODULE(_native, m) {
           "ended_journal",
           [](const Batch& self, size_t game) { return to_python(self.ended_journal(game)); },
           "game"_a, "The same of the last episode that ended.")
+      .def("ended_map", &Batch::ended_map, "game"_a,
+           "Of any game: which of the game's maps, 0-127, its last episode ended in.")
       .def(
           "ended_ram",
           [](const Batch& self, size_t game) {

@@ -107,6 +107,7 @@ class Batch {
     config_.check();
     const auto n = static_cast<size_t>(config_.num_games);
     games_.resize(n);
+    ended_maps_.resize(n);
     std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(smb::Game));
     for (smb::Game& game : games_) game.nes = nes::power_on(levels_->cartridge());
     needs_reset_.assign(n, 1);
@@ -250,6 +251,9 @@ class Batch {
       watched_[static_cast<size_t>(game)] = std::make_unique<Watched>();
     }
   }
+
+  // The map (see `smb::map_number`) in which the last episode of a game ended.
+  uint8_t ended_map(size_t game) const { return ended_maps_.at(game); }
 
   // Of a watched game, as far as it is played; of the last one that ended, and its RAM then.
   // Those of other groups may be stepping.
@@ -538,6 +542,7 @@ class Batch {
     if (!outcome.terminated && !outcome.truncated) return;
 
     needs_reset_[i] = 1;
+    ended_maps_[i] = smb::map_number(game.nes);
     if (watched != nullptr) {
       std::swap(watched->ended, watched->now);
       watched->now.clear();
@@ -606,6 +611,7 @@ class Batch {
   std::vector<Output> outputs_;  // by group
   std::optional<smb::GreyPicture<>> picture_;
   std::vector<uint8_t> frames_;
+  std::vector<uint8_t> ended_maps_;                // not part of `save`
   std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
 };

@@ -125,6 +125,8 @@ TEST(a_journal_leads_to_the_same_console_and_changes_nothing) {
         if (!games.ended_journal(game).known) continue;
         ++ended;
         follow(games.ended_journal(game), games.ended_ram(game));
+        const auto& ram = games.ended_ram(game);
+        CHECK(games.ended_map(game) == (ram[0x074E] << 5 | ram[0x074F]));
       }
     }
     CHECK(ended > 20);

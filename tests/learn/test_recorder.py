@@ -153,6 +153,7 @@ def test_ends_of_every_game_at_a_bounded_rate(
         assert line["level"] == "1-1"
         assert line["own"]
         assert line["area"] == 1
+        assert line["map"] == 37
         assert 0 <= line["x"] < 3400
         assert line["frames"] <= 30 + 40 * 4
         assert line["cleared"] is False

@@ -50,6 +50,12 @@ def test_the_file_is_read_on_as_it_grows(tmp_path: Path) -> None:
     file.write_text(json.dumps(end(x=150)) + "\n")
     ends.refresh()
     assert ends.of_level("1-1")[:, 3].tolist() == [150]
+    # Also if it has written more since than it had before.
+    write_ends(tmp_path, [end(x=160)])
+    ends.refresh()
+    file.write_text("".join(json.dumps(end(x=x)) + "\n" for x in (150, 161, 162, 163)))
+    ends.refresh()
+    assert ends.of_level("1-1")[:, 3].tolist() == [150, 161, 162, 163]
     file.unlink()
     ends.refresh()
     assert len(ends) == 0

@@ -354,6 +354,11 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         journal = _journal(self._batch.ended_journal(game))
         return None if journal is None else (journal, self._batch.ended_ram(game))
 
+    def ended_map(self, game: int) -> int:
+        """Which of the game's maps, 0-127, the last episode of any game ended in: unlike the signal
+        `area` it tells places behind pipes apart."""
+        return self._batch.ended_map(game)
+
     # --- Gymnasium ------------------------------------------------------------------------------
 
     def reset(

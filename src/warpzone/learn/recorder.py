@@ -117,8 +117,8 @@ class Recorder:
         self._t[rows.start] = t + 1
         for row in step.finished:
             signals = {name: values[row].item() for name, values in step.signals.items()}
-            self._ends.append(signals)
             game = rows.start + int(row)
+            self._ends.append({**signals, "map": self.env.ended_map(game)})
             if game in self._running:
                 self._ended.append(_Ended(game, t, signals, self.env.ended_journal(game)))
 
@@ -277,6 +277,7 @@ def _end(step: int, signals: dict[str, Any]) -> dict[str, Any]:
         "step": step,
         "level": LEVELS[signals["level"]],
         "area": signals["area"],
+        "map": signals["map"],
         "x": signals["x"],
         "y": signals["y"],
         "death": signals["death"],

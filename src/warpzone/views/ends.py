@@ -27,6 +27,7 @@ MOST = 1 << 16
 """What a coordinate is below: 256 screens."""
 MOST_BYTES = 1 << 28
 """Read at once."""
+KEPT_BYTES = 400
 
 
 class EndsError(WarpzoneError):
@@ -44,10 +45,16 @@ class Ends:
 
     def __init__(self, run: Path) -> None:
         self.path = run / NAME
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
         self.skipped = 0
         self._at = 0
+        self._before = b""
+        """What lies before that place: it is something else where a run went on from an earlier
+        checkpoint."""
         self._rows: list[tuple[int, ...]] = []
-        self._lock = threading.Lock()
 
     def refresh(self) -> None:
         """Read on.
@@ -57,19 +64,20 @@ class Ends:
         """
         with self._lock:
             try:
-                size = self.path.stat().st_size
-                if size < self._at:  # a run that went on from an earlier checkpoint
-                    self._at, self._rows, self.skipped = 0, [], 0
                 with self.path.open("rb") as file:
-                    file.seek(self._at)
+                    file.seek(self._at - len(self._before))
+                    if file.read(len(self._before)) != self._before:
+                        self._forget()
+                        file.seek(0)
                     data = file.read(MOST_BYTES)
             except FileNotFoundError:
-                self._at, self._rows, self.skipped = 0, [], 0
+                self._forget()
                 return
             except OSError as error:
                 raise EndsError(f"{self.path} cannot be read: {error.strerror or error}") from error
             whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
             self._at += len(whole)
+            self._before = (self._before + whole)[-KEPT_BYTES:]
             for line in whole.splitlines():
                 try:
                     self._rows.append(_row(line))

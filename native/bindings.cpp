@@ -6,6 +6,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
@@ -29,6 +30,7 @@ namespace linear = warpzone::linear;
 using warpzone::batch::Autoreset;
 using warpzone::batch::Batch;
 using warpzone::batch::Config;
+using warpzone::batch::Journal;
 using warpzone::batch::Observation;
 using warpzone::batch::Output;
 
@@ -40,6 +42,13 @@ std::span<const uint8_t> view(const nb::bytes& bytes) {
 
 nb::bytes to_bytes(const std::vector<uint8_t>& bytes) {
   return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+using Played = std::tuple<int32_t, bool, nb::bytes, std::vector<uint32_t>>;
+
+std::optional<Played> to_python(const Journal& journal) {
+  if (!journal.known) return std::nullopt;
+  return Played(journal.level, journal.own_start, to_bytes(journal.buttons), journal.decided);
 }
 
 // A new array that owns its memory.
@@ -532,6 +541,29 @@ NB_MODULE(_native, m) {
              double share) { self.weigh_starts({weights.data(), weights.size()}, share); },
           "weights"_a, "share"_a,
           "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
+      .def(
+          "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
+          "From its next episode on, a journal is kept of each of these games.")
+      .def(
+          "journal", [](const Batch& self, size_t game) { return to_python(self.journal(game)); },
+          "game"_a,
+          "Of a watched game: the level 0-31 that it began in, whether the running episode began "
+          "there, "
+          "buttons of each frame since, and how many frames there were before each action of the "
+          "episode; None where they are not known.")
+      .def(
+          "ended_journal",
+          [](const Batch& self, size_t game) { return to_python(self.ended_journal(game)); },
+          "game"_a, "The same of the last episode that ended.")
+      .def("ended_map", &Batch::ended_map, "game"_a,
+           "Of any game: which of the game's maps, 0-127, its last episode ended in.")
+      .def(
+          "ended_ram",
+          [](const Batch& self, size_t game) {
+            const auto& ram = self.ended_ram(game);
+            return nb::bytes(reinterpret_cast<const char*>(ram.data()), ram.size());
+          },
+          "game"_a, "Work RAM when that ended, 2,048 bytes.")
       .def(
           "send",
           [](Batch& self, int group,

@@ -39,7 +39,7 @@ def enlarged(picture: NDArray[np.uint8], factor: int) -> Image.Image:
 
 
 def draw() -> Image.Image:
-    """The picture: `rgb` at the left, `pixels` at its right, the planes of `tiles` below."""
+    """`rgb` at the left, `pixels` and `ram` at its right, the planes of `tiles` below."""
     whole = Image.fromarray(moment("rgb"))
     grey = [Image.fromarray(channel) for channel in moment("pixels")]
     planes = [enlarged(plane, 8) for plane in moment("tiles")["tiles"]]
@@ -57,6 +57,8 @@ def draw() -> Image.Image:
     for index, image in enumerate(grey):
         x = 2 * GAP + whole.width + index % 2 * (image.width + GAP)
         put(image, x, GAP + index // 2 * (image.height + LINE + GAP), f"pixels {index}")
+    ram = enlarged(moment("ram").reshape(64, 32), 2)
+    put(ram, 2 * GAP + whole.width + 2 * (grey[0].width + GAP), GAP, "ram")
     for index, (name, plane) in enumerate(zip(_native.TILE_PLANES, planes, strict=True)):
         row, column = divmod(index, 4)
         put(plane, GAP + column * cell, below + row * (LINE + plane.height + GAP), name)

@@ -14,12 +14,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from warpzone import cli
+from warpzone.game.console import Console
+from warpzone.game.episode import Person, Recorder
 from warpzone.game.levels import LEVELS
 from warpzone.level_guide import GUIDE
 
 COMMANDS = (
-    "train", "campaign", "watch", "record", "replay", "eval", "play", "levels", "bench", "doctor",
-    "rom",
+    "train", "campaign", "dashboard", "watch", "record", "replay", "eval", "play", "levels",
+    "bench", "doctor", "rom",
 )  # fmt: skip
 
 
@@ -136,12 +138,23 @@ def test_watch_without_screen_points_to_record(
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    text = error_of("watch", tmp_path)
-    assert f"warpzone record {tmp_path} -o clip.mp4" in text
-    assert f"warpzone watch {tmp_path} --terminal" in text
+    text = error_of("watch", "1-1")
+    assert "warpzone record 1-1 -o clip.mp4" in text
+    assert "warpzone watch 1-1 --terminal" in text
     assert "no screen" in error_of("play", "1-1")
     game = tmp_path / "game.json"
+    recorder = Recorder(Console())
+    recorder.begin("1-1")
+    recorder.step(128)
+    recorder.episode(Person()).save(game)
     assert f"warpzone replay {game} -o clip.mp4" in error_of("replay", game)
+    # What another screen would not mend is told first.
+    game.write_text("{")
+    assert "cut short or damaged" in error_of("replay", game)
+    assert "there is no episode" in error_of("replay", tmp_path / "none.json")
+    for screen in ((), ("--terminal",)):
+        assert "is not a run: it holds neither" in error_of("watch", tmp_path, *screen)
+    assert "no level '9-9'" in error_of("play", "9-9")
 
 
 def test_an_agents_episode_is_recorded_and_played_again(tmp_path: Path) -> None:

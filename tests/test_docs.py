@@ -115,7 +115,10 @@ def told_options(name: str) -> set[str]:
 def templates() -> list[str]:
     """All text in the source, with NUL for what is filled in; neighbours joined as Python does."""
     found = []
-    for file in (ROOT / "src" / "warpzone").rglob("*.py"):
+    for file in [
+        *(ROOT / "src" / "warpzone").rglob("*.py"),
+        *(ROOT / "build_backend").rglob("*.py"),
+    ]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 parts = (n.value if isinstance(n, ast.Constant) else "\0" for n in node.values)

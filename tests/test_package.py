@@ -25,6 +25,7 @@ LAYERS = [
     {"learn"},
     {"agents"},
     {"bench"},
+    {"views"},
     {"cli"},
 ]
 

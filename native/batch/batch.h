@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -75,6 +76,22 @@ inline bool plausible(const smb::Game& game) {
          position(game.motion.mario_x) && position(game.motion.mario_y);
 }
 
+// What the console of a watched game was given, in every frame since its level began: the whole
+// game can be played again from it.
+struct Journal {
+  bool known = false;             // not so after `load`, until the next episode
+  int32_t level = 0;              // where it began
+  bool own_start = true;          // the episode too, not only the level
+  std::vector<uint8_t> buttons;   // of each frame
+  std::vector<uint32_t> decided;  // how many frames there were before each action of the episode
+
+  void clear() {
+    known = false;
+    buttons.clear();
+    decided.clear();
+  }
+};
+
 // Arrays of a caller for the observations of a group, [n, ...] each: written to by the worker
 // threads, as well as the batch's own.
 struct Output {
@@ -90,6 +107,7 @@ class Batch {
     config_.check();
     const auto n = static_cast<size_t>(config_.num_games);
     games_.resize(n);
+    ended_maps_.resize(n);
     std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(smb::Game));
     for (smb::Game& game : games_) game.nes = nes::power_on(levels_->cartridge());
     needs_reset_.assign(n, 1);
@@ -218,6 +236,31 @@ class Batch {
     outputs_[static_cast<size_t>(group)] = {};
   }
 
+  // From its next episode on, a journal is kept of each of these games, and of no other. Not part
+  // of `save`.
+  void watch(std::span<const int> games) {
+    require_idle();
+    for (const int game : games) {
+      if (game < 0 || game >= config_.num_games) {
+        throw std::invalid_argument("there is no game " + std::to_string(game) + " to watch");
+      }
+    }
+    watched_.clear();
+    watched_.resize(games_.size());
+    for (const int game : games) {
+      watched_[static_cast<size_t>(game)] = std::make_unique<Watched>();
+    }
+  }
+
+  // The map (see `smb::map_number`) in which the last episode of a game ended.
+  uint8_t ended_map(size_t game) const { return ended_maps_.at(game); }
+
+  // Of a watched game, as far as it is played; of the last one that ended, and its RAM then.
+  // Those of other groups may be stepping.
+  const Journal& journal(size_t game) const { return watched(game).now; }
+  const Journal& ended_journal(size_t game) const { return watched(game).ended; }
+  const std::array<uint8_t, 0x800>& ended_ram(size_t game) const { return watched(game).ram; }
+
   // Every frame of the last step of a batch with keep_frames, cutscenes included.
   const std::vector<uint8_t>& frames() const { return frames_; }
 
@@ -291,6 +334,11 @@ class Batch {
     take(returns.data(), returns.size() * sizeof(float));
     take(observations.data(), observations.size());
     take(scalars.data(), scalars.size() * sizeof(float));
+    for (const auto& watched : watched_) {
+      if (watched == nullptr) continue;
+      watched->now.clear();
+      watched->ended.clear();
+    }
   }
 
   // Per game, in order. After a step: `signals`, `terminated`, `truncated` and `rewards` tell of
@@ -303,6 +351,18 @@ class Batch {
   std::vector<smb::Signals> signals, start_signals;
 
  private:
+  struct Watched {
+    Journal now, ended;
+    std::array<uint8_t, 0x800> ram{};
+  };
+
+  const Watched& watched(size_t game) const {
+    if (game >= watched_.size() || watched_[game] == nullptr) {
+      throw std::invalid_argument("game " + std::to_string(game) + " is not watched");
+    }
+    return *watched_[game];
+  }
+
   struct SaveHeader {
     char magic[8];
     uint32_t version;
@@ -383,6 +443,24 @@ class Batch {
     if (!pixels) observe(i);
     start_signals[i] = game.signals;
     needs_reset_[i] = 0;
+    if (!watched_.empty() && watched_[i] != nullptr) begin_journal(watched_[i]->now, game);
+  }
+
+  // After a reset: what has led to where the game stands.
+  void begin_journal(Journal& journal, const smb::Game& game) {
+    journal.clear();
+    journal.level = game.signals.level;
+    journal.own_start = game.signals.start < 0;
+    if (journal.own_start) {
+      journal.known = true;
+      journal.buttons.assign(static_cast<size_t>(game.signals.frames), 0);
+      return;
+    }
+    const smb::Start& start = starts_.at(game.signals.start);
+    if (!start.lead) return;
+    journal.known = true;
+    journal.buttons = *start.lead;
+    journal.buttons.insert(journal.buttons.end(), start.buttons.begin(), start.buttons.end());
   }
 
   void run(size_t group, size_t item) {
@@ -423,10 +501,14 @@ class Batch {
     if (pixels && !config_.consecutive) {
       std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
     }
+    Watched* const watched = watched_.empty() ? nullptr : watched_[i].get();
+    Journal* const journal = watched != nullptr && watched->now.known ? &watched->now : nullptr;
+    if (journal) journal->decided.push_back(static_cast<uint32_t>(journal->buttons.size()));
     int seen = 0;
     bool shown = false, cut = false;
     nes::State before;  // the last frame, if pictures are pooled
     const auto see = [&](smb::Game& g, bool cutscene) {
+      if (journal) journal->buttons.push_back(cutscene ? 0 : g.held);
       if (config_.keep_frames) keep_frame(g);
       shown = false;
       cut = cut || cutscene;
@@ -460,6 +542,12 @@ class Batch {
     if (!outcome.terminated && !outcome.truncated) return;
 
     needs_reset_[i] = 1;
+    ended_maps_[i] = smb::map_number(game.nes);
+    if (watched != nullptr) {
+      std::swap(watched->ended, watched->now);
+      watched->now.clear();
+      watched->ram = game.nes.ram;
+    }
     std::memcpy(&final_observations[i * observation_bytes_], stack, observation_bytes_);
     const size_t n = scalar_count();
     std::copy_n(scalars.data() + i * n, n, final_scalars.data() + i * n);
@@ -523,6 +611,8 @@ class Batch {
   std::vector<Output> outputs_;  // by group
   std::optional<smb::GreyPicture<>> picture_;
   std::vector<uint8_t> frames_;
+  std::vector<uint8_t> ended_maps_;                // not part of `save`
+  std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
 };
 

@@ -24,9 +24,9 @@ namespace warpzone::smb {
 // How a level is played.
 struct Way {
   int level;
-  std::vector<uint8_t> inputs;      // an action for each agent step,
-  bool frames = false;              // or the buttons of each frame, as of a person
-  std::optional<nes::State> begin;  // nullopt: the level's start
+  std::vector<uint8_t> inputs;  // an action for each agent step,
+  bool frames = false;          // or the buttons of each frame, as of a person
+  std::optional<nes::State> begin = std::nullopt;  // nullopt: the level's start
 };
 
 // What `replay` tells of an agent step.
@@ -35,6 +35,7 @@ struct Replayed {
   std::span<const uint8_t> buttons;  // of its frames, those of a cutscene or pause left out
   bool cut;                          // by a cutscene or a pause
   size_t inputs;                     // of the way, up to its end
+  std::span<const uint8_t> all;      // buttons of all frames up to its end
 };
 
 // Plays the buttons of frames, a step for as many of them as an agent's has. Nobody knows when a
@@ -60,7 +61,7 @@ inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& r
       }
     }
     if (game.over == 0 && (buttons.size() < whole || waits())) return;  // the way ends within it
-    see(Replayed{game, buttons, cut, at});
+    see(Replayed{game, buttons, cut, at, inputs.first(at)});
   }
 }
 
@@ -78,7 +79,7 @@ inline void replay(Levels& levels, const Rules& rules, const Way& way, See&& see
   plain.check();
   Starts starts;
   if (way.begin) {
-    Start start{*way.begin, {}, way.level, 0, {}};
+    Start start{*way.begin, {}, way.level, 0, {}, {}};
     start.progress.start(area_id(start.nes), player_x(start.nes));
     starts.set({start});
     starts.weigh(std::vector<double>{1.0}, 1.0);
@@ -95,14 +96,18 @@ inline void replay(Levels& levels, const Rules& rules, const Way& way, See&& see
   game.reset(levels, plain, starts, [](const Game&, bool) {});
   if (way.frames) return replay_frames(game, levels.cartridge(), plain, way.inputs, see);
   size_t at = 0;
+  std::vector<uint8_t> all;
   for (const uint8_t action : way.inputs) {
     if (game.over != 0) break;
     const std::vector<uint8_t> buttons(static_cast<size_t>(rules.frame_skip),
                                        rules.actions[action]);
     bool cut = false;
     game.step(levels.cartridge(), plain, Route{}, buttons.front(),
-              [&cut](const Game&, bool cutscene) { cut = cut || cutscene; });
-    see(Replayed{game, buttons, cut, ++at});
+              [&](const Game& g, bool cutscene) {
+                cut = cut || cutscene;
+                all.push_back(cutscene ? 0 : g.held);
+              });
+    see(Replayed{game, buttons, cut, ++at, all});
   }
 }
 
@@ -115,18 +120,26 @@ inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, cons
     nes::State nes;
     std::vector<uint8_t> buttons;  // of the step that led to it
     bool cut;
+    size_t frames;  // of the way so far
   };
   std::deque<Moment> past;
   std::vector<Start> starts;
   int32_t step = 0;
   replay(levels, rules, way, [&](const Replayed& played) {
     ++step;
-    past.push_back({played.game.nes, {played.buttons.begin(), played.buttons.end()}, played.cut});
+    past.push_back({played.game.nes,
+                    {played.buttons.begin(), played.buttons.end()},
+                    played.cut,
+                    played.all.size()});
     const auto needed = static_cast<size_t>(steps_back) + 1;
     if (past.size() > needed) past.pop_front();
     if (past.size() < needed || played.game.over != 0) return;
     if (std::any_of(past.begin() + 1, past.end(), [](const Moment& m) { return m.cut; })) return;
-    Start start{past.front().nes, {}, way.level, step, played.game.progress};
+    Start start{past.front().nes, {}, way.level, step, played.game.progress, {}};
+    if (!way.begin) {
+      const auto lead = played.all.first(past.front().frames);
+      start.lead.emplace(lead.begin(), lead.end());
+    }
     for (auto moment = past.begin() + 1; moment != past.end(); ++moment) {
       start.buttons.insert(start.buttons.end(), moment->buttons.begin(), moment->buttons.end());
     }

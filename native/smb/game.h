@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -190,6 +191,8 @@ struct Start {
   int32_t level;
   int32_t step;       // agent steps from the level's start to this moment, as it was first played
   Progress progress;  // that they brought: what lies behind is no progress any more
+  // Buttons of all frames from the level's start to `nes`; nullopt: it was not reached from there.
+  std::optional<std::vector<uint8_t>> lead;
 };
 
 // Starts to draw from, each with a weight.
@@ -242,6 +245,7 @@ class Starts {
     return at < routes_.size() ? routes_[at] : none_;
   }
 
+  const Start& at(int32_t index) const { return all_.at(static_cast<size_t>(index)); }
   int32_t index(const Start* start) const { return static_cast<int32_t>(start - all_.data()); }
 
  private:

@@ -13,12 +13,13 @@ inline constexpr uint16_t kPause = 0x0776;         // bit 0: the game is paused
 inline constexpr uint16_t kWorld = 0x075F, kStage = 0x075C, kArea = 0x0760;  // from 0
 // Where the loaded map's data lies: tells maps apart. (0x0750 often already names the next one.)
 inline constexpr uint16_t kAreaData = 0x00E7;
-inline constexpr uint16_t kAreaType = 0x074E;  // 0 water, 1 overground, 2 underground, 3 castle
-inline constexpr uint16_t kHardMode = 0x06CC;  // not 0 from 5-3 on
-inline constexpr uint16_t kLives = 0x075A;     // lives left besides this one; 0xFF: none
-inline constexpr uint16_t kTime = 0x07F8;      // three decimal digits
-inline constexpr uint16_t kScore = 0x07DE;     // six decimal digits; the millions lie before
-inline constexpr uint16_t kCoins = 0x07ED;     // two decimal digits
+inline constexpr uint16_t kAreaType = 0x074E;    // 0 water, 1 overground, 2 underground, 3 castle
+inline constexpr uint16_t kAreaOffset = 0x074F;  // which of the maps of that type is loaded
+inline constexpr uint16_t kHardMode = 0x06CC;    // not 0 from 5-3 on
+inline constexpr uint16_t kLives = 0x075A;       // lives left besides this one; 0xFF: none
+inline constexpr uint16_t kTime = 0x07F8;        // three decimal digits
+inline constexpr uint16_t kScore = 0x07DE;       // six decimal digits; the millions lie before
+inline constexpr uint16_t kCoins = 0x07ED;       // two decimal digits
 // In a castle's maze: right turns of the current round, and turns in all (LoopCommand's counters).
 inline constexpr uint16_t kMazeCorrect = 0x06D9, kMazeTurns = 0x06DA;
 inline constexpr uint16_t kMazeCheck = 0x0745;  // not 0 where the game is about to look

@@ -64,6 +64,13 @@ inline uint16_t area_id(const nes::State& s) {
   return static_cast<uint16_t>(s.ram[memory::kAreaData] | s.ram[memory::kAreaData + 1] << 8);
 }
 
+// 0-127: which of the game's maps is loaded, the same in all revisions. Places behind pipes share
+// their level's area number, but not this.
+inline uint8_t map_number(const nes::State& s) {
+  return static_cast<uint8_t>((s.ram[memory::kAreaType] & 3) << 5 |
+                              (s.ram[memory::kAreaOffset] & 31));
+}
+
 // The definitions of gym-super-mario-bros 7.x (`_is_dying`, `_is_dead`, `_flag_get`).
 inline bool below_screen(const nes::State& s) { return s.ram[memory::kYPage] > 1; }
 inline bool dying(const nes::State& s) {

@@ -98,6 +98,47 @@ TEST(saved_batches_go_on_and_damaged_ones_do_no_harm) {
   }
 }
 
+TEST(a_journal_leads_to_the_same_console_and_changes_nothing) {
+  if (!levels()) return;
+  for (const int threads : {1, 4}) {
+    batch::Batch games(levels(), usual_config(Observation::tiles, threads));
+    batch::Batch plain(levels(), usual_config(Observation::tiles, threads));
+    games.watch(std::vector<int>{1, 4});
+    CHECK(!check::thrown([&] { games.journal(0); }).empty());
+    CHECK(!check::thrown([&] { games.watch(std::vector<int>{6}); }).empty());
+    for (batch::Batch* batch : {&games, &plain}) batch->reset(std::vector<uint8_t>(6, 1));
+    const auto follow = [&](const batch::Journal& journal, const std::array<uint8_t, 0x800>& ram) {
+      nes::State console = levels()->start(journal.level);
+      for (const uint8_t buttons : journal.buttons) {
+        nes::run_frame(console, levels()->cartridge(), buttons);
+      }
+      CHECK(console.ram == ram);
+    };
+    int ended = 0;
+    for (uint32_t round = 0; round < 30; ++round) {
+      for (batch::Batch* batch : {&games, &plain}) play(*batch, 3, round);
+      for (const size_t game : {1, 4}) {
+        const batch::Journal& journal = games.journal(game);
+        CHECK(journal.known);
+        CHECK(journal.own_start);
+        follow(journal, games.console(game).ram);
+        if (!games.ended_journal(game).known) continue;
+        ++ended;
+        follow(games.ended_journal(game), games.ended_ram(game));
+        const auto& ram = games.ended_ram(game);
+        CHECK(games.ended_map(game) == (ram[0x074E] << 5 | ram[0x074F]));
+      }
+    }
+    CHECK(ended > 20);
+    CHECK(games.save() == plain.save());
+    games.load(plain.save());  // nobody knows how that game came to where it stands
+    CHECK(!games.journal(1).known);
+    CHECK(!games.ended_journal(1).known);
+    play(games, 15, 1);
+    CHECK(games.journal(1).known);
+  }
+}
+
 TEST(stepping_allocates_nothing) {
   if (!levels()) return;
   for (int level = 0; level < smb::kLevels; ++level) levels()->start(level);

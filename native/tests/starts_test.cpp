@@ -174,6 +174,49 @@ TEST(no_start_looks_back_into_a_cutscene) {
   }
 }
 
+TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
+  for (const int skip : {1, 2, 4}) {
+    batch::Config config = one_game(Observation::tiles);
+    config.rules.frame_skip = skip;
+    smb::Levels& levels = *standin::levels();
+    const Bytes way = lively_way(levels, config.rules, 120);
+    smb::Way frames{kLevel, {}, true, std::nullopt};
+    smb::Game game{};
+    smb::Rules rules = config.rules;
+    rules.noops = 0;
+    rules.level_weights.assign(smb::kLevels, 0.0);
+    rules.level_weights[kLevel] = 1.0;
+    game.reset(levels, rules, smb::Starts{}, [](const smb::Game&, bool) {});
+    for (const uint8_t action : way) {
+      game.step(levels.cartridge(), rules, smb::Route{}, rules.actions[action],
+                [&frames](const smb::Game& now, bool cutscene) {
+                  frames.inputs.push_back(cutscene ? uint8_t{0} : now.held);
+                });
+    }
+    const auto same = [&](const std::vector<smb::Start>& one, const std::vector<smb::Start>& two) {
+      CHECK_EQUAL(one.size(), two.size());
+      for (size_t i = 0; i < std::min(one.size(), two.size()); ++i) {
+        CHECK(std::memcmp(&one[i].nes, &two[i].nes, sizeof(nes::State)) == 0);
+        CHECK(one[i].buttons == two[i].buttons);
+        CHECK_EQUAL(one[i].progress.total, two[i].progress.total);
+      }
+    };
+    const auto expected = smb::record_starts(levels, config.rules, {kLevel, way}, 2);
+    CHECK(expected.size() > 20);
+    same(smb::record_starts(levels, config.rules, frames, 2), expected);
+
+    // The same from a snapshot of the level's start; and a step that is not whole is left out.
+    frames.begin = levels.start(kLevel);
+    same(smb::record_starts(levels, config.rules, frames, 2), expected);
+    const smb::Course course = smb::follow(levels, config.rules, frames);
+    CHECK_EQUAL(course.inputs.size(), way.size());
+    CHECK_EQUAL(course.inputs.back(), static_cast<int64_t>(frames.inputs.size()));
+    CHECK_EQUAL(course.progress.back(), game.progress.total);
+    frames.inputs.pop_back();
+    CHECK_EQUAL(smb::follow(levels, config.rules, frames).inputs.size(), way.size() - 1);
+  }
+}
+
 TEST(a_step_that_ends_the_episode_is_no_start) {
   const batch::Config config = one_game(Observation::tiles);
   Bytes way(8, 1);

@@ -463,6 +463,25 @@ class Batch:
         That share of episodes begins at one of the starts, drawn by weights, float64[k].
         """
 
+    def watch(self, games: Sequence[int]) -> None:
+        """From its next episode on, a journal is kept of each of these games."""
+
+    def journal(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
+        """
+        Of a watched game: the level 0-31 that it began in, whether the running episode began there, buttons of each frame since, and how many frames there were before each action of the episode; None where they are not known.
+        """
+
+    def ended_journal(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
+        """The same of the last episode that ended."""
+
+    def ended_map(self, game: int) -> int:
+        """
+        Of any game: which of the game's maps, 0-127, its last episode ended in.
+        """
+
+    def ended_ram(self, game: int) -> bytes:
+        """Work RAM when that ended, 2,048 bytes."""
+
     def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')] | None = ..., scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None = ...) -> None:
         """
         Begins to step a group with actions, int64[n]. What comes of it is written to the arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].

@@ -7,7 +7,7 @@ What is slow to import (torch, pygame, TensorBoard) is imported inside the comma
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -206,6 +206,10 @@ def train(
         bool,
         typer.Option("--watch", help="At the end, watch the agent (without a screen: a film)."),
     ] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Show the training in a browser while it runs."),
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads. Default: all cores.", min=1)
     ] = None,
@@ -251,11 +255,19 @@ def train(
         parse_overrides(settings or [], learn.TrainConfig),
     )
     config = _resumed(run, preset, changes) if resume else learn.resolve(name.value, **changes)
-    result = learn.train(config, run, resume=resume, rom=_find_rom(rom))
-    if result.interrupted:
-        raise typer.Exit(EXIT_INTERRUPTED)
-    if watch:
-        _watch_or_film(run, rom)
+    cartridge = _find_rom(rom)
+    with _dashboard_beside(run) if dashboard else nullcontext():
+        result = learn.train(config, run, resume=resume, rom=cartridge)
+        if result.interrupted:
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if watch:
+            _watch_or_film(run, rom)
+
+
+def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
+    from warpzone.views.server import beside
+
+    return beside(run, say=lambda text: out.print(escape(text), soft_wrap=True))
 
 
 def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
@@ -336,6 +348,32 @@ def campaign(
     out.print(table)
 
 
+@app.command(epilog="Example: [cyan]warpzone dashboard runs[/]  (Ctrl-C ends it)")
+def dashboard(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[RUNS_DIR]", help="The folder that holds run directories."),
+    ] = Path("runs"),
+    port: Annotated[
+        int, typer.Option(help="On this machine; 0: any free one.", min=0, max=65535)
+    ] = 1985,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open it in the browser, too.")
+    ] = False,
+) -> None:
+    """Show runs in a browser of this machine: curves, settings, results, live."""
+    from warpzone.views.server import serve
+
+    def say(address: str) -> None:
+        out.print(f"dashboard of {escape(str(folder))}: {address}  (Ctrl-C ends it)")
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(folder, port, say=say)
+
+
 @app.command(
     epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0; over ssh: "
     "[cyan]warpzone watch 1-1 --terminal[/])"
@@ -357,17 +395,6 @@ def watch(
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
-    if terminal:
-        from warpzone.agents.terminal import require_terminal
-
-        require_terminal(out)
-    else:
-        from warpzone.agents.window import require_display
-
-        require_display(
-            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
-            f"film: warpzone record {agent_path} -o clip.mp4"
-        )
     if _is_packaged(agent_path) and level is None:
         agent_of, order, cartridge = _packaged_players(str(agent_path), device, rom)
         title = "packaged agents"
@@ -379,6 +406,18 @@ def watch(
         def agent_of(level: str) -> tuple[Agent, PolicyMode]:
             return agent, mode
 
+    # What is wrong with the agent comes first: another screen would not help there.
+    if terminal:
+        from warpzone.agents.terminal import require_terminal
+
+        require_terminal(out)
+    else:
+        from warpzone.agents.window import require_display
+
+        require_display(
+            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
+            f"film: warpzone record {agent_path} -o clip.mp4"
+        )
     size = None if terminal else scale
     _open_window(agent_of, order, title, policy, seed, noops, sticky, size, cartridge)
 
@@ -612,12 +651,12 @@ def play(
     from warpzone.agents.window import require_display
     from warpzone.game.episode import POWER_ON, Person, Recorder, check_episode_path
 
-    require_display("To play, run this where there is a screen")
     order = _levels_from(_check_level(level))
     if power_on:
         order = [POWER_ON, *order]
     if record is not None:
         check_episode_path(record)
+    require_display("To play, run this where there is a screen")
 
     from warpzone.agents.play import play as open_window
 
@@ -672,14 +711,13 @@ def replay(
     from warpzone.agents import replay as again
     from warpzone.game.episode import Replay
 
-    headless = check or output is not None
-    if not headless:
-        from warpzone.agents.window import require_display
-
-        require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
     cartridge = _find_rom(rom)
     episode = again.read_episode(file, cartridge)
     player = Replay(episode, warpzone.Console(cartridge))
+    if not check and output is None:
+        from warpzone.agents.window import require_display
+
+        require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
     if output is not None:
         again.export(player, output, scale=scale, pictures=pictures)
     elif check:
@@ -709,6 +747,71 @@ def levels(as_json: JsonOption = False) -> None:
     for name in LEVELS:
         table.add_row(name, level_kind(name), GUIDE[name])
     out.print(table)
+
+
+@app.command("map", epilog="Example: [cyan]warpzone map 1-1 --run runs/1-1-tiles-seed0[/]")
+def level_map(
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="1-1 to 8-4.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.png. Default: map-LEVEL.png."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Draw where Mario died in this run's training, and the ways of its stored "
+            "episodes.",
+        ),
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option(help="Only so many ends, the latest. Default: all.", min=1)
+    ] = None,
+    rom: RomOption = None,
+) -> None:
+    """Draw a level as one long picture, with a heat map of a run's deaths."""
+    from warpzone.agents.film import SHEET_SUFFIX, check_film_path
+    from warpzone.files import write_atomically
+    from warpzone.views import level_map as drawing
+
+    path = check_film_path(output or Path(f"map-{_check_level(level)}.png"), (SHEET_SUFFIX,))
+    if last is not None and run is None:
+        raise ConfigError("--last counts the ends of a run; name the run with --run")
+    picture, lines = drawing.draw_run(_check_level(level), run, last=last, rom=_find_rom(rom))
+    write_atomically(path, drawing.png(picture))
+    for line in lines:
+        out.print(escape(line), soft_wrap=True)
+    out.print(f"[bold]{escape(str(path))}[/]  {picture.width}×{picture.height} px", soft_wrap=True)
+
+
+@app.command(epilog="Example: [cyan]warpzone report runs/1-1-tiles-seed0[/]")
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.html. Default: report.html in RUN."),
+    ] = None,
+    films: Annotated[
+        int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0)
+    ] = 3,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""
+    from warpzone.views.report import NAME, write_report
+
+    _use_one_torch_thread()
+    written = write_report(
+        run,
+        output or run / NAME,
+        films=films,
+        rom=rom,
+        say=lambda text: err.print(escape(text), soft_wrap=True),
+    )
+    for line in written.missing:
+        err.print(f"[yellow]left out:[/] {escape(line)}", soft_wrap=True)
+    size = written.size / 1e6
+    out.print(f"[bold]{escape(str(written.path))}[/]  {size:.2f} MB", soft_wrap=True)
 
 
 @app.command(epilog="Example: [cyan]warpzone doctor[/]")

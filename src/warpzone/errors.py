@@ -24,6 +24,14 @@ class CheckpointError(WarpzoneError):
     """A checkpoint or run directory that is missing, damaged or of another version."""
 
 
+class RunError(WarpzoneError):
+    """No run directory where one is looked for."""
+
+
+class ServerError(WarpzoneError):
+    """The dashboard cannot be served, e.g. on a port that is taken."""
+
+
 class AgentError(WarpzoneError):
     """A saved agent that is missing, damaged or does not fit its use."""
 

@@ -163,6 +163,32 @@ def test_a_goal_may_be_behind_a_cutscene() -> None:
     assert goals[29] == 1 * PX
 
 
+def test_the_last_goal_of_a_way_that_does_not_clear_is_its_end() -> None:
+    games: Any = Games()
+    way = Way(bytes(100), cleared=False)
+    curriculum = Curriculum(config_of({"1-1": 1.0}), games, {"1-1": [way]})
+    goals = {start.step: goal for start, goal in zip(games.starts, curriculum.goals, strict=True)}
+    assert goals[50] == goals[89] == 10 * PX
+    assert [goals[step] for step in (95, 98, 99)] == [4 * PX, 1 * PX, 0]
+    # What lies behind its end must count: there is no route.
+    assert games.routes == {}
+
+
+def test_demonstrated_levels_are_not_searched_and_have_all_their_ways() -> None:
+    games: Any = Games(_8_4=70)
+    ways = [Way(bytes(50)), Way(bytes(100), cleared=False)]
+    curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games, {"1-1": ways})
+    assert [level for level, *_ in games.searches] == ["8-4"]
+    assert curriculum.ways == games.routes == {"1-1": ways, "8-4": [games.ways["8-4"]]}
+    assert [start.level for start in games.starts] == ["1-1"] * (46 + 96) + ["8-4"] * 66
+    # Levels weigh the same, and so do the ways through one.
+    sums = [curriculum.factors[part].sum() for part in np.split(np.arange(208), [46, 142])]
+    np.testing.assert_allclose(sums, [0.5, 0.5, 1.0])
+    assert set(curriculum.state()["ways"]) == {"8-4"}
+    # Stretches are each way's own.
+    assert len(curriculum.rates) == 3 + 5 + 4
+
+
 def test_goals_do_not_reach_into_another_level() -> None:
     games: Any = Games(_1_1=50, _8_4=70)
     curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games)

@@ -17,6 +17,7 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 from tests.learn.toy import Corridor, corridors, toy_config
 
+import warpzone
 from warpzone.errors import CheckpointError, ConfigError, EngineError
 from warpzone.game.config import EnvConfig
 from warpzone.learn.checkpoint import Checkpoints, Snapshot, load_agent
@@ -354,3 +355,35 @@ def test_lines_without_a_terminal(tmp_path: Path) -> None:
     play(toy_config(), tmp_path, log)
     assert f"step {BATCH:,} of {BATCH * 6:,} · " in log.text
     assert "\x1b" not in log.text
+
+
+@pytest.mark.parametrize("lost", ["lr_scale", "judge", "metrics_bytes", "games"])
+@pytest.mark.parametrize("version", [None, "0.0.1", warpzone.__version__])
+def test_a_checkpoint_of_another_version_is_told_with_what_it_lacks(
+    tmp_path: Path, lost: str, version: str | None
+) -> None:
+    config = toy_config(total_steps=2 * BATCH)
+    play(config, tmp_path)
+    found = newest(tmp_path)
+    assert found.values["version"] == warpzone.__version__
+    values = {name: value for name, value in found.values.items() if name != lost}
+    values["version"] = version
+    tensors = {name: value for name, value in found.tensors.items() if name != lost}
+    Checkpoints(tmp_path / "checkpoints", 3).save(Snapshot(tensors, values))
+    with pytest.raises(CheckpointError) as raised:
+        play(toy_config(total_steps=4 * BATCH), tmp_path, resume=True)
+    text = str(raised.value)
+    assert f"cannot go on from step {2 * BATCH:,} in {tmp_path / 'checkpoints'}" in text
+    assert f"there is no {lost!r} in it" in text
+    told = {None: "a warpzone that did not tell its version", "0.0.1": "warpzone 0.0.1, and this"}
+    assert told.get(version, "in an earlier state of it") in text
+    assert f"--set init={tmp_path / 'agent.safetensors'}" in text
+
+
+def test_a_checkpoint_of_other_weights_or_games_is_told_without_a_traceback(tmp_path: Path) -> None:
+    play(toy_config(total_steps=2 * BATCH), tmp_path)
+    found = newest(tmp_path)
+    tensors = {**found.tensors, "policy.heads.bias": torch.zeros(99)}
+    Checkpoints(tmp_path / "checkpoints", 3).save(Snapshot(tensors, found.values))
+    with pytest.raises(CheckpointError, match=r"cannot go on .*size mismatch for heads.bias"):
+        play(toy_config(total_steps=4 * BATCH), tmp_path, resume=True)

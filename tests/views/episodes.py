@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from tests.game.scripts import FLAGPOLE, steps
+from tests.views.conftest import make_run
 
 from warpzone.errors import CheckpointError
 from warpzone.game.actions import ACTION_SETS, action_names
@@ -76,6 +77,15 @@ def pictures(episode: Episode, places: Iterable[int]) -> list[np.ndarray]:
         place = wanted
         seen.append(console.screen())
     return seen
+
+
+def make_run_with(path: Path, episodes: Mapping[str, Episode], observation: str = "tiles") -> Path:
+    """A run directory that holds these episodes, by file below it."""
+    make_run(path, env={"levels": {"1-1": 1.0}, "observation": observation})
+    for file, episode in episodes.items():
+        (path / file).parent.mkdir(exist_ok=True)
+        episode.save(path / file)
+    return path
 
 
 class OneRun:

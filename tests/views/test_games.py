@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 from tests.views.episodes import (
     CLEAR,
     NAMES,
-    OneRun,
     make_episode,
+    make_run_with,
     pictures,
     random_buttons,
 )
@@ -24,12 +23,15 @@ from tests.views.test_tapes import unpack
 
 from warpzone.game.episode import Episode
 from warpzone.views import games
+from warpzone.views.app import create
 from warpzone.views.games import routes
+from warpzone.views.runs import Library
 from warpzone.views.tapes import PICTURES
 
 STORED = "episodes/000001000-000.json"
 OTHER = "episodes/000002000-003.json"
 LIVE = "live/003.json"
+WATCH = "ws://127.0.0.1:1985/api/watch?run=run"
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +45,17 @@ def stored() -> dict[str, Episode]:
 
 @pytest.fixture
 def run(tmp_path: Path, stored: dict[str, Episode]) -> Path:
-    for file, episode in stored.items():
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        episode.save(tmp_path / file)
-    return tmp_path
+    return make_run_with(tmp_path / "run", stored)
+
+
+def visit(folder: Path) -> TestClient:
+    library = Library(folder)
+    return TestClient(create(library, routes(library)), base_url="http://127.0.0.1:1985")
 
 
 @pytest.fixture
 def client(run: Path) -> Iterator[TestClient]:
-    with TestClient(Starlette(routes=routes(OneRun(run)))) as client:
+    with visit(run.parent) as client:
         yield client
 
 
@@ -128,7 +132,8 @@ def test_the_list_follows_the_folder(
 
 
 def test_a_run_without_episodes_has_none(tmp_path: Path) -> None:
-    with TestClient(Starlette(routes=routes(OneRun(tmp_path)))) as client:
+    make_run_with(tmp_path / "run", {})
+    with visit(tmp_path) as client:
         assert lists(client) == {"live": [], "episodes": []}
 
 
@@ -136,14 +141,14 @@ def test_an_unknown_run_is_said(client: TestClient) -> None:
     answer = client.get("/api/episodes?run=other")
     assert answer.status_code == 404
     assert "no run 'other'" in answer.json()["error"]
-    with client.websocket_connect("/api/watch?run=other") as session:
+    with client.websocket_connect(WATCH.replace("run=run", "run=other")) as session:
         assert "no run 'other'" in session.receive_json()["error"]
 
 
 def test_an_opened_episode_brings_what_the_agent_thought(
     client: TestClient, stored: dict[str, Episode]
 ) -> None:
-    with client.websocket_connect("/api/watch?run=run") as session:
+    with client.websocket_connect(WATCH) as session:
         answer = Viewer(session).open(STORED)
     thoughts, decisions = answer["thoughts"], stored[STORED].decisions
     assert decisions is not None
@@ -161,7 +166,7 @@ def test_values_that_are_no_numbers_are_left_out(client: TestClient, run: Path) 
     decisions = episode.decisions.model_copy(update={"packed_values": values})
     episode.model_copy(update={"decisions": decisions}).save(run / LIVE)
     make_episode(CLEAR[:8], thinks=False).save(run / OTHER)
-    with client.websocket_connect("/api/watch?run=run") as session:
+    with client.websocket_connect(WATCH) as session:
         viewer = Viewer(session)
         assert viewer.open(LIVE)["thoughts"]["values"] == [None, None]
         assert viewer.open(OTHER)["thoughts"] is None
@@ -172,9 +177,9 @@ def test_several_viewers_see_the_same_frames_at_places_of_their_own(
 ) -> None:
     random = np.random.default_rng(0)
     with (
-        client.websocket_connect("/api/watch?run=run") as one,
-        client.websocket_connect("/api/watch?run=run") as two,
-        client.websocket_connect("/api/watch?run=run") as three,
+        client.websocket_connect(WATCH) as one,
+        client.websocket_connect(WATCH) as two,
+        client.websocket_connect(WATCH) as three,
     ):
         viewers = [Viewer(session) for session in (one, two, three)]
         for _ in range(12):
@@ -190,7 +195,7 @@ def test_several_viewers_see_the_same_frames_at_places_of_their_own(
 def test_an_episode_that_vanishes_is_said_and_the_rest_goes_on(
     client: TestClient, run: Path
 ) -> None:
-    with client.websocket_connect("/api/watch?run=run") as session:
+    with client.websocket_connect(WATCH) as session:
         viewer = Viewer(session)
         key = viewer.open(STORED)["key"]
         (run / STORED).unlink()
@@ -205,7 +210,7 @@ def test_an_episode_that_vanishes_is_said_and_the_rest_goes_on(
 
 
 def test_a_game_that_goes_on_continues(client: TestClient, run: Path) -> None:
-    with client.websocket_connect("/api/watch?run=run") as session:
+    with client.websocket_connect(WATCH) as session:
         viewer = Viewer(session)
         make_episode(CLEAR[:40]).save(run / LIVE)
         first = viewer.open(LIVE)
@@ -223,7 +228,7 @@ def test_a_game_that_goes_on_continues(client: TestClient, run: Path) -> None:
     ["", "{", "[]", '{"ask": 1}', '{"ask": -1, "open": "live/0.json"}', '{"ask": 1, "open": 2}'],
 )
 def test_what_is_no_question_ends_the_connection(client: TestClient, text: str) -> None:
-    with client.websocket_connect("/api/watch?run=run") as session:
+    with client.websocket_connect(WATCH) as session:
         session.receive_json()
         session.send_text(text)
         assert "error" in session.receive_json()
@@ -233,7 +238,7 @@ def test_what_is_no_question_ends_the_connection(client: TestClient, text: str) 
 
 def test_bytes_and_long_texts_are_no_question(client: TestClient) -> None:
     for send in ("bytes", "text"):
-        with client.websocket_connect("/api/watch?run=run") as session:
+        with client.websocket_connect(WATCH) as session:
             session.receive_json()
             if send == "bytes":
                 session.send_bytes(b"\0" * 9)
@@ -243,31 +248,35 @@ def test_bytes_and_long_texts_are_no_question(client: TestClient) -> None:
 
 
 def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
-    for origin in (
-        "http://example.com",
-        "null",
-        "http://testserver.example.com",
-        "http://127.0.0.1",
-    ):
+    for origin in ("http://example.com", "null", "http://127.0.0.1", "http://127.0.0.1:1985.com"):
         with (
             pytest.raises(WebSocketDisconnect),
-            client.websocket_connect("/api/watch?run=run", headers={"origin": origin}),
+            client.websocket_connect(WATCH, headers={"origin": origin}),
         ):
             pass
-    same = {"origin": "http://testserver"}
-    with client.websocket_connect("/api/watch?run=run", headers=same) as session:
+    same = {"origin": "http://127.0.0.1:1985"}
+    with client.websocket_connect(WATCH, headers=same) as session:
         assert session.receive_json()["pictures"] == PICTURES
+    for headers in (
+        {"host": "example.com"},
+        {"host": "example.com", "origin": "http://example.com"},
+    ):
+        with (
+            pytest.raises((WebSocketDisconnect, WebSocketDenialResponse)),
+            client.websocket_connect(WATCH, headers=headers),
+        ):
+            pass
 
 
 def test_there_is_an_end_to_the_number_of_viewers(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(games, "MOST_VIEWERS", 1)
-    with client.websocket_connect("/api/watch?run=run") as session:
+    with client.websocket_connect(WATCH) as session:
         Viewer(session)
-        with client.websocket_connect("/api/watch?run=run") as second:
+        with client.websocket_connect(WATCH) as second:
             with pytest.raises(WebSocketDisconnect) as caught:
                 second.receive_json()
             assert caught.value.code == games.TOO_MANY
-    with client.websocket_connect("/api/watch?run=run") as third:
+    with client.websocket_connect(WATCH) as third:
         Viewer(third)  # the first has left

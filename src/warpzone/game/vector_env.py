@@ -34,7 +34,7 @@ from warpzone.game.console import (
 from warpzone.game.demonstration import Demonstration, demonstrations
 from warpzone.game.episode import Episode
 from warpzone.game.explore import Explorer, Way
-from warpzone.game.levels import LevelSpec, level_index
+from warpzone.game.levels import LEVELS, LevelSpec, level_index
 from warpzone.game.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 
 Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
@@ -66,6 +66,21 @@ class Transition:
     """[k]: rows of this group whose episode ended."""
     final_obs: Arrays
     """[k, ...]: the last observation of each of those episodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What was played in a watched game since its level began."""
+
+    level: str
+    """Where it began."""
+    own_start: bool
+    """Whether the episode began there too."""
+    buttons: bytes
+    """Of each emulated frame, as in `Console.step`, no-ops and the frames that led to a start
+    within the level among them."""
+    decided: NDArray[np.uint32]
+    """[S]: how many frames there were before each action of the episode."""
 
 
 def observation_space(config: EnvConfig) -> gymnasium.Space[Any]:
@@ -313,6 +328,37 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         """
         self._batch.weigh_starts(np.ascontiguousarray(weights, dtype=np.float64), share)
 
+    # --- journals -------------------------------------------------------------------------------
+
+    def watch_games(self, games: Sequence[int]) -> None:
+        """From its next episode on, keep a journal of each of these games, and of no other. What is
+        played does not change by it. Not part of `save_state`. No group may be stepping.
+
+        Raises:
+            ValueError: there is no such game.
+        """
+        self._batch.watch(list(games))
+
+    def journal(self, game: int) -> Journal | None:
+        """Of the running episode of a watched game, whose group is not stepping; None if its
+        beginning is not known: it ran already before it was watched or before `load_state`, or it
+        began at a start that was not reached from the level's own.
+
+        Raises:
+            ValueError: the game is not watched.
+        """
+        return _journal(self._batch.journal(game))
+
+    def ended_journal(self, game: int) -> tuple[Journal, bytes] | None:
+        """The same of the last episode that ended, and the RAM, 2,048 bytes, as it ended."""
+        journal = _journal(self._batch.ended_journal(game))
+        return None if journal is None else (journal, self._batch.ended_ram(game))
+
+    def ended_map(self, game: int) -> int:
+        """Which of the game's maps, 0-127, the last episode of any game ended in: unlike the signal
+        `area` it tells places behind pipes apart."""
+        return self._batch.ended_map(game)
+
     # --- Gymnasium ------------------------------------------------------------------------------
 
     def reset(
@@ -517,6 +563,13 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         if isinstance(arrays, dict):
             return {name: array.copy() for name, array in arrays.items()}
         return arrays.copy()
+
+
+def _journal(found: tuple[int, bool, bytes, list[int]] | None) -> Journal | None:
+    if found is None:
+        return None
+    level, own_start, buttons, decided = found
+    return Journal(LEVELS[level], own_start, buttons, np.array(decided, np.uint32))
 
 
 def _named(arrays: Arrays) -> dict[str, NDArray[Any]]:

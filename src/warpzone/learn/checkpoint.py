@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+import warpzone
 from warpzone.errors import AgentError, CheckpointError
 from warpzone.files import write_atomically
 from warpzone.game.config import EnvConfig
@@ -27,7 +29,8 @@ from warpzone.learn.config import NetworkConfig
 from warpzone.learn.policy import Policy, Shapes
 
 AGENT_FORMAT = 2
-_HEADER = b"warpzone checkpoint 1 "
+_KIND = b"warpzone checkpoint "
+_HEADER = _KIND + b"1 "
 _VALUES = "values.json"
 
 
@@ -61,7 +64,13 @@ class Snapshot:
         """Raises: CheckpointError: the bytes are damaged, or another format."""
         header, _, payload = data.partition(b"\n")
         if not header.startswith(_HEADER):
-            raise CheckpointError(f"{source} is not a checkpoint of this version of warpzone")
+            if header.startswith(_KIND):
+                number = header[len(_KIND) :].split(b" ")[0].decode(errors="replace")
+                raise CheckpointError(
+                    f"{source} has checkpoint format {number}, this warpzone reads format 1; go on"
+                    " with the version that wrote it"
+                )
+            raise CheckpointError(f"{source} is not a checkpoint of warpzone, or its start is lost")
         if hashlib.sha256(payload).hexdigest().encode() != header[len(_HEADER) :]:
             raise CheckpointError(f"{source} is damaged: its checksum does not match")
         tensors = safetensors.torch.load(payload)
@@ -97,19 +106,44 @@ class Checkpoints:
         """The newest checkpoint that is whole, with a warning for each that is not.
 
         Raises:
-            CheckpointError: there are checkpoints, but all are damaged.
+            CheckpointError: there are checkpoints, but none can be read.
         """
-        paths = self.paths()
+        paths, reason = self.paths(), ""
         for path in reversed(paths):
             try:
                 return Snapshot.unpack(path.read_bytes(), str(path))
             except (CheckpointError, OSError) as error:
-                warn(f"{error}; trying the one before")
+                reason = str(error)
+                warn(f"{reason}; trying the one before")
         if paths:
             raise CheckpointError(
-                f"no checkpoint in {self.directory} is whole; train again in another directory"
+                f"no checkpoint in {self.directory} can be read; train again in another directory."
+                f" The oldest: {reason}"
             )
         return None
+
+    @contextmanager
+    def going_on(self, snapshot: Snapshot) -> Iterator[None]:
+        """While the state is taken over from `snapshot`, which an earlier version may have written.
+
+        Raises:
+            CheckpointError: it lacks something, or what is in it does not fit this version.
+        """
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            ours, writer = warpzone.__version__, snapshot.values.get("version")
+            known = f"warpzone {writer}" if writer else "a warpzone that did not tell its version"
+            if writer == ours:
+                known += ", in an earlier state of it"
+            lack = isinstance(error, KeyError)
+            what = f"there is no {error.args[0]!r} in it" if lack else str(error).rstrip(".")
+            agent = self.directory.parent / "agent.safetensors"
+            raise CheckpointError(
+                f"cannot go on from step {snapshot.values['step']:,} in {self.directory}:"
+                f" {' '.join(what.split())}. It was written by {known}, and this is {ours}."
+                f" Go on with that version, or begin a new run with its agent: --set init={agent}"
+            ) from error
 
 
 class Stage(BaseModel):

@@ -35,7 +35,7 @@ class NetworkConfig(BaseModel):
 class DemonstrationConfig(BaseModel):
     """A recorded game (`warpzone.game.episode`) to begin with; its file's name alone will do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     file: str
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
@@ -163,6 +163,8 @@ class TrainConfig(BaseModel):
     """Updates between two checkpoints."""
     keep_checkpoints: Count = 3
     """Of the newest checkpoints, so many stay."""
+    watched_games: int = Field(6, ge=0, le=64)
+    """Games whose episodes are written down to be looked at (see `warpzone.learn.recorder`)."""
     epoch_lines: bool = False
     """Print a line for each update with the farthest x and the nearest x of an episode's end."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import warpzone
 from warpzone.errors import ConfigError
 from warpzone.game.explore import Way
 from warpzone.learn import hardware, ppo
@@ -21,6 +22,7 @@ from warpzone.learn.evaluation import EvalResult, evaluate
 from warpzone.learn.metrics import EpisodeStats
 from warpzone.learn.origin import code_commit, command_of
 from warpzone.learn.policy import Policy, shapes_of, to_tensors
+from warpzone.learn.recorder import Recorder
 from warpzone.learn.rollout import Rollout, Transition, VectorEnv, collect
 from warpzone.learn.teachers import Teachers
 from warpzone.learn.update import Updater, batch_of
@@ -72,6 +74,8 @@ class Learner:
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
+        self.recorder: Recorder | None = None
+        """Of what is played in training, where it is wanted."""
         self._pace: deque[float] = deque(maxlen=10)
 
     def improve(self) -> dict[str, float]:
@@ -103,6 +107,8 @@ class Learner:
             check=self.check,
             teacher_coef=teacher_coef,
         )
+        if self.recorder is not None:
+            self.recorder.keep(self.step, self.rollout)
         learnt = time.perf_counter()
 
         if config.lr_kl is not None:
@@ -198,6 +204,7 @@ class Learner:
         games = bytearray(self.env.save_state())
         tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
         values = {
+            "version": warpzone.__version__,
             "step": self.step,
             "updates": self.updates,
             "seconds": self.seconds,
@@ -261,8 +268,10 @@ class Learner:
         ):
             mean.lerp_(parameter, 1 - decay)
 
-    def _watch(self, step: Transition) -> None:
+    def _watch(self, rows: slice, step: Transition) -> None:
         self.check()
+        if self.recorder is not None:
+            self.recorder.watch(rows, step)
         self.stats.watch(step)
         if self.curriculum is not None:
             self.curriculum.watch(step)

@@ -96,11 +96,12 @@ def collect(
     policy: Policy,
     rollout: Rollout,
     generator: torch.Generator,
-    watch: Callable[[Transition], None],
+    watch: Callable[[slice, Transition], None],
 ) -> None:
     """Fill `rollout`, going on where the games stand; while one group plays, decide for another.
 
-    `watch` sees every transition as it arrives, and may raise to break off.
+    `watch` sees every transition as it arrives, with the rows of its group, and may raise to break
+    off.
     """
     steps, start = len(rollout.actions), as_dict(env.observations())
     cut: list[tuple[int, np.ndarray, Observation]] = []
@@ -111,7 +112,7 @@ def collect(
                     seen = {name: array[rows] for name, array in start.items()}
                 else:
                     transition = env.recv(group)
-                    watch(transition)
+                    watch(rows, transition)
                     _store_outcome(rollout, t - 1, rows, transition, cut)
                     seen = as_dict(transition.obs)
                 for name, array in seen.items():

@@ -3,6 +3,9 @@
 config.json         the settings, all of them
 status.json         running, finished, interrupted or failed; steps, and clear rates as measured
 metrics.jsonl       a line for each update; TensorBoard events lie beside it
+ends.jsonl          where and how training episodes ended (see `warpzone.learn.recorder`)
+episodes/           some of them, to be played again
+live/               those that are being played
 demonstrations/     the recorded games that it began with, if there are any
 checkpoints/        the last few, to go on from
 history/            a few agents from the course of the run, to see how it learnt
@@ -29,7 +32,8 @@ from warpzone.overrides import describe
 # What may change between an interruption and going on, without changing what was learnt.
 FREE = frozenset(
     {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noops", "ema"}
-    | {"checkpoint_every", "keep_checkpoints", "epoch_lines", "device", "threads", "amp"}
+    | {"checkpoint_every", "keep_checkpoints", "watched_games", "epoch_lines"}
+    | {"device", "threads", "amp"}
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import warpzone
 from warpzone.errors import CheckpointError
 from warpzone.game.config import EnvConfig
+from warpzone.game.vector_env import MarioVectorEnv
 from warpzone.learn import hardware
 from warpzone.learn.checkpoint import save_agent
 from warpzone.learn.config import TrainConfig
@@ -21,6 +22,7 @@ from warpzone.learn.interrupt import Interrupt, Interrupted
 from warpzone.learn.judge import Judge, MakeEnv
 from warpzone.learn.learner import Learner
 from warpzone.learn.metrics import MetricsWriter
+from warpzone.learn.recorder import Recorder
 from warpzone.learn.rollout import VectorEnv
 from warpzone.learn.run import RunDirectory
 
@@ -82,19 +84,28 @@ def train(
         for remark in remarks:
             display.say(remark)
         found = run.checkpoints.newest(display.say) if resume else None
+        written = 0
         if found is not None:
-            learner.restore(found)
-            judge.load_state(found.values["judge"])
+            with run.checkpoints.going_on(found):
+                learner.restore(found)
+                judge.load_state(found.values["judge"])
+                written = found.values["metrics_bytes"]
             display.say(f"going on from step {learner.step:,}")
         run.history.forget_after(learner.step)
-        written = found.values["metrics_bytes"] if found is not None else 0
+        if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
+            ends = found.values.get("ends_bytes", 0) if found is not None else 0
+            learner.recorder = Recorder(out, env, config.watched_games, display.say, offset=ends)
         metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
         run.write_status("running", step=learner.step)
         begun_at = learner.updates
         try:
             while True:
                 # What an interruption, or an error, falls back to: no update is ever half saved.
-                state = learner.snapshot(judge=judge.state(), metrics_bytes=metrics.offset())
+                state = learner.snapshot(
+                    judge=judge.state(),
+                    metrics_bytes=metrics.offset(),
+                    ends_bytes=learner.recorder.offset if learner.recorder else 0,
+                )
                 info = learner.agent_info()
                 if learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at:
                     run.save(state, info)

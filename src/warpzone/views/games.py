@@ -16,7 +16,6 @@ Nothing is sent that was not asked for: who does not look costs nothing, and who
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 import time
@@ -24,12 +23,12 @@ from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -37,6 +36,8 @@ from warpzone import _native
 from warpzone.errors import EpisodeError, WarpzoneError
 from warpzone.game.console import PALETTE, RomSource
 from warpzone.game.episode import Episode, TrainingPlayer
+from warpzone.views.answers import json_response
+from warpzone.views.runs import Library, Run
 from warpzone.views.tapes import PICTURES, Projector, Sight, Tape, read_episode
 
 FOLDERS = ("live", "episodes")
@@ -49,19 +50,6 @@ LIST_EVERY = 1.0
 """Seconds for which a list is taken as it is, so that many viewers cost one."""
 TOO_MANY = 4013
 """Code of a WebSocket that is closed because there are too many."""
-
-
-class _Run(Protocol):
-    @property
-    def path(self) -> Path: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def config(self) -> dict[str, Any]: ...
-
-
-class _Library(Protocol):
-    def run(self, name: str) -> Any: ...
 
 
 class _Message(BaseModel):
@@ -86,7 +74,7 @@ class Segment(_Message):
     stride: Literal[1, 4] = 1
 
 
-def routes(library: _Library, rom: RomSource = None) -> list[BaseRoute]:
+def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
     """What the page needs to show games.
 
     Args:
@@ -107,10 +95,10 @@ class Lists:
         self._lock = threading.Lock()
         self._summaries: OrderedDict[Path, tuple[tuple[int, int, int], dict[str, Any]]]
         self._summaries = OrderedDict()
-        self._lists: dict[Path, tuple[float, bytes]] = {}
+        self._lists: dict[Path, tuple[float, dict[str, Any]]] = {}
 
-    def of(self, run: _Run) -> bytes:
-        """JSON: `live` and `episodes`, each a list of what `_summary` returns, by name."""
+    def of(self, run: Run) -> dict[str, Any]:
+        """`live` and `episodes`, each a list of what `_summary` returns, by name."""
         with self._lock:
             now = time.monotonic()
             self._lists = {
@@ -118,7 +106,7 @@ class Lists:
             }
             if run.path not in self._lists:
                 lists = {folder: [*self._folder(run.path / folder)] for folder in FOLDERS}
-                self._lists[run.path] = now, json.dumps(lists).encode()
+                self._lists[run.path] = now, lists
             return self._lists[run.path][1]
 
     def _folder(self, folder: Path) -> Iterator[dict[str, Any]]:
@@ -193,18 +181,15 @@ def _finite(value: float, digits: int) -> float | None:
 class _Games:
     """The answers to what clients ask."""
 
-    def __init__(self, library: _Library, projector: Projector) -> None:
+    def __init__(self, library: Library, projector: Projector) -> None:
         self._library = library
         self._projector = projector
         self._lists = Lists()
         self._viewers = 0
 
     def list(self, request: Request) -> Response:
-        try:
-            run = self._library.run(request.query_params.get("run", ""))
-        except WarpzoneError as error:
-            return JSONResponse({"error": str(error)}, 404)
-        return Response(self._lists.of(run), media_type="application/json")
+        run = self._library.run(request.query_params.get("run", ""))
+        return json_response(self._lists.of(run), request=request)
 
     async def watch(self, socket: WebSocket) -> None:
         if _is_foreign(socket):
@@ -252,7 +237,7 @@ class _Games:
             except (WarpzoneError, ValueError) as error:
                 await socket.send_json({"ask": message.ask, "error": str(error)})
 
-    async def _open(self, run: _Run, message: Open) -> dict[str, Any]:
+    async def _open(self, run: Run, message: Open) -> dict[str, Any]:
         if not NAME.fullmatch(message.open):
             raise EpisodeError(f"{message.open!r} is no episode of this run")
         sight = Sight.of(run.config)

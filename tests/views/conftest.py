@@ -1,0 +1,149 @@
+"""A browser, runs to look at, and a server that shows them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+LINES = {
+    "charts/SPS": 9000.0,
+    "charts/rollout_seconds": 0.5,
+    "charts/update_seconds": 0.5,
+    "rollout/best_x": 700.0,
+    "rollout/episode_return": 12.0,
+    "losses/entropy": 1.9,
+    "losses/approx_kl": 0.01,
+    "losses/explained_variance": 0.4,
+}
+
+
+def metrics_line(step: int, **values: Any) -> str:
+    """A line of metrics.jsonl; `values` by the part of the name after its slash."""
+    row = {name: values.pop(name.partition("/")[2], value) for name, value in LINES.items()}
+    rate = values.pop("clear_rate", min(1.0, step / 100_000))
+    return json.dumps({"step": step, "rollout/clear_rate": rate, **row, **values}) + "\n"
+
+
+def make_run(
+    path: Path,
+    *,
+    level: str = "1-1",
+    state: str = "finished",
+    updates: int = 20,
+    measured: float | None = 0.9,
+    **config: Any,
+) -> Path:
+    """A run directory as a training leaves it, as far as readers look."""
+    path.mkdir(parents=True)
+    settings = {
+        "preset": "tiles",
+        "env": {"levels": {level: 1.0}, "noops": 30},
+        "total_steps": 100_000,
+        "lr": 0.002,
+        "seed": 0,
+    }
+    (path / "config.json").write_text(json.dumps(settings | config))
+    status: dict[str, Any] = {"state": state, "step": updates * 1000}
+    if state != "running":
+        status["best_clear_rate"] = measured
+    if measured is not None and state == "finished":
+        result = {"clear_rate": measured, "episodes": 100, "ci95": [measured - 0.1, measured]}
+        status["measured"] = {level: result | {"mean_progress": 3000.0, "mean_frames": None}}
+    (path / "status.json").write_text(json.dumps(status))
+    lines = [metrics_line(1000 * (i + 1)) for i in range(updates)]
+    (path / "metrics.jsonl").write_text("".join(lines))
+    return path
+
+
+@dataclass
+class Tab:
+    """A page, and what went wrong in it."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Nothing in the console, and nothing asked of another machine."""
+        assert self.errors == []
+        strange = [
+            url
+            for url in self.requests
+            if not url.startswith(("http://127.0.0.1", "blob:", "data:"))
+        ]
+        assert strange == []
+
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        text = "no Chromium on this machine"
+        if os.environ.get("WARPZONE_NEED_CHROMIUM") == "1":
+            pytest.fail(f"{text}, and WARPZONE_NEED_CHROMIUM=1 says that there must be one")
+        pytest.skip(text)
+    expect.set_options(timeout=20_000)  # machines may be busy
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[OpenTab]:
+    """`open_tab(url, **settings of the context)`: a tab whose errors fail the test."""
+    tabs: list[Tab] = []
+    contexts: list[BrowserContext] = []
+
+    def open_(url: str, **settings: Any) -> Tab:
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        tab = Tab(context.new_page())
+        tab.page.set_default_timeout(20_000)
+        tab.page.on(
+            "console",
+            lambda message: (
+                tab.errors.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.page.on("request", lambda request: tab.requests.append(request.url))
+        tab.page.goto(url)
+        tabs.append(tab)
+        return tab
+
+    yield open_
+    for context in contexts:
+        context.close()
+    for tab in tabs:
+        tab.check()
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The run directory of a real training of 1-1 that goes on while the tests look at it."""
+    run = tmp_path_factory.mktemp("runs") / "1-1-live"
+    settings = ["--num-envs", "8", "--threads", "1", "--device", "cpu", "--steps", "100000000"]
+    small = ["rollout_steps=64", "minibatch=256", "passes=1", "eval_episodes=4"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warpzone", "train", "1-1", "--out", str(run), *settings]
+        + [part for setting in small for part in ("--set", setting)],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    yield run
+    process.terminate()
+    process.wait(60)

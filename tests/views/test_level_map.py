@@ -1,0 +1,168 @@
+"""Maps with heat and traces: as answers to a browser, and as one picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from tests.views.endings import OneRun, end, random_ends, write_ends
+from tests.views.episodes import CLEAR, make_episode
+from typer.testing import CliRunner
+
+from warpzone.cli import app
+from warpzone.game.rom import Rom
+from warpzone.learn import TrainConfig
+from warpzone.views import level_map
+from warpzone.views.atlas import open_atlas
+from warpzone.views.ends import KINDS
+from warpzone.views.level_map import COLOURS, HEAT, TEXTS, draw, heat_colour, routes
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text(TrainConfig().model_dump_json())
+    write_ends(tmp_path, [*random_ends(40), end(x=500), end(x=500), end(x=500)])
+    (tmp_path / "episodes").mkdir()
+    make_episode(CLEAR, cleared=True).save(tmp_path / "episodes/000001000-000.json")
+    return tmp_path
+
+
+@pytest.fixture
+def client(run: Path, rom: Rom) -> Iterator[TestClient]:
+    library = OneRun(run, {"levels": {"1-1": 1.0, "1-2": 1.0}})
+    with TestClient(Starlette(routes=routes(library, rom))) as client:
+        yield client
+
+
+def test_every_kind_has_a_colour_and_words() -> None:
+    assert set(COLOURS) == set(TEXTS) == set(KINDS)
+
+
+def test_heat_is_told_and_grows(client: TestClient, run: Path) -> None:
+    answer = client.get("/api/map?run=run").json()
+    assert (answer["level"], answer["levels"], answer["ends"]) == ("1-1", ["1-1", "1-2"], 43)
+    assert sum(count for *_, count in answer["cells"]) == 43
+    assert [0, 31, 10, KINDS.index("enemy"), 3] in answer["cells"]
+    assert [kind["name"] for kind in answer["kinds"]] == list(KINDS)
+    first = answer["strips"][0]
+    assert (first["left"], first["height"]) == (0, 208)
+    write_ends(run, [end(x=500, level="1-2", area=3)] * 60)
+    assert client.get("/api/map?run=run").json()["level"] == "1-2"  # where most is known
+    assert client.get("/api/map?run=run&level=1-1").json() == answer
+    assert client.get("/api/map?run=run&level=1-1&last=3").json()["ends"] == 3
+    assert client.get("/api/map?run=run&level=2-2").json()["ends"] == 0
+
+
+def test_it_is_said_where_places_overlap(client: TestClient, run: Path) -> None:
+    write_ends(run, [end(x=500, level="8-4", area=4), end(x=500, level="5-2", area=2, map=49)])
+    for level, unclear in (("8-4", True), ("1-1", False), ("5-2", False)):
+        answer = client.get(f"/api/map?run=run&level={level}").json()
+        assert answer["unclear"] is unclear, level
+
+
+def test_pictures_are_the_strips(client: TestClient, rom: Rom) -> None:
+    for number, strip in enumerate(open_atlas("1-1", rom).strips):
+        answer = client.get(f"/api/map/picture?level=1-1&strip={number}")
+        assert answer.headers["content-type"] == "image/png"
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            np.testing.assert_array_equal(np.array(picture.convert("RGB")), strip.rgb())
+
+
+def test_traces_are_told(client: TestClient) -> None:
+    answer = client.get("/api/map/traces?run=run&level=1-1").json()
+    (trace,) = answer["traces"]
+    assert (trace["file"], trace["step"]) == ("000001000-000.json", 1000)
+    assert trace["cleared"] is True
+    ((strip, points),) = trace["lines"]
+    assert strip == 0
+    assert points[-2] > 3150
+    assert client.get("/api/map/traces?run=run&level=1-2").json()["traces"] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "text"),
+    [
+        ("/api/map?run=other", 404, "no run 'other'"),
+        ("/api/map?run=run&level=9-9", 404, "no level '9-9'"),
+        ("/api/map?run=run&last=few", 400, "'few'"),
+        ("/api/map?run=run&last=-1", 400, "'-1'"),
+        ("/api/map/picture?level=1-1&strip=7", 400, "strip is 7"),
+        ("/api/map/picture?level=", 404, "no level"),
+        ("/api/map/traces?run=&level=1-1", 404, "no run ''"),
+    ],
+)
+def test_errors_are_told(client: TestClient, address: str, status: int, text: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == status
+    assert text in answer.json()["error"]
+
+
+def test_without_a_rom_it_says_so(run: Path, tmp_path: Path) -> None:
+    with TestClient(Starlette(routes=routes(OneRun(run, {}), tmp_path / "no.nes"))) as client:
+        for path in ("map", "map/traces"):
+            answer = client.get(f"/api/{path}?run=run&level=1-1")
+            assert answer.status_code == 503
+            assert "no.nes" in answer.json()["error"]
+
+
+def test_a_run_without_levels_is_told(tmp_path: Path, rom: Rom) -> None:
+    with TestClient(Starlette(routes=routes(OneRun(tmp_path, {}), rom))) as client:
+        answer = client.get("/api/map?run=run")
+        assert (answer.status_code, answer.json()) == (400, {"error": "the run names no level"})
+
+
+def test_the_picture_has_heat_where_mario_died(rom: Rom) -> None:
+    atlas = open_atlas("1-1", rom)
+    plain, enemy = np.array(draw(atlas)), KINDS.index("enemy")
+    np.testing.assert_array_equal(plain[:208], atlas.strips[0].rgb())
+    counted = [(0, 31, 10, enemy, 9), (0, 40, 10, enemy, 1), (0, 50, 3, KINDS.index("cleared"), 5)]
+    hot = np.array(draw(atlas, counted=counted))
+    assert hot.shape == plain.shape
+    for column, colour in ((31, HEAT[-1]), (40, heat_colour(1, 9))):
+        cell = hot[160:176, column * 16 : column * 16 + 16]
+        assert (cell == ImageColor.getrgb(colour)).all()
+    dark = hot[48:64, 800:816]
+    assert (dark < plain[48:64, 800:816]).all()  # a clear is no death
+    assert heat_colour(9, 9) != heat_colour(1, 9)
+    assert heat_colour(1, 1) == HEAT[-1]
+
+
+def test_the_command_draws(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "map.png"
+    done = CliRunner().invoke(app, ["map", "1-1", "-o", str(file), "--run", str(run)])
+    assert done.exit_code == 0, done.output
+    assert "43 episodes ended" in done.output
+    assert "1 lines" in done.output
+    with Image.open(file) as picture:
+        pixels = np.array(picture)
+    assert pixels.shape == (2 * 208 + 8, 3328, 3)
+    green = np.array(ImageColor.getrgb(level_map.TRACE[True]))
+    assert (pixels == green).all(axis=2).sum() > 3000
+    assert CliRunner().invoke(app, ["map", "1-1", "-o", str(file)]).exit_code == 0
+    with Image.open(file) as picture:
+        assert not (np.array(picture) == pixels).all()
+
+
+def test_the_command_tells_what_is_wrong(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    other = tmp_path / "new"
+    other.mkdir()
+    (other / "config.json").write_text(TrainConfig().model_dump_json())
+    for arguments, text in (
+        (["9-9"], "no level"),
+        (["1-1", "-o", "map.jpg"], ".png"),
+        (["1-1", "--last", "5"], "--run"),
+        (["1-1", "--run", str(tmp_path / "empty")], "holds no run"),
+        (["1-1", "--run", str(other)], "no ends of episodes yet"),
+        (["4-1", "--run", str(run)], "is about 1-1"),
+        (["1-1", "--rom", str(tmp_path / "no.nes")], "no.nes"),
+    ):
+        done = CliRunner().invoke(app, ["map", *arguments])
+        assert done.exit_code == 2
+        assert text in done.output.replace("\n", " ")

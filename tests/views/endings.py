@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from warpzone.errors import RunError
 from warpzone.views.ends import NAME
 
 
@@ -45,15 +43,3 @@ def random_ends(
         )
         for i in range(count)
     ]
-
-
-class OneRun:
-    """A library of the run in one directory, called `run`."""
-
-    def __init__(self, path: Path, env: dict[str, Any]) -> None:
-        self._run = SimpleNamespace(path=path, name="run", config={"env": env})
-
-    def run(self, name: str) -> Any:
-        if name != "run":
-            raise RunError(f"there is no run {name!r}; there is run")
-        return self._run

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from tests.game.scripts import FLAGPOLE, steps
 from tests.views.conftest import make_run
 
-from warpzone.errors import CheckpointError
 from warpzone.game.actions import ACTION_SETS, action_names
 from warpzone.game.console import Console
 from warpzone.game.episode import (
@@ -86,16 +83,3 @@ def make_run_with(path: Path, episodes: Mapping[str, Episode], observation: str 
         (path / file).parent.mkdir(exist_ok=True)
         episode.save(path / file)
     return path
-
-
-class OneRun:
-    """A library of the run in one directory, called `run`."""
-
-    def __init__(self, path: Path, env: dict[str, Any] | None = None) -> None:
-        env = {"observation": "tiles"} if env is None else env
-        self._run = SimpleNamespace(path=path, name="run", config={"env": env})
-
-    def run(self, name: str) -> Any:
-        if name != "run":
-            raise CheckpointError(f"there is no run {name!r}; there is run")
-        return self._run

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from tests.views.endings import OneRun, end, random_ends, write_ends
+from tests.views.endings import end, random_ends, write_ends
 from tests.views.episodes import CLEAR, make_episode
 from typer.testing import CliRunner
 
 from warpzone.cli import app
 from warpzone.game.rom import Rom
-from warpzone.learn import TrainConfig
+from warpzone.learn import TrainConfig, resolve
 from warpzone.views import level_map
+from warpzone.views.app import create
 from warpzone.views.atlas import open_atlas
 from warpzone.views.ends import KINDS
 from warpzone.views.level_map import COLOURS, HEAT, TEXTS, draw, heat_colour, routes
+from warpzone.views.runs import SCAN_EVERY, Library
+from warpzone.views.server import all_routes
+
+HOST = "http://127.0.0.1:1985"
+LEVELS = {"1-1": 1.0, "1-2": 1.0}
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    (tmp_path / "config.json").write_text(TrainConfig().model_dump_json())
-    write_ends(tmp_path, [*random_ends(40), end(x=500), end(x=500), end(x=500)])
-    (tmp_path / "episodes").mkdir()
-    make_episode(CLEAR, cleared=True).save(tmp_path / "episodes/000001000-000.json")
-    return tmp_path
+    run = tmp_path / "runs" / "run"
+    write_ends(run, [*random_ends(40), end(x=500), end(x=500), end(x=500)])
+    (run / "config.json").write_text(resolve(env={"levels": LEVELS}).model_dump_json())
+    (run / "episodes").mkdir()
+    make_episode(CLEAR, cleared=True).save(run / "episodes/000001000-000.json")
+    return run
 
 
 @pytest.fixture
-def client(run: Path, rom: Rom) -> Iterator[TestClient]:
-    library = OneRun(run, {"levels": {"1-1": 1.0, "1-2": 1.0}})
-    with TestClient(Starlette(routes=routes(library, rom))) as client:
+def client(run: Path) -> Iterator[TestClient]:
+    library = Library(run.parent)
+    with TestClient(create(library, all_routes(library)), base_url=HOST) as client:
         yield client
 
 
@@ -89,11 +96,11 @@ def test_traces_are_told(client: TestClient) -> None:
     ("address", "status", "text"),
     [
         ("/api/map?run=other", 404, "no run 'other'"),
-        ("/api/map?run=run&level=9-9", 404, "no level '9-9'"),
-        ("/api/map?run=run&last=few", 400, "'few'"),
-        ("/api/map?run=run&last=-1", 400, "'-1'"),
-        ("/api/map/picture?level=1-1&strip=7", 400, "strip is 7"),
-        ("/api/map/picture?level=", 404, "no level"),
+        ("/api/map?run=run&level=9-9", 422, "no level '9-9'"),
+        ("/api/map?run=run&last=few", 422, "'few'"),
+        ("/api/map?run=run&last=-1", 422, "'-1'"),
+        ("/api/map/picture?level=1-1&strip=7", 422, "strip is 7"),
+        ("/api/map/picture?level=", 422, "no level"),
         ("/api/map/traces?run=&level=1-1", 404, "no run ''"),
     ],
 )
@@ -104,17 +111,23 @@ def test_errors_are_told(client: TestClient, address: str, status: int, text: st
 
 
 def test_without_a_rom_it_says_so(run: Path, tmp_path: Path) -> None:
-    with TestClient(Starlette(routes=routes(OneRun(run, {}), tmp_path / "no.nes"))) as client:
+    library = Library(run.parent)
+    more = routes(library, tmp_path / "no.nes")
+    with TestClient(create(library, more), base_url=HOST) as client:
         for path in ("map", "map/traces"):
             answer = client.get(f"/api/{path}?run=run&level=1-1")
-            assert answer.status_code == 503
+            assert answer.status_code == 422
             assert "no.nes" in answer.json()["error"]
 
 
-def test_a_run_without_levels_is_told(tmp_path: Path, rom: Rom) -> None:
-    with TestClient(Starlette(routes=routes(OneRun(tmp_path, {}), rom))) as client:
-        answer = client.get("/api/map?run=run")
-        assert (answer.status_code, answer.json()) == (400, {"error": "the run names no level"})
+def test_a_run_without_levels_is_told(client: TestClient, run: Path) -> None:
+    bad = run.parent / "bad"
+    bad.mkdir()
+    (bad / "config.json").write_text("{")
+    time.sleep(SCAN_EVERY)
+    answer = client.get("/api/map?run=bad")
+    assert answer.status_code == 422
+    assert "names no level" in answer.json()["error"]
 
 
 def test_the_picture_has_heat_where_mario_died(rom: Rom) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.agents.conftest import write_agent
 from tests.views.endings import end, random_ends, write_ends
 from tests.views.episodes import make_episode, random_buttons
@@ -25,7 +24,6 @@ from warpzone.learn.evaluation import wilson
 from warpzone.views import clips, report
 from warpzone.views.report import Metrics, measured, read_metrics, write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CONFIG = resolve(
     "tiles", env={"levels": {"1-1": 1.0, "1-2": 1.0}}, eval_episodes=40, lr=0.001, gamma=0.9
 )
@@ -77,17 +75,6 @@ def written(run: Path) -> Path:
     assert written.missing == []
     assert written.size == written.path.stat().st_size < report.MOST_BYTES
     return written.path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        assert os.environ.get("WARPZONE_NEED_CHROMIUM") != "1", "there is no Chromium"
-        pytest.skip("there is no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def opened(browser: Browser, file: Path, **options: Any) -> Iterator[Page]:

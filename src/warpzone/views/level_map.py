@@ -6,26 +6,26 @@ For a browser as JSON and PNG (`routes`, drawn by `static/map.js`), and as one p
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from warpzone.errors import ConfigError, RomError, WarpzoneError
+from warpzone.errors import ConfigError
 from warpzone.game.console import RomSource
 from warpzone.game.levels import LEVELS, level_index
-from warpzone.learn.run import read_config
 from warpzone.views import ends as ending
+from warpzone.views.answers import json_response
 from warpzone.views.atlas import VERSION, Atlas, open_atlas, strip_png
 from warpzone.views.ends import KINDS, Ends, EndsError, cells
+from warpzone.views.runs import Library, Run
 from warpzone.views.stitch import COLUMN, HEIGHT, SCREEN
 from warpzone.views.traces import Trace, Traces
 
@@ -59,21 +59,6 @@ DIMMED = 0.45
 """Brightness of the level below a heat map."""
 
 
-class RunLike(Protocol):
-    """What is needed of a run; `warpzone.views.runs.Run` is one."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def config(self) -> Any: ...
-
-
-class LibraryLike(Protocol):
-    """What is needed of the runs; `warpzone.views.runs.Library` is one."""
-
-    def run(self, name: str) -> RunLike: ...
-
-
 class RunMaps:
     """What is known about one run's levels."""
 
@@ -82,13 +67,10 @@ class RunMaps:
         self.traces = Traces(path, rom)
 
 
-def levels_of(config: Any, ends: Ends) -> list[str]:
+def levels_of(run: Run, ends: Ends) -> list[str]:
     """Those of a run's settings, and those that ends are known of."""
-    try:
-        named = set(config["env"]["levels"])
-    except (KeyError, TypeError):
-        named = set()
-    return [level for level in LEVELS if level in named or level in ends.levels()]
+    named = {*run.levels, *ends.levels()}
+    return [level for level in LEVELS if level in named]
 
 
 def heat_json(ends: Ends, atlas: Atlas, last: int | None = None) -> dict[str, Any]:
@@ -158,14 +140,16 @@ def _title(number: int) -> str:
     return "The level" if number == 0 else f"Behind a pipe or a vine ({number})"
 
 
-def routes(library: LibraryLike, rom: RomSource = None) -> list[BaseRoute]:
-    """`/api/map`, `/api/map/traces` (`run`, `level`, `last`) and `/api/map/picture` (`level`,
-    `strip`)."""
+def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
+    """`/api/map` (`run`, `level`, `last`), `/api/map/traces` (`run`, `level`) and
+    `/api/map/picture` (`level`, `strip`).
+
+    Args:
+        library: of the runs.
+        rom: a file, a `Rom`, or None to look for one when the first map is wanted.
+    """
     maps: dict[Path, RunMaps] = {}
     atlases: dict[str, Atlas] = {}
-
-    def known(run: RunLike) -> RunMaps:
-        return maps.setdefault(run.path, RunMaps(run.path, rom))
 
     def atlas_of(level: str) -> Atlas:
         if level not in atlases:
@@ -174,51 +158,38 @@ def routes(library: LibraryLike, rom: RomSource = None) -> list[BaseRoute]:
 
     def chosen(query: QueryParams) -> tuple[RunMaps, list[str], str]:
         run = library.run(query.get("run", ""))
-        found = known(run)
+        found = maps.setdefault(run.path, RunMaps(run.path, rom))
         found.ends.refresh()
-        levels = levels_of(run.config, found.ends)
-        counts = found.ends.levels()
+        levels, counts = levels_of(run, found.ends), found.ends.levels()
         level = query.get("level") or max(levels, key=lambda name: counts.get(name, 0), default="")
         if not level:
-            raise ConfigError("the run names no level")
+            raise ConfigError("the run names no level, so there is no map")
         level_index(level)
         return found, levels, level
 
-    def heat(query: QueryParams) -> Response:
-        found, levels, level = chosen(query)
-        last = _number(query.get("last"), "last")
+    def heat(request: Request) -> Response:
+        found, levels, level = chosen(request.query_params)
+        last = _number(request.query_params.get("last"), "last")
         data = heat_json(found.ends, atlas_of(level), last)
-        return JSONResponse({"levels": levels, **data, "pictures": VERSION})
+        return json_response({"levels": levels, **data, "pictures": VERSION}, request=request)
 
-    def ways(query: QueryParams) -> Response:
-        found, _, level = chosen(query)
-        newest = found.traces.newest(level, MOST_TRACES)
-        return JSONResponse(
-            {"level": level, "traces": traces_json(newest, atlas_of(level))},
-        )
+    def ways(request: Request) -> Response:
+        found, _, level = chosen(request.query_params)
+        newest = traces_json(found.traces.newest(level, MOST_TRACES), atlas_of(level))
+        return json_response({"level": level, "traces": newest}, request=request)
 
-    def picture(query: QueryParams) -> Response:
-        strips = atlas_of(query.get("level", "")).strips
-        number = _number(query.get("strip"), "strip") or 0
+    def picture(request: Request) -> Response:
+        strips = atlas_of(request.query_params.get("level", "")).strips
+        number = _number(request.query_params.get("strip"), "strip") or 0
         if number >= len(strips):
             raise ConfigError(f"strip is {number}; the level has {len(strips)}, from 0 on")
-        headers = {"Cache-Control": "max-age=86400"}
+        headers = {"cache-control": "max-age=86400"}
         return Response(strip_png(strips[number]), media_type="image/png", headers=headers)
 
-    def answer(make: Callable[[QueryParams], Response], request: Request) -> Response:
-        try:
-            return make(request.query_params)
-        except RomError as error:
-            return JSONResponse({"error": str(error)}, 503)
-        except ConfigError as error:
-            return JSONResponse({"error": str(error)}, 400)
-        except WarpzoneError as error:
-            return JSONResponse({"error": str(error)}, 404)
-
     return [
-        Route("/api/map", partial(answer, heat)),
-        Route("/api/map/traces", partial(answer, ways)),
-        Route("/api/map/picture", partial(answer, picture)),
+        Route("/api/map", heat),
+        Route("/api/map/traces", ways),
+        Route("/api/map/picture", picture),
     ]
 
 
@@ -278,6 +249,8 @@ def draw_run(
         LevelError, RomError, EngineError: see `open_atlas`.
     """
     if run is not None:
+        from warpzone.learn.run import read_config  # brings torch
+
         read_config(run)
     atlas = open_atlas(level, rom)
     if run is None:

@@ -117,7 +117,8 @@ class Strip {
     const { heat, kinds, cell } = this.map.data;
     this.sums = sums(cells, ([, column, row]) => row * this.columns + column);
     this.cells = cells;
-    const context = this.heat.getContext("2d");
+    // A pixel for each cell: far too small to be worth the graphics card.
+    const context = this.heat.getContext("2d", { willReadFrequently: true });
     context.clearRect(0, 0, this.columns, this.rows);
     for (const [place, count] of this.sums) {
       context.fillStyle = shade(count, most, heat);
@@ -410,6 +411,7 @@ async function fetched(url) {
 
 /** A panel of the dashboard: the map of `run`, which `update` brings up to date. */
 export function mountMap(element, run) {
+  addStyle();
   const trouble = make("p", { class: "problem", role: "alert", hidden: true });
   const place = make("div");
   element.append(trouble, place);
@@ -473,4 +475,10 @@ export function mountMap(element, run) {
       closed = true;
     },
   };
+}
+
+function addStyle() {
+  const href = new URL("map.css", import.meta.url).href;
+  if (document.querySelector(`link[href="${href}"]`)) return;
+  document.head.append(make("link", { rel: "stylesheet", href }));
 }

@@ -20,8 +20,8 @@ from warpzone.game.levels import LEVELS
 from warpzone.level_guide import GUIDE
 
 COMMANDS = (
-    "train", "campaign", "dashboard", "watch", "record", "replay", "eval", "play", "levels",
-    "bench", "doctor", "rom",
+    "train", "campaign", "dashboard", "watch", "record", "replay", "report", "map", "eval", "play",
+    "levels", "bench", "doctor", "rom",
 )  # fmt: skip
 
 

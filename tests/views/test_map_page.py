@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.views.conftest import OpenTab, Tab, make_run, serving
+from tests.views.conftest import OpenTab, Tab, make_run
 from tests.views.endings import end, random_ends, write_ends
 from tests.views.episodes import CLEAR, make_episode
 
 from warpzone.views.ends import NAME
+from warpzone.views.server import serving
 
 OpenMap = Callable[..., Tab]
 

@@ -22,6 +22,7 @@ from warpzone.learn.checkpoint import load_agent
 from warpzone.learn.config import TrainConfig
 from warpzone.learn.display import LineDisplay
 from warpzone.learn.recorder import Recorder
+from warpzone.learn.rollout import Rollout
 from warpzone.learn.run import FREE
 
 SMALL = {
@@ -72,6 +73,7 @@ def files(run: Path, folder: str) -> list[Path]:
         {"observation": "ram", "levels": "1-2"},  # ends in cutscenes through pipes
         {"levels": "8-4", "actions": "down", "skip_cutscenes": False},
         {"levels": "1-1", "last_level": "1-2"},
+        {"levels": "4-4", "end_thrown_back": True, "sticky": 0.25, "sticky_share": 0.5},
     ],
 )
 def test_episodes_play_again_to_the_same_ram(tmp_path: Path, env: dict[str, Any]) -> None:
@@ -105,6 +107,45 @@ def test_decisions_are_those_that_led_to_the_frames(tmp_path: Path) -> None:
         chosen = [config.env.native_rules().actions[a] for a in decisions.actions]
         held = [episode.buttons[first] for first in decisions.first_frames]
         assert held == chosen, path
+
+
+def test_values_and_probabilities_are_those_of_the_rollouts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[torch.Tensor, ...]] = []
+    keep = Recorder.keep
+
+    def note(self: Recorder, step: int, rollout: Rollout) -> None:
+        parts = (rollout.actions, rollout.values[:-1], rollout.log_probs, rollout.ended)
+        seen.append(tuple(part.clone() for part in parts))
+        keep(self, step, rollout)
+
+    monkeypatch.setattr(Recorder, "keep", note)
+    config = small(rollout_steps=24, minibatch=64, total_steps=24 * 8 * 8)
+    train(config, tmp_path / "run")
+    actions, values, log_probs, ended = (torch.cat([part[i] for part in seen]) for i in range(4))
+    lengths = set()
+    for path in files(tmp_path / "run", "episodes"):
+        episode = Episode.load(path)
+        player, decisions = episode.player, episode.decisions
+        assert isinstance(player, TrainingPlayer)
+        assert decisions is not None
+        # A later one of the same rollout may be the best, and then takes the place of the first.
+        begun = player.step // 8
+        ends = [t for t in range(begun, begun + 24) if ended[t, player.game]]
+        found = []
+        for end in ends:
+            before = ended[:end, player.game].nonzero()
+            played = slice(int(before[-1]) + 1 if len(before) else 0, end + 1), player.game
+            if np.array_equal(decisions.actions, actions[played]):
+                found.append(played)
+        assert found, path
+        played = found[-1]
+        lengths.add(len(decisions.actions))
+        np.testing.assert_allclose(decisions.values, values[played], rtol=2e-3, atol=1e-3)
+        expected = log_probs[played].exp()
+        np.testing.assert_allclose(decisions.probabilities, expected, rtol=2e-3, atol=1e-3)
+    assert max(lengths) > 24  # over several rollouts
 
 
 def test_episodes_from_within_a_level_lead_there_from_its_start(tmp_path: Path) -> None:
@@ -192,6 +233,38 @@ def test_only_so_many_episodes_stay_and_the_best(
     again = files(tmp_path / "run", "episodes")
     outcomes = [Episode.load(path).outcome for path in again]
     assert max(o.progress for o in outcomes if o is not None) >= max(progress)
+
+
+def test_the_best_stay_where_a_game_ends_often_in_a_rollout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "KEPT", 1)
+    bests: dict[Path, int] = {}
+    count = Recorder._count
+
+    def note(self: Recorder, path: Path, episode: Episode) -> None:
+        before = dict(self._best)
+        count(self, path, episode)
+        if self._best != before:
+            assert episode.outcome is not None
+            bests[path] = episode.outcome.progress
+
+    monkeypatch.setattr(Recorder, "_count", note)
+    train(small(env={"max_steps": 6}, watched_games=8), tmp_path / "run")
+    assert len(bests) > 3
+    for path, progress in bests.items():
+        outcome = Episode.load(path).outcome
+        assert outcome is not None
+        assert outcome.progress == progress
+
+
+def test_the_name_of_a_run_may_be_anything(tmp_path: Path) -> None:
+    run = tmp_path / f"two\nlines {'and more ' * 25}"
+    train(small(total_steps=small().batch * 4), run)
+    path, *_ = files(run, "episodes")
+    player = Episode.load(path).player
+    assert isinstance(player, TrainingPlayer)
+    assert player.run.startswith(r"'two\nlines and more")
 
 
 def test_a_full_disk_is_told_once_and_ends_nothing(

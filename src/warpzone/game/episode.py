@@ -48,6 +48,7 @@ DEATH_TEXTS = {
     2: "fell into a pit",
     3: "ran out of time",
     4: "left the level by a warp",
+    5: "sent back by a maze",
 }
 
 

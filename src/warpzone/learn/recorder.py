@@ -88,6 +88,7 @@ class Recorder:
         env.watch_games(self.games)
         self.offset = offset
         """Bytes of ends.jsonl."""
+        self._name = _one_line(run.resolve().name)
         self._names = action_names(env.config.action_list)
         self._cartridge = Cartridge(sha1=env.rom.sha1, revision=env.rom.revision)
         self._ended: list[_Ended] = []
@@ -184,6 +185,8 @@ class Recorder:
 
     def _count(self, path: Path, episode: Episode) -> None:
         """Take in a file that has been written, and remove one that is not to stay."""
+        with contextlib.suppress(ValueError):  # the game's episode before, of the same rollout
+            self._kept.remove(path)
         player, outcome = episode.player, episode.outcome
         own = isinstance(player, TrainingPlayer) and player.own_start
         if outcome is not None and own and _rank(outcome) > self._best.get(episode.start, NOTHING):
@@ -228,7 +231,7 @@ class Recorder:
             frames=len(journal.buttons),
             ram_sha256=hashlib.sha256(ram).hexdigest(),
             player=TrainingPlayer(
-                run=self.run.name[:200] or "run",
+                run=self._name,
                 step=step,
                 game=game,
                 own_start=journal.own_start,
@@ -286,6 +289,11 @@ def _end(step: int, signals: dict[str, Any]) -> dict[str, Any]:
         "frames": signals["frames"],
         "own": signals["start"] < 0,
     }
+
+
+def _one_line(name: str) -> str:
+    """As files of episodes take it."""
+    return (name if name.isprintable() else ascii(name))[:200] or "run"
 
 
 def _write(path: Path, episode: Episode) -> None:

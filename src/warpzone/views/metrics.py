@@ -12,6 +12,8 @@ import os
 import stat
 import time
 from array import array
+from collections.abc import Sequence
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import numpy as np
@@ -134,11 +136,14 @@ class Table:
         values[: len(found)] = found
         return values
 
-    def append(self, step: float, seconds: float, row: dict[str, object]) -> None:
+    def extend(
+        self, steps: Sequence[float], seconds: Sequence[float], rows: Sequence[dict[str, object]]
+    ) -> None:
+        """Add rows, at least one, that all have the same names."""
         count = len(self._steps)
-        self._steps.append(step)
-        self._seconds.append(seconds)
-        for name, value in row.items():
+        self._steps.extend(steps)
+        self._seconds.extend(seconds)
+        for name in rows[0]:
             column = self._columns.get(name)
             if column is None:
                 if len(self._columns) >= MOST_COLUMNS:
@@ -146,10 +151,17 @@ class Table:
                 column = self._columns[name] = array("d")
             if len(column) < count:
                 column.extend([math.nan] * (count - len(column)))
-            try:
-                column.append(value)  # type: ignore[arg-type]
-            except (TypeError, OverflowError):  # text, or a number without end
-                column.append(math.nan)
+            column.extend(_numbers([row[name] for row in rows]))
+
+
+def _numbers(values: list[object]) -> array[float]:
+    """NaN for what is no number."""
+    try:
+        return array("d", values)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):  # text, or a number without end: look at each
+        if len(values) == 1:
+            return array("d", [math.nan])
+        return array("d", [_numbers([value])[0] for value in values])
 
 
 class Metrics:
@@ -181,24 +193,21 @@ class Metrics:
             self._clear()
             blocks = self._reader.blocks() or []
         for block in blocks:
-            for line in block.split(b"\n"):
-                if line.strip():
-                    self._take(line)
+            rows = [parse(line) for line in block.split(b"\n") if line.strip()]
+            good = [row for row in rows if row is not None]
+            self.skipped += len(rows) - len(good)
+            for names, alike in groupby(good, tuple):
+                self._take(names, list(alike))
 
-    def _take(self, line: bytes) -> None:
-        row = parse(line)
-        if row is None:
-            self.skipped += 1
+    def _take(self, names: tuple[str, ...], rows: list[dict[str, object]]) -> None:
+        steps: list[float] = [row.pop("step") for row in rows]  # type: ignore[misc]
+        if any(name.startswith("eval/") for name in names):
+            self.measured.extend(steps, [self._seconds] * len(rows), rows)
             return
-        step = row.pop("step")
-        if any(name.startswith("eval/") for name in row):
-            self.measured.append(step, self._seconds, row)  # type: ignore[arg-type]
-            return
-        spent = [row.get(name) for name in SECONDS]
-        self._seconds += sum(
-            value if isinstance(value, int | float) else math.nan for value in spent
-        )
-        self.updates.append(step, self._seconds, row)  # type: ignore[arg-type]
+        spent = [_numbers([row.get(name) for row in rows]) for name in SECONDS]
+        seconds = [*accumulate(map(sum, zip(*spent, strict=True)), initial=self._seconds)][1:]
+        self._seconds = seconds[-1]
+        self.updates.extend(steps, seconds, rows)
 
 
 def parse(line: bytes) -> dict[str, object] | None:

@@ -144,13 +144,16 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What a list of runs shows; JSON can hold it.
 
-        `state` is that of status.json, or `damaged`; `best` the best measured clear rate, 0-1;
-        `updated` when the run last wrote, in seconds since 1970; `problems` are for people.
+        `state` is that of status.json, `starting` before there is one, or `damaged`; `best` the
+        best measured clear rate, 0-1; `updated` when the run last wrote, in seconds since 1970;
+        `problems` are for people.
         """
         with self.lock:
             config, status = self.config, self.status
             state = status.get("state")
             problems = [self._config.problem, self._status.problem]
+            if config and self._status.modified is None:  # written once there are games
+                state, problems = "starting", []
             step, best = number(status.get("step")), number(status.get("best_clear_rate"))
             if state == "running" or "best_clear_rate" not in status:
                 told = self._read_progress()

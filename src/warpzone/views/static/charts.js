@@ -14,11 +14,15 @@ const CHARTS = [
 const COLOURS = ["#0084d1", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c6bb1", "#8a8a00"];
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 
-/** plotly is large: the list is there before it. */
-const ready = new Promise((resolve) => {
-  if (window.Plotly) resolve();
-  else document.getElementById("plotly").addEventListener("load", resolve);
-});
+let loading = null;
+/** plotly takes a while: what needs no charts is shown before. */
+function plotly() {
+  loading ??= new Promise((resolve) => {
+    const load = () => document.head.append(make("script", { src: "/static/plotly.min.js", load: resolve }));
+    requestAnimationFrame(() => setTimeout(load));
+  });
+  return loading;
+}
 
 /** How the run at `place` of a selection is drawn. */
 export const style = (place) => ({
@@ -54,7 +58,7 @@ export class Charts {
     this.redraw = () => this.#outdate();
     document.addEventListener("theme", this.redraw);
     this.closed = false;
-    ready.then(() => this.runs.length > 0 && !this.closed && this.#outdate());
+    plotly().then(() => this.runs.length > 0 && !this.closed && this.#outdate());
     const choose = (event) => {
       this.axis = event.target.value;
       this.#outdate();

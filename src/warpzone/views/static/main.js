@@ -47,7 +47,13 @@ async function refresh() {
 function emptyPage() {
   if (known === null) {
     main.append(make("p", { class: "note" }, "Reading the runs …"));
-    return { update: async () => route(), close() {} };
+    return {
+      async update(answer) {
+        route();
+        return page.update(answer);
+      },
+      close() {},
+    };
   }
   main.append(
     make("h2", {}, "No runs yet"),

@@ -28,7 +28,7 @@ export function ago(time) {
 
 /** The state as a mark with a word. */
 export function state(run) {
-  const silent = run.state === "running" && Date.now() / 1000 - run.updated > SILENT;
+  const silent = ["running", "starting"].includes(run.state) && Date.now() / 1000 - run.updated > SILENT;
   const word = silent ? "silent" : run.state;
   return make("span", { class: `state ${word}`, title: silent ? `said nothing since ${ago(run.updated)}` : null }, word);
 }

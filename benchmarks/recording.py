@@ -104,7 +104,7 @@ def measure(
         setattr(recorder.Recorder, name, watch.timed(getattr(recorder.Recorder, name)))
     cores = threads or hardware.available_cores()
     clock = SimpleNamespace(monotonic=lambda: time.process_time() / cores)
-    recorder.time = clock  # type: ignore[attr-defined]
+    setattr(recorder, "time", clock)  # noqa: B010
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         out = Path(folder) / "run"
         result = train(config, out, rom=rom, display=watch)
@@ -169,10 +169,10 @@ def main(
                 task = (preset, level, updates, watched, threads, seed, game.path)
                 pair[which] = pool.submit(measure, *task).result()
             measured.append(pair)
-            ratios = _ratios(pair)
+            found = _ratios(pair)
             console.print(
-                f"pair {seed + 1} of {pairs}: {ratios['time'] - 1:+.1%} time,"
-                f" {ratios['cpu'] - 1:+.1%} CPU, {ratios['recorder_share']:.2%} in Python"
+                f"pair {seed + 1} of {pairs}: {found['time'] - 1:+.1%} time,"
+                f" {found['cpu'] - 1:+.1%} CPU, {found['recorder_share']:.2%} in Python"
             )
 
     ratios = {

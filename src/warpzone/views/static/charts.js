@@ -2,7 +2,7 @@
 import { make, missing, percent } from "./dom.js";
 
 const CHARTS = [
-  { id: "clear_rate", title: "Clear rate", note: "last 100 training episodes; ◆ measured", format: ".0%", ticks: ".0%" },
+  { id: "clear_rate", title: "Clear rate", note: "last 100 episodes; ◆ measured", format: ".0%", ticks: ".0%" },
   { id: "best_x", title: "Best x", note: "px, of an update's games", format: ",.0f", ticks: ".3~s" },
   { id: "episode_return", title: "Return", note: "mean of the last episodes", format: ".1f", ticks: ".3~g" },
   { id: "entropy", title: "Entropy", note: "nats", format: ".3f", ticks: ".3~g" },

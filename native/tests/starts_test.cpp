@@ -77,6 +77,7 @@ size_t compare(const std::shared_ptr<smb::Levels>& levels, const batch::Config& 
   const auto starts = smb::record_starts(*levels, config.rules, {kLevel, way}, config.stack);
   Batch played(levels, config), begun(levels, config);
   begun.set_starts(starts);
+  begun.watch(std::vector<int>{0});
   played.reset(Bytes{1});
   std::vector<nes::State> consoles = {played.console(0)};
   std::vector<Bytes> observations = {played.observations};
@@ -101,6 +102,13 @@ size_t compare(const std::shared_ptr<smb::Levels>& levels, const batch::Config& 
       CHECK(std::memcmp(&begun.console(0), &consoles[i], sizeof(nes::State)) == 0);
       CHECK(begun.observations == observations[i]);
       CHECK(begun.scalars == scalars[i]);
+      const batch::Journal& journal = begun.journal(0);
+      CHECK(journal.known && !journal.own_start);
+      CHECK_EQUAL(journal.level, kLevel);
+      CHECK_EQUAL(journal.decided.size(), static_cast<size_t>(at - starts[k].step));
+      nes::State again = levels->start(kLevel);
+      for (const uint8_t held : journal.buttons) nes::run_frame(again, levels->cartridge(), held);
+      CHECK(std::memcmp(&again, &consoles[i], sizeof(nes::State)) == 0);
       if (at < end) step(begun, way[i]);
     }
   }

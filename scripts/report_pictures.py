@@ -34,7 +34,9 @@ def take(browser: Browser, url: str, file: Path, *, clip: bool = False, **settin
         page.wait_for_timeout(1000)  # pictures and films
         shot = page.locator("#panel").screenshot() if clip else page.screenshot()
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
     print(f"{file}  {file.stat().st_size / 1000:.0f} kB")
 
 

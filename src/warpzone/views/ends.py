@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from warpzone.errors import WarpzoneError
 from warpzone.game.levels import LEVELS
 from warpzone.game.signals import DEATHS
 from warpzone.views.atlas import Atlas, middle_of_mario
+from warpzone.views.metrics import LineReader
 from warpzone.views.stitch import COLUMN, HEIGHT
 
 NAME = "ends.jsonl"
@@ -25,13 +25,10 @@ UNKNOWN = -1
 """Where a line does not say which map it means."""
 MOST = 1 << 16
 """What a coordinate is below: 256 screens."""
-MOST_BYTES = 1 << 28
-"""Read at once."""
-KEPT_BYTES = 400
 
 
 class EndsError(WarpzoneError):
-    """The file that tells where episodes ended cannot be read."""
+    """A run does not tell where episodes ended."""
 
 
 class Ends:
@@ -44,41 +41,17 @@ class Ends:
     FIELDS = ("level", "area", "map", "x", "y", "kind", "own")
 
     def __init__(self, run: Path) -> None:
-        self.path = run / NAME
-        self._lock = threading.Lock()
-        self._forget()
-
-    def _forget(self) -> None:
         self.skipped = 0
-        self._at = 0
-        self._before = b""
-        """What lies before that place: it is something else where a run went on from an earlier
-        checkpoint."""
+        self._reader = LineReader(run / NAME)
         self._rows: list[tuple[int, ...]] = []
+        self._lock = threading.Lock()
 
     def refresh(self) -> None:
-        """Read on.
-
-        Raises:
-            EndsError: the file cannot be read. That there is none is no error.
-        """
+        """Read on. A file that is not there is an empty one."""
         with self._lock:
-            try:
-                with self.path.open("rb") as file:
-                    file.seek(self._at - len(self._before))
-                    if file.read(len(self._before)) != self._before:
-                        self._forget()
-                        file.seek(0)
-                    data = file.read(MOST_BYTES)
-            except FileNotFoundError:
-                self._forget()
-                return
-            except OSError as error:
-                raise EndsError(f"{self.path} cannot be read: {error.strerror or error}") from error
-            whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
-            self._at += len(whole)
-            self._before = (self._before + whole)[-KEPT_BYTES:]
-            for line in whole.splitlines():
+            while (blocks := self._reader.blocks()) is None:  # it has become another file
+                self.skipped, self._rows = 0, []
+            for line in b"".join(blocks).splitlines():
                 try:
                     self._rows.append(_row(line))
                 except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
@@ -169,7 +142,3 @@ def total(counted: Sequence[tuple[int, int, int, int, int]], kinds: Sequence[str
     """How many of these kinds were counted."""
     wanted = {KINDS.index(kind) for kind in kinds}
     return sum(count for *_, kind, count in counted if kind in wanted)
-
-
-def as_json(counted: Sequence[tuple[int, int, int, int, int]]) -> list[list[Any]]:
-    return [list(cell) for cell in counted]

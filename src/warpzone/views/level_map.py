@@ -100,7 +100,7 @@ def heat_json(ends: Ends, atlas: Atlas, last: int | None = None) -> dict[str, An
         "kinds": [{"text": TEXTS[kind], "colour": COLOURS[kind], "name": kind} for kind in KINDS],
         "heat": list(HEAT),
         "ends": len(table),
-        "cells": ending.as_json(counted),
+        "cells": counted,
         "unplaced": unplaced,
         "unclear": unclear,
         "skipped": ends.skipped,

@@ -12,12 +12,13 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 import warpzone
@@ -31,11 +32,14 @@ from warpzone.learn.config import TrainConfig
 from warpzone.learn.evaluation import EvalResult, wilson
 from warpzone.learn.origin import command_of
 from warpzone.learn.presets import PRESETS
-from warpzone.learn.run import differences, read_config
+from warpzone.learn.run import read_config
 from warpzone.views.atlas import open_atlas, strip_png
 from warpzone.views.clips import Clip, early_episode, of_agent, of_episode
+from warpzone.views.compare import differences, flatten, shown
 from warpzone.views.level_map import MOST_TRACES, RunMaps, heat_json, traces_json
+from warpzone.views.metrics import Metrics, Table
 from warpzone.views.plots import Curve, interval_svg, svg
+from warpzone.views.runs import number
 
 STATIC = Path(__file__).parent / "static"
 NAME = "report.html"
@@ -56,20 +60,6 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
-
-
-@dataclass
-class Metrics:
-    """What metrics.jsonl tells: by name, steps and values in the order of the file."""
-
-    steps: dict[str, list[float]] = field(default_factory=dict)
-    values: dict[str, list[float]] = field(default_factory=dict)
-
-    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        return (
-            np.array(self.steps.get(name, ()), np.float64),
-            np.array(self.values.get(name, ()), np.float64),
-        )
 
 
 @dataclass(frozen=True)
@@ -132,7 +122,8 @@ def write_report(
     missing: list[str] = []
     cartridge = _rom(rom, missing)
     agent = _agent(run, missing)
-    metrics = read_metrics(run / "metrics.jsonl")
+    metrics = Metrics(run / "metrics.jsonl")
+    metrics.refresh()
     results = measured(run, config, metrics)
     say("drawing maps")
     maps = _maps(run, config, cartridge, missing) if cartridge is not None else None
@@ -156,27 +147,6 @@ def write_report(
     return Report(path, len(data), missing)
 
 
-def read_metrics(file: Path) -> Metrics:
-    """All of it that makes sense; a run that has just begun has none."""
-    metrics = Metrics()
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError:
-        return metrics
-    for line in lines:
-        try:
-            row = json.loads(line)
-            step = float(row["step"])
-            numbers = {name: float(value) for name, value in row.items() if name != "step"}
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            continue  # half written
-        for name, value in numbers.items():
-            if math.isfinite(value) and math.isfinite(step):
-                metrics.steps.setdefault(name, []).append(step)
-                metrics.values.setdefault(name, []).append(value)
-    return metrics
-
-
 def measured(run: Path, config: TrainConfig, metrics: Metrics) -> dict[str, EvalResult]:
     """By level: of a finished run its last measurement, else the last one that it wrote down."""
     with suppress(OSError, ValueError, ValidationError, AttributeError, RecursionError):
@@ -187,14 +157,21 @@ def measured(run: Path, config: TrainConfig, metrics: Metrics) -> dict[str, Eval
     found = {}
     episodes = config.eval_episodes
     for level in config.env.levels:
-        _, rates = metrics.curve(f"eval/clear_rate/{level}")
-        _, progress = metrics.curve(f"eval/mean_progress/{level}")
+        _, rates = _curve(metrics.measured, f"eval/clear_rate/{level}")
+        _, progress = _curve(metrics.measured, f"eval/mean_progress/{level}")
         if len(rates) and 0 <= rates[-1] <= 1:
             cleared = round(float(rates[-1]) * episodes)
             far = float(progress[-1]) if len(progress) else math.nan
             interval = wilson(cleared, episodes)
             found[level] = EvalResult(float(rates[-1]), episodes, interval, far, None)
     return found
+
+
+def _curve(table: Table, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Steps and values of a column, without the rows that lack it."""
+    values = table.column(name)
+    known = np.isfinite(values)
+    return table.steps[known], values[known]
 
 
 def _rom(rom: RomSource, missing: list[str]) -> Rom | None:
@@ -299,7 +276,8 @@ def _title(run: Path, config: TrainConfig, results: dict[str, EvalResult], metri
     with suppress(OSError, ValueError, RecursionError):
         read = json.loads((run / "status.json").read_bytes())
         status = read if isinstance(read, dict) else {}
-    step = max((steps[-1] for steps in metrics.steps.values()), default=status.get("step") or 0)
+    told = number(status.get("step")) or 0
+    step = max([*metrics.updates.steps[-1:], *metrics.measured.steps[-1:], told])
     levels = list(config.env.levels)
     facts = {
         "levels" if len(levels) > 1 else "level": ", ".join(levels)
@@ -353,9 +331,9 @@ def _results(results: dict[str, EvalResult], config: TrainConfig) -> str:
 
 def _curves(metrics: Metrics) -> str:
     figures = []
-    eval_steps, eval_rates = metrics.curve("eval/clear_rate")
+    eval_steps, eval_rates = _curve(metrics.measured, "eval/clear_rate")
     for name, title in CURVES.items():
-        steps, values = metrics.curve(name)
+        steps, values = _curve(metrics.updates, name)
         rates = name == "rollout/clear_rate"
         points = list(zip(eval_steps.tolist(), eval_rates.tolist(), strict=True)) if rates else []
         if not len(steps) and not points:
@@ -390,11 +368,11 @@ def _settings(config: TrainConfig) -> str:
     if preset is None:
         changed = f'<p class="note">{escape(config.preset)} is no preset of this version.</p>'
     else:
-        before = _flat(preset.model_dump(mode="json"))
         rows = "".join(
-            f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{_value(value)}</td>'
-            f"<td>{_value(before.get(name))}</td></tr>"
-            for name, value in differences(preset.model_dump(mode="json"), settings).items()
+            f'<tr><th scope="row"><code>{escape(row["name"])}</code></th>'
+            + "".join(f"<td>{escape(value)}</td>" for value in row["values"])
+            + "</tr>"
+            for row in differences([settings, preset.model_dump(mode="json")])
         )
         changed = (
             '<div class="wide"><table><thead><tr><th scope="col">setting</th>'
@@ -405,32 +383,14 @@ def _settings(config: TrainConfig) -> str:
             else f"<p>Those of the preset <b>{escape(config.preset)}</b>.</p>"
         )
     every = "".join(
-        f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{_value(value)}</td></tr>'
-        for name, value in _flat(settings).items()
+        f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{escape(shown(value))}</td></tr>'
+        for name, value in flatten(settings).items()
     )
     return _section(
         "Settings",
         f"{changed}<details><summary>All settings</summary>"
         f'<div class="wide"><table><tbody>{every}</tbody></table></div></details>',
     )
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict) and prefix + name not in ("env.levels", "teachers"):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        ones = all(weight == 1.0 for weight in value.values())
-        text = ", ".join(value) if ones else ", ".join(f"{k}: {v}" for k, v in value.items())
-        return escape(text or "–")
-    return escape("–" if value is None else str(value))
 
 
 def _origin(run: Path, config: TrainConfig, agent: Agent | None, rom: Rom | None) -> str:

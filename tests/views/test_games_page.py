@@ -224,6 +224,7 @@ def test_an_agent_of_pixels_sees_its_grey_picture(
 
 def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> None:
     expect(page.locator(".tile")).to_have_count(2)
+    expect(page.locator(".now h3")).to_have_text("Played last")
     expect(page.locator(".tile").nth(0)).to_have_attribute("aria-pressed", "true")
     for tile in (0, 1):
         selector = f".wall li:nth-child({tile + 1}) .tile"
@@ -234,7 +235,7 @@ def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> 
     page.wait_for_timeout(500)
     assert not np.array_equal(at_first, canvas_pixels(page, ".wall .game"))
     page.locator(".tile").nth(1).click()
-    expect(page.locator(".stage .about")).to_contain_text("Game 3 now · 1-2")
+    expect(page.locator(".stage .about")).to_contain_text("Game 3 · 1-2")
     page.wait_for_function(
         "() => Number(document.querySelector('.stage .game').dataset.place) > 20"
     )
@@ -344,6 +345,7 @@ def test_the_games_of_a_training_are_shown_while_it_runs(training: Path, show: S
         time.sleep(0.2)
     page = show(training)
     page.set_default_timeout(60_000)
+    expect(page.locator(".now h3")).to_have_text("Playing now")
     expect(page.locator(".tile")).to_have_count(len(list(training.glob("live/*.json"))))
     plays_on(page, 30)
     page.wait_for_function(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.views.conftest import OpenTab
 from tests.views.episodes import CLEAR, make_episode, make_run_with, pictures, random_buttons
 
 from warpzone.game.console import PALETTE, Console
-from warpzone.game.episode import Cartridge, Episode, begin
+from warpzone.game.episode import Cartridge, Episode, TrainingPlayer, begin
 from warpzone.views.server import serving
 
 Show = Callable[..., Page]
@@ -97,7 +98,7 @@ def plays_on(page: Page, place: int) -> None:
 
 
 def choose_kept(page: Page, text: str) -> None:
-    page.locator(".shelf li", has_text=text).locator("button").click()
+    page.locator(".shelf li", has_text=text).first.locator("button").click()
     page.wait_for_function(
         "text => document.querySelector('.stage .about').textContent.includes(text)", arg=text
     )
@@ -223,6 +224,7 @@ def test_an_agent_of_pixels_sees_its_grey_picture(
 
 def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> None:
     expect(page.locator(".tile")).to_have_count(2)
+    expect(page.locator(".now h3")).to_have_text("Played last")
     expect(page.locator(".tile").nth(0)).to_have_attribute("aria-pressed", "true")
     for tile in (0, 1):
         selector = f".wall li:nth-child({tile + 1}) .tile"
@@ -233,7 +235,7 @@ def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> 
     page.wait_for_timeout(500)
     assert not np.array_equal(at_first, canvas_pixels(page, ".wall .game"))
     page.locator(".tile").nth(1).click()
-    expect(page.locator(".stage .about")).to_contain_text("Game 3 now · 1-2")
+    expect(page.locator(".stage .about")).to_contain_text("Game 3 · 1-2")
     page.wait_for_function(
         "() => Number(document.querySelector('.stage .game').dataset.place) > 20"
     )
@@ -333,3 +335,39 @@ def test_it_fits_a_phone(run: Path, show: Show, scheme: str) -> None:
             .map(e => e.textContent)"""
     )
     assert small == []
+
+
+@pytest.mark.slow
+def test_the_games_of_a_training_are_shown_while_it_runs(training: Path, show: Show) -> None:
+    deadline = time.monotonic() + 120
+    while not (list(training.glob("live/*.json")) and list(training.glob("episodes/*.json"))):
+        assert time.monotonic() < deadline, "the training wrote no episodes"
+        time.sleep(0.2)
+    page = show(training)
+    page.set_default_timeout(60_000)
+    expect(page.locator(".now h3")).to_have_text("Playing now")
+    expect(page.locator(".tile")).to_have_count(len(list(training.glob("live/*.json"))))
+    plays_on(page, 30)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.tile')].every(t => t.dataset.place > 20)"
+    )
+    assert len(np.unique(canvas_pixels(page, GAME).reshape(-1, 3), axis=0)) > 3
+    assert page.locator(".odds .chosen").count() == 1
+    # By and by the game that is large is followed by what it plays later.
+    before = page.locator(".stage .about").inner_text()
+    page.locator(".stage select").select_option("4")
+    page.wait_for_function(
+        "before => document.querySelector('.stage .about').textContent !== before", arg=before
+    )
+    file = sorted(training.glob("episodes/*.json"))[-1]
+    episode = Episode.load(file)
+    assert isinstance(episode.player, TrainingPlayer)
+    choose_kept(page, f"step {episode.player.step:,}")
+    page.keyboard.press("k")
+    shown = page.evaluate("() => document.querySelector('.shelf [aria-pressed=true]').dataset.file")
+    episode = Episode.load(training / shown)
+    for place in (0, episode.frames // 2, episode.frames):
+        page.locator(".seek").fill(str(place))
+        at(page, place)
+        (expected,) = pictures(episode, [place])
+        assert np.array_equal(canvas_pixels(page, GAME), PALETTE[expected])

@@ -216,7 +216,9 @@ class _Games:
             await socket.send_json({"error": str(error)})
             await socket.close()
             return
-        await socket.send_json(_hello(Sight.of(run.config)))
+        # In a thread: another one may hold the run while it reads long curves.
+        sight = await asyncio.to_thread(lambda: Sight.of(run.config))
+        await socket.send_json(_hello(sight))
         while True:
             received = await socket.receive()
             if received["type"] == "websocket.disconnect":
@@ -228,7 +230,7 @@ class _Games:
                 return
             try:
                 if isinstance(message, Open):
-                    await socket.send_json(await self._open(run, message))
+                    await socket.send_json(await self._open(run.path, sight, message))
                 else:
                     data = await asyncio.wrap_future(
                         self._projector.segment(message.key, message.segment, message.stride)
@@ -237,11 +239,10 @@ class _Games:
             except (WarpzoneError, ValueError) as error:
                 await socket.send_json({"ask": message.ask, "error": str(error)})
 
-    async def _open(self, run: Run, message: Open) -> dict[str, Any]:
+    async def _open(self, run: Path, sight: Sight, message: Open) -> dict[str, Any]:
         if not NAME.fullmatch(message.open):
             raise EpisodeError(f"{message.open!r} is no episode of this run")
-        sight = Sight.of(run.config)
-        key, tape = await asyncio.wrap_future(self._projector.open(run.path / message.open, sight))
+        key, tape = await asyncio.wrap_future(self._projector.open(run / message.open, sight))
         answer = {"ask": message.ask, "key": key, **describe(tape.episode)}
         answer["thoughts"] = thoughts(tape.episode)
         answer["continues"] = key != message.after and await self._continues(tape, message.after)

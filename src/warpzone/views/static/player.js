@@ -9,15 +9,17 @@ import { Tile } from "./tile.js";
 const POLL = 3000; // ms between two looks at what there is
 
 // A panel of a run, see run.js.
-export function mountGames(element, { name }) {
+export function mountGames(element, run) {
+  const { name } = run;
   addStyle();
   element.classList.add("games");
   const trouble = make("p", { class: "trouble", role: "status", hidden: true });
   const wall = make("ul", { class: "wall" });
+  const title = make("h3");
   const none = make("p", { class: "none", hidden: true });
   const large = make("section", { class: "stage", "aria-label": "the chosen game" });
   const kept = make("section", { class: "shelf" });
-  element.append(trouble, make("section", { class: "now" }, make("h3", {}, "Playing now"), none, wall), large, kept);
+  element.append(trouble, make("section", { class: "now" }, title, none, wall), large, kept);
   const link = new Link(name);
   const stage = new Stage(large, link);
   const shelf = new Shelf(kept, choose);
@@ -40,7 +42,9 @@ export function mountGames(element, { name }) {
     for (const [at, tile] of tiles) tile.button.setAttribute("aria-pressed", String(at === file));
   }
 
-  async function update() {
+  async function update(now = run) {
+    run = now;
+    title.textContent = run.state === "running" ? "Playing now" : "Played last";
     if (closed || document.hidden || performance.now() < asked + POLL / 3) return;
     asked = performance.now();
     try {

@@ -62,7 +62,7 @@ export class Shelf {
 
   row(episode) {
     const parts = ["step", "level", "end"].map((name) => make("span", { class: name }));
-    return make("li", {}, make("button", { type: "button", click: () => this.choose(episode.file) }, ...parts));
+    return make("li", {}, make("button", { type: "button", "data-file": episode.file, click: () => this.choose(episode.file) }, ...parts));
   }
 
   fill(row, episode) {

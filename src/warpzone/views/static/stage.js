@@ -110,9 +110,9 @@ export class Stage {
     this.range.max = tape.frames;
     this.shown = null;
     const { about } = tape;
-    const parts = [about.level, about.outcome ?? "still going on", about.player];
+    const parts = [about.level, about.outcome ?? "no end yet", about.player];
     if (about.own === false) parts.push("began within the level");
-    if (this.deck.live) parts.unshift(`Game ${about.game ?? gameOf(this.deck.file)} now`);
+    if (this.deck.live) parts.unshift(`Game ${about.game ?? gameOf(this.deck.file)}`);
     this.about.textContent = parts.join(" · ");
   }
 

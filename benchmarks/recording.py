@@ -122,7 +122,7 @@ def measure(
         setattr(recorder.Recorder, name, watch.timed(getattr(recorder.Recorder, name)))
     cores = threads or hardware.available_cores()
     clock = SimpleNamespace(monotonic=lambda: time.process_time() / cores)
-    recorder.time = clock  # type: ignore[assignment]
+    setattr(recorder, "time", clock)  # noqa: B010
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         out = Path(folder) / "run"
         result = train(config, out, rom=rom, display=watch)

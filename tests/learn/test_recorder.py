@@ -15,7 +15,14 @@ import torch
 
 import warpzone
 from warpzone.game.console import Console
-from warpzone.game.episode import Episode, Replay, TrainingPlayer, ram_digest
+from warpzone.game.episode import (
+    Cartridge,
+    Episode,
+    Outcome,
+    Replay,
+    TrainingPlayer,
+    ram_digest,
+)
 from warpzone.learn import recorder as recorder_module
 from warpzone.learn import resolve, train
 from warpzone.learn.checkpoint import load_agent
@@ -235,27 +242,34 @@ def test_only_so_many_episodes_stay_and_the_best(
     assert max(o.progress for o in outcomes if o is not None) >= max(progress)
 
 
-def test_the_best_stay_where_a_game_ends_often_in_a_rollout(
+def test_the_best_stays_where_another_episode_of_its_rollout_was_written_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "KEPT", 1)
-    bests: dict[Path, int] = {}
-    count = Recorder._count
+    env = warpzone.make_vec(num_envs=2, num_groups=2, threads=1, seed=1, max_steps=5)
+    recorder = Recorder(tmp_path, env, 2, pytest.fail)
 
-    def note(self: Recorder, path: Path, episode: Episode) -> None:
-        before = dict(self._best)
-        count(self, path, episode)
-        if self._best != before:
-            assert episode.outcome is not None
-            bests[path] = episode.outcome.progress
+    def write(name: str, progress: int) -> Path:
+        episode = Episode(
+            rom=Cartridge(sha1=env.rom.sha1, revision=env.rom.revision),
+            start="1-1",
+            frames=1,
+            ram_sha256=None,
+            player=TrainingPlayer(run="run", step=0, game=0),
+            outcome=Outcome(cleared=False, death=1, progress=progress, frames=1),
+            buttons=b"\0",
+        )
+        path = tmp_path / "episodes" / name
+        recorder_module._write(path, episode)
+        recorder._count(path, episode)
+        return path
 
-    monkeypatch.setattr(Recorder, "_count", note)
-    train(small(env={"max_steps": 6}, watched_games=8), tmp_path / "run")
-    assert len(bests) > 3
-    for path, progress in bests.items():
-        outcome = Episode.load(path).outcome
-        assert outcome is not None
-        assert outcome.progress == progress
+    first = write("000000000-000.json", 100)
+    again = write("000000512-000.json", 50)
+    assert write("000000512-000.json", 200) == again  # a game can end twice in a rollout
+    for step in (1024, 1536):
+        last = write(f"{step:09d}-001.json", 10)
+    assert files(tmp_path, "episodes") == [first, again, last]
 
 
 def test_the_name_of_a_run_may_be_anything(tmp_path: Path) -> None:

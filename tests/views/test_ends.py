@@ -12,7 +12,7 @@ from tests.views.endings import end, random_ends, write_ends
 
 from warpzone.game.rom import Rom
 from warpzone.views.atlas import Atlas, open_atlas
-from warpzone.views.ends import KINDS, Ends, cell_of, cells, total
+from warpzone.views.ends import KINDS, Ends, cells, cells_of, total
 from warpzone.views.stitch import Strip
 
 PLACES = Atlas(
@@ -100,15 +100,23 @@ def test_every_line_is_counted_once(tmp_path: Path, rom: Rom) -> None:
         assert 0 <= column * 16 < atlas.strips[0].width
 
 
-def test_cells_are_where_mario_was() -> None:
-    # On the ground his upper left corner is 176 px below the screen's top: small Mario stands in
-    # the lower half of two rows, the eleventh row of the map.
-    assert cell_of(PLACES, 0, 320, 255 - 176, "enemy") == (20, 10)
-    assert cell_of(PLACES, 0, 328, 255 - 176, "enemy") == (21, 10)
-    # In a pit, y has begun again at the top; above the screen it is more than 255.
-    assert cell_of(PLACES, 0, 320, 250, "pit") == (20, 12)
-    assert cell_of(PLACES, 0, 320, 400, "time") == (20, 0)
-    assert cell_of(PLACES, 0, 5119, 79, "enemy") == (319, 10)
+@pytest.mark.parametrize(
+    ("x", "y", "kind", "cell"),
+    [
+        # On the ground his upper left corner is 176 px below the screen's top: small Mario stands
+        # in the lower half of two rows, the eleventh row of the map.
+        (320, 255 - 176, "enemy", (20, 10)),
+        (328, 255 - 176, "enemy", (21, 10)),
+        # In a pit, y has begun again at the top; above the screen it is more than 255.
+        (320, 250, "pit", (20, 12)),
+        (320, 400, "time", (20, 0)),
+        (5119, 79, "enemy", (319, 10)),
+    ],
+)
+def test_cells_are_where_mario_was(x: int, y: int, kind: str, cell: tuple[int, int]) -> None:
+    arrays = (np.array([value]) for value in (x, y, KINDS.index(kind)))
+    columns, rows = cells_of(PLACES.strips[0], *arrays)
+    assert (columns.item(), rows.item()) == cell
 
 
 def test_a_map_tells_places_apart_that_overlap(tmp_path: Path) -> None:

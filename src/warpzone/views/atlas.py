@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import platformdirs
@@ -145,7 +146,10 @@ def strip_png(strip: Strip) -> bytes:
     return _png(strip.picture, colours[:ENTRIES], json.dumps({"map": strip.map}))
 
 
-def middle_of_mario(x: int, screen_y: int) -> tuple[int, int]:
+Pixels = TypeVar("Pixels", int, NDArray[np.int64])
+
+
+def middle_of_mario(x: Pixels, screen_y: Pixels) -> tuple[Pixels, Pixels]:
     """Where he is on a strip's map, px, from the place of his upper left corner on the screen: the
     middle of small Mario, who stands in the lower half of what he takes up."""
     return x + MARIO_WIDTH // 2, screen_y + MARIO_HEIGHT * 3 // 4 - STATUS_BAR

@@ -15,7 +15,7 @@ from warpzone.game.levels import LEVELS
 from warpzone.game.signals import DEATHS
 from warpzone.views.atlas import Atlas, middle_of_mario
 from warpzone.views.metrics import LineReader
-from warpzone.views.stitch import COLUMN, HEIGHT
+from warpzone.views.stitch import COLUMN, HEIGHT, Strip
 
 NAME = "ends.jsonl"
 KINDS = (*DEATHS[1:], "cut", "cleared")
@@ -43,22 +43,28 @@ class Ends:
     def __init__(self, run: Path) -> None:
         self.skipped = 0
         self._reader = LineReader(run / NAME)
-        self._rows: list[tuple[int, ...]] = []
+        self._table = self._empty()
         self._lock = threading.Lock()
+
+    def _empty(self) -> NDArray[np.int64]:
+        return np.empty((0, len(self.FIELDS)), np.int64)
 
     def refresh(self) -> None:
         """Read on. A file that is not there is an empty one."""
         with self._lock:
             while (blocks := self._reader.blocks()) is None:  # it has become another file
-                self.skipped, self._rows = 0, []
+                self.skipped, self._table = 0, self._empty()
+            rows = []
             for line in b"".join(blocks).splitlines():
                 try:
-                    self._rows.append(_row(line))
+                    rows.append(_row(line))
                 except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
                     self.skipped += 1
+            if rows:  # another array: who reads has the one before
+                self._table = np.vstack([self._table, np.array(rows, np.int64)])
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._table)
 
     def of_level(self, level: str, last: int | None = None) -> NDArray[np.int64]:
         """The ends in a level, oldest first, columns as in `FIELDS`: int64[n, 7].
@@ -67,19 +73,14 @@ class Ends:
             level: "1-1" to "8-4".
             last: only so many, the latest; None: all.
         """
-        table = self._table()
+        table = self._table
         found: NDArray[np.int64] = table[table[:, 0] == LEVELS.index(level)]
         return found if last is None else found[max(len(found) - last, 0) :]
 
     def levels(self) -> dict[str, int]:
         """How many ends there are in each level that has some."""
-        counts = np.bincount(self._table()[:, 0], minlength=len(LEVELS))
+        counts = np.bincount(self._table[:, 0], minlength=len(LEVELS))
         return {LEVELS[i]: int(counts[i]) for i in np.flatnonzero(counts)}
-
-    def _table(self) -> NDArray[np.int64]:
-        with self._lock:
-            rows = self._rows
-            return np.array(rows, np.int64).reshape(len(rows), len(self.FIELDS))
 
 
 def _row(line: bytes) -> tuple[int, ...]:
@@ -114,28 +115,32 @@ def cells(
         (strip, column, row, kind, count), columns and rows of its picture, kinds of `KINDS`; and
         how many ends lie on no strip.
     """
-    counts: dict[tuple[int, int, int, int], int] = {}
-    unplaced = 0
-    places, numbers = np.unique(ends[:, 1:6], axis=0, return_counts=True)
-    for (area, map, x, y, kind), number in zip(places.tolist(), numbers.tolist(), strict=True):
-        strip = atlas.find(x, area=area, map=None if map == UNKNOWN else map)
-        if strip is None:
-            unplaced += number
-            continue
-        column, row = cell_of(atlas, strip, x, y, KINDS[kind])
-        key = (strip, column, row, kind)
-        counts[key] = counts.get(key, 0) + number
-    return [(*key, count) for key, count in sorted(counts.items())], unplaced
+    _, area, map, x, y, kind, _ = ends.T
+    strip = np.full(len(ends), -1)
+    column, row = np.zeros((2, len(ends)), np.int64)
+    for number, shown in enumerate(atlas.strips):
+        here = (strip < 0) & (area == shown.area) & ((map == shown.map) | (map == UNKNOWN))
+        here &= (shown.left <= x) & (x < shown.right)
+        strip[here] = number
+        column[here], row[here] = cells_of(shown, x[here], y[here], kind[here])
+    placed = strip >= 0
+    shape = (len(atlas.strips), MOST // COLUMN, ROWS, len(KINDS))
+    parts = tuple(part[placed] for part in (strip, column, row, kind))
+    keys, counts = np.unique(np.ravel_multi_index(parts, shape), return_counts=True)
+    fields = (*np.unravel_index(keys, shape), counts)
+    counted = [*zip(*(field.tolist() for field in fields), strict=True)]
+    return counted, int((~placed).sum())
 
 
-def cell_of(atlas: Atlas, strip: int, x: int, y: int, kind: str) -> tuple[int, int]:
-    """Column and row of the cell where Mario ended, from the signals `x` and `y`."""
-    shown = atlas.strips[strip]
+def cells_of(
+    strip: Strip, x: NDArray[np.int64], y: NDArray[np.int64], kind: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Columns and rows of the cells where Mario ended, from the signals `x` and `y`: [n] each."""
     # Below the screen the signal y begins again at its top.
-    screen_y = 239 if kind == "pit" else 255 - y
-    middle_x, middle_y = middle_of_mario(x - shown.left, screen_y)
-    column = min(max(middle_x, 0), shown.width - 1) // COLUMN
-    return column, min(max(middle_y // COLUMN, 0), ROWS - 1)
+    screen_y = np.where(kind == KINDS.index("pit"), 239, 255 - y)
+    middle_x, middle_y = middle_of_mario(x - strip.left, screen_y)
+    columns = np.clip(middle_x, 0, strip.width - 1) // COLUMN
+    return columns, np.clip(middle_y // COLUMN, 0, ROWS - 1)
 
 
 def total(counted: Sequence[tuple[int, int, int, int, int]], kinds: Sequence[str]) -> int:

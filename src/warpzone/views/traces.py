@@ -119,7 +119,7 @@ class Traces:
 
 def follow(name: str, episode: Episode, rom: Rom) -> Trace:
     """Play an episode again, and write down where Mario was."""
-    console = Console(rom)
+    console = Console(rom, engine="interpreter")  # at once, and fast enough
     begin(console, episode.start)
     ram = console.ram
     points = []

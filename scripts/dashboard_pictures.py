@@ -2,8 +2,9 @@
 
     python scripts/dashboard_pictures.py runs docs
 
-takes the overview of the runs in a folder as a desktop shows it, and one run as a phone does, each
-in light and dark colours: `dashboard-desktop-light.png` and so on. Chromium must be installed.
+takes the overview of the runs in a folder as a desktop shows it, and of the best of them its games
+and its map, and its curves as a phone shows them, each in light and dark colours:
+`dashboard-desktop-light.png` and so on. Chromium must be installed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from PIL import Image
@@ -22,20 +23,38 @@ from warpzone.errors import WarpzoneError
 from warpzone.views.runs import Library
 from warpzone.views.server import serving
 
-SCREENS: dict[str, dict[str, Any]] = {
-    "desktop": {"viewport": {"width": 1360, "height": 900}},
-    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5},
-}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5}
 COLOURS = 96
 
 
-def take(browser: Browser, url: str, **settings: Any) -> Image.Image:
-    """The page once its curves are drawn."""
+class Screen(NamedTuple):
+    """A page, and what is there once it can be looked at."""
+
+    panel: str | None
+    """Of the run; None: the overview."""
+    ready: str
+    settings: dict[str, Any]
+
+
+CURVES = "#chart-clear_rate .js-line"
+SCREENS = {
+    "desktop": Screen(None, CURVES, DESKTOP),
+    "games": Screen("games", "canvas", DESKTOP),
+    "map": Screen("map", ".strip img", DESKTOP),
+    "phone": Screen("curves", CURVES, PHONE),
+}
+WAIT = 6_000
+"""Milliseconds after that: the other charts, some seconds of a game."""
+
+
+def take(browser: Browser, url: str, ready: str, **settings: Any) -> Image.Image:
+    """The page once it is drawn."""
     with browser.new_context(**settings) as context:
         page = context.new_page()
         page.goto(url)
-        page.locator("#chart-clear_rate .js-line").first.wait_for(state="attached")
-        page.wait_for_timeout(1500)  # the other charts that can be seen
+        page.locator(ready).first.wait_for(state="attached")
+        page.wait_for_timeout(WAIT)
         return Image.open(io.BytesIO(page.screenshot()))
 
 
@@ -44,13 +63,14 @@ def main(runs: Path, out: Path) -> None:
     if found is None:
         raise WarpzoneError("no chromium on this machine; install it, e.g. apt install chromium")
     first = max(Library(runs).runs(), key=lambda run: run.summary()["best"] or 0.0).name
-    pages = {"desktop": "", "phone": f"#/run/{quote(first, safe='')}"}
     with serving(runs) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        for screen, settings in SCREENS.items():
+        for name, screen in SCREENS.items():
+            page = f"#/run/{quote(first, safe='')}?panel={screen.panel}" if screen.panel else ""
             for scheme in ("light", "dark"):
-                picture = take(browser, f"{url}/{pages[screen]}", color_scheme=scheme, **settings)
-                path = out / f"dashboard-{screen}-{scheme}.png"
+                settings = {**screen.settings, "color_scheme": scheme}
+                picture = take(browser, f"{url}/{page}", screen.ready, **settings)
+                path = out / f"dashboard-{name}-{scheme}.png"
                 picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
                 print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
         browser.close()

@@ -39,6 +39,11 @@ LIVE_PAUSE = 2.0
 """Seconds between two states of the running episodes."""
 MOST_ENDS = 32
 """Lines for an update."""
+TOLD = (
+    *("level", "start", "area", "x", "y", "death", "flag", "progress", "frames"),
+    "episode_return",
+)
+"""Signals of an episode's end that something is made of."""
 NOTHING = (False, 0)
 """The rank that an episode must exceed to be the best so far."""
 
@@ -117,7 +122,7 @@ class Recorder:
         t = self._t[rows.start]
         self._t[rows.start] = t + 1
         for row in step.finished:
-            signals = {name: values[row].item() for name, values in step.signals.items()}
+            signals = {name: step.signals[name][row].item() for name in TOLD}
             game = rows.start + int(row)
             self._ends.append({**signals, "map": self.env.ended_map(game)})
             if game in self._running:
@@ -302,5 +307,6 @@ def _write(path: Path, episode: Episode) -> None:
     try:
         temporary.write_text(episode.model_dump_json())
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pygame
 import pytest
+from pygame._sdl2 import controller
 
 from warpzone.agents import gamepad
-from warpzone.agents.gamepad import DOWN, LEFT, RIGHT, START, UP, A, B, pressed_buttons
+from warpzone.agents.gamepad import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B, pressed_buttons
+from warpzone.agents.window import Window
 
 
 class Pad:
@@ -40,6 +43,21 @@ class Pad:
 
     def get_hat(self, number: int) -> tuple[int, int]:
         return self._hat
+
+
+class KnownPad:
+    """A gamepad that SDL has names for."""
+
+    def __init__(self, *buttons: str, stick: tuple[int, int] = (0, 0)) -> None:
+        self._buttons = {getattr(pygame, f"CONTROLLER_BUTTON_{name}") for name in buttons}
+        axes = pygame.CONTROLLER_AXIS_LEFTX, pygame.CONTROLLER_AXIS_LEFTY
+        self._stick = dict(zip(axes, stick, strict=True))
+
+    def get_button(self, number: int) -> bool:
+        return number in self._buttons
+
+    def get_axis(self, number: int) -> int:
+        return self._stick[number]
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +120,51 @@ def test_every_key_name_is_known_to_pygame() -> None:
 def test_pads(hold: Any, pad: Any, buttons: int) -> None:
     hold()
     assert pressed_buttons([pad]) == buttons
+
+
+@pytest.mark.parametrize(
+    ("pad", "buttons"),
+    [
+        (KnownPad(), 0),
+        (KnownPad("A", "B"), A | B),
+        (KnownPad("Y", "X"), A | B),
+        (KnownPad("START", "DPAD_UP"), START | UP),
+        (KnownPad("BACK", "DPAD_DOWN", "DPAD_LEFT"), SELECT | DOWN | LEFT),
+        (KnownPad(stick=(32767, -32768)), RIGHT | UP),
+        (KnownPad(stick=(8000, -8000)), 0),
+        (KnownPad("DPAD_RIGHT", stick=(-32768, 0)), 0),
+    ],
+)
+def test_pads_that_sdl_knows(
+    hold: Any, monkeypatch: pytest.MonkeyPatch, pad: Any, buttons: int
+) -> None:
+    monkeypatch.setattr(controller, "Controller", KnownPad)
+    hold()
+    assert pressed_buttons([pad]) == buttons
+
+
+def test_gamepads_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[str] = []
+    opened: list[str] = []
+    for where, kind in ((controller, "Controller"), (pygame.joystick, "Joystick")):
+        monkeypatch.setattr(
+            where, kind, lambda n, kind=kind: opened.append(f"{kind} {connected[n]}")
+        )
+    monkeypatch.setattr(pygame.joystick, "get_count", lambda: len(connected))
+    monkeypatch.setattr(controller, "is_controller", lambda n: connected[n] == "known")
+    palette = np.zeros((64, 3), np.uint8)
+    with Window("test", palette, scale=1, instead="") as window:
+        assert window.gamepads() == []
+        connected += ["strange", "known"]
+        window.events()
+        pygame.event.post(pygame.event.Event(pygame.JOYDEVICEADDED, device_index=0, guid=""))
+        window.events()
+        assert len(window.gamepads()) == len(window.gamepads()) == 2
+        assert opened == ["Joystick strange", "Controller known"]
+        connected.pop()
+        pygame.event.post(pygame.event.Event(pygame.JOYDEVICEREMOVED, instance_id=1))
+        window.events()
+        assert len(window.gamepads()) == 1
 
 
 def test_keyboard_and_pad_together(hold: Any) -> None:

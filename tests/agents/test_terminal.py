@@ -198,7 +198,7 @@ def test_ctrl_c_within_a_picture_leaves_no_colours() -> None:
 def test_q_quits_and_n_goes_to_the_next_level() -> None:
     console = terminal()
     assert show(console, keys=Keys({3: "n", 6: "q"})).frames == 6
-    assert "1-2   cleared 0 of 0" in written(console)
+    assert "1-2   sample   cleared 0 of 0" in written(console)
     assert show(terminal(), keys=Keys({1: "xQ"})).frames == 1
 
 
@@ -208,6 +208,59 @@ def test_space_holds_the_game() -> None:
     tally = show(console, keys=keys)
     assert "paused" in written(console)
     assert (keys.looks, tally.frames) == (12, 4)
+
+
+def test_a_full_stop_goes_on_by_one_frame() -> None:
+    keys = Keys({2: ".", 6: ".", 9: "q"})
+    tally = show(terminal(), keys=keys)
+    assert (keys.looks, tally.frames) == (9, 4)
+
+
+def test_r_begins_a_new_episode_and_a_switches_the_policy() -> None:
+    playback = FakePlayback()
+    show(terminal(), playback, keys=Keys({3: "r", 5: "a", 8: "q"}))
+    assert playback.played == [0, 1]
+    assert playback.policy == "argmax"
+
+
+def test_plus_and_minus_set_the_speed() -> None:
+    class Speeds(Schedule):
+        def next(self, speed: float = 1.0) -> bool:
+            asked.append(speed)
+            return True
+
+    asked: list[float] = []
+    console = terminal()
+    watch_in_terminal(
+        lambda level: cast(Playback, FakePlayback(level)),
+        ["1-1"],
+        console=console,
+        keys=contextlib.nullcontext(Keys({2: "++", 4: "---", 6: "q"})),
+        schedule=Speeds(),
+    )
+    assert asked == [1.0, 4.0, 4.0, 0.5, 0.5, 0.5]
+    assert "×4" in written(console)
+    assert "×0.5" in written(console)
+
+
+def test_arrow_keys_are_no_letters() -> None:
+    playback = FakePlayback()
+    keys = Keys({2: "\x1b[A\x1b[5~\x1bOP", 4: "\x1b", 6: "q"})
+    assert show(terminal(), playback, keys=keys).frames == 6
+    assert playback.policy == "sample"
+
+
+def test_h_shows_the_keys_and_takes_them_away() -> None:
+    console = terminal()
+    show(console, keys=Keys({3: "h", 5: "h", 7: "q"}))
+    pictures = written(console).split("\x1b[?2026h")[1:]
+    assert ["previous level" in picture for picture in pictures] == [
+        *[False] * 2,
+        True,  # only what changes is written
+        *[False] * 4,
+    ]
+    assert "\x1b[5;1H" in pictures[4]
+    assert "▀" in pictures[4][pictures[4].index("\x1b[5;1H") :].split("\x1b[K")[0]
 
 
 def test_no_terminal_no_colours_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,6 +299,15 @@ def test_a_fast_terminal_shows_every_frame_in_time() -> None:
     clock = Clock()
     assert play(clock, 600, drawing=0.005) == 600
     assert clock.now == pytest.approx(600 / FRAMES_PER_SECOND, abs=0.02)
+
+
+@pytest.mark.parametrize("speed", [0.25, 4.0])
+def test_the_game_is_as_fast_as_asked_for(speed: float) -> None:
+    clock = Clock()
+    schedule = Schedule(clock=lambda: clock.now, sleep=clock.sleep)
+    drawn = sum(schedule.next(speed) for _ in range(600))
+    assert clock.now == pytest.approx(600 / (FRAMES_PER_SECOND * speed), rel=0.01)
+    assert drawn == pytest.approx(600 if speed < 1 else 150, rel=0.05)
 
 
 def test_a_slow_terminal_drops_frames_and_the_game_keeps_its_speed() -> None:

@@ -93,6 +93,63 @@ def test_size_keys_change_the_window() -> None:
 
 
 @pytest.mark.usefixtures("dummy")
+def test_the_picture_has_the_largest_whole_scale_that_the_window_has_room_for() -> None:
+    frame = np.random.default_rng(3).integers(0, 64, (240, 256), dtype=np.uint8)
+    with open_window(scale=2) as window:
+        window.show(frame)
+        pygame.display.set_mode((900, 800), pygame.RESIZABLE)  # as if it were pulled
+        window.show(frame)
+        assert window.scale == 3
+        top, left = (800 - BAR_HEIGHT - 720) // 2, (900 - 768) // 2
+        shown = screen()[: 800 - BAR_HEIGHT]
+        np.testing.assert_array_equal(
+            shown[top : top + 720 : 3, left : left + 768 : 3], PALETTE[frame]
+        )
+        shown[top : top + 720, left : left + 768] = 0
+        assert not shown.any()
+
+
+@pytest.mark.usefixtures("dummy")
+@pytest.mark.parametrize("size", [(300, 200), (100, 40), (1, 1)])
+def test_a_window_too_small_for_the_picture_shows_its_middle(size: tuple[int, int]) -> None:
+    frame = np.full((240, 256), 5, np.uint8)
+    with open_window() as window:
+        pygame.display.set_mode(size, pygame.RESIZABLE)
+        window.show(frame, status="hello\tH help", overlay=["a key\twhat it does"])
+        assert window.scale == 1
+        assert screen().shape == (size[1], size[0], 3)
+
+
+@pytest.mark.usefixtures("dummy")
+def test_full_screen_and_back() -> None:
+    frame = np.zeros((240, 256), np.uint8)
+    with open_window(scale=2) as window:
+        (desktop,) = pygame.display.get_desktop_sizes()
+        Controls().handle([typed("f")], window)
+        window.show(frame)
+        assert window.full_screen is True
+        assert screen().shape == (desktop[1], desktop[0], 3)
+        Controls().handle([key(pygame.K_F11)], window)
+        window.show(frame)
+        assert screen().shape == (480 + BAR_HEIGHT, 512, 3)
+
+        Controls().handle([typed("f"), typed("3")], window)
+        assert screen().shape == (720 + BAR_HEIGHT, 768, 3)
+
+
+@pytest.mark.usefixtures("dummy")
+def test_special_keys_do_what_letters_do() -> None:
+    controls = Controls()
+    with open_window() as window:
+        controls.handle([key(pygame.K_F1), key(pygame.K_PAGEDOWN)], window)
+        assert (controls.help, controls.take_level_change()) == (True, 1)
+        controls.handle([key(pygame.K_PAGEUP), key(pygame.K_KP_PLUS)], window)
+        assert (controls.level_change, controls.speed) == (-1, 2.0)
+        controls.handle([key(pygame.K_ESCAPE)], window)
+        assert controls.quit
+
+
+@pytest.mark.usefixtures("dummy")
 def test_keys() -> None:
     controls = Controls()
     with open_window() as window:

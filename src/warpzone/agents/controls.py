@@ -1,4 +1,4 @@
-"""What a person may ask of the window while something plays in it: pause, speed, size, level."""
+"""What a person may ask for while something plays: pause, speed, size, level."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELP = (
     "space\tpause",
     ".\tone frame",
     "+ -\tfaster, slower",
-    "1 - 6\tsize",
+    "1 - 6, F\tsize, full screen",
     "R\trestart",
     "N P\tnext, previous level",
     "H\tthis help",
@@ -26,7 +26,7 @@ HELP = (
 
 @dataclass(slots=True)
 class Controls:
-    """The state that the keys of the window set.
+    """The state that the keys of the window, or of the terminal, set.
 
     Attributes:
         paused: whether the game stands still.
@@ -36,7 +36,7 @@ class Controls:
         restart: begin a new episode.
         level_change: +1 or -1 for the next or previous level.
         switch_policy: change between sampling and argmax (watching only).
-        quit: close the window.
+        quit: close the window, or leave the terminal.
     """
 
     paused: bool = False
@@ -65,6 +65,7 @@ class Controls:
         return change
 
     def handle(self, events: Iterable[Event], window: Window) -> None:
+        """Do what was pressed in the window."""
         import pygame
 
         for event in events:
@@ -76,28 +77,51 @@ class Controls:
     def _press(self, key: int, text: str, window: Window) -> None:
         import pygame
 
+        names = {
+            pygame.K_PAGEDOWN: "n",
+            pygame.K_PAGEUP: "p",
+            pygame.K_F1: "h",
+            pygame.K_KP_PLUS: "+",
+            pygame.K_KP_MINUS: "-",
+        }
         if key == pygame.K_ESCAPE:
             self.quit = True
-        elif key == pygame.K_SPACE:
-            self.paused = not self.paused
-        elif key == pygame.K_PERIOD:
-            self.paused = self.one_frame = True
-        elif key == pygame.K_COMMA:
-            self.one_back = True
-        elif key == pygame.K_r:
-            self.restart = True
-        elif key in (pygame.K_n, pygame.K_PAGEDOWN):
-            self.level_change = 1
-        elif key in (pygame.K_p, pygame.K_PAGEUP):
-            self.level_change = -1
-        elif key == pygame.K_a:
-            self.switch_policy = True
-        elif key == pygame.K_h:
-            self.help = not self.help
-        # By what was typed, not by key: where + is differs between keyboards.
-        elif text in ("+", "=") or key == pygame.K_KP_PLUS:
-            self._speed = min(self._speed + 1, len(SPEEDS) - 1)
-        elif text == "-" or key == pygame.K_KP_MINUS:
-            self._speed = max(self._speed - 1, 0)
+        elif key in (pygame.K_f, pygame.K_F11):
+            window.full_screen = not window.full_screen
         elif text and text in "123456":
             window.scale = int(text)
+        elif key in names:
+            self.type(names[key])
+        # By what was typed, not by key: where + is differs between keyboards.
+        elif text and text in "+=-":
+            self.type(text)
+        elif key < 128:
+            self.type(chr(key))
+
+    def type(self, key: str) -> None:
+        """Do what a key is for in the window and in the terminal; other keys do nothing.
+
+        Args:
+            key: one character, letters in lower case.
+        """
+        match key:
+            case " ":
+                self.paused = not self.paused
+            case ".":
+                self.paused = self.one_frame = True
+            case ",":
+                self.one_back = True
+            case "r":
+                self.restart = True
+            case "n":
+                self.level_change = 1
+            case "p":
+                self.level_change = -1
+            case "a":
+                self.switch_policy = True
+            case "h":
+                self.help = not self.help
+            case "+" | "=":
+                self._speed = min(self._speed + 1, len(SPEEDS) - 1)
+            case "-":
+                self._speed = max(self._speed - 1, 0)

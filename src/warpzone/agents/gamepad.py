@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from pygame._sdl2.controller import Controller
     from pygame.joystick import JoystickType
+
+Gamepad: TypeAlias = "Controller | JoystickType"
 
 A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
 
@@ -29,8 +32,22 @@ KEY_NAMES: Mapping[str, int] = {
 }
 """pygame's name of a key → button."""
 
+CONTROLLER_BUTTONS: Mapping[str, int] = {
+    "A": A,
+    "Y": A,
+    "B": B,
+    "X": B,
+    "BACK": SELECT,
+    "START": START,
+    "DPAD_UP": UP,
+    "DPAD_DOWN": DOWN,
+    "DPAD_LEFT": LEFT,
+    "DPAD_RIGHT": RIGHT,
+}
+"""Button of a gamepad that SDL knows, by SDL's name for it → NES button."""
+
 PAD_BUTTONS: Mapping[int, int] = {0: A, 1: B, 2: B, 3: A, 6: SELECT, 7: START, 8: SELECT, 9: START}
-"""Number of a gamepad's button → NES button, for the usual two layouts (XInput, DirectInput)."""
+"""Number of another gamepad's button → NES button, for two usual layouts (XInput, DirectInput)."""
 
 STICK = 0.5
 """How far the stick must be pushed, of 1."""
@@ -41,6 +58,21 @@ KEYBOARD_HELP = (
     "Z or J\trun, fire (gamepad: B)",
     "Enter\tstart",
 )
+
+
+def open_gamepads() -> list[Gamepad]:
+    """All that are connected now: those that SDL knows with named buttons, others with numbers."""
+    import pygame
+    from pygame._sdl2 import controller
+
+    pygame.joystick.init()
+    controller.init()
+    return [
+        controller.Controller(number)
+        if controller.is_controller(number)
+        else pygame.joystick.Joystick(number)
+        for number in range(pygame.joystick.get_count())
+    ]
 
 
 def without_opposites(buttons: int) -> int:
@@ -64,9 +96,37 @@ def stick_buttons(x: float, y: float) -> int:
     return buttons
 
 
-def pressed_buttons(pads: Sequence[JoystickType]) -> int:
+def _of_joystick(pad: JoystickType) -> int:
+    buttons = 0
+    for number, button in PAD_BUTTONS.items():
+        if number < pad.get_numbuttons() and pad.get_button(number):
+            buttons |= button
+    if pad.get_numaxes() >= 2:
+        buttons |= stick_buttons(pad.get_axis(0), pad.get_axis(1))
+    for hat in range(pad.get_numhats()):
+        x, y = pad.get_hat(hat)
+        buttons |= stick_buttons(x, -y)
+    return buttons
+
+
+def _of_controller(pad: Controller) -> int:
+    import pygame
+
+    buttons = 0
+    for name, button in CONTROLLER_BUTTONS.items():
+        if pad.get_button(getattr(pygame, f"CONTROLLER_BUTTON_{name}")):
+            buttons |= button
+    x, y = (
+        pad.get_axis(axis) / 32768
+        for axis in (pygame.CONTROLLER_AXIS_LEFTX, pygame.CONTROLLER_AXIS_LEFTY)
+    )
+    return buttons | stick_buttons(x, y)
+
+
+def pressed_buttons(pads: Sequence[Gamepad]) -> int:
     """Everything held now on the keyboard and on all gamepads, as one NES button mask."""
     import pygame
+    from pygame._sdl2 import controller
 
     buttons = 0
     keys = pygame.key.get_pressed()
@@ -74,12 +134,8 @@ def pressed_buttons(pads: Sequence[JoystickType]) -> int:
         if keys[pygame.key.key_code(name)]:
             buttons |= button
     for pad in pads:
-        for number, button in PAD_BUTTONS.items():
-            if number < pad.get_numbuttons() and pad.get_button(number):
-                buttons |= button
-        if pad.get_numaxes() >= 2:
-            buttons |= stick_buttons(pad.get_axis(0), pad.get_axis(1))
-        for hat in range(pad.get_numhats()):
-            x, y = pad.get_hat(hat)
-            buttons |= stick_buttons(x, -y)
+        if isinstance(pad, controller.Controller):
+            buttons |= _of_controller(pad)
+        else:
+            buttons |= _of_joystick(pad)
     return without_opposites(buttons)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from warpzone.agents.controls import HELP, Controls
-from warpzone.agents.gamepad import KEYBOARD_HELP, pressed_buttons
+from warpzone.agents.gamepad import KEYBOARD_HELP, Gamepad, pressed_buttons
 from warpzone.agents.window import Pacer, Window
 from warpzone.game.console import FRAMES_PER_SECOND, PALETTE, Console
 from warpzone.game.episode import Recorder
-
-if TYPE_CHECKING:
-    from pygame.joystick import JoystickType
 
 PLAY_HELP = (*KEYBOARD_HELP, *HELP)
 HELP_FRAMES = round(6 * FRAMES_PER_SECOND)
@@ -25,7 +21,7 @@ def play(
     *,
     scale: int = 3,
     max_frames: int | None = None,
-    read_buttons: Callable[[Sequence[JoystickType]], int] = pressed_buttons,
+    read_buttons: Callable[[Sequence[Gamepad]], int] = pressed_buttons,
     recorder: Recorder | None = None,
 ) -> int:
     """Let a person play until the window is closed; return how many frames were played.
@@ -56,7 +52,7 @@ def _run(
     recorder: Recorder,
     levels: Sequence[str],
     max_frames: int | None,
-    read_buttons: Callable[[Sequence[JoystickType]], int],
+    read_buttons: Callable[[Sequence[Gamepad]], int],
 ) -> int:
     controls = Controls()
     pacer = Pacer()
@@ -78,7 +74,16 @@ def _run(
             showing_help = controls.help or frames <= HELP_FRAMES
             window.show(
                 recorder.console.screen(),
-                status=f"{levels[place]}    {'' if playing else 'paused'}\tH help",
+                status=_status(levels[place], controls.speed, paused=not playing),
                 overlay=PLAY_HELP if showing_help else (),
             )
     return frames
+
+
+def _status(level: str, speed: float, *, paused: bool) -> str:
+    parts = [level]
+    if speed != 1.0:
+        parts.append(f"×{speed:g}")
+    if paused:
+        parts.append("paused")
+    return "    ".join(parts) + "\tH help"

@@ -6,6 +6,7 @@ The upper half block ▀ has the colour of the upper pixel and on its ground tha
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +19,9 @@ from rich.console import Console
 
 from warpzone.agents.film import Frame, colours
 from warpzone.agents.playback import Playback
-from warpzone.agents.watch import Tally
+from warpzone.agents.watch import WATCH_HELP, Tally, Viewer
 from warpzone.errors import DisplayError
 from warpzone.game.console import FRAMES_PER_SECOND
-from warpzone.game.episode import Outcome
 
 WIDTH, HEIGHT = 256, 240
 LEAST_COLUMNS, LEAST_ROWS = 40, 20
@@ -31,7 +31,10 @@ LONGEST_GAP = 0.25
 LARGEST_LAG = 0.5
 """Seconds behind which the game is no longer caught up with, but goes on from where it is."""
 
-KEYS = "q quit   space pause   n p level"
+KEYS = "H help   Q quit"
+TERMINAL_HELP = (*WATCH_HELP[:3], *WATCH_HELP[4:-1], "Q\tquit")
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)?")
+"""What a terminal sends for arrows and the like; the letters within are no keys."""
 # Both together reach the screen in one go on terminals that know them; others ignore them.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _COLOURS = b"\x1b[38;2;000;000;000;48;2;000;000;000m"
@@ -110,13 +113,20 @@ class TerminalScreen:
         self._size = (0, 0)
         self._shown: list[bytes] = []
 
-    def show(self, frame: Frame, palette: NDArray[np.uint8], status: str) -> None:
+    def show(
+        self,
+        frame: Frame,
+        palette: NDArray[np.uint8],
+        status: str,
+        overlay: Sequence[str] = (),
+    ) -> None:
         """Draw one picture.
 
         Args:
             frame: uint8[240, 256] NES palette indices.
             palette: uint8[64, 3] RGB.
             status: one line under the picture, cut to the width of the terminal.
+            overlay: lines in place of the picture's first ones, with a column after a tab.
         """
         columns, rows = size = self._console.size
         out = [_BEGIN]
@@ -127,6 +137,8 @@ class TerminalScreen:
             out.append(f"\x1b[H{'too small: enlarge the terminal'[:columns]}")
         else:
             lines = [*self._picture(frame, palette), status[: columns - 1].encode()]
+            for number, text in enumerate(overlay[: len(lines) - 1]):
+                lines[number] = f" {text}".expandtabs(9)[: columns - 1].encode()
             known = self._shown or [b""] * len(lines)
             for number, (line, old) in enumerate(zip(lines, known, strict=True), start=1):
                 if line != old:
@@ -164,20 +176,23 @@ class Schedule:
         """When the last picture was done."""
         self._drawing = False
 
-    def next(self) -> bool:
-        """Wait until the next frame is due; return whether to draw it.
+    def next(self, speed: float = 1.0) -> bool:
+        """Wait until the next frame is due, at `speed` times the console's own; return whether to
+        draw it.
 
         Frames that are late are not drawn, so that the game keeps its speed.
         """
         now = self._clock()
         if self._drawing:
             self._drawn = now
-        self._due = max(self._due + 1.0 / FRAMES_PER_SECOND, now - LARGEST_LAG)
+        self._due = max(self._due + 1.0 / (FRAMES_PER_SECOND * speed), now - LARGEST_LAG)
         if self._due > now:
             self._sleep(self._due - now)
             now = self._clock()
         late = now - self._due > 1.0 / FRAMES_PER_SECOND
-        self._drawing = not late or now - self._drawn >= LONGEST_GAP
+        # Above normal speed nobody could see every frame.
+        seen = speed <= 1.0 or now - self._drawn >= 0.9 / FRAMES_PER_SECOND
+        self._drawing = (not late and seen) or now - self._drawn >= LONGEST_GAP
         return self._drawing
 
 
@@ -210,90 +225,43 @@ def watch_in_terminal(
     """
     terminal = console or Console()
     require_terminal(terminal)
-    tally = Tally()
     with (
         terminal.screen(hide_cursor=True),
         closing(TerminalScreen(terminal)) as screen,
         keys or pressed_keys() as read,
     ):
-        viewer = _Viewer(screen, read, schedule or Schedule(), tally, max_frames)
-        viewer.run(open_playback, levels, seed)
-    return tally
+        viewer = _TerminalViewer(screen, read, schedule or Schedule(), seed, max_frames)
+        viewer.run(open_playback, levels)
+    return viewer.tally
 
 
-class _Viewer:
+class _TerminalViewer(Viewer):
     def __init__(
         self,
         screen: TerminalScreen,
         read: Callable[[], str],
         schedule: Schedule,
-        tally: Tally,
+        seed: int,
         max_frames: int | None,
     ) -> None:
+        super().__init__(seed, max_frames)
         self._screen, self._read, self._schedule = screen, read, schedule
-        self._tally, self._max_frames = tally, max_frames
-        self._quit = self._paused = False
-        self._change = 0
-        """+1 or -1 for the next or the previous level."""
 
-    def run(
-        self, open_playback: Callable[[str], Playback], levels: Sequence[str], seed: int
-    ) -> None:
-        place = 0
-        while not self._quit:
-            self._change = 0
-            with closing(open_playback(levels[place])) as playback:
-                while not self._left:
-                    self._play_episode(playback, seed)
-                    seed += 1
-            place = (place + self._change) % len(levels)
-
-    @property
-    def _left(self) -> bool:
-        """Whether the episode on the screen is to be left."""
-        return self._quit or self._change != 0
-
-    def _play_episode(self, playback: Playback, seed: int) -> None:
-        for moment in playback.episode(seed):
-            for frame in moment.frames:
-                self._show(playback, frame, playback.action_names[moment.action])
-                if self._left:
-                    return
-        outcome = Outcome.from_signals(moment.signals)
-        self._tally.episodes += 1
-        self._tally.cleared += outcome.cleared
-        for frame in playback.aftermath(outcome):
-            self._show(playback, frame, str(outcome))
-            if self._left:
-                return
-
-    def _show(self, playback: Playback, frame: Frame, text: str) -> None:
-        """Show one frame when it is due; while paused, until the user goes on."""
-        self._tally.frames += 1
-        while True:
-            self._press(self._read())
-            due = self._schedule.next()
-            if due:
-                tally = self._tally
-                score = f"cleared {tally.cleared} of {tally.episodes}"
-                # What changes all the time stands last, so that nothing else moves.
-                status = "   ".join(
-                    [playback.level, score, KEYS, "paused" if self._paused else text]
-                )
-                self._screen.show(frame, playback.palette, status)
-            if not self._paused or self._left:
-                break
-        if self._max_frames is not None and self._tally.frames >= self._max_frames:
-            self._quit = True
-
-    def _press(self, keys: str) -> None:
-        for key in keys.lower():
+    def listen(self) -> None:
+        for key in _SEQUENCE.sub("", self._read()).lower():
             if key == "q":
-                self._quit = True
-            elif key == " ":
-                self._paused = not self._paused
-            elif key in "np":
-                self._change = 1 if key == "n" else -1
+                self.controls.quit = True
+            else:
+                self.controls.type(key)
+
+    def wait(self, speed: float) -> bool:
+        return self._schedule.next(speed)
+
+    def draw(self, playback: Playback, frame: Frame, buttons: str, outcome: str) -> None:
+        # What changes all the time stands last, so that nothing else moves.
+        status = "   ".join([*self.state(playback), KEYS, outcome or buttons])
+        lines = TERMINAL_HELP if self.controls.help else ()
+        self._screen.show(frame, playback.palette, status, lines)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""A window in which an agent plays, at the console's own frame rate and every frame of it."""
+"""An agent plays, at the console's own frame rate and every frame of it: in a window, or wherever
+a `Viewer` draws."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -62,79 +64,130 @@ def watch(
     return watcher.tally
 
 
-class _Watcher:
-    def __init__(self, window: Window, seed: int, max_frames: int | None) -> None:
+class Viewer(ABC):
+    """Plays episode after episode, frame by frame, as the user wants it; where it is seen is for
+    subclasses.
+
+    Attributes:
+        tally: what has happened.
+        controls: what the user wants.
+    """
+
+    def __init__(self, seed: int, max_frames: int | None) -> None:
+        """
+        Args:
+            seed: of the first episode; the following ones count up.
+            max_frames: end after so many emulated frames; None waits for the user.
+        """
         self.tally = Tally()
-        self._window = window
-        self._controls = Controls()
-        self._pacer = Pacer()
+        self.controls = Controls()
         self._seed = seed
         self._max_frames = max_frames
         self._policy: PolicyMode | None = None
         """What the user switched to; until then each level's player keeps its own."""
 
+    @abstractmethod
+    def listen(self) -> None:
+        """Put what the user did since the last call into `controls`."""
+
+    @abstractmethod
+    def wait(self, speed: float) -> bool:
+        """Wait until the next frame is due, at `speed` times the console's own; return whether to
+        draw it."""
+
+    @abstractmethod
+    def draw(
+        self, playback: Playback, frame: NDArray[np.uint8], buttons: str, outcome: str
+    ) -> None:
+        """Draw one picture.
+
+        Args:
+            playback: who plays.
+            frame: uint8[240, 256] NES palette indices.
+            buttons: that are held.
+            outcome: how the episode ended; empty while it goes on.
+        """
+
     def run(self, open_playback: Callable[[str], Playback], levels: Sequence[str]) -> None:
+        """Play until the user quits; arguments as of `watch`."""
         place = 0
-        while not self._controls.quit:
+        while not self.controls.quit:
             with closing(open_playback(levels[place])) as playback:
                 if self._policy is not None:
                     playback.policy = self._policy
-                while not (self._controls.quit or self._controls.level_change):
-                    self._controls.restart = False
+                while not (self.controls.quit or self.controls.level_change):
+                    self.controls.restart = False
                     self._play_episode(playback)
                     self._seed += 1
-            place = (place + self._controls.take_level_change()) % len(levels)
+            place = (place + self.controls.take_level_change()) % len(levels)
 
     def _play_episode(self, playback: Playback) -> None:
         for moment in playback.episode(self._seed):
             buttons = playback.action_names[moment.action]
             for frame in moment.frames:
                 self._show(playback, frame, buttons)
-                if self._controls.interrupted:
+                if self.controls.interrupted:
                     return
         outcome = Outcome.from_signals(moment.signals)
         self.tally.episodes += 1
         self.tally.cleared += outcome.cleared
         for frame in playback.aftermath(outcome):
-            self._show(playback, frame, "", overlay=(str(outcome),))
-            if self._controls.interrupted:
+            self._show(playback, frame, "", str(outcome))
+            if self.controls.interrupted:
                 return
 
     def _show(
-        self,
-        playback: Playback,
-        frame: NDArray[np.uint8],
-        buttons: str,
-        overlay: tuple[str, ...] = (),
+        self, playback: Playback, frame: NDArray[np.uint8], buttons: str, outcome: str = ""
     ) -> None:
         """Show one frame for as long as it is due; while paused, until the user goes on."""
-        controls = self._controls
+        controls = self.controls
         self.tally.frames += 1
         while True:
-            controls.handle(self._window.events(), self._window)
+            self.listen()
             if controls.switch_policy:
                 self._policy = "argmax" if playback.policy == "sample" else "sample"
                 playback.policy = self._policy
                 controls.switch_policy = False
-            help_wanted = controls.help or self.tally.frames <= HELP_FRAMES
-            shown = WATCH_HELP if help_wanted else overlay
             waiting = controls.paused and not controls.one_frame
-            if waiting:
-                self._pacer.wait(PAUSED_FPS / FRAMES_PER_SECOND)
-            if waiting or self._pacer.wait(controls.speed):
-                self._window.show(frame, status=self._status(playback, buttons), overlay=shown)
+            due = self.wait(PAUSED_FPS / FRAMES_PER_SECOND if waiting else controls.speed)
+            if waiting or due:
+                self.draw(playback, frame, buttons, outcome)
             if not waiting or controls.interrupted:
                 break
         controls.one_frame = False
         if self._max_frames is not None and self.tally.frames >= self._max_frames:
             controls.quit = True
 
-    def _status(self, playback: Playback, buttons: str) -> str:
+    def state(self, playback: Playback) -> list[str]:
+        """For the status: level, policy, episodes that cleared, speed, pause."""
         tally = self.tally
         parts = [playback.level, playback.policy, f"cleared {tally.cleared} of {tally.episodes}"]
-        if self._controls.speed != 1.0:
-            parts.append(f"×{self._controls.speed:g}")
-        if self._controls.paused:
+        if self.controls.speed != 1.0:
+            parts.append(f"×{self.controls.speed:g}")
+        if self.controls.paused:
             parts.append("paused")
+        return parts
+
+
+class _Watcher(Viewer):
+    """In a window."""
+
+    def __init__(self, window: Window, seed: int, max_frames: int | None) -> None:
+        super().__init__(seed, max_frames)
+        self._window = window
+        self._pacer = Pacer()
+
+    def listen(self) -> None:
+        self.controls.handle(self._window.events(), self._window)
+
+    def wait(self, speed: float) -> bool:
+        return self._pacer.wait(speed)
+
+    def draw(
+        self, playback: Playback, frame: NDArray[np.uint8], buttons: str, outcome: str
+    ) -> None:
+        help_wanted = self.controls.help or self.tally.frames <= HELP_FRAMES
         # What changes all the time stands last, so that nothing else moves.
-        return "    ".join([*parts, buttons]) + "\tH help"
+        status = "    ".join([*self.state(playback), buttons]) + "\tH help"
+        overlay = WATCH_HELP if help_wanted else (outcome,) if outcome else ()
+        self._window.show(frame, status=status, overlay=overlay)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.agents.gamepad import Gamepad, open_gamepads
 from warpzone.errors import DisplayError
 from warpzone.game.console import FRAMES_PER_SECOND
 
@@ -21,7 +22,6 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 if TYPE_CHECKING:
     import pygame
     from pygame.event import Event
-    from pygame.joystick import JoystickType
 
 WIDTH, HEIGHT = 256, 240
 MAX_SCALE = 8
@@ -29,7 +29,14 @@ BAR_HEIGHT = 26
 
 _INK = (235, 235, 235)
 _BAR = (24, 24, 28)
+_AROUND = (0, 0, 0)
 _SHADE = (0, 0, 0, 170)
+
+
+def _size_at(scale: int) -> tuple[int, int]:
+    """Of a window, in screen pixels."""
+    scale = min(max(scale, 1), MAX_SCALE)
+    return WIDTH * scale, HEIGHT * scale + BAR_HEIGHT
 
 
 def missing_display() -> str | None:
@@ -51,6 +58,9 @@ def require_display(instead: str) -> None:
 class Window:
     """A pygame window of 256x240 NES pixels times a whole scale, and a status line.
 
+    Its user may pull it to any size, or fill the screen with it: the picture then has the largest
+    whole scale that fits, and black around it.
+
     Raises:
         DisplayError: on a machine without a screen; the text names what to do instead.
     """
@@ -70,33 +80,55 @@ class Window:
 
         self._pygame = pygame
         self._palette = [tuple(int(c) for c in colour) for colour in palette]
-        self._scale = min(max(scale, 1), MAX_SCALE)
+        self._full_screen = False
         try:
             pygame.display.init()
             pygame.font.init()
             pygame.display.set_caption(title)
-            self._surface = self._open()
+            self._surface = self._open(_size_at(scale))
+            self._windowed = self._surface.get_size()
         except pygame.error as error:
             pygame.quit()
             raise DisplayError(f"cannot open a window: {error}. {instead}") from error
         self._font = pygame.font.Font(None, 22)
-        self._pads: list[JoystickType] | None = None
+        self._pads: list[Gamepad] | None = None
 
-    def _open(self) -> pygame.Surface:
-        return self._pygame.display.set_mode(
-            (WIDTH * self._scale, HEIGHT * self._scale + BAR_HEIGHT)
-        )
+    def _open(self, size: tuple[int, int]) -> pygame.Surface:
+        display = self._pygame.display
+        if self._full_screen:
+            surface: pygame.Surface = display.set_mode((0, 0), self._pygame.FULLSCREEN)
+        else:
+            surface = display.set_mode(size, self._pygame.RESIZABLE)
+        return surface
 
     @property
     def scale(self) -> int:
-        return self._scale
+        """Screen pixels per NES pixel, as large as the window has room for.
+
+        Setting it, within 1-8, ends the full screen and gives the window just the size for it.
+        """
+        width, height = self._surface.get_size()
+        return max(1, min(width // WIDTH, (height - BAR_HEIGHT) // HEIGHT))
 
     @scale.setter
     def scale(self, value: int) -> None:
-        value = min(max(value, 1), MAX_SCALE)
-        if value != self._scale:
-            self._scale = value
-            self._surface = self._open()
+        size = _size_at(value)
+        if self._full_screen or size != self._surface.get_size():
+            self._full_screen = False
+            self._surface = self._open(size)
+
+    @property
+    def full_screen(self) -> bool:
+        """Whether the window fills the screen; afterwards it has its old size again."""
+        return self._full_screen
+
+    @full_screen.setter
+    def full_screen(self, value: bool) -> None:
+        if value != self._full_screen:
+            if value:
+                self._windowed = self._surface.get_size()
+            self._full_screen = value
+            self._surface = self._open(self._windowed)
 
     def show(
         self,
@@ -115,11 +147,16 @@ class Window:
         pygame = self._pygame
         picture = pygame.image.frombuffer((frame & 63).tobytes(), (WIDTH, HEIGHT), "P")
         picture.set_palette(self._palette)
-        area = self._surface.subsurface((0, 0, WIDTH * self._scale, HEIGHT * self._scale))
-        pygame.transform.scale(picture.convert(self._surface), area.get_size(), area)
+        scaled = pygame.transform.scale_by(picture.convert(self._surface), self.scale)
+        width, height = self._surface.get_size()
+        room = pygame.Rect(0, 0, width, max(1, height - BAR_HEIGHT))
+        place = scaled.get_rect(center=room.center)
+        if not place.contains(room):
+            self._surface.fill(_AROUND, room)
+        self._surface.blit(scaled, place)
         if overlay:
-            self._draw_overlay(area, overlay)
-        self._draw_status(area.get_rect(), status)
+            self._draw_overlay(self._surface.subsurface(room), overlay)
+        self._draw_status(room, status)
         pygame.display.flip()
 
     def _draw_status(self, area: pygame.Rect, status: str) -> None:
@@ -157,12 +194,10 @@ class Window:
             self._pads = None
         return events
 
-    def gamepads(self) -> list[JoystickType]:
+    def gamepads(self) -> list[Gamepad]:
         """Those connected now."""
         if self._pads is None:
-            joystick = self._pygame.joystick
-            joystick.init()
-            self._pads = [joystick.Joystick(number) for number in range(joystick.get_count())]
+            self._pads = open_gamepads()
         return self._pads
 
     def close(self) -> None:

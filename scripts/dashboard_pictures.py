@@ -25,7 +25,7 @@ from warpzone.views.server import serving
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5}
-COLOURS = 96
+COLOURS = 192
 
 
 class Screen(NamedTuple):
@@ -40,7 +40,7 @@ class Screen(NamedTuple):
 CURVES = "#chart-clear_rate .js-line"
 SCREENS = {
     "desktop": Screen(None, CURVES, DESKTOP),
-    "games": Screen("games", "canvas", DESKTOP),
+    "games": Screen("games", "canvas", {"viewport": {"width": 1360, "height": 1080}}),
     "map": Screen("map", ".strip img", DESKTOP),
     "phone": Screen("curves", CURVES, PHONE),
 }

@@ -68,6 +68,26 @@ def test_from_the_untrained_agent_to_the_last(
     assert not equal(known[0], known[32])
 
 
+def test_what_the_run_kept_of_its_course_comes_before_checkpoints(tmp_path: Path) -> None:
+    config = learn.resolve("tiles", **TINY)
+    run = RunDirectory(tmp_path, config)
+    run.open(resume=False)
+    envs = MarioVectorEnv(num_envs=config.num_envs, num_groups=2, config=config.env)
+    learner = Learner(config, envs, lambda: None)
+    known = {}
+    for _ in range(12):
+        learner.improve()
+        known[learner.step] = weights(learner)
+        run.history.add(learner.snapshot().weights, learner.agent_info())
+        run.save(learner.snapshot(), learner.agent_info())
+    envs.close()
+    found = stages(tmp_path)
+    assert [agent.info.steps for agent in found] == [0, *range(64, 385, 64)]
+    for agent in found[1:-1]:
+        for one, other in zip(weights(agent), known[agent.info.steps], strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_of_many_stages_some_are_taken_evenly(
     run_and_weights: tuple[Path, dict[int, list[torch.Tensor]]],
 ) -> None:

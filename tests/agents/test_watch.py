@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from tests.agents.fakes import AFTERMATH_FRAMES, PALETTE, FakePlayback
 
 from warpzone.agents.controls import SPEEDS, Controls
+from warpzone.agents.heat import Heat
+from warpzone.agents.playback import Moment
 from warpzone.agents.watch import Tally, watch
 from warpzone.agents.window import BAR_HEIGHT, Pacer, Window
 from warpzone.errors import DisplayError
@@ -54,6 +57,14 @@ def test_picture_is_the_frame_in_the_palettes_colours() -> None:
         assert screen().shape == (480 + BAR_HEIGHT, 512, 3)
         np.testing.assert_array_equal(screen()[:480:2, ::2], PALETTE[frame])
         np.testing.assert_array_equal(screen()[1:480:2, 1::2], PALETTE[frame])
+
+
+@pytest.mark.usefixtures("dummy")
+def test_pictures_in_rgb() -> None:
+    frame = np.random.default_rng(4).integers(0, 256, (240, 256, 3), dtype=np.uint8)
+    with open_window(scale=2) as window:
+        window.show(frame)
+        np.testing.assert_array_equal(screen()[:480:2, ::2], frame)
 
 
 @pytest.mark.usefixtures("dummy")
@@ -266,6 +277,56 @@ def test_policy_key_switches_and_survives_a_change_of_level(
     Script(monkeypatch, {2: typed("a"), 5: typed("n")})
     _, opened = run(10)
     assert [p.policy for p in opened] == ["argmax", "argmax"]
+
+
+def test_saliency_key_switches_and_survives_a_change_of_level(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(monkeypatch, {2: typed("s"), 5: typed("n"), 8: typed("s"), 9: typed("n")})
+    _, opened = run(10)
+    assert [p.saliency for p in opened[:2]] == [True, False]
+    assert "saliency" not in script.texts["status"]
+    script = Script(monkeypatch, {2: typed("s")})
+    _, (playback,) = run(4)
+    assert playback.saliency
+    assert "saliency" in script.texts["status"]
+
+
+@pytest.mark.usefixtures("dummy", "no_waiting")
+def test_heat_is_seen_in_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the decision after the key on; the fake sees one cell, at 48 px and 64 px."""
+    pygame.init()
+    shown: list[np.ndarray] = []
+    show = Window.show
+
+    def spy(window: Window, frame: Any, **texts: Any) -> None:
+        show(window, frame, **texts)
+        shown.append(screen()[:240].copy())
+        if len(shown) == 2:
+            pygame.event.post(typed("s"))
+
+    class Hot(FakePlayback):
+        def episode(self, seed: int) -> Iterator[Moment]:
+            scores = np.zeros((13, 16), np.float32)
+            scores[2, 3] = 1
+            heat = Heat(scores, 0, 32, 256, 208)
+            for moment in super().episode(seed):
+                yield replace(moment, heat=heat if self.saliency else None)
+
+    monkeypatch.setattr(Window, "show", spy)
+    monkeypatch.setattr("warpzone.agents.watch.HELP_FRAMES", 0)
+
+    def open_hot(level: str) -> Any:
+        return Hot(level)
+
+    watch(open_hot, ["1-1"], palette=PALETTE, scale=1, max_frames=8)
+    for number, picture in enumerate(shown):
+        places = np.argwhere((picture != picture[0, 0]).any(axis=2))
+        if number < 4:
+            assert len(places) == 0
+        else:
+            assert places.min(axis=0).tolist() == [64, 48]
+            assert places.max(axis=0).tolist() == [79, 63]
 
 
 def test_each_level_keeps_its_own_policy_as_long_as_the_user_does_not_switch(

@@ -36,6 +36,7 @@ class Controls:
         restart: begin a new episode.
         level_change: +1 or -1 for the next or previous level.
         switch_policy: change between sampling and argmax (watching only).
+        switch_saliency: show, or no longer, what decisions depend on (watching only).
         quit: close the window, or leave the terminal.
     """
 
@@ -46,6 +47,7 @@ class Controls:
     restart: bool = False
     level_change: int = 0
     switch_policy: bool = False
+    switch_saliency: bool = False
     quit: bool = False
     _speed: int = SPEEDS.index(1.0)
 
@@ -119,6 +121,8 @@ class Controls:
                 self.level_change = -1
             case "a":
                 self.switch_policy = True
+            case "s":
+                self.switch_saliency = True
             case "h":
                 self.help = not self.help
             case "+" | "=":

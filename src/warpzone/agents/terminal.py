@@ -123,7 +123,7 @@ class TerminalScreen:
         """Draw one picture.
 
         Args:
-            frame: uint8[240, 256] NES palette indices.
+            frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
             palette: uint8[64, 3] RGB.
             status: one line under the picture, cut to the width of the terminal.
             overlay: lines in place of the picture's first ones, with a column after a tab.

@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 
 from warpzone.agents.agent import PolicyMode
 from warpzone.agents.controls import HELP, Controls
+from warpzone.agents.heat import Glow
 from warpzone.agents.playback import Playback
 from warpzone.agents.window import Pacer, Window
 from warpzone.game.console import FRAMES_PER_SECOND
 from warpzone.game.episode import Outcome
 
-WATCH_HELP = (*HELP[:-2], "A\targmax or sample", *HELP[-2:])
+WATCH_HELP = (
+    *HELP[:-2],
+    "A\targmax or sample",
+    "S\twhat decisions depend on",
+    *HELP[-2:],
+)
 HELP_FRAMES = round(4 * FRAMES_PER_SECOND)
 """How long the help is shown at the start."""
 PAUSED_FPS = 30
@@ -85,6 +91,7 @@ class Viewer(ABC):
         self._max_frames = max_frames
         self._policy: PolicyMode | None = None
         """What the user switched to; until then each level's player keeps its own."""
+        self._saliency = False
 
     @abstractmethod
     def listen(self) -> None:
@@ -103,7 +110,7 @@ class Viewer(ABC):
 
         Args:
             playback: who plays.
-            frame: uint8[240, 256] NES palette indices.
+            frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
             buttons: that are held.
             outcome: how the episode ended; empty while it goes on.
         """
@@ -115,6 +122,7 @@ class Viewer(ABC):
             with closing(open_playback(levels[place])) as playback:
                 if self._policy is not None:
                     playback.policy = self._policy
+                playback.saliency = self._saliency
                 while not (self.controls.quit or self.controls.level_change):
                     self.controls.restart = False
                     self._play_episode(playback)
@@ -122,9 +130,10 @@ class Viewer(ABC):
             place = (place + self.controls.take_level_change()) % len(levels)
 
     def _play_episode(self, playback: Playback) -> None:
+        glow = Glow(playback.palette)
         for moment in playback.episode(self._seed):
             buttons = playback.action_names[moment.action]
-            for frame in moment.frames:
+            for frame in glow.frames(moment):
                 self._show(playback, frame, buttons)
                 if self.controls.interrupted:
                     return
@@ -148,6 +157,9 @@ class Viewer(ABC):
                 self._policy = "argmax" if playback.policy == "sample" else "sample"
                 playback.policy = self._policy
                 controls.switch_policy = False
+            if controls.switch_saliency:
+                self._saliency = playback.saliency = not self._saliency
+                controls.switch_saliency = False
             waiting = controls.paused and not controls.one_frame
             due = self.wait(PAUSED_FPS / FRAMES_PER_SECOND if waiting else controls.speed)
             if waiting or due:
@@ -159,11 +171,13 @@ class Viewer(ABC):
             controls.quit = True
 
     def state(self, playback: Playback) -> list[str]:
-        """For the status: level, policy, episodes that cleared, speed, pause."""
+        """For the status: level, policy, episodes that cleared, speed, saliency, pause."""
         tally = self.tally
         parts = [playback.level, playback.policy, f"cleared {tally.cleared} of {tally.episodes}"]
         if self.controls.speed != 1.0:
             parts.append(f"×{self.controls.speed:g}")
+        if playback.saliency:
+            parts.append("saliency")
         if self.controls.paused:
             parts.append("paused")
         return parts

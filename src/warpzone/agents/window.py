@@ -140,13 +140,16 @@ class Window:
         """Draw one picture.
 
         Args:
-            frame: uint8[240, 256] NES palette indices.
+            frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
             status: one line under the picture; what follows a tab stands at its right end.
             overlay: lines over the picture, on a dark ground.
         """
         pygame = self._pygame
-        picture = pygame.image.frombuffer((frame & 63).tobytes(), (WIDTH, HEIGHT), "P")
-        picture.set_palette(self._palette)
+        if frame.ndim == 3:
+            picture = pygame.image.frombuffer(frame.tobytes(), (WIDTH, HEIGHT), "RGB")
+        else:
+            picture = pygame.image.frombuffer((frame & 63).tobytes(), (WIDTH, HEIGHT), "P")
+            picture.set_palette(self._palette)
         scaled = pygame.transform.scale_by(picture.convert(self._surface), self.scale)
         width, height = self._surface.get_size()
         room = pygame.Rect(0, 0, width, max(1, height - BAR_HEIGHT))

@@ -93,7 +93,7 @@ def at(page: Page, place: int) -> None:
 
 def plays_on(page: Page, place: int) -> None:
     page.wait_for_function(
-        "p => Number(document.querySelector('.stage .game').dataset.place) > p", arg=place
+        "p => Number(document.querySelector('.stage .game')?.dataset.place) > p", arg=place
     )
 
 
@@ -229,7 +229,7 @@ def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> 
     for tile in (0, 1):
         selector = f".wall li:nth-child({tile + 1}) .tile"
         page.wait_for_function(
-            "s => Number(document.querySelector(s).dataset.place) > 20", arg=selector
+            "s => Number(document.querySelector(s)?.dataset.place) > 20", arg=selector
         )
     at_first = canvas_pixels(page, ".wall .game")
     page.wait_for_timeout(500)
@@ -237,7 +237,7 @@ def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> 
     page.locator(".tile").nth(1).click()
     expect(page.locator(".stage .about")).to_contain_text("Game 3 · 1-2")
     page.wait_for_function(
-        "() => Number(document.querySelector('.stage .game').dataset.place) > 20"
+        "() => Number(document.querySelector('.stage .game')?.dataset.place) > 20"
     )
     make_episode(CLEAR[:200]).save(run / "live" / "007.json")
     expect(page.locator(".tile")).to_have_count(3)
@@ -310,7 +310,7 @@ def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
         }"""
     )
     page.wait_for_function(
-        "place => document.querySelector('.stage .game').dataset.place !== place", arg=place
+        "place => document.querySelector('.stage .game')?.dataset.place !== place", arg=place
     )
 
 

@@ -20,6 +20,10 @@ from scripts import docs_hook
 from typer.testing import CliRunner
 
 from warpzone import _native, cli
+from warpzone.agents.play import PLAY_HELP
+from warpzone.agents.replay import REPLAY_HELP
+from warpzone.agents.terminal import TERMINAL_HELP
+from warpzone.agents.watch import WATCH_HELP
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -148,6 +152,13 @@ def test_quoted_messages_cannot_match_anything() -> None:
 @pytest.mark.parametrize("model", docs_hook.MODELS.values(), ids=lambda model: model.__name__)
 def test_every_setting_has_a_docstring(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_all_keys_are_told_of() -> None:
+    page = (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| (.+?) \| (.+?) \|", page, re.MULTILINE)[1:])
+    lines = {*WATCH_HELP, *TERMINAL_HELP, *REPLAY_HELP, *PLAY_HELP}
+    assert rows == {tuple(line.split("\t")) for line in lines}
 
 
 def test_all_scalars_are_told_of() -> None:

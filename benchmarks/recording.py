@@ -122,6 +122,7 @@ def measure(
         setattr(recorder.Recorder, name, watch.timed(getattr(recorder.Recorder, name)))
     cores = threads or hardware.available_cores()
     clock = SimpleNamespace(monotonic=lambda: time.process_time() / cores)
+    # Not an assignment: the type of a module is not that of the clock.
     setattr(recorder, "time", clock)  # noqa: B010
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         out = Path(folder) / "run"

@@ -22,6 +22,7 @@ FILMS = ("packaged", "watch")
 
 def read() -> Any:
     text = NOTEBOOK.read_text(encoding="utf-8")
+    # nbformat has no types for it.
     notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     return notebook

@@ -157,6 +157,7 @@ class Table:
 def _numbers(values: list[object]) -> array[float]:
     """NaN for what is no number."""
     try:
+        # What is no number raises, which is what is tried here.
         return array("d", values)  # type: ignore[arg-type]
     except (TypeError, OverflowError):  # text, or a number without end: look at each
         if len(values) == 1:
@@ -200,6 +201,7 @@ class Metrics:
                 self._take(names, list(alike))
 
     def _take(self, names: tuple[str, ...], rows: list[dict[str, object]]) -> None:
+        # `parse` lets no other step through than a number, which its type cannot say.
         steps: list[float] = [row.pop("step") for row in rows]  # type: ignore[misc]
         if any(name.startswith("eval/") for name in names):
             self.measured.extend(steps, [self._seconds] * len(rows), rows)
@@ -245,6 +247,7 @@ class Progress:
             for line in reversed(block.split(b"\n")[-8:]):
                 row = parse(line)
                 if row is not None:
+                    # A number, see `parse`.
                     self.step = int(row["step"])  # type: ignore[call-overload]
                     break
 

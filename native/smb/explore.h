@@ -24,8 +24,8 @@ namespace warpzone::smb {
 // How a level is played.
 struct Way {
   int level;
-  std::vector<uint8_t> inputs;  // an action for each agent step,
-  bool frames = false;          // or the buttons of each frame, as of a person
+  std::vector<uint8_t> inputs;                     // an action for each agent step,
+  bool frames = false;                             // or the buttons of each frame, as of a person
   std::optional<nes::State> begin = std::nullopt;  // nullopt: the level's start
 };
 

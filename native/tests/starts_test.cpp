@@ -342,7 +342,8 @@ TEST(wrong_starts_are_refused_with_a_reason) {
 TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
   const batch::Config config = one_game(Observation::tiles);
   const auto record = [&](int level, const Bytes& way, int back, smb::Rules rules) {
-    return check::thrown([&] { smb::record_starts(*standin::levels(), rules, {level, way}, back); });
+    return check::thrown(
+        [&] { smb::record_starts(*standin::levels(), rules, {level, way}, back); });
   };
   CHECK_EQUAL(record(0, {}, 4, config.rules), "");
   CHECK_EQUAL(record(0, {1, 1}, 4, config.rules), "");

@@ -1,17 +1,20 @@
 """What it costs a training to be seen: episodes and ends that are written while it runs.
 
     python -m benchmarks.recording                          # table on stderr, JSON on stdout
-    python -m benchmarks.recording --out recording.json --pairs 7 --updates 60
+    python -m benchmarks.recording --out recording.json --seeds 7 --updates 96
 
-Trains twice with the same seed, with `watched_games` as it is by default and with 0: what is
-learnt, and so the work, is the same to the bit. Pairs take turns in which of them comes first; each
-run is a process of its own. Measured are whole updates, as in benchmarks/training.py:
+Three trainings with the same seed, each a process of its own: with `watched_games` as it is by
+default, with 0, and with the recorder's own calls timed. What is learnt, and so the work, is the
+same to the bit. They take turns, an update each, in an order that changes, so that never two of
+them run at once and what else the machine does hits all of them alike:
 
-    time         wall clock with recording over that without
-    CPU          the same of all threads' CPU seconds, which a busy machine disturbs less
-    in Python    CPU seconds of the recorder's own calls, over all of the run's, in a third run in
-                 which they are timed; what the games write down is not in it. It says most where
-                 other programs run
+    time         wall clock of an update with recording over that of the same update without
+    CPU          the same of all threads' CPU seconds
+    in Python    CPU seconds of the recorder's own calls, over those of the update, in the third
+                 training; what the games write down is not in it
+
+`--seeds` repeats it with other games. Compared are sums over updates, of one seed and of all; the
+intervals come from a bootstrap over updates (Efron 1979, percentiles).
 
 What is written is limited by the second. On a busy machine, where an update takes many of them, the
 recorder's clock would let it write more than it does otherwise: here its clock is the CPU time of
@@ -22,21 +25,22 @@ The preset `tiles` on 1-1 is the fastest training there is, and so the one in wh
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import torch
 import typer
 from rich.table import Table
 
 from warpzone.bench import report
-from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
 from warpzone.game.rom import find_rom
 from warpzone.learn import hardware, recorder
@@ -46,29 +50,39 @@ from warpzone.learn.presets import PRESETS, resolve
 from warpzone.learn.trainer import train
 
 WARMUP = 3
-WANTED = 1.02
+WANTED = 0.02
 
 
 VARIANTS = ("without", "with", "timed")
+RESAMPLES = 2000
 
 
-class Stopwatch:
-    """A display that shows nothing and notes the time and the CPU seconds after each update."""
+class Turn(NamedTuple):
+    """What an update took."""
 
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.cpu: list[float] = []
-        self.recorder: list[float] = []
-        self.overhead = 0.0
+    seconds: float
+    cpu: float
+    recorder: float
+
+
+class Turns:
+    """A display that shows nothing, and lets each update begin when the other end says so."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
         self.own = 0.0
+        self.overhead = 0.0
         nothing = self.timed(lambda: None)
         for _ in range(5000):
             nothing()
         self.overhead = self.own / 5000
         """Of looking at the clock, which takes longer than most calls."""
-        self.own = 0.0
+        self.began = self.now()
 
-    def __enter__(self) -> Stopwatch:
+    def now(self) -> Turn:
+        return Turn(time.perf_counter(), time.process_time(), self.own)
+
+    def __enter__(self) -> Turns:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,9 +93,9 @@ class Stopwatch:
             raise RuntimeError(text)  # what is not written costs nothing
 
     def update(self, status: Status) -> None:
-        self.seconds.append(time.perf_counter())
-        self.cpu.append(time.process_time())
-        self.recorder.append(self.own)
+        self.pipe.send(Turn(*np.subtract(self.now(), self.began)))
+        self.pipe.recv()
+        self.began = self.now()
 
     def timed(self, method: Callable[..., None]) -> Callable[..., None]:
         def call(*args: Any) -> None:
@@ -92,7 +106,8 @@ class Stopwatch:
         return call
 
 
-def measure(
+def training(
+    pipe: Connection,
     preset: str,
     level: str,
     updates: int,
@@ -101,55 +116,89 @@ def measure(
     seed: int,
     rom: Path,
     timed: bool,
-) -> dict[str, float]:
-    """Train for some updates; return what they took."""
-    total = WARMUP + updates
+) -> None:
+    """Train for some updates, one a message, answered with a `Turn`; then send what was written."""
     config = resolve(
         preset,
         env={"levels": {level: 1.0}},
-        total_steps=total * PRESETS[preset].batch,
+        total_steps=updates * PRESETS[preset].batch,
         target_clear_rate=None,
-        eval_every=total + 1,
+        eval_every=updates + 1,
         eval_episodes=2,
-        checkpoint_every=total + 1,
+        checkpoint_every=updates + 1,
         watched_games=games,
         device="cpu",
         threads=threads,
         seed=seed,
     )
-    watch = Stopwatch()
+    turns = Turns(pipe)
     for name in ("watch", "keep") if timed else ():
-        setattr(recorder.Recorder, name, watch.timed(getattr(recorder.Recorder, name)))
+        setattr(recorder.Recorder, name, turns.timed(getattr(recorder.Recorder, name)))
     cores = threads or hardware.available_cores()
     clock = SimpleNamespace(monotonic=lambda: time.process_time() / cores)
     # Not an assignment: the type of a module is not that of the clock.
     setattr(recorder, "time", clock)  # noqa: B010
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         out = Path(folder) / "run"
-        result = train(config, out, rom=rom, display=watch)
+        pipe.recv()
+        train(config, out, rom=rom, display=turns)
         written = [path.stat().st_size for path in (out / "episodes").glob("*.json")]
         ends = out / "ends.jsonl"
-        lines = ends.stat().st_size if ends.exists() else 0
-    if result.interrupted:
-        raise KeyboardInterrupt
-    first = WARMUP - 1
-    cpu = watch.cpu[-1] - watch.cpu[first]
-    return {
-        "seconds": watch.seconds[-1] - watch.seconds[first],
-        "cpu_seconds": cpu,
-        "recorder_share": (watch.recorder[-1] - watch.recorder[first]) / cpu,
-        "steps": updates * config.batch,
-        "episodes": len(written),
-        "episode_bytes": sum(written),
-        "ends_bytes": lines,
-    }
+        pipe.send(
+            {
+                "episodes": len(written),
+                "episode_bytes": sum(written),
+                "ends_bytes": ends.stat().st_size if ends.exists() else 0,
+            }
+        )
+
+
+def measure(
+    preset: str,
+    level: str,
+    updates: int,
+    games: int,
+    threads: int | None,
+    seed: int,
+    rom: Path,
+) -> tuple[dict[str, list[Turn]], dict[str, dict[str, int]]]:
+    """The updates of the three trainings after the first few, and what each of them wrote."""
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    processes = []
+    total = WARMUP + updates
+    for which in VARIANTS:
+        pipes[which], far = context.Pipe()
+        watched = 0 if which == "without" else games
+        task = (far, preset, level, total, watched, threads, seed, rom, which == "timed")
+        processes.append(context.Process(target=training, args=task, daemon=True))
+        processes[-1].start()
+        far.close()
+    turns: dict[str, list[Turn]] = {which: [] for which in VARIANTS}
+    wrote = {}
+    try:
+        orders = itertools.cycle(itertools.permutations(VARIANTS))
+        for order in itertools.islice(orders, total):
+            for which in order:
+                pipes[which].send(None)
+                turns[which].append(pipes[which].recv())
+        for which, pipe in pipes.items():
+            pipe.send(None)
+            wrote[which] = pipe.recv()
+    except EOFError:
+        raise WarpzoneError("a training ended early; it has said why above") from None
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    return {which: got[WARMUP:] for which, got in turns.items()}, wrote
 
 
 def main(
     preset: Annotated[str, typer.Option(help="The preset that is trained with.")] = "tiles",
     level: Annotated[str, typer.Option(help="The level that is learnt.")] = "1-1",
-    pairs: Annotated[int, typer.Option(min=1, help="Runs with, and without, and timed.")] = 5,
-    updates: Annotated[int, typer.Option(min=1, help="Updates of each run.")] = 40,
+    seeds: Annotated[int, typer.Option(min=1, help="Games that it is repeated with.")] = 5,
+    updates: Annotated[int, typer.Option(min=2, help="Updates of each training.")] = 48,
     games: Annotated[
         int | None, typer.Option(min=1, help="Games to watch.", show_default="as in training")
     ] = None,
@@ -170,34 +219,27 @@ def main(
     games = games or TrainConfig.model_fields["watched_games"].default
     try:
         game = find_rom(rom, say=console.print)
+        facts = {**report.machine(), "torch": torch.__version__}
+        for line in report.describe(facts, game):
+            console.print(line, markup=False, soft_wrap=True)
+        results: list[dict[str, Any]] = []
+        all_turns: dict[str, list[Turn]] = {which: [] for which in VARIANTS}
+        for seed in range(seeds):
+            turns, wrote = measure(preset, level, updates, games, threads, seed, game.path)
+            for which in VARIANTS:
+                all_turns[which] += turns[which]
+            found = costs(turns)
+            results.append({"costs": found, "wrote": wrote["with"]})
+            console.print(
+                f"seed {seed}: {_interval(found['time'])} time, {_interval(found['cpu'])} CPU,"
+                f" {_interval(found['recorder'])} in Python"
+            )
     except WarpzoneError as error:
         console.print(str(error), markup=False)
         raise typer.Exit(2) from None
-    facts = {**report.machine(), "torch": torch.__version__}
-    for line in report.describe(facts, game):
-        console.print(line, markup=False, soft_wrap=True)
 
-    measured: list[dict[str, dict[str, float]]] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        for seed in range(pairs):
-            pair: dict[str, dict[str, float]] = {}
-            for which in VARIANTS if seed % 2 == 0 else reversed(VARIANTS):
-                watched, timed = 0 if which == "without" else games, which == "timed"
-                task = (preset, level, updates, watched, threads, seed, game.path, timed)
-                pair[which] = pool.submit(measure, *task).result()
-            measured.append(pair)
-            found = _ratios(pair)
-            console.print(
-                f"pair {seed + 1} of {pairs}: {found['time'] - 1:+.1%} time,"
-                f" {found['cpu'] - 1:+.1%} CPU, {found['recorder_share']:.2%} in Python"
-            )
-
-    ratios = {
-        name: Spread.of([_ratios(pair)[name] for pair in measured])
-        for name in ("time", "cpu", "recorder_share")
-    }
-    console.print(_table(ratios, f"{games} watched games, {preset} on {level}"))
+    overall = costs(all_turns)
+    console.print(_table(overall, f"{games} watched games, {preset} on {level}"))
     result = {
         "benchmark": "recording",
         "machine": facts,
@@ -212,32 +254,41 @@ def main(
             "device": "cpu",
             "threads": threads or "all cores",
         },
-        "ratios": {name: spread._asdict() for name, spread in ratios.items()},
+        "costs": overall,
         "wanted": WANTED,
-        "pairs": measured,
+        "seeds": results,
     }
     report.write(result, out, console)
 
 
-def _ratios(pair: dict[str, dict[str, float]]) -> dict[str, float]:
+def costs(turns: dict[str, list[Turn]]) -> dict[str, tuple[float, float, float]]:
+    """By name the cost as a share of a training, with the ends of its 95 % interval."""
+    without, watched, timed = (np.array(turns[which]) for which in ("without", "with", "timed"))
+    random = np.random.default_rng(0)
+    picks = random.integers(len(without), size=(RESAMPLES, len(without)))
+    picks[0] = np.arange(len(without))  # first as it was measured
+    base, cost, own = (values[picks].sum(1) for values in (without, watched, timed))
+    shares = {
+        "time": cost[:, 0] / base[:, 0] - 1,
+        "cpu": cost[:, 1] / base[:, 1] - 1,
+        "recorder": own[:, 2] / own[:, 1],
+    }
     return {
-        "time": pair["with"]["seconds"] / pair["without"]["seconds"],
-        "cpu": pair["with"]["cpu_seconds"] / pair["without"]["cpu_seconds"],
-        "recorder_share": pair["timed"]["recorder_share"],
+        name: (float(share[0]), float(low), float(high))
+        for name, share in shares.items()
+        for low, high in [np.percentile(share, (2.5, 97.5))]
     }
 
 
-def _table(ratios: dict[str, Spread], title: str) -> Table:
-    table = Table("", title=title)
-    for name in ("median", "min–max"):
-        table.add_column(name, justify="right")
-    for name, text, base in (
-        ("time", "time", 1.0),
-        ("cpu", "CPU", 1.0),
-        ("recorder_share", "of it in Python", 0.0),
-    ):
-        median, low, high = (value - base for value in ratios[name])
-        table.add_row(text, f"{median:+.2%}", f"{low:+.2%} – {high:+.2%}")
+def _interval(cost: tuple[float, float, float]) -> str:
+    return f"{cost[0]:+.2%} ({cost[1]:+.2%} to {cost[2]:+.2%})"
+
+
+def _table(overall: dict[str, tuple[float, float, float]], title: str) -> Table:
+    table = Table("", "cost", "95 %", title=title)
+    for name, text in (("time", "time"), ("cpu", "CPU"), ("recorder", "of it in Python")):
+        cost, low, high = overall[name]
+        table.add_row(text, f"{cost:+.2%}", f"{low:+.2%} to {high:+.2%}")
     return table
 
 

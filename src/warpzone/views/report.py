@@ -10,6 +10,7 @@ import base64
 import datetime
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -435,6 +436,12 @@ def _notes(missing: Sequence[str]) -> str:
     return _section("What is missing here", f'<ul class="note">{items}</ul>')
 
 
+def _module(*names: str) -> str:
+    """Scripts that import only from those before them, as one."""
+    texts = [(STATIC / name).read_text() for name in names]
+    return re.sub(r"^import .*\n", "", "".join(texts), flags=re.MULTILINE)
+
+
 def _page(title: str, body: str, notes: str, maps: dict[str, dict[str, Any]] | None) -> str:
     styles = "".join((STATIC / name).read_text() for name in ("report.css", "map.css"))
     script = ""
@@ -442,7 +449,7 @@ def _page(title: str, body: str, notes: str, maps: dict[str, dict[str, Any]] | N
         data = json.dumps(maps, separators=(",", ":")).replace("<", "\\u003c")
         script = (
             f'<script type="application/json" id="maps">{data}</script>\n'
-            f'<script type="module">\n{(STATIC / "map.js").read_text()}\n{SHOW_MAP}</script>'
+            f'<script type="module">\n{_module("dom.js", "map.js")}\n{SHOW_MAP}</script>'
         )
     return f"""<!doctype html>
 <html lang="en">

@@ -1,5 +1,7 @@
 // The level as one long picture, with a heat map of where episodes ended and traces of stored ones.
-// Needs nothing else: reports hold this file, too.
+// Reports hold this file, too, behind dom.js.
+
+import { make } from "./dom.js";
 
 const ZOOMS = [["fit", "whole level"], ["1", "1×"], ["1.5", "1.5×"], ["2", "2×"], ["3", "3×"]];
 const LAST = [["", "all"], ["1000", "the last 1,000"], ["100", "the last 100"]];
@@ -8,17 +10,6 @@ const WORST = 12; // rows of the table of places
 
 const number = (value) => value.toLocaleString("en");
 const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (typeof value === "boolean") element.toggleAttribute(name, value);
-    else if (value != null) element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child != null));
-  return element;
-}
 
 function draw(tag, properties, ...children) {
   const element = document.createElementNS(SVG, tag);

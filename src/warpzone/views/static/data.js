@@ -3,8 +3,10 @@
 
 const INTERVAL = 2000;
 const LONGEST = 15000;
-/** A page draws at the most for this share of the time. */
-const SHARE = 0.02;
+/** A page draws at the most for this share of the time (the browser adds twice that) … */
+const SHARE = 0.005;
+/** … after so many milliseconds that are free, for who comes to see something begin. */
+const FREE = 1000;
 
 const tags = new Map();
 
@@ -34,6 +36,7 @@ export function repeat(action, failed) {
   let busy = false;
   let asked = false;
   let stopped = false;
+  let free = FREE;
   async function go() {
     clearTimeout(timer);
     if (stopped) return;
@@ -52,7 +55,9 @@ export function repeat(action, failed) {
     }
     busy = false;
     if (stopped || (document.hidden && !asked)) return;
-    timer = setTimeout(go, asked ? 0 : Math.min(LONGEST, Math.max(INTERVAL, drawing / SHARE)));
+    const due = Math.max(drawing - free, 0) / SHARE;
+    free = Math.max(free - drawing, 0);
+    timer = setTimeout(go, asked ? 0 : Math.min(LONGEST, Math.max(INTERVAL, due)));
   }
   const seen = () => (document.hidden ? clearTimeout(timer) : go());
   document.addEventListener("visibilitychange", seen);

@@ -226,8 +226,9 @@ def wait_for(run: Path, updates: int) -> list[dict[str, float]]:
 def open_tabs(browser: Browser, url: str, tabs: int, visible: int, panel: str) -> None:
     context = browser.new_context(**CONTEXT)
     context.add_init_script(HIDDEN)
-    for number in range(tabs):
-        page = context.new_page()
+    pages = [context.new_page() for _ in range(tabs)]
+    for number, page in reversed(list(enumerate(pages))):
+        page.bring_to_front()  # the last of them, and so the first page, stays there
         page.goto(f"{url}?panel={panel}")
         shown, least = SHOWN[panel]
         page.wait_for_function(shown, arg=least, timeout=120_000)

@@ -82,9 +82,6 @@ export class Mind {
   show(place, held) {
     if (held !== this.held) this.press(held);
     if (!this.tape?.about.thoughts) return;
-    const x = ((100 * place) / this.tape.frames).toFixed(2);
-    this.now.setAttribute("x1", x);
-    this.now.setAttribute("x2", x);
     const decision = this.tape.decision(place);
     if (decision === this.shown) return;
     this.shown = decision;
@@ -96,6 +93,14 @@ export class Mind {
       row.querySelector("i").style.width = `${(100 * share).toFixed(1)}%`;
       row.querySelector(".share").textContent = decision < 0 ? missing : `${Math.round(100 * share)} %`;
     });
+  }
+
+  /** Marks `place` on the curve of values. */
+  mark(place) {
+    if (!this.tape?.about.thoughts) return;
+    const x = ((100 * place) / this.tape.frames).toFixed(2);
+    this.now.setAttribute("x1", x);
+    this.now.setAttribute("x2", x);
   }
 
   press(held) {

@@ -7,6 +7,8 @@ import { Link } from "./tape.js";
 import { Tile } from "./tile.js";
 
 const POLL = 3000; // ms between two looks at what there is
+/** ms between two pictures of the wall: drawn all at once, since each time costs a part of a core. */
+const WALL = 1000 / 15;
 
 // A panel of a run, see run.js.
 export function mountGames(element, run) {
@@ -24,7 +26,7 @@ export function mountGames(element, run) {
   const stage = new Stage(large, link);
   const shelf = new Shelf(kept, choose);
   const tiles = new Map();
-  let [chosen, closed, asked, last, frame] = [null, false, -Infinity, null, 0];
+  let [chosen, closed, asked, last, frame, behind] = [null, false, -Infinity, null, 0, 0];
   const onScreen = new Set();
   const watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -101,7 +103,10 @@ export function mountGames(element, run) {
     const passed = last === null ? 0 : Math.min(now - last, 250);
     last = now;
     if (chosen !== null) stage.tick(now, passed);
-    for (const tile of tiles.values()) tile.tick(now, passed);
+    behind += passed;
+    if (behind < WALL - 2 && passed > 0) return; // a picture of the page may come a bit early
+    for (const tile of tiles.values()) tile.tick(now, behind);
+    behind = 0;
   }
 
   function press(event) {

@@ -4,6 +4,8 @@ import { Mind } from "./mind.js";
 import { PLANES, SIGHTS, Screen, Sight } from "./picture.js";
 import { Tape } from "./tape.js";
 
+/** ms between two changes of what is not the picture while it runs: a page that is laid out anew costs more. */
+const WRITTEN = 100;
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4];
 
 // The one game that is large, with its controls.
@@ -56,6 +58,7 @@ export class Stage {
       mind,
     );
     this.mind = new Mind(mind);
+    this.written = 0;
     const options = { stride: 1, kept: 10, urgent: true, onload: (deck) => this.load(deck) };
     this.deck = new Deck(link, options);
   }
@@ -108,7 +111,7 @@ export class Stage {
     }
     this.mind.load(tape);
     this.range.max = tape.frames;
-    this.shown = null;
+    this.shown = this.told = null;
     const { about } = tape;
     const parts = [about.level, about.outcome ?? "no end yet", about.player];
     if (about.own === false) parts.push("began within the level");
@@ -129,15 +132,25 @@ export class Stage {
     }
     if (!tape) return;
     const at = tape.round(place);
+    if (found && this.shown !== at) {
+      this.shown = at;
+      this.screen.draw(found);
+      this.sight.draw(found);
+      this.mind.show(at, Tape.buttons(found));
+      this.canvas.dataset.place = at;
+    }
+    if (stopped || now >= this.written + WRITTEN) this.write(now, at, tape.frames);
+  }
+
+  /** The place of what is shown, in words and marks. */
+  write(now, at, frames) {
     if (Number(this.range.value) !== at) this.range.value = at;
-    if (!found || this.shown === at) return;
-    this.shown = at;
-    this.screen.draw(found);
-    this.sight.draw(found);
-    this.mind.show(at, Tape.buttons(found));
-    this.time.textContent = `frame ${count(at)} of ${count(tape.frames)}`;
+    if (this.told === `${at}/${frames}`) return;
+    this.told = `${at}/${frames}`;
+    this.written = now;
+    this.mind.mark(at);
+    this.time.textContent = `frame ${count(at)} of ${count(frames)}`;
     this.range.setAttribute("aria-valuetext", `${(at / FRAMES_PER_SECOND).toFixed(1)} seconds`);
-    this.canvas.dataset.place = at;
   }
 }
 

@@ -41,6 +41,7 @@ import typer
 from rich.table import Table
 
 from warpzone.bench import report
+from warpzone.bench.report import Interval
 from warpzone.errors import WarpzoneError
 from warpzone.game.rom import find_rom
 from warpzone.learn import hardware, recorder
@@ -54,7 +55,6 @@ WANTED = 0.02
 
 
 VARIANTS = ("without", "with", "timed")
-RESAMPLES = 2000
 
 
 class Turn(NamedTuple):
@@ -106,18 +106,21 @@ class Turns:
         return call
 
 
-def training(
-    pipe: Connection,
-    preset: str,
-    level: str,
-    updates: int,
-    games: int,
-    threads: int | None,
-    seed: int,
-    rom: Path,
-    timed: bool,
-) -> None:
+class Plan(NamedTuple):
+    """What is trained."""
+
+    preset: str
+    level: str
+    updates: int
+    games: int
+    threads: int | None
+    seed: int
+    rom: Path
+
+
+def training(pipe: Connection, plan: Plan, timed: bool) -> None:
     """Train for some updates, one a message, answered with a `Turn`; then send what was written."""
+    preset, level, updates, games, threads, seed, rom = plan
     config = resolve(
         preset,
         env={"levels": {level: 1.0}},
@@ -153,24 +156,16 @@ def training(
         )
 
 
-def measure(
-    preset: str,
-    level: str,
-    updates: int,
-    games: int,
-    threads: int | None,
-    seed: int,
-    rom: Path,
-) -> tuple[dict[str, list[Turn]], dict[str, dict[str, int]]]:
+def measure(plan: Plan) -> tuple[dict[str, list[Turn]], dict[str, dict[str, int]]]:
     """The updates of the three trainings after the first few, and what each of them wrote."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []
-    total = WARMUP + updates
+    total = WARMUP + plan.updates
     for which in VARIANTS:
         pipes[which], far = context.Pipe()
-        watched = 0 if which == "without" else games
-        task = (far, preset, level, total, watched, threads, seed, rom, which == "timed")
+        games = 0 if which == "without" else plan.games
+        task = (far, plan._replace(updates=total, games=games), which == "timed")
         processes.append(context.Process(target=training, args=task, daemon=True))
         processes[-1].start()
         far.close()
@@ -225,14 +220,16 @@ def main(
         results: list[dict[str, Any]] = []
         all_turns: dict[str, list[Turn]] = {which: [] for which in VARIANTS}
         for seed in range(seeds):
-            turns, wrote = measure(preset, level, updates, games, threads, seed, game.path)
+            plan = Plan(preset, level, updates, games, threads, seed, game.path)
+            turns, wrote = measure(plan)
             for which in VARIANTS:
                 all_turns[which] += turns[which]
             found = costs(turns)
-            results.append({"costs": found, "wrote": wrote["with"]})
+            told = {name: cost._asdict() for name, cost in found.items()}
+            results.append({"costs": told, "wrote": wrote["with"]})
             console.print(
-                f"seed {seed}: {_interval(found['time'])} time, {_interval(found['cpu'])} CPU,"
-                f" {_interval(found['recorder'])} in Python"
+                f"seed {seed}: {found['time'].text('+.2%')} time, {found['cpu'].text('+.2%')} CPU,"
+                f" {found['recorder'].text('+.2%')} in Python"
             )
     except WarpzoneError as error:
         console.print(str(error), markup=False)
@@ -254,37 +251,27 @@ def main(
             "device": "cpu",
             "threads": threads or "all cores",
         },
-        "costs": overall,
+        "costs": {name: cost._asdict() for name, cost in overall.items()},
         "wanted": WANTED,
         "seeds": results,
     }
     report.write(result, out, console)
 
 
-def costs(turns: dict[str, list[Turn]]) -> dict[str, tuple[float, float, float]]:
-    """By name the cost as a share of a training, with the ends of its 95 % interval."""
-    without, watched, timed = (np.array(turns[which]) for which in ("without", "with", "timed"))
-    random = np.random.default_rng(0)
-    picks = random.integers(len(without), size=(RESAMPLES, len(without)))
-    picks[0] = np.arange(len(without))  # first as it was measured
-    base, cost, own = (values[picks].sum(1) for values in (without, watched, timed))
-    shares = {
-        "time": cost[:, 0] / base[:, 0] - 1,
-        "cpu": cost[:, 1] / base[:, 1] - 1,
-        "recorder": own[:, 2] / own[:, 1],
+def costs(turns: dict[str, list[Turn]]) -> dict[str, Interval]:
+    """By name the cost as a share of a training."""
+    # [updates, variants by the fields of a turn]
+    values = np.concatenate([turns[which] for which in VARIANTS], axis=1)
+    without, watched, timed = (slice(3 * place, 3 * place + 3) for place in range(3))
+    shares: dict[str, Callable[[Any], Any]] = {
+        "time": lambda sums: sums[:, watched][:, 0] / sums[:, without][:, 0] - 1,
+        "cpu": lambda sums: sums[:, watched][:, 1] / sums[:, without][:, 1] - 1,
+        "recorder": lambda sums: sums[:, timed][:, 2] / sums[:, timed][:, 1],
     }
-    return {
-        name: (float(share[0]), float(low), float(high))
-        for name, share in shares.items()
-        for low, high in [np.percentile(share, (2.5, 97.5))]
-    }
+    return {name: Interval.of(values, share) for name, share in shares.items()}
 
 
-def _interval(cost: tuple[float, float, float]) -> str:
-    return f"{cost[0]:+.2%} ({cost[1]:+.2%} to {cost[2]:+.2%})"
-
-
-def _table(overall: dict[str, tuple[float, float, float]], title: str) -> Table:
+def _table(overall: dict[str, Interval], title: str) -> Table:
     table = Table("", "cost", "95 %", title=title)
     for name, text in (("time", "time"), ("cpu", "CPU"), ("recorder", "of it in Python")):
         cost, low, high = overall[name]

@@ -150,6 +150,7 @@ def test_keys_pause_step_and_seek(page: Page, stored: dict[str, Episode]) -> Non
     expect(button).to_have_text("Pause")
     page.locator(".seek").focus()
     page.keyboard.press(",")
+    expect(button).to_have_text("Play")  # and so the slider is where the step has led
     place = int(page.locator(".seek").input_value())
     page.keyboard.press("ArrowRight")  # the slider's own: one frame
     at(page, place + 1)

@@ -7,10 +7,12 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from warpzone.game.rom import Rom
@@ -18,6 +20,8 @@ from warpzone.learn.hardware import available_cores
 
 BUSY_LOAD = 0.5
 """Processes that want to run before the benchmark does: above this the machine is not quiet."""
+RESAMPLES = 2000
+"""Of a bootstrap."""
 
 
 class Spread(NamedTuple):
@@ -34,6 +38,33 @@ class Spread(NamedTuple):
     def text(self, form: str) -> str:
         """`median (min–max)`, e.g. with form ",.0f"."""
         return f"{self.median:{form}} ({self.min:{form}}–{self.max:{form}})"
+
+
+class Interval(NamedTuple):
+    """A quantity of repeated measurements, with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(
+        cls, values: NDArray[np.float64], quantity: Callable[[NDArray[np.float64]], Any]
+    ) -> Interval:
+        """What `quantity` makes of sums over the rows of `values` [N, K].
+
+        It is given sums [S, K] and returns [S]. The interval comes from a bootstrap over the rows
+        (Efron 1979, percentiles).
+        """
+        picks = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+        picks[0] = np.arange(len(values))  # first as it was measured
+        found = quantity(values[picks].sum(1))
+        low, high = np.percentile(found, (2.5, 97.5))
+        return cls(float(found[0]), float(low), float(high))
+
+    def text(self, form: str) -> str:
+        """`value (low to high)`, e.g. with form "+.2%"."""
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
 
 def console() -> Console:

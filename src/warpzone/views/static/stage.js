@@ -139,14 +139,17 @@ export class Stage {
       this.mind.show(at, Tape.buttons(found));
       this.canvas.dataset.place = at;
     }
-    if (stopped || now >= this.written + WRITTEN) this.write(now, at, tape.frames);
+    if (stopped || now >= this.written + WRITTEN) {
+      if (Number(this.range.value) !== at) this.range.value = at;
+      this.write(now, tape.frames);
+    }
   }
 
-  /** The place of what is shown, in words and marks. */
-  write(now, at, frames) {
-    if (Number(this.range.value) !== at) this.range.value = at;
-    if (this.told === `${at}/${frames}`) return;
-    this.told = `${at}/${frames}`;
+  /** The place of what is shown, in words and on the curve of values. */
+  write(now, frames) {
+    const at = this.shown;
+    if (at === null || at === this.told) return;
+    this.told = at;
     this.written = now;
     this.mind.mark(at);
     this.time.textContent = `frame ${count(at)} of ${count(frames)}`;

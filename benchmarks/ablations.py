@@ -56,11 +56,11 @@ from benchmarks.curves import COLOURS, Curve
 from warpzone.bench import report as reporting
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
-from warpzone.game.levels import LEVELS, parse_levels
-from warpzone.game.rom import find_rom
-from warpzone.learn.campaign import Entry, command
-from warpzone.learn.interrupt import Interrupt, Interrupted
-from warpzone.learn.run import read_config
+from warpzone.nes.rom import find_rom
+from warpzone.smb.levels import LEVELS, parse_levels
+from warpzone.training.interrupt import Interrupt, Interrupted
+from warpzone.training.run_directory import read_config
+from warpzone.training.sweep import Entry, command
 
 GRID = 10_000
 """Agent steps between two points of a curve in the report."""

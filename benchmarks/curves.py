@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from warpzone.errors import WarpzoneError
-from warpzone.learn.metrics import WINDOW
+from warpzone.training.metrics import WINDOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -47,8 +47,8 @@ from rich.table import Table
 from warpzone.bench import report
 from warpzone.bench.report import Interval, Spread
 from warpzone.errors import WarpzoneError
-from warpzone.learn.presets import PRESETS
-from warpzone.views.metrics import SECONDS
+from warpzone.runs.metrics import SECONDS
+from warpzone.training.presets import PRESETS
 
 app = typer.Typer(help=__doc__, add_completion=False)
 GOAL_SECONDS = 2.0

@@ -15,10 +15,10 @@ their start, sampled actions. `--keep DIR` keeps the runs and takes those that a
     own          clear rate in the run's own last measurement, which is also its reason to stop
     eval         clear rate in the separate evaluation, with Wilson's 95 % interval
 
-Native code of the cartridge is made before the first run (`warpzone.engine`, once for a ROM and a
-computer); a first run ever takes some ten seconds longer. The plot has the clear rate of the last
-100 training episodes against agent steps and against seconds of training, a line for each seed,
-and a mark where a measurement first reached 95 %.
+Native code of the cartridge is made before the first run (`warpzone.nes.recompiler`, once for a
+ROM and a computer); a first run ever takes some ten seconds longer. The plot has
+the clear rate of the last 100 training episodes against agent steps and against seconds of
+training, a line for each seed, and a mark where a measurement first reached 95 %.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from rich.table import Table
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.errors import EngineError, WarpzoneError
-from warpzone.game.console import cartridge_of
-from warpzone.game.rom import find_rom
-from warpzone.learn.presets import PRESETS
+from warpzone.nes.console import cartridge_of
+from warpzone.nes.rom import find_rom
+from warpzone.training.presets import PRESETS
 
 TARGET = 0.95
 EVAL_SEED = 1000

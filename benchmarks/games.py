@@ -37,12 +37,12 @@ from warpzone.agents.playback import Playback
 from warpzone.agents.trace import trace
 from warpzone.bench import report
 from warpzone.bench.report import Spread
-from warpzone.game.console import FRAMES_PER_SECOND, Console
-from warpzone.game.episode import Episode, Replay
-from warpzone.game.rom import find_rom
-from warpzone.views.games import routes
-from warpzone.views.runs import Library
-from warpzone.views.tapes import LEVEL, PICTURES
+from warpzone.dashboard.episode_stream import LEVEL, PICTURES
+from warpzone.dashboard.games import routes
+from warpzone.episodes.episode import Episode, Replay
+from warpzone.nes.console import FRAMES_PER_SECOND, Console
+from warpzone.nes.rom import find_rom
+from warpzone.runs.library import Library
 
 WALL = 12
 LEVELS = (1, LEVEL, 6)

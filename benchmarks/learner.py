@@ -28,13 +28,14 @@ import torch
 import typer
 from rich.table import Table
 
+from warpzone import hardware
 from warpzone.bench import report
 from warpzone.bench.report import Spread
-from warpzone.game.vector_env import observation_space
-from warpzone.learn import hardware, ppo
-from warpzone.learn.policy import Policy, shapes_of
-from warpzone.learn.presets import PRESETS
-from warpzone.learn.update import Batch, Updater
+from warpzone.ppo import losses as ppo
+from warpzone.ppo.policy import Policy, shapes_of
+from warpzone.ppo.update import Batch, Updater
+from warpzone.smb.vector_env import observation_space
+from warpzone.training.presets import PRESETS
 
 MINIBATCHES = 8
 SECONDS = 2.0

@@ -40,15 +40,16 @@ import torch
 import typer
 from rich.table import Table
 
+from warpzone import hardware
 from warpzone.bench import report
 from warpzone.bench.report import Interval
 from warpzone.errors import WarpzoneError
-from warpzone.game.rom import find_rom
-from warpzone.learn import hardware, recorder
-from warpzone.learn.config import TrainConfig
-from warpzone.learn.display import Status
-from warpzone.learn.presets import PRESETS, resolve
-from warpzone.learn.trainer import train
+from warpzone.nes.rom import find_rom
+from warpzone.training import recorder
+from warpzone.training.config import TrainConfig
+from warpzone.training.presets import PRESETS, resolve
+from warpzone.training.progress import Status
+from warpzone.training.trainer import train
 
 WARMUP = 3
 WANTED = 0.02

@@ -29,10 +29,10 @@ from rich.table import Table
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
-from warpzone.game.rom import find_rom
-from warpzone.learn.display import Status
-from warpzone.learn.presets import PRESETS, resolve
-from warpzone.learn.trainer import train
+from warpzone.nes.rom import find_rom
+from warpzone.training.presets import PRESETS, resolve
+from warpzone.training.progress import Status
+from warpzone.training.trainer import train
 
 
 class Plan(NamedTuple):

@@ -262,7 +262,7 @@ NB_MODULE(_native, m) {
           },
           "enter"_a, "no_region"_a, "regions"_a, "count"_a,
           "Runs the program as native code from the next frame on. Addresses of what "
-          "warpzone.engine has made, which must stay in memory.")
+          "warpzone.nes.recompiler has made, which must stay in memory.")
       .def_prop_ro(
           "compiled",
           [](const smb::Levels& self) { return self.cartridge().compiled.load() != nullptr; },

@@ -33,7 +33,7 @@ echo "== ROM"
 WARPZONE_ROM=$("$python" -c '
 import sys
 from warpzone.errors import RomError
-from warpzone.game.rom import find_rom
+from warpzone.nes.rom import find_rom
 try:
     print(find_rom(say=lambda line: print(line, file=sys.stderr)).path)
 except RomError as error:

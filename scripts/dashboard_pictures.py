@@ -19,9 +19,9 @@ from urllib.parse import quote
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from warpzone.dashboard.server import serving
 from warpzone.errors import WarpzoneError
-from warpzone.views.runs import Library
-from warpzone.views.server import serving
+from warpzone.runs.library import Library
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5}

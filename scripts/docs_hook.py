@@ -27,13 +27,13 @@ from pydantic_core import PydanticUndefined
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 from warpzone import _native, cli
-from warpzone.game import signals
-from warpzone.game.actions import ACTION_SETS, action_names
-from warpzone.game.config import EnvConfig, Observation
-from warpzone.game.levels import LEVELS
-from warpzone.game.vector_env import observation_space
-from warpzone.learn.config import CurriculumConfig, NetworkConfig, TrainConfig
-from warpzone.learn.presets import PRESETS
+from warpzone.smb import signals
+from warpzone.smb.actions import ACTION_SETS, action_names
+from warpzone.smb.config import EnvConfig, Observation
+from warpzone.smb.levels import LEVELS
+from warpzone.smb.vector_env import observation_space
+from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
+from warpzone.training.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 

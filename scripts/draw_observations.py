@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 import warpzone
 from warpzone import _native
-from warpzone.game.actions import ACTION_SETS
+from warpzone.smb.actions import ACTION_SETS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER, INK = (24, 28, 32), (220, 224, 228)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from warpzone import Console
-from warpzone.game.console import open_rom
-from warpzone.game.levels import LEVELS, level_index
-from warpzone.game.rom import Rom
+from warpzone.nes.console import open_rom
+from warpzone.nes.rom import Rom
+from warpzone.smb.levels import LEVELS, level_index
 
 A, B, UP, DOWN, LEFT, RIGHT = 1, 2, 16, 32, 64, 128
 LETTERS = "ABsSUDLR"

@@ -34,11 +34,11 @@ from warpzone.agents.packaged import STARTS, Index, Packaged, StartName, score
 from warpzone.agents.results import Record, Results, read_results
 from warpzone.errors import CheckpointError, WarpzoneError
 from warpzone.files import write_atomically
-from warpzone.game.levels import parse_levels
-from warpzone.learn.checkpoint import AgentInfo, load_agent, save_agent
-from warpzone.learn.evaluation import EvalResult
-from warpzone.learn.origin import command_of
-from warpzone.learn.run import read_config
+from warpzone.smb.levels import parse_levels
+from warpzone.training.checkpoint import AgentInfo, load_agent, save_agent
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.provenance import command_of
+from warpzone.training.run_directory import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "src" / "warpzone" / "trained"

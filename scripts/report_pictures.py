@@ -18,9 +18,9 @@ from urllib.parse import quote
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from warpzone.dashboard.server import serving
 from warpzone.errors import WarpzoneError
-from warpzone.views.report import write_report
-from warpzone.views.server import serving
+from warpzone.report.page import write_report
 
 COLOURS = 128
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from warpzone.agents.packaged import STARTS
 from warpzone.agents.results import Record, Results, read_results
-from warpzone.game.console import FRAMES_PER_SECOND
-from warpzone.game.levels import LEVELS, level_kind
-from warpzone.learn.evaluation import EvalResult
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.levels import LEVELS, level_kind
+from warpzone.training.evaluation import EvalResult
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NONE = "–"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from warpzone.game.console import open_rom
-from warpzone.game.rom import Rom
+from warpzone.nes.console import open_rom
+from warpzone.nes.rom import Rom
 
 
 @pytest.fixture(scope="session")
 def rom() -> Rom:
     return open_rom()
+
+
+# Browsers, runs to look at and agents are made by tests/support, once for whoever asks for them.
+pytest_plugins = ["tests.support.agents", "tests.support.browser"]

@@ -12,8 +12,8 @@ from benchmarks import ablations
 from benchmarks.ablations import GROUPS, VARIANTS, Task
 from tests.test_first_level import a_curve
 
-from warpzone.learn import TrainConfig, resolve
-from warpzone.overrides import parse_overrides
+from warpzone.settings import parse_overrides
+from warpzone.training import TrainConfig, resolve
 
 
 @pytest.mark.parametrize("name", VARIANTS)

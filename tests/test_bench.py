@@ -12,7 +12,7 @@ from warpzone.bench.report import Spread
 from warpzone.bench.run import COMPILED, FCEUMM, INTERPRETED, PIXELS, TILES, Contestant
 from warpzone.cli import app
 from warpzone.errors import WarpzoneError
-from warpzone.game.rom import Rom
+from warpzone.nes.rom import Rom
 
 
 @pytest.fixture

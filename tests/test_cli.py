@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from warpzone import cli
-from warpzone.game.console import Console
-from warpzone.game.episode import Person, Recorder
-from warpzone.game.levels import LEVELS
-from warpzone.level_guide import GUIDE
+from warpzone.episodes.episode import Person, Recorder
+from warpzone.nes.console import Console
+from warpzone.smb.level_guide import GUIDE
+from warpzone.smb.levels import LEVELS
 
 COMMANDS = (
     "train", "campaign", "dashboard", "watch", "record", "replay", "report", "map", "eval", "play",
@@ -196,7 +196,7 @@ def test_a_bad_name_for_an_episode_is_told_before_anything_is_played(
 def test_a_persons_game_is_recorded_and_becomes_a_movie(
     end: type[BaseException] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from warpzone.agents import play
+    from warpzone.viewers import play
 
     def play_a_little(console: object, order: list[str], *, recorder: Any, scale: int) -> None:
         recorder.begin(order[0])

@@ -20,10 +20,10 @@ from scripts import docs_hook
 from typer.testing import CliRunner
 
 from warpzone import _native, cli
-from warpzone.agents.play import PLAY_HELP
-from warpzone.agents.replay import REPLAY_HELP
-from warpzone.agents.terminal import TERMINAL_HELP
-from warpzone.agents.watch import WATCH_HELP
+from warpzone.viewers.play import PLAY_HELP
+from warpzone.viewers.replay import REPLAY_HELP
+from warpzone.viewers.terminal import TERMINAL_HELP
+from warpzone.viewers.watch import WATCH_HELP
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -189,7 +189,7 @@ def test_the_picture_of_observations_is_what_its_script_draws(tmp_path: Path) ->
     ("text", "complaint"),
     [
         ("nothing", "nothing is made by 'nothing'"),
-        ("source src/warpzone/learn/ppo.py no_such", "has no no_such"),
+        ("source src/warpzone/ppo/losses.py no_such", "has no no_such"),
         ("source native/smb/game.h struct Missing", "has no line"),
         ("settings NoConfig", "cannot be made"),
         ("part README.md Missing", "has no heading 'Missing'"),
@@ -203,8 +203,8 @@ def test_what_is_not_there_ends_the_build(text: str, complaint: str) -> None:
 
 
 def test_source_is_taken_as_it_is() -> None:
-    text = docs_hook.source("src/warpzone/learn/rollout.py", "Rollout.next_values")
-    assert text.startswith('```python title="src/warpzone/learn/rollout.py"\n@property\ndef next_v')
+    text = docs_hook.source("src/warpzone/ppo/rollout.py", "Rollout.next_values")
+    assert text.startswith('```python title="src/warpzone/ppo/rollout.py"\n@property\ndef next_v')
     assert text.endswith("self.values[1:])\n```")
     native = docs_hook.source("native/smb/signals.h", "enum", "class", "Death")
     assert native.count("\n") == 9

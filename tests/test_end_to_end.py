@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from warpzone import cli
 from warpzone.agents.agent import Agent
-from warpzone.agents.window import Window
-from warpzone.game.console import open_rom
+from warpzone.nes.console import open_rom
+from warpzone.viewers.window import Window
 
 TINY = shlex.split(
     "--num-envs 4 --threads 1 --device cpu --set rollout_steps=16 --set minibatch=32"

@@ -11,18 +11,18 @@ import safetensors.torch
 import torch
 from scripts import package_agents, write_results
 from scripts.package_agents import Job, Measured, completed, stage
-from tests.agents.conftest import write_agent
+from tests.support.agents import write_agent
 
 from warpzone.agents.agent import PolicyMode
 from warpzone.agents.evaluate import evaluate
 from warpzone.agents.packaged import STARTS, StartName, read_index, score
 from warpzone.agents.results import Results, read_results
 from warpzone.errors import AgentError
-from warpzone.game.config import EnvConfig
-from warpzone.game.levels import LEVELS
-from warpzone.learn.checkpoint import Stage, load_agent, save_agent
-from warpzone.learn.evaluation import EvalResult, wilson
-from warpzone.learn.presets import resolve
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.levels import LEVELS
+from warpzone.training.checkpoint import Stage, load_agent, save_agent
+from warpzone.training.evaluation import EvalResult, wilson
+from warpzone.training.presets import resolve
 
 ENV = EnvConfig(levels="1-1", noops=30, no_progress_steps=12)
 BOTH = EnvConfig(levels="1-1,1-2", noops=30, no_progress_steps=12)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import re
 import subprocess
 import sys
@@ -14,10 +13,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = Path("/usr/bin/chromium")
+
 LOADING = {"src", "srcset", "data", "poster", "background"}
 """Attributes whose address a browser loads by itself."""
 
@@ -81,18 +80,6 @@ def test_what_would_be_loaded_is_noticed() -> None:
 def test_nothing_is_left_unmade(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert "<!-- make:" not in page.read_text(encoding="utf-8"), page.name
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.is_file():
-        if os.environ.get("WARPZONE_NEED_CHROMIUM") == "1":
-            pytest.fail(f"there is no {CHROMIUM}, and WARPZONE_NEED_CHROMIUM asks for it")
-        pytest.skip(f"there is no {CHROMIUM}")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):

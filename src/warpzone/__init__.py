@@ -8,10 +8,10 @@ from typing import Any
 import gymnasium as _gymnasium
 
 from warpzone.errors import WarpzoneError
-from warpzone.game.console import Console, RomSource, set_engine
-from warpzone.game.env import MarioEnv
-from warpzone.game.levels import LevelSpec
-from warpzone.game.vector_env import MarioVectorEnv
+from warpzone.nes.console import Console, RomSource, set_engine
+from warpzone.smb.env import MarioEnv
+from warpzone.smb.levels import LevelSpec
+from warpzone.smb.vector_env import MarioVectorEnv
 
 __all__ = [
     "Console",
@@ -50,7 +50,7 @@ def make_vec(
 
 _gymnasium.register(
     id="warpzone/Mario-v0",
-    entry_point="warpzone.game.env:MarioEnv",
-    vector_entry_point="warpzone.game.vector_env:make_registered",
+    entry_point="warpzone.smb.env:MarioEnv",
+    vector_entry_point="warpzone.smb.vector_env:make_registered",
     order_enforce=True,
 )

@@ -48,7 +48,7 @@ class Levels:
 
     def use(self, enter: int, no_region: int, regions: int, count: int) -> None:
         """
-        Runs the program as native code from the next frame on. Addresses of what warpzone.engine has made, which must stay in memory.
+        Runs the program as native code from the next frame on. Addresses of what warpzone.nes.recompiler has made, which must stay in memory.
         """
 
     @property

@@ -27,10 +27,10 @@ from warpzone.errors import (
     LevelError,
     WarpzoneError,
 )
-from warpzone.game.console import ENGINE_MODES, FRAMES_PER_SECOND, PALETTE, set_engine
-from warpzone.game.levels import LEVELS, level_index, level_kind, parse_levels
-from warpzone.game.rom import Rom, find_rom
-from warpzone.level_guide import GUIDE
+from warpzone.nes.console import ENGINE_MODES, FRAMES_PER_SECOND, PALETTE, set_engine
+from warpzone.nes.rom import Rom, find_rom
+from warpzone.smb.level_guide import GUIDE
+from warpzone.smb.levels import LEVELS, level_index, level_kind, parse_levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from warpzone.agents.evaluate import Evaluation, RowEvaluation
     from warpzone.agents.packaged import Collection, PackagedEvaluation
     from warpzone.agents.playback import Playback
-    from warpzone.game.episode import Episode
-    from warpzone.learn.config import TrainConfig
+    from warpzone.episodes.episode import Episode
+    from warpzone.training.config import TrainConfig
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -238,8 +238,8 @@ def train(
     run = out_dir or Path("runs") / f"{_run_name(levels or {})}-{name}-seed{seed or 0}"
     _check_run_directory(run, resume)
 
-    from warpzone import learn
-    from warpzone.overrides import merge, parse_overrides
+    from warpzone import training
+    from warpzone.settings import merge, parse_overrides
 
     given = {
         "seed": seed,
@@ -252,12 +252,12 @@ def train(
     }
     changes = merge(
         {name: value for name, value in given.items() if value is not None},
-        parse_overrides(settings or [], learn.TrainConfig),
+        parse_overrides(settings or [], training.TrainConfig),
     )
-    config = _resumed(run, preset, changes) if resume else learn.resolve(name.value, **changes)
+    config = _resumed(run, preset, changes) if resume else training.resolve(name.value, **changes)
     cartridge = _find_rom(rom)
     with _dashboard_beside(run) if dashboard else nullcontext():
-        result = learn.train(config, run, resume=resume, rom=cartridge)
+        result = training.train(config, run, resume=resume, rom=cartridge)
         if result.interrupted:
             raise typer.Exit(EXIT_INTERRUPTED)
         if watch:
@@ -265,7 +265,7 @@ def train(
 
 
 def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
-    from warpzone.views.server import beside
+    from warpzone.dashboard.server import beside
 
     return beside(run, say=lambda text: out.print(escape(text), soft_wrap=True))
 
@@ -273,10 +273,10 @@ def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
 def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
     """The settings of the run in `run`, with those given now laid over them.
 
-    What must not change in the middle of a run is for `learn.train` to say.
+    What must not change in the middle of a run is for `training.train` to say.
     """
-    from warpzone.learn.run import read_config
-    from warpzone.overrides import apply
+    from warpzone.settings import apply
+    from warpzone.training.run_directory import read_config
 
     config = read_config(run)
     if preset is not None:
@@ -317,10 +317,10 @@ def campaign(
     engine: EngineOption = "auto",
 ) -> None:
     """Train an agent for each of many levels within a time budget."""
-    from warpzone.learn import TrainConfig
-    from warpzone.learn import campaign as many
-    from warpzone.learn.hardware import available_cores
-    from warpzone.overrides import parse_overrides
+    from warpzone.hardware import available_cores
+    from warpzone.settings import parse_overrides
+    from warpzone.training import TrainConfig
+    from warpzone.training import sweep as many
 
     parse_overrides(settings or [], TrainConfig)  # a misspelt name is told now, not by each run
     _find_rom(rom)
@@ -362,7 +362,7 @@ def dashboard(
     ] = False,
 ) -> None:
     """Show runs in a browser of this machine: curves, settings, results, live."""
-    from warpzone.views.server import serve
+    from warpzone.dashboard.server import serve
 
     def say(address: str) -> None:
         out.print(f"dashboard of {escape(str(folder))}: {address}  (Ctrl-C ends it)")
@@ -408,11 +408,11 @@ def watch(
 
     # What is wrong with the agent comes first: another screen would not help there.
     if terminal:
-        from warpzone.agents.terminal import require_terminal
+        from warpzone.viewers.terminal import require_terminal
 
         require_terminal(out)
     else:
-        from warpzone.agents.window import require_display
+        from warpzone.viewers.window import require_display
 
         require_display(
             f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
@@ -493,7 +493,7 @@ def record(
     engine: EngineOption = "auto",
 ) -> None:
     """Make a film of the agent: the first try that clears the level."""
-    from warpzone.agents.film import check_film_path
+    from warpzone.video.film import check_film_path
 
     check_film_path(output)
     (agent_path, *others), level = _agents_and_level(agents_and_level)
@@ -518,7 +518,7 @@ def record(
         )
         return
     if episode is not None:
-        from warpzone.game.episode import check_episode_path
+        from warpzone.episodes.episode import check_episode_path
 
         check_episode_path(episode)
         if episodes > 1:
@@ -648,8 +648,8 @@ def play(
     engine: EngineOption = "auto",
 ) -> None:
     """Play a level yourself, with keyboard or gamepad."""
-    from warpzone.agents.window import require_display
-    from warpzone.game.episode import POWER_ON, Person, Recorder, check_episode_path
+    from warpzone.episodes.episode import POWER_ON, Person, Recorder, check_episode_path
+    from warpzone.viewers.window import require_display
 
     order = _levels_from(_check_level(level))
     if power_on:
@@ -658,7 +658,7 @@ def play(
         check_episode_path(record)
     require_display("To play, run this where there is a screen")
 
-    from warpzone.agents.play import play as open_window
+    from warpzone.viewers.play import play as open_window
 
     recorder = Recorder(warpzone.Console(_find_rom(rom)))
     try:
@@ -708,14 +708,14 @@ def replay(
     engine: EngineOption = "auto",
 ) -> None:
     """Play an episode again, exactly: in a window, or into a film, a sheet or an FM2 movie."""
-    from warpzone.agents import replay as again
-    from warpzone.game.episode import Replay
+    from warpzone.episodes.episode import Replay
+    from warpzone.viewers import replay as again
 
     cartridge = _find_rom(rom)
     episode = again.read_episode(file, cartridge)
     player = Replay(episode, warpzone.Console(cartridge))
     if not check and output is None:
-        from warpzone.agents.window import require_display
+        from warpzone.viewers.window import require_display
 
         require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
     if output is not None:
@@ -770,9 +770,9 @@ def level_map(
     rom: RomOption = None,
 ) -> None:
     """Draw a level as one long picture, with a heat map of a run's deaths."""
-    from warpzone.agents.film import SHEET_SUFFIX, check_film_path
+    from warpzone.dashboard import level_map as drawing
     from warpzone.files import write_atomically
-    from warpzone.views import level_map as drawing
+    from warpzone.video.film import SHEET_SUFFIX, check_film_path
 
     path = check_film_path(output or Path(f"map-{_check_level(level)}.png"), (SHEET_SUFFIX,))
     if last is not None and run is None:
@@ -798,7 +798,7 @@ def report(
     engine: EngineOption = "auto",
 ) -> None:
     """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""
-    from warpzone.views.report import NAME, write_report
+    from warpzone.report.page import NAME, write_report
 
     _use_one_torch_thread()
     written = write_report(
@@ -844,8 +844,8 @@ def bench(
 ) -> None:
     """Measure how fast games run here, beside the other emulators that are installed."""
     from warpzone.bench import report, run
-    from warpzone.game.console import cartridge_of
-    from warpzone.learn.hardware import available_cores
+    from warpzone.hardware import available_cores
+    from warpzone.nes.console import cartridge_of
 
     found = _find_rom(rom)
     with err.status("making native code"):
@@ -1035,7 +1035,7 @@ def _packaged_players(
 def _watch_or_film(run: Path, rom: Path | None) -> None:
     """Show the agent of a finished run: in a window, or where there is no screen in a film."""
     from warpzone.agents.playback import Playback
-    from warpzone.agents.window import missing_display
+    from warpzone.viewers.window import missing_display
 
     agent, cartridge = _load_agent(run, "cpu", rom)
     level = agent.levels[0]
@@ -1074,11 +1074,11 @@ def _open_window(
         return Playback(agent, name, policy=mode, noops=noops, sticky=sticky, rom=rom)
 
     if scale is None:
-        from warpzone.agents.terminal import watch_in_terminal
+        from warpzone.viewers.terminal import watch_in_terminal
 
         tally = watch_in_terminal(open_playback, order, console=out, seed=seed)
     else:
-        from warpzone.agents.watch import watch as show
+        from warpzone.viewers.watch import watch as show
 
         tally = show(
             open_playback,
@@ -1101,8 +1101,8 @@ def _film(
     overlay: bool = False,
     episode: Path | None = None,
 ) -> None:
-    from warpzone.agents.record import record as make_film
     from warpzone.agents.trace import trace
+    from warpzone.video.record import record as make_film
 
     with closing(playback):
         recording = make_film(
@@ -1148,7 +1148,7 @@ def _compared(
 ) -> tuple[list[_Exhibited], Rom]:
     """Several agents, or with `progress` those of one run, all on one level."""
     if progress:
-        from warpzone.agents.stages import stages
+        from warpzone.agents.milestones import stages
 
         _use_one_torch_thread()
         agents = stages(paths[0], device=device)
@@ -1176,8 +1176,8 @@ def _film_together(
     seed: int,
     **start: Any,
 ) -> None:
-    from warpzone.agents.gallery import Exhibit, record_together
     from warpzone.agents.playback import Playback
+    from warpzone.video.grid import Exhibit, record_together
 
     with ExitStack() as stack:
         exhibits = []

@@ -118,7 +118,7 @@ def _device() -> Finding:
         import torch
     except ImportError as error:
         return Finding("device", False, f"torch cannot be loaded: {error}")
-    from warpzone.learn.hardware import has_bfloat16, pick_device
+    from warpzone.hardware import has_bfloat16, pick_device
 
     device = pick_device("auto")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "no CUDA device"
@@ -127,7 +127,7 @@ def _device() -> Finding:
 
 
 def _rom(path: str | Path | None) -> Finding:
-    from warpzone.game.rom import find_rom
+    from warpzone.nes.rom import find_rom
 
     rom = find_rom(path, fetch=False)
     return Finding(
@@ -153,7 +153,7 @@ def _self_test(rom: str | Path | None) -> Finding:
 
 def _games(rom: str | Path | None) -> Finding:
     """Native code or interpreter, and why: both are well."""
-    from warpzone.game.console import cartridge_of, open_rom
+    from warpzone.nes.console import cartridge_of, open_rom
 
     cartridge = cartridge_of(open_rom(rom))
     if cartridge.engine is not None:
@@ -163,7 +163,7 @@ def _games(rom: str | Path | None) -> Finding:
 
 
 def _window() -> Finding:
-    from warpzone.agents.window import missing_display
+    from warpzone.viewers.window import missing_display
 
     reason = missing_display() or _video_fault()
     if reason is None:

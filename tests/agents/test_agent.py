@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from tests.agents.conftest import ENV, write_agent
+from tests.support.agents import ENV, write_agent
 
 from warpzone.agents.agent import Agent, find_agent
 from warpzone.errors import AgentError, ConfigError, LevelError
-from warpzone.game.config import EnvConfig
-from warpzone.game.console import open_rom
+from warpzone.nes.console import open_rom
+from warpzone.smb.config import EnvConfig
 
 
 def error_of(path: Path) -> str:

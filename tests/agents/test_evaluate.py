@@ -10,8 +10,8 @@ from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import Evaluation, Protocol, evaluate, evaluate_row
 from warpzone.agents.packaged import Collection
 from warpzone.errors import ConfigError
-from warpzone.game.console import open_rom
-from warpzone.learn.evaluation import EvalResult
+from warpzone.nes.console import open_rom
+from warpzone.training.evaluation import EvalResult
 
 PROTOCOL = Protocol(
     policy="sample",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pygame
 import pytest
 from scripts import package_agents
-from tests.agents.conftest import ENV, write_agent
+from tests.support.agents import ENV, write_agent
 from tests.test_cli import error_of, plain, run
 
 from warpzone.agents import packaged
@@ -24,10 +24,10 @@ from warpzone.agents.packaged import (
 )
 from warpzone.agents.playback import Playback
 from warpzone.agents.results import read_results
-from warpzone.agents.window import Window
 from warpzone.errors import AgentError
-from warpzone.learn.checkpoint import load_agent, trained_folder
-from warpzone.learn.evaluation import EvalResult
+from warpzone.training.checkpoint import load_agent, trained_folder
+from warpzone.training.evaluation import EvalResult
+from warpzone.viewers.window import Window
 
 MADE_UP = EvalResult(0.5, 100, (0.4, 0.6), 1000.0, 900.0)
 

@@ -14,11 +14,11 @@ import pytest
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import FAIL_FRAMES, Playback
-from warpzone.agents.record import record
-from warpzone.agents.watch import Tally, watch
-from warpzone.agents.window import Pacer
-from warpzone.game.console import PALETTE
-from warpzone.game.episode import Outcome
+from warpzone.episodes.episode import Outcome
+from warpzone.nes.console import PALETTE
+from warpzone.video.record import record
+from warpzone.viewers.watch import Tally, watch
+from warpzone.viewers.window import Pacer
 
 
 @pytest.fixture

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.agents.conftest import write_agent
-from tests.agents.fakes import PALETTE, FakePlayback
+from tests.support.agents import write_agent
+from tests.support.playback import PALETTE, FakePlayback
 
 from warpzone import _native
 from warpzone.agents.agent import Agent
-from warpzone.agents.heat import Glow, Heat
 from warpzone.agents.playback import Moment, Playback
-from warpzone.agents.record import record
 from warpzone.agents.saliency import picture_saliency, saliency, tile_saliency
 from warpzone.errors import ConfigError
-from warpzone.game.config import EnvConfig
-from warpzone.learn.config import NetworkConfig
-from warpzone.learn.policy import ARRAY, Policy
+from warpzone.ppo.policy import ARRAY, Policy
+from warpzone.smb.config import EnvConfig
+from warpzone.training.config import NetworkConfig
+from warpzone.video.heat import Glow, Heat
+from warpzone.video.record import record
 
 PLANES, ROWS, COLUMNS = _native.TILE_SHAPE
 PLANE = ROWS * COLUMNS

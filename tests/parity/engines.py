@@ -9,8 +9,8 @@ from typing import TypeAlias
 import pytest
 
 from warpzone import _native
-from warpzone.engine.loader import load
-from warpzone.engine.translate import translate
+from warpzone.nes.recompiler.loader import load
+from warpzone.nes.recompiler.translate import translate
 
 MakeConsole: TypeAlias = Callable[[Path], _native.Console]
 

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from tests.parity.peer import Peer, peer_colours
 
 from warpzone import Console
-from warpzone.game.console import open_rom
-from warpzone.game.levels import LEVELS, level_index
-from warpzone.game.rom import Rom
+from warpzone.nes.console import open_rom
+from warpzone.nes.rom import Rom
+from warpzone.smb.levels import LEVELS, level_index
 
 DATA = Path(__file__).parent.parent / "data"
 FILES = ("play.txt", "vines.txt", "menus.txt")

@@ -14,8 +14,8 @@ import pytest
 from tests.parity.play import Ours, Run, compare_runs, go_to, load_runs, parse_moves
 
 from warpzone.errors import RomError
-from warpzone.game import rom as roms
-from warpzone.game.rom import Rom, load_rom
+from warpzone.nes import rom as roms
+from warpzone.nes.rom import Rom, load_rom
 
 SHA256 = {
     "super-mario-bros-2": "d133358f74e8ac78b7f61259866428770da6b84bf5dcd3645e47fc962c5ba45f",

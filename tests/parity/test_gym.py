@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tests.parity.play import DATA, parse_moves
 
 import warpzone
-from warpzone.game.actions import BUTTONS
-from warpzone.game.console import open_rom
-from warpzone.game.levels import LEVELS
-from warpzone.game.rom import PACKAGE_SHA256
+from warpzone.nes.console import open_rom
+from warpzone.nes.rom import PACKAGE_SHA256
+from warpzone.smb.actions import BUTTONS
+from warpzone.smb.levels import LEVELS
 
 COLUMNS = (
     "reward", "done", "flag_get", "x_pos", "y_pos", "coins", "score", "time", "life", "world",

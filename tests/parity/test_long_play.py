@@ -31,9 +31,9 @@ from tests.parity.play import (
 )
 
 from warpzone import Console
-from warpzone.game.console import open_rom
-from warpzone.game.levels import LEVELS
-from warpzone.game.rom import PACKAGE_SHA256
+from warpzone.nes.console import open_rom
+from warpzone.nes.rom import PACKAGE_SHA256
+from warpzone.smb.levels import LEVELS
 
 NAMES = {
     "mode": OPER_MODE,

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from warpzone.agents.heat import Heat
 from warpzone.agents.saliency import saliency
 from warpzone.errors import AgentError
-from warpzone.game.config import EnvConfig, env_config
-from warpzone.game.console import RomSource
-from warpzone.game.env import MarioEnv
-from warpzone.game.levels import parse_levels
-from warpzone.game.rom import Rom
-from warpzone.game.vector_env import Arrays, MarioVectorEnv
-from warpzone.learn import ppo
-from warpzone.learn.checkpoint import AgentInfo, load_agent
-from warpzone.learn.hardware import pick_device
-from warpzone.learn.policy import Policy, shapes_of, to_tensors
+from warpzone.hardware import pick_device
+from warpzone.nes.console import RomSource
+from warpzone.nes.rom import Rom
+from warpzone.ppo import losses as ppo
+from warpzone.ppo.policy import Policy, shapes_of, to_tensors
+from warpzone.smb.config import EnvConfig, env_config
+from warpzone.smb.env import MarioEnv
+from warpzone.smb.levels import parse_levels
+from warpzone.smb.vector_env import Arrays, MarioVectorEnv
+from warpzone.training.checkpoint import AgentInfo, load_agent
+from warpzone.video.heat import Heat
 
 PolicyMode = Literal["sample", "argmax"]
 
@@ -170,8 +170,8 @@ class Agent:
         return envs
 
     def show(self, level: str | None = None, **options: Any) -> Any:
-        """An episode as a film inside a notebook; see `warpzone.agents.notebook.show`."""
-        from warpzone.agents.notebook import show  # it uses this module
+        """An episode as a film inside a notebook; see `warpzone.viewers.notebook.show`."""
+        from warpzone.viewers.notebook import show  # it uses this module
 
         return show(self, level, **options)
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.errors import ConfigError
-from warpzone.game.console import RomSource, open_rom
-from warpzone.game.levels import LEVELS, level_index
-from warpzone.game.rom import Rom
-from warpzone.learn.evaluation import EvalResult
-from warpzone.learn.evaluation import evaluate as play_episodes
-from warpzone.learn.hardware import torch_threads
+from warpzone.hardware import torch_threads
+from warpzone.nes.console import RomSource, open_rom
+from warpzone.nes.rom import Rom
+from warpzone.smb.levels import LEVELS, level_index
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.evaluation import evaluate as play_episodes
 
 MOST_GAMES = 64
 """Played at once; enough that the network's work is done in large pieces."""

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.agents.evaluate import Evaluation, evaluate
 from warpzone.errors import AgentError
-from warpzone.game.console import RomSource, open_rom
-from warpzone.game.levels import LEVELS, parse_levels
-from warpzone.learn.checkpoint import trained_folder
-from warpzone.learn.evaluation import EvalResult
-from warpzone.overrides import describe
+from warpzone.nes.console import RomSource, open_rom
+from warpzone.settings import describe
+from warpzone.smb.levels import LEVELS, parse_levels
+from warpzone.training.checkpoint import trained_folder
+from warpzone.training.evaluation import EvalResult
 
 StartName = Literal["fixed", "noops", "sticky"]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.agents.heat import Heat
 from warpzone.errors import ConfigError
-from warpzone.game.console import PALETTE, RomSource
+from warpzone.nes.console import PALETTE, RomSource
+from warpzone.video.heat import Heat
 
 if TYPE_CHECKING:
     from warpzone.agents.agent import Agent, PolicyMode
-    from warpzone.game.env import MarioEnv
-    from warpzone.game.episode import Outcome
+    from warpzone.episodes.episode import Outcome
+    from warpzone.smb.env import MarioEnv
 
 CLEAR_FRAMES = 180
 """Emulated frames from the flag to Mario inside the castle."""

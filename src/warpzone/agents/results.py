@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from warpzone.agents.agent import PolicyMode
 from warpzone.agents.packaged import Packaged, StartName, score
 from warpzone.errors import AgentError
-from warpzone.game.levels import parse_levels
-from warpzone.learn.checkpoint import Stage
-from warpzone.overrides import describe
+from warpzone.settings import describe
+from warpzone.smb.levels import parse_levels
+from warpzone.training.checkpoint import Stage
 
 
 class Record(Packaged):

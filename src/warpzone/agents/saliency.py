@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from warpzone import _native
-from warpzone.agents.heat import SCREEN_HEIGHT, SCREEN_WIDTH, Heat
 from warpzone.agents.playback import screen_left
-from warpzone.game.config import EnvConfig
-from warpzone.game.vector_env import Arrays
-from warpzone.learn.policy import ARRAY, Policy
+from warpzone.ppo.policy import ARRAY, Policy
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.vector_env import Arrays
+from warpzone.video.heat import SCREEN_HEIGHT, SCREEN_WIDTH, Heat
 
 # RAM addresses, names as in native/smb/memory.h.
 X_PAGE, X, Y_PAGE, Y = 0x006D, 0x0086, 0x00B5, 0x00CE

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.playback import Moment, Playback
+from warpzone.episodes.episode import AgentPlayer, Episode, Outcome, cartridge_in, ram_digest
 from warpzone.errors import EpisodeError
-from warpzone.game.actions import buttons_of
-from warpzone.game.console import Console
-from warpzone.game.episode import AgentPlayer, Episode, Outcome, cartridge_in, ram_digest
+from warpzone.nes.console import Console
+from warpzone.smb.actions import buttons_of
 
 OPER_MODE, OPER_MODE_TASK, PLAYER_STATE = 0x0770, 0x0772, 0x000E
 PLAYING = (1, 3)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from warpzone.game.rom import Rom
-from warpzone.learn.hardware import available_cores
+from warpzone.hardware import available_cores
+from warpzone.nes.rom import Rom
 
 BUSY_LOAD = 0.5
 """Processes that want to run before the benchmark does: above this the machine is not quiet."""

@@ -22,8 +22,8 @@ from typing import Any
 from warpzone.bench import report, workers
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
-from warpzone.game.console import Console, cartridge_of
-from warpzone.game.rom import Rom
+from warpzone.nes.console import Console, cartridge_of
+from warpzone.nes.rom import Rom
 
 GAMES = 64
 WARMUP_SECONDS = 0.5

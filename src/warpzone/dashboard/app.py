@@ -1,0 +1,111 @@
+"""The pages and their data as one Starlette application. It reads, and answers this machine alone.
+
+No page of another site can read from it: whoever asks by another name than that of this machine is
+refused (DNS rebinding), nothing is allowed across origins, and a page may load nothing from
+elsewhere. Files come from the package; a run is looked up by its name among those found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import plotly
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from warpzone.dashboard import curves
+from warpzone.dashboard.responses import error_response, json_response
+from warpzone.errors import RunError, WarpzoneError
+from warpzone.runs import compare
+from warpzone.runs.library import Library
+
+STATIC = Path(__file__).parent / "static"
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine."""
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; "  # plotly brings its own
+    "img-src 'self' blob: data:; media-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+def create(library: Library, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """The application over the runs of `library`; `more` are routes of other views."""
+
+    def runs(request: Request) -> Response:
+        found = [run.summary() for run in library.runs()]
+        answer = {"folder": str(library.folder), "problem": library.problem, "runs": found}
+        return json_response(answer, request=request)
+
+    def index(request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+    def charts(request: Request) -> Response:
+        return FileResponse(PLOTLY, headers={"cache-control": "max-age=86400"})
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/api/runs", runs),
+            *curves.routes(library),
+            *compare.routes(library),
+            *more,
+            Route("/static/plotly.min.js", charts),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[
+            Middleware(SafeHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+        ],
+        exception_handlers={
+            WarpzoneError: _refuse,
+            HTTPException: _refuse,
+            Exception: _refuse,
+        },
+    )
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    match error:
+        case RunError():
+            return error_response(str(error), 404)
+        case WarpzoneError():
+            return error_response(str(error), 422)
+        case HTTPException(status_code=status, detail=detail):
+            return error_response(f"{request.url.path}: {detail}", status)
+        case _:  # the server's log has the traceback
+            return error_response(f"a fault of warpzone: {type(error).__name__}: {error}", 500)
+
+
+class SafeHeaders:
+    """Puts `HEADERS` on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if "cache-control" not in headers:
+                    headers["cache-control"] = "no-cache"
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

@@ -1,0 +1,278 @@
+"""Stored episodes as pictures to be sent: played again on one console, cut into segments, kept.
+
+Whoever plays an episode asks for its segments and has a clock of their own, so that any number of
+viewers at any places share the work. A segment is small: the same row of its pictures lies
+together, and so most of it is, to deflate, a row that was there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import zlib
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from warpzone import _native
+from warpzone.episodes.episode import Episode, Replay
+from warpzone.errors import EpisodeError
+from warpzone.nes.console import Console, RomSource
+from warpzone.smb.config import EnvConfig
+
+PICTURES = 30
+"""In a full segment."""
+STRIDES = (1, 4)
+"""Every frame, or every fourth: 60 or 15 pictures for a second of the game."""
+LONGEST = 30 * 60 * 60
+"""Frames of an episode that is shown here: half an hour. The way to its end takes 2 s once."""
+LARGEST = 32 << 20
+"""Bytes of an episode's file."""
+MOST_SNAPSHOTS = 256
+MOST_TAPES = 64
+MOST_BYTES = 64 << 20
+"""Of segments that are kept."""
+NICE = 10
+LEVEL = 3
+"""Of deflate: as quick as 1 here, and a quarter smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What an agent sees of a moment, as a picture of bytes.
+
+    Attributes:
+        kind: the observation. With `rgb` it sees what a person sees, and nothing is added; `none`:
+            not known.
+        rows, columns: of the picture; `tiles` has its 8 planes of 13 rows one below the other.
+        crop, pool: of `pixels`, see `EnvConfig`.
+    """
+
+    kind: Literal["tiles", "pixels", "ram", "rgb", "none"]
+    rows: int = 0
+    columns: int = 0
+    crop: bool = False
+    pool: bool = False
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Sight:
+        """By a run's config.json; `none` where that does not tell."""
+        env = settings.get("env")
+        if not isinstance(env, Mapping) or "observation" not in env:
+            return cls("none")
+        names = ("observation", "size", "crop_status_bar", "max_pool")
+        try:
+            config = EnvConfig.model_validate({name: env[name] for name in names if name in env})
+        except ValidationError:
+            return cls("none")
+        if config.observation == "tiles":
+            planes, rows, columns = _native.TILE_SHAPE
+            return cls("tiles", planes * rows, columns)
+        if config.observation == "pixels":
+            return cls("pixels", *config.size, config.crop_status_bar, config.max_pool)
+        if config.observation == "ram":
+            return cls("ram", 32, 64)
+        return cls("rgb")
+
+    def look(self, console: Console, before: bytes | None) -> NDArray[np.uint8]:
+        """What is seen now: uint8[rows, columns]; `before` as in `Console.grey`."""
+        shape = (self.rows, self.columns)
+        if self.kind == "tiles":
+            return console.tiles().reshape(shape)
+        if self.kind == "pixels":
+            return console.grey(shape, crop_status_bar=self.crop, before=before)
+        if self.kind == "ram":
+            return console.ram.reshape(shape)
+        return np.empty(shape, np.uint8)
+
+
+class Tape:
+    """An episode, and the moments of it that were passed already.
+
+    Places are frames played, 0 to `episode.frames`; the picture at a place is that of
+    `Console.screen` then. All tapes may play on one console, one after the other.
+    """
+
+    def __init__(self, episode: Episode, console: Console, sight: Sight) -> None:
+        """
+        Raises:
+            EpisodeError: of another ROM, or too long.
+        """
+        if episode.frames > LONGEST:
+            raise EpisodeError(
+                f"the episode has {episode.frames:,} frames, more than the {LONGEST:,} that are "
+                "shown here. `warpzone replay FILE` plays it"
+            )
+        self.episode = episode
+        self.sight = sight
+        self._replay = Replay(episode, console)
+        self._pause = max(PICTURES, -(-episode.frames // MOST_SNAPSHOTS))
+        """Frames between two snapshots."""
+        self._places = [0]
+        self._snapshots = [console.save()]
+
+    def continues(self, other: Tape) -> bool:
+        """Whether this is more of the same game."""
+        ours, theirs = self.episode, other.episode
+        return ours.start == theirs.start and ours.buttons.startswith(theirs.buttons)
+
+    def segment(self, index: int, stride: int) -> bytes:
+        """Pictures from the place `index * PICTURES * stride` on, every `stride` frames.
+
+        Returns:
+            deflated (zlib) uint8: pictures[240, n, 256], colours of `PALETTE`; what the agent sees
+            then, [rows, n, columns]; the buttons held in each frame shown, [n].
+
+        Raises:
+            ValueError: there is no such segment.
+            EngineError: the program crashed.
+        """
+        first = index * PICTURES * stride
+        if stride not in STRIDES or not 0 <= first <= self.episode.frames:
+            raise ValueError(f"there is no segment {index} of every frame in {stride}")
+        places = range(first, self.episode.frames + 1, stride)[:PICTURES]
+        pictures = np.empty((240, len(places), 256), np.uint8)
+        seen = np.empty((self.sight.rows, len(places), self.sight.columns), np.uint8)
+        buttons = np.empty(len(places), np.uint8)
+        console = self._replay.console
+        self._rewind(first)
+        for i, place in enumerate(places):
+            before = None
+            if self.sight.pool and place:
+                self._go(place - 1)
+                before = console.save()
+            self._go(place)
+            pictures[:, i] = console.screen()
+            seen[:, i] = self.sight.look(console, before)
+            buttons[i] = self._replay.buttons
+        packer = zlib.compressobj(LEVEL)
+        parts = [packer.compress(part.data) for part in (pictures, seen, buttons)]
+        return b"".join([*parts, packer.flush()])
+
+    def _rewind(self, place: int) -> None:
+        """To a moment before `place`, from which `_go` leads there."""
+        at = bisect_right(self._places, max(place - 1, 0)) - 1
+        self._replay.console.load(self._snapshots[at])
+        self._replay.place = self._places[at]
+
+    def _go(self, place: int) -> None:
+        replay = self._replay
+        while replay.place < place:
+            replay.step()
+            if replay.place >= self._places[-1] + self._pause:
+                self._places.append(replay.place)
+                self._snapshots.append(replay.console.save())
+
+
+class Projector:
+    """Plays the episodes of a server in one thread that gives way to others.
+
+    What is asked for again is not played again: the last tapes and segments are kept.
+    """
+
+    def __init__(self, rom: RomSource = None) -> None:
+        """
+        Args:
+            rom: a file, a `Rom`, or None to look for one when the first episode is wanted.
+        """
+        self._rom = rom
+        self._console: Console | None = None
+        self._tapes: OrderedDict[str, Tape] = OrderedDict()
+        self._segments: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._thread = ThreadPoolExecutor(1, "projector", initializer=_give_way)
+        self.played = 0
+        """Segments that were made, not found."""
+
+    def open(self, path: Path, sight: Sight) -> Future[tuple[str, Tape]]:
+        """The tape of an episode's file as it is now, and the key to its segments.
+
+        Raises (the future):
+            EpisodeError: missing, damaged, of another ROM, too long.
+            RomError: there is no ROM.
+        """
+        return self._thread.submit(self._open, path, sight)
+
+    def tape(self, key: str) -> Future[Tape]:
+        """Raises (the future) `EpisodeError`: it is not kept any more."""
+        return self._thread.submit(self._find, key)
+
+    def segment(self, key: str, index: int, stride: int) -> Future[bytes]:
+        """As `Tape.segment`.
+
+        Raises (the future):
+            EpisodeError: the tape is not kept any more.
+            ValueError: there is no such segment.
+        """
+        return self._thread.submit(self._segment, key, index, stride)
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def _open(self, path: Path, sight: Sight) -> tuple[str, Tape]:
+        data = read_episode(path)
+        key = hashlib.sha256(repr(sight).encode() + data).hexdigest()[:32]
+        if key not in self._tapes:
+            episode = Episode.parse(data, path.name)
+            if self._console is None:
+                # Drawing and packing take longer than playing: native code is not worth its start.
+                self._console = Console(self._rom, engine="interpreter")
+            self._tapes[key] = Tape(episode, self._console, sight)
+            while len(self._tapes) > MOST_TAPES:
+                self._tapes.popitem(last=False)
+        return key, self._find(key)
+
+    def _find(self, key: str) -> Tape:
+        if key not in self._tapes:
+            raise EpisodeError("the episode was put away: it has not been watched for long")
+        self._tapes.move_to_end(key)
+        return self._tapes[key]
+
+    def _segment(self, key: str, index: int, stride: int) -> bytes:
+        tape, name = self._find(key), (key, index, stride)
+        if name not in self._segments:
+            self.played += 1
+            data = tape.segment(index, stride)
+            self._segments[name] = data
+            self._bytes += len(data)
+            while self._bytes > MOST_BYTES:
+                self._bytes -= len(self._segments.popitem(last=False)[1])
+        self._segments.move_to_end(name)
+        return self._segments[name]
+
+
+def read_episode(path: Path) -> bytes:
+    """What is in the file of an episode that a run may put away at any time.
+
+    Raises:
+        EpisodeError: it did, or it cannot be read.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise EpisodeError(f"{path.name} has more than {LARGEST >> 20} MB: no episode")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise EpisodeError(
+            f"the episode {path.name} is gone: a run keeps its last episodes and the best. "
+            "Choose another"
+        ) from None
+    except OSError as error:
+        raise EpisodeError(f"{path.name} cannot be read: {error.strerror or error}") from error
+
+
+def _give_way() -> None:
+    """Of the thread alone; only Linux can do that."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        if os.getpriority(os.PRIO_PROCESS, thread) < NICE:
+            os.setpriority(os.PRIO_PROCESS, thread, NICE)

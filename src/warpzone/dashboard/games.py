@@ -1,0 +1,284 @@
+"""The games of a run, to be watched: those that it plays, and the episodes that it kept.
+
+    GET /api/episodes?run=NAME   what there is
+    /api/watch?run=NAME          a WebSocket: episodes, and segments of their pictures
+
+A client of the WebSocket asks, with numbers of its own in `ask`, and is answered in that order:
+
+    {"ask": 1, "open": "live/003.json", "after": KEY}    {"ask": 1, "key": KEY, "frames": …} or
+    {"ask": 2, "key": KEY, "segment": 0, "stride": 1}    {"ask": 1, "error": TEXT}; for segments
+                                                         bytes: `ask` as uint32, little endian, then
+                                                         what `Tape.segment` returns
+
+Nothing is sent that was not asked for: who does not look costs nothing, and who is slow gets less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from warpzone import _native
+from warpzone.dashboard.episode_stream import PICTURES, Projector, Sight, Tape, read_episode
+from warpzone.dashboard.responses import json_response
+from warpzone.episodes.episode import Episode, TrainingPlayer
+from warpzone.errors import EpisodeError, WarpzoneError
+from warpzone.nes.console import PALETTE, RomSource
+from warpzone.runs.library import Library, Run
+
+FOLDERS = ("live", "episodes")
+NAME = re.compile(r"(live|episodes)/[0-9A-Za-z][0-9A-Za-z._-]{0,99}\.json")
+MOST_VIEWERS = 64
+MOST_ASKED = 4096
+"""Characters of a message."""
+MOST_SUMMARIES = 5000
+LIST_EVERY = 1.0
+"""Seconds for which a list is taken as it is, so that many viewers cost one."""
+TOO_MANY = 4013
+"""Code of a WebSocket that is closed because there are too many."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Open(_Message):
+    """Asks for an episode."""
+
+    ask: int = Field(ge=0, lt=2**32)
+    open: str = Field(max_length=200)
+    after: str | None = Field(None, max_length=64)
+    """The episode that was shown before, to know whether this one continues it."""
+
+
+class Segment(_Message):
+    """Asks for pictures, see `Tape.segment`."""
+
+    ask: int = Field(ge=0, lt=2**32)
+    key: str = Field(max_length=64)
+    segment: int = Field(ge=0, lt=2**31)
+    stride: Literal[1, 4] = 1
+
+
+def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
+    """What the page needs to show games.
+
+    Args:
+        library: of the runs.
+        rom: a file, a `Rom`, or None to look for one when the first episode is wanted.
+    """
+    games = _Games(library, Projector(rom))
+    return [
+        Route("/api/episodes", games.list),
+        WebSocketRoute("/api/watch", games.watch),
+    ]
+
+
+class Lists:
+    """What lies in the folders of runs; may be used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._summaries: OrderedDict[Path, tuple[tuple[int, int, int], dict[str, Any]]]
+        self._summaries = OrderedDict()
+        self._lists: dict[Path, tuple[float, dict[str, Any]]] = {}
+
+    def of(self, run: Run) -> dict[str, Any]:
+        """`live` and `episodes`, each a list of what `_summary` returns, by name."""
+        with self._lock:
+            now = time.monotonic()
+            self._lists = {
+                path: kept for path, kept in self._lists.items() if now < kept[0] + LIST_EVERY
+            }
+            if run.path not in self._lists:
+                lists = {folder: [*self._folder(run.path / folder)] for folder in FOLDERS}
+                self._lists[run.path] = now, lists
+            return self._lists[run.path][1]
+
+    def _folder(self, folder: Path) -> Iterator[dict[str, Any]]:
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError:  # an older run has none
+            return
+        for path in paths:
+            if not NAME.fullmatch(f"{folder.name}/{path.name}"):
+                continue
+            try:
+                found = path.stat()
+            except OSError:  # put away meanwhile
+                continue
+            stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+            kept = self._summaries.get(path)
+            if kept is None or kept[0] != stamp:
+                kept = stamp, _summary(path, found.st_mtime)
+                self._summaries[path] = kept
+                while len(self._summaries) > MOST_SUMMARIES:
+                    self._summaries.popitem(last=False)
+            self._summaries.move_to_end(path)
+            yield kept[1]
+
+
+def _summary(path: Path, modified: float) -> dict[str, Any]:
+    """`file`, `modified` in seconds since 1970, and `error` or what `describe` returns."""
+    about = {"file": f"{path.parent.name}/{path.name}", "modified": modified}
+    try:
+        return about | describe(Episode.parse(read_episode(path), path.name))
+    except WarpzoneError as error:
+        return about | {"error": str(error)}
+
+
+def describe(episode: Episode) -> dict[str, Any]:
+    """Level, frames, who played and how it ended; JSON can hold it."""
+    outcome, player = episode.outcome, episode.player
+    about: dict[str, Any] = {
+        "level": episode.start,
+        "frames": episode.frames,
+        "player": str(player),
+        "cleared": None if outcome is None else outcome.cleared,
+        "progress": None if outcome is None else outcome.progress,
+        "outcome": None if outcome is None else str(outcome),
+    }
+    if isinstance(player, TrainingPlayer):
+        about |= {"step": player.step, "game": player.game, "own": player.own_start}
+    return about
+
+
+def thoughts(episode: Episode) -> dict[str, Any] | None:
+    """What the agent thought in each decision; None where that is not known."""
+    decisions = episode.decisions
+    if decisions is None or not len(decisions.actions):
+        return None
+    return {
+        "names": decisions.action_names,
+        "first_frames": decisions.first_frames.tolist(),
+        "actions": decisions.actions.tolist(),
+        "values": [_finite(value, 3) for value in decisions.values.tolist()],
+        "probabilities": [
+            [_finite(share, 4) for share in shares] for shares in decisions.probabilities.tolist()
+        ],
+    }
+
+
+def _finite(value: float, digits: int) -> float | None:
+    """JSON knows neither NaN nor infinity."""
+    return round(value, digits) if abs(value) < float("inf") else None
+
+
+class _Games:
+    """The answers to what clients ask."""
+
+    def __init__(self, library: Library, projector: Projector) -> None:
+        self._library = library
+        self._projector = projector
+        self._lists = Lists()
+        self._viewers = 0
+
+    def list(self, request: Request) -> Response:
+        run = self._library.run(request.query_params.get("run", ""))
+        return json_response(self._lists.of(run), request=request)
+
+    async def watch(self, socket: WebSocket) -> None:
+        if _is_foreign(socket):
+            await socket.close()  # before it is accepted: status 403
+            return
+        await socket.accept()
+        if self._viewers >= MOST_VIEWERS:
+            await socket.close(
+                TOO_MANY, f"{MOST_VIEWERS} pages show games already; close one of them"
+            )
+            return
+        self._viewers += 1
+        try:
+            await self._serve(socket)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._viewers -= 1
+
+    async def _serve(self, socket: WebSocket) -> None:
+        try:
+            run = await asyncio.to_thread(self._library.run, socket.query_params.get("run", ""))
+        except WarpzoneError as error:
+            await socket.send_json({"error": str(error)})
+            await socket.close()
+            return
+        # In a thread: another one may hold the run while it reads long curves.
+        sight = await asyncio.to_thread(lambda: Sight.of(run.config))
+        await socket.send_json(_hello(sight))
+        while True:
+            received = await socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            message = _parse(received.get("text"))
+            if message is None:
+                await socket.send_json({"error": "this is neither an `open` nor a `segment`"})
+                await socket.close(1008)
+                return
+            try:
+                if isinstance(message, Open):
+                    await socket.send_json(await self._open(run.path, sight, message))
+                else:
+                    data = await asyncio.wrap_future(
+                        self._projector.segment(message.key, message.segment, message.stride)
+                    )
+                    await socket.send_bytes(message.ask.to_bytes(4, "little") + data)
+            except (WarpzoneError, ValueError) as error:
+                await socket.send_json({"ask": message.ask, "error": str(error)})
+
+    async def _open(self, run: Path, sight: Sight, message: Open) -> dict[str, Any]:
+        if not NAME.fullmatch(message.open):
+            raise EpisodeError(f"{message.open!r} is no episode of this run")
+        key, tape = await asyncio.wrap_future(self._projector.open(run / message.open, sight))
+        answer = {"ask": message.ask, "key": key, **describe(tape.episode)}
+        answer["thoughts"] = thoughts(tape.episode)
+        answer["continues"] = key != message.after and await self._continues(tape, message.after)
+        return answer
+
+    async def _continues(self, tape: Tape, before: str | None) -> bool:
+        try:
+            return before is not None and tape.continues(
+                await asyncio.wrap_future(self._projector.tape(before))
+            )
+        except EpisodeError:
+            return False
+
+
+def _hello(sight: Sight) -> dict[str, Any]:
+    """What a client must know to read what follows."""
+    return {
+        "palette": b64encode(PALETTE.tobytes()).decode(),
+        "pictures": PICTURES,
+        "sight": {"kind": sight.kind, "rows": sight.rows, "columns": sight.columns},
+        "planes": _native.TILE_PLANES,
+    }
+
+
+def _parse(text: str | None) -> Open | Segment | None:
+    if text is None or len(text) > MOST_ASKED:
+        return None
+    for kind in (Segment, Open):
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError:
+            continue
+    return None
+
+
+def _is_foreign(socket: WebSocket) -> bool:
+    """Whether another site's page asks; browsers let it, and say so."""
+    origin = socket.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != socket.headers.get("host")

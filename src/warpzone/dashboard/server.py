@@ -1,0 +1,191 @@
+"""Serving the dashboard on this machine alone: by itself, or beside a training."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+import uvicorn
+from starlette.routing import BaseRoute
+
+from warpzone.dashboard import games, level_map
+from warpzone.dashboard.app import create
+from warpzone.errors import ServerError, WarpzoneError
+from warpzone.runs.library import Library
+
+ADDRESS = "127.0.0.1"
+PORT = 1985
+NICENESS = 10
+"""Of a dashboard beside a training, which is to have the processor first."""
+
+
+def all_routes(library: Library) -> list[BaseRoute]:
+    """Those of every view that has a module of its own."""
+    return [*games.routes(library), *level_map.routes(library)]
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that waits for browsers of this machine; port 0: any that is free.
+
+    Raises:
+        ServerError: the port is taken or not to be had.
+    """
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":  # there it would share a port that is taken
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((ADDRESS, port))
+        server.listen(128)
+    except OSError as error:
+        server.close()
+        raise ServerError(
+            f"no dashboard on port {port}: {error.strerror or error}. Perhaps one runs already at "
+            f"http://{ADDRESS}:{port}; or choose another port: warpzone dashboard --port "
+            f"{port + 1 if port < 65535 else PORT}"
+        ) from None
+    return server
+
+
+def address(server: socket.socket) -> str:
+    return f"http://{ADDRESS}:{server.getsockname()[1]}"
+
+
+def serve(
+    folder: Path,
+    port: int = PORT,
+    *,
+    say: Callable[[str], None] = print,
+    until: IO[bytes] | None = None,
+) -> None:
+    """Serve the runs under `folder` until Ctrl-C or SIGTERM, or the end of the stream `until`.
+
+    `say` receives the address as soon as it answers.
+
+    Raises:
+        RunError: there is no such folder.
+        ServerError: the port is taken.
+    """
+    config = _configure(folder)
+    with listen(port) as listening:
+        server = _Server(config, lambda: say(address(listening)))
+        if until is not None:
+            threading.Thread(target=_wait, args=(until, server), daemon=True).start()
+        with suppress(KeyboardInterrupt):  # the way to end it
+            server.run([listening])
+
+
+@contextmanager
+def serving(folder: Path, port: int = 0) -> Iterator[str]:
+    """The same in a thread of this process, on any free port by default: the address.
+
+    Raises:
+        RunError: there is no such folder.
+        ServerError: the port is taken.
+    """
+    config = _configure(folder)
+    with listen(port) as listening:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            yield address(listening)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _configure(folder: Path) -> uvicorn.Config:
+    library = Library(folder)
+    return uvicorn.Config(
+        create(library, all_routes(library)),
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+        ws_per_message_deflate=False,  # what is large is packed already
+    )
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def _wait(stream: IO[bytes], server: uvicorn.Server) -> None:
+    while stream.read(1):
+        pass
+    server.should_exit = True
+
+
+@contextmanager
+def beside(
+    run: Path, port: int | None = None, *, say: Callable[[str], None] = print
+) -> Iterator[None]:
+    """While entered, a process of its own serves the run directory `run` and those beside it.
+
+    On `port`, by default 1985.
+
+    It has a lower priority than this process, and ends with it, however that ends. Where it cannot
+    be had, `say` is told why, and nothing else happens.
+    """
+    folder = run.resolve().parent
+    with suppress(OSError):  # which the training tells of
+        folder.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warpzone.dashboard.server", str(folder), str(port or PORT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # In a group of its own, so that Ctrl-C is for the training.
+        process_group=0 if sys.platform != "win32" else None,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        told = process.stdout.readline().decode(errors="replace").strip()
+        if told.startswith("http://"):
+            say(f"dashboard: {told}/#/run/{quote(run.resolve().name)}")
+        else:
+            say(told or "there is no dashboard: its process ended at once")
+        yield
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def _beside(folder: str, port: str) -> None:
+    """The process that `beside` starts: a line, the address or why there is none, then serving."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    try:
+        serve(
+            Path(folder),
+            int(port),
+            say=lambda text: print(text, flush=True),
+            until=sys.stdin.buffer,
+        )
+    except (WarpzoneError, OSError) as error:
+        print(error, flush=True)
+
+
+if __name__ == "__main__":
+    _beside(*sys.argv[1:])

@@ -1,0 +1,116 @@
+"""Ways through levels that somebody has played: of a recorded game, the best attempt at each.
+
+Who records a game may die and try again, go on to the next level, or begin at the title screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from warpzone import _native
+from warpzone.episodes.episode import Episode, Outcome, Replay
+from warpzone.nes.console import Console
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.levels import LEVELS
+from warpzone.smb.search import Way
+
+LAST_FRAMES = 60
+"""Before a death, in which it is often too late to live: no part of a way."""
+
+# As in native/smb/memory.h.
+_OPER_MODE, _OPER_TASK, _WORLD, _STAGE = 0x0770, 0x0772, 0x075F, 0x075C
+_PLAYER_STATE, _Y_PAGE = 0x000E, 0x00B5
+_PLAYING, _LOSE_LIFE, _DYING = 8, 6, 0x0B
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """The best attempt at a level.
+
+    Attributes:
+        way: leads to the flag or axe, else to the farthest point that Mario came to alive.
+        outcome: of the attempt, its progress and frames without what is not part of the way.
+    """
+
+    way: Way
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    level: str
+    begin: bytes
+    """Snapshot of its first moment in which Mario obeys."""
+    place: int
+    """Frames of the episode before that."""
+
+
+def demonstrations(
+    episode: Episode, console: Console, levels: _native.Levels, config: EnvConfig
+) -> dict[str, Demonstration]:
+    """Ways through those levels of `config` that are played in `episode`, by level.
+
+    Args:
+        episode: begins at a level or at power-on.
+        console: to play it again on.
+        levels: the cartridge.
+        config: of the environment that the ways are for.
+
+    Raises:
+        EpisodeError: it was recorded on another ROM, or does not go as it was recorded.
+    """
+    replay = Replay(episode, console)
+    replay.verify()
+    found = list(_attempts(replay, config.levels))
+    best: dict[str, Demonstration] = {}
+    for attempt in found:
+        own = attempt.place == 0 and episode.start == attempt.level
+        way = Way(
+            episode.buttons[attempt.place :], frames=True, begin=None if own else attempt.begin
+        )
+        one = _best_part(way, attempt.level, levels, config)
+        old = best.get(attempt.level)
+        if old is None or _worth(one.outcome) > _worth(old.outcome):
+            best[attempt.level] = one
+    return best
+
+
+def _worth(outcome: Outcome) -> tuple[bool, int]:
+    return outcome.cleared, outcome.progress
+
+
+def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_Attempt]:
+    """Where an attempt at one of these levels begins."""
+    console, ram = replay.console, replay.console.ram
+    current: int | None = None  # the level of this attempt
+    replay.seek(0)
+    while True:
+        state = ram[_PLAYER_STATE]
+        if ram[_OPER_MODE] != 1 or state in (_LOSE_LIFE, _DYING) or ram[_Y_PAGE] > 1:
+            current = None
+        elif ram[_OPER_TASK] == 3 and state == _PLAYING:
+            level = int(ram[_WORLD]) * 4 + int(ram[_STAGE])
+            if level != current and level < len(LEVELS) and LEVELS[level] in levels:
+                yield _Attempt(LEVELS[level], console.save(), replay.place)
+            current = level
+        if replay.ended:
+            return
+        replay.step()
+
+
+def _best_part(way: Way, level: str, levels: _native.Levels, config: EnvConfig) -> Demonstration:
+    """The way without what comes after its end."""
+    course = _native.follow(levels, config.native_rules(), way.native(levels, level))
+    ends, progress = np.array(course.inputs), np.array(course.progress)
+    if not course.cleared and len(ends):
+        alive = ends <= ends[-1] - (LAST_FRAMES if course.death else 0)
+        ends, progress = ends[alive], progress[alive]
+    last = -1 if course.cleared else int(progress.argmax()) if len(ends) else 0
+    frames, far = (int(ends[last]), int(progress[last])) if len(ends) else (0, 0)
+    return Demonstration(
+        Way(way.inputs[:frames], cleared=course.cleared, frames=True, begin=way.begin),
+        Outcome(course.cleared, course.death, far, frames),
+    )

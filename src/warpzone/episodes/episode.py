@@ -1,0 +1,510 @@
+"""Episodes as files: how the console began and which buttons were held in each frame since.
+
+The console has no chance in it, so that is the whole game. A file is JSON, see docs/episodes.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
+
+from warpzone.errors import ConfigError, EpisodeError
+from warpzone.files import write_atomically
+from warpzone.nes.console import FRAMES_PER_SECOND, Console
+from warpzone.settings import describe
+from warpzone.smb.levels import LEVELS
+
+FORMAT: Literal["warpzone episode"] = "warpzone episode"
+VERSION: Literal[1] = 1
+SUFFIX = ".json"
+POWER_ON = "power-on"
+"""The start of an episode that begins when the console is switched on; others name a level."""
+MOST_FRAMES = 24 * 60 * 60 * 61
+"""A day: what claims to be longer is damaged, and would fill the memory."""
+
+
+DEATH_TEXTS = {
+    1: "killed by an enemy",
+    2: "fell into a pit",
+    3: "ran out of time",
+    4: "left the level by a warp",
+    5: "sent back by a maze",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one episode ended.
+
+    Attributes:
+        cleared: flagpole or axe reached.
+        death: 0 alive, else a key of `DEATH_TEXTS`.
+        progress: best progress in pixels.
+        frames: emulated frames in the episode.
+    """
+
+    cleared: bool
+    death: int
+    progress: int
+    frames: int
+
+    @classmethod
+    def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
+        return cls(
+            cleared=bool(signals["flag"]),
+            death=int(signals["death"]),
+            progress=int(signals["progress"]),
+            frames=int(signals["frames"]),
+        )
+
+    def __str__(self) -> str:
+        if self.cleared:
+            return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
+        return f"{DEATH_TEXTS.get(self.death, 'gave up')} at {self.progress} px"
+
+
+def _pack(buttons: bytes) -> str:
+    return base64.b64encode(zlib.compress(buttons, 9)).decode()
+
+
+def _unpack(given: Any) -> bytes:
+    if isinstance(given, bytes):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("buttons must be text in base64")
+    try:
+        inflater = zlib.decompressobj()
+        buttons = inflater.decompress(base64.b64decode(given, validate=True), MOST_FRAMES)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"the buttons are damaged: {error}") from None
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError("the buttons are damaged: they do not end where they should")
+    return buttons
+
+
+Buttons = Annotated[
+    bytes, PlainValidator(_unpack), PlainSerializer(_pack, return_type=str, when_used="json")
+]
+
+
+def _printable(text: str) -> str:
+    """It is shown in terminals and written into lines of other formats."""
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Sha = Annotated[str, Field(pattern="^[0-9a-f]+$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cartridge(_Part):
+    """What was in the console: the SHA-1 of the whole ROM file, and the revision's name."""
+
+    sha1: Annotated[Sha, Field(min_length=40, max_length=40)]
+    revision: Text
+
+
+class Person(_Part):
+    """Somebody with a keyboard or a gamepad."""
+
+    kind: Literal["person"] = "person"
+
+    def __str__(self) -> str:
+        return "a person"
+
+
+class AgentPlayer(_Part):
+    """An agent, and what is needed to let it play the same again."""
+
+    kind: Literal["agent"] = "agent"
+    file: Text
+    """Its name, without folders."""
+    sha256: Annotated[Sha, Field(min_length=64, max_length=64)]
+    policy: Literal["sample", "argmax"]
+    seed: int
+    noops: int
+    sticky: float
+
+    def __str__(self) -> str:
+        return f"{self.file} ({self.policy}, seed {self.seed})"
+
+
+class TrainingPlayer(_Part):
+    """An agent in training, as it was then."""
+
+    kind: Literal["training"] = "training"
+    run: Text
+    """The name of its run directory."""
+    step: Annotated[int, Field(ge=0)]
+    """Agent steps of training before the rollout in which this was written."""
+    game: Annotated[int, Field(ge=0)]
+    """Which of the games that it learns from."""
+    own_start: bool = True
+    """Whether it began where the level begins; else the frames before are those of a way there."""
+
+    def __str__(self) -> str:
+        return f"{self.run} in training, step {self.step:,}"
+
+
+class MoviePlayer(_Part):
+    """Whoever made the movie that was imported."""
+
+    kind: Literal["movie"] = "movie"
+    author: Text | None = None
+
+    def __str__(self) -> str:
+        return f"a movie by {self.author}" if self.author else "a movie"
+
+
+class Decisions(_Part):
+    """What an agent thought in each of its S decisions; see the properties.
+
+    Raises:
+        ValueError: the parts are not of the same number of decisions.
+    """
+
+    action_names: tuple[Text, ...]
+    """As in `ACTION_SETS`: "right + A" …"""
+    packed_first_frames: Buttons
+    packed_actions: Buttons
+    packed_values: Buttons
+    packed_probabilities: Buttons
+
+    @classmethod
+    def of(
+        cls,
+        action_names: Sequence[str],
+        first_frames: NDArray[Any],
+        actions: NDArray[Any],
+        values: NDArray[Any],
+        probabilities: NDArray[Any],
+    ) -> Decisions:
+        """Pack arrays [S], [S], [S] and [S, A] as the properties return them."""
+        return cls(
+            action_names=tuple(action_names),
+            packed_first_frames=np.asarray(first_frames, "<u4").tobytes(),
+            packed_actions=np.asarray(actions, np.uint8).tobytes(),
+            packed_values=np.asarray(values, "<f2").tobytes(),
+            packed_probabilities=np.asarray(probabilities, "<f2").tobytes(),
+        )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Decisions:
+        count = len(self.packed_actions)
+        sizes = (4, 2, 2 * len(self.action_names))
+        parts = (self.packed_first_frames, self.packed_values, self.packed_probabilities)
+        if any(len(part) != count * size for part, size in zip(parts, sizes, strict=True)):
+            raise ValueError(
+                f"there are {count} actions, and other numbers of what belongs to them"
+            )
+        if count and int(self.actions.max()) >= len(self.action_names):
+            raise ValueError("an action has no name")
+        if (np.diff(self.first_frames.astype(np.int64)) <= 0).any():
+            raise ValueError("the decisions are not in the order of their frames")
+        return self
+
+    @property
+    def first_frames(self) -> NDArray[np.uint32]:
+        """[S]: how many frames of the episode were played before the decision."""
+        return np.frombuffer(self.packed_first_frames, "<u4")
+
+    @property
+    def actions(self) -> NDArray[np.uint8]:
+        """[S]: index of the action chosen."""
+        return np.frombuffer(self.packed_actions, np.uint8)
+
+    @property
+    def values(self) -> NDArray[np.float16]:
+        """[S]: the value that the agent expected."""
+        return np.frombuffer(self.packed_values, "<f2")
+
+    @property
+    def probabilities(self) -> NDArray[np.float16]:
+        """[S, A]: what it gave to the actions."""
+        return np.frombuffer(self.packed_probabilities, "<f2").reshape(-1, len(self.action_names))
+
+    def at(self, place: int) -> int | None:
+        """The decision that the frame `place` (from 1, as `Replay.place`) belongs to; None before
+        the first."""
+        index = int(np.searchsorted(self.first_frames, place, side="left")) - 1
+        return index if index >= 0 else None
+
+
+class Episode(_Part):
+    """A start and the buttons held in each emulated frame after it.
+
+    Attributes:
+        format, version: tell the file from others.
+        rom: the cartridge that it was played on.
+        start: `POWER_ON` or a level, "1-1" to "8-4", as `Console.start_level` begins it.
+        buttons: one byte a frame, bits as in `Console.step`.
+        ram_sha256: SHA-256 of the RAM after the last frame, in hexadecimal; None: not known.
+        player: who played.
+        outcome: how an agent's episode ended; None where nobody judged.
+        decisions: what the agent thought; None where that is not known.
+    """
+
+    format: Literal["warpzone episode"] = FORMAT
+    version: Literal[1] = VERSION
+    rom: Cartridge
+    start: str
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
+    ram_sha256: Annotated[Sha, Field(min_length=64, max_length=64)] | None
+    player: Annotated[
+        Person | AgentPlayer | TrainingPlayer | MoviePlayer, Field(discriminator="kind")
+    ]
+    outcome: Outcome | None = None
+    decisions: Decisions | None = None
+    buttons: Buttons
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Episode:
+        if self.start != POWER_ON and self.start not in LEVELS:
+            raise ValueError(f"start is {self.start!r}, must be {POWER_ON!r} or a level 1-1 to 8-4")
+        if len(self.buttons) != self.frames:
+            raise ValueError(
+                f"frames is {self.frames}, but there are buttons for {len(self.buttons)}"
+            )
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / FRAMES_PER_SECOND
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            ConfigError: see `check_episode_path`.
+            CheckpointError: the disk is full or the folder cannot be written.
+        """
+        check_episode_path(path)
+        write_atomically(path, (self.model_dump_json(indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Episode:
+        """Read what `save` wrote. Nothing in a file is executed.
+
+        Raises:
+            EpisodeError: missing, damaged, cut short, of another version, or no episode.
+        """
+        return cls.parse(read_bytes(path), str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> Episode:
+        """What is in a file of that name; raises as `load` does."""
+        try:
+            values = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise EpisodeError(
+                f"{name!r} is no episode, or cut short or damaged: {error}. `warpzone record "
+                "… --episode` and `warpzone play --record` write episodes"
+            ) from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise EpisodeError(f'{name!r} is JSON, but no episode: no "format": "{FORMAT}"')
+        if values.get("version") != VERSION:
+            raise EpisodeError(
+                f"{name!r} has episode version {values.get('version')!r}, this warpzone reads "
+                f"version {VERSION}; install the version that wrote it"
+            )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise EpisodeError(
+                f"{name!r} is a damaged episode: {_shorten(describe(error))}"
+            ) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file. Raises `EpisodeError`."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise EpisodeError(f"there is no episode {str(path)!r}") from None
+    except OSError as error:
+        raise EpisodeError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+
+
+def _shorten(text: str, most: int = 400) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def check_episode_path(path: Path) -> Path:
+    """Return `path` if an episode can be written there; called before anything is played.
+
+    Raises:
+        ConfigError: unknown suffix, missing folder, or `path` is a folder.
+    """
+    if path.suffix.lower() != SUFFIX:
+        raise ConfigError(
+            f"cannot write an episode to {str(path)!r}: the name must end in {SUFFIX}, "
+            f"for example {path.stem or 'episode'}{SUFFIX}"
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        what = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
+        raise ConfigError(f"cannot write an episode to {str(path)!r}: {what}")
+    return path
+
+
+def ram_digest(console: Console) -> str:
+    """SHA-256 of the console's RAM, in hexadecimal."""
+    return hashlib.sha256(console.ram.tobytes()).hexdigest()
+
+
+def begin(console: Console, start: str) -> None:
+    """Put the console where an episode begins: `POWER_ON` or a level.
+
+    Raises:
+        LevelError: there is no such level.
+        EngineError: the cartridge does not behave like Super Mario Bros.
+    """
+    if start == POWER_ON:
+        console.reset()
+    else:
+        console.start_level(start)
+
+
+class Recorder:
+    """Keeps the buttons of a console since it began. Begins anew with every `begin`."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._start = POWER_ON
+        self._first = 0
+        self._buttons = bytearray()
+
+    def begin(self, start: str) -> None:
+        """See the function `begin`."""
+        begin(self.console, start)
+        self._start, self._first = start, self.console.frame
+        self._buttons.clear()
+
+    def step(self, buttons: int) -> None:
+        """One frame with these buttons held."""
+        self._buttons.append(buttons)
+        self.console.step(buttons)
+
+    @property
+    def frames(self) -> int:
+        """Frames since the start."""
+        # Not those of the list: Ctrl-C may have come between a frame's two lines.
+        return self.console.frame - self._first
+
+    def episode(self, player: Person | AgentPlayer | TrainingPlayer) -> Episode:
+        """What was played since the start.
+
+        Raises:
+            EpisodeError: nothing was.
+        """
+        if self.frames == 0:
+            raise EpisodeError("nothing was played, so there is no episode to write")
+        return Episode(
+            rom=cartridge_in(self.console),
+            start=self._start,
+            frames=self.frames,
+            ram_sha256=ram_digest(self.console),
+            player=player,
+            buttons=bytes(self._buttons[: self.frames]),
+        )
+
+
+def cartridge_in(console: Console) -> Cartridge:
+    return Cartridge(sha1=console.rom.sha1, revision=console.rom.revision)
+
+
+class Replay:
+    """An episode played again on a console, frame by frame.
+
+    Attributes:
+        place: frames played so far.
+
+    Raises:
+        EpisodeError: it was recorded on another ROM.
+    """
+
+    def __init__(self, episode: Episode, console: Console) -> None:
+        if episode.rom.sha1 != console.rom.sha1:
+            raise EpisodeError(
+                f"the episode was played on the ROM revision {episode.rom.revision!r} (SHA-1 "
+                f"{episode.rom.sha1}), and this is {console.rom.revision!r} ({console.rom.sha1}, "
+                f"{console.rom.path}). Name the other ROM with --rom"
+            )
+        self.episode = episode
+        self.console = console
+        self.seek(0)
+
+    @property
+    def ended(self) -> bool:
+        return self.place == self.episode.frames
+
+    @property
+    def buttons(self) -> int:
+        """Held in the last frame; 0 before the first."""
+        return self.episode.buttons[self.place - 1] if self.place else 0
+
+    def step(self) -> None:
+        """Play the next frame."""
+        self.console.step(self.episode.buttons[self.place])
+        self.place += 1
+
+    def seek(self, place: int) -> None:
+        """Go to the moment after `place` frames. The way back leads through the start."""
+        if not 0 <= place <= self.episode.frames:
+            raise ValueError(f"place must be 0-{self.episode.frames}, not {place}")
+        begin(self.console, self.episode.start)
+        self.place = 0
+        while self.place < place:
+            self.step()
+
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Play from the start: the picture of each frame, uint8[240, 256] of `PALETTE`."""
+        self.seek(0)
+        while not self.ended:
+            self.step()
+            yield self.console.screen()
+
+    def verify(self) -> Episode:
+        """Play to the end, and return the episode with the RAM's checksum in it.
+
+        Raises:
+            EpisodeError: the RAM after the last frame is not the one that was recorded.
+        """
+        self.seek(self.episode.frames)
+        if not self.exact:
+            raise EpisodeError(
+                "the game went another way than when it was recorded: the RAM after frame "
+                f"{self.place} has SHA-256 {ram_digest(self.console)}, not "
+                f"{self.episode.ram_sha256}. The file was changed, or another version of warpzone "
+                "wrote it"
+            )
+        return self.episode.model_copy(update={"ram_sha256": ram_digest(self.console)})
+
+    @property
+    def exact(self) -> bool:
+        """At the end: whether the RAM is as recorded; True as well where that is not known."""
+        return self.episode.ram_sha256 in (None, ram_digest(self.console))

@@ -1,0 +1,165 @@
+"""The pictures of a level, drawn once and then kept as a PNG in the user's cache directory."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from warpzone.errors import CheckpointError
+from warpzone.files import write_atomically
+from warpzone.maps.renderer import HEIGHT, MOST_PLACES, STATUS_BAR, Strip, stitch
+from warpzone.nes.console import PALETTE, RomSource, open_rom
+from warpzone.smb.levels import level_index
+
+VERSION = 1
+"""Of how levels are drawn: other pictures, another number."""
+ENTRIES = 16
+"""Palette entries of one place."""
+MARIO_WIDTH, MARIO_HEIGHT = 16, 32
+
+
+class _Place(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    map: int = Field(ge=0, le=127)
+    area: int = Field(ge=1, le=256)
+    left: int = Field(ge=0)
+    width: int = Field(ge=1)
+    palette: list[int] = Field(min_length=ENTRIES, max_length=ENTRIES)
+
+
+class _Places(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    places: list[_Place] = Field(min_length=1, max_length=MOST_PLACES)
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """A level's pictures.
+
+    Attributes:
+        level: "1-1" to "8-4".
+        strips: where the level begins first.
+    """
+
+    level: str
+    strips: Sequence[Strip]
+
+    def find(self, x: int, *, map: int | None = None, area: int | None = None) -> int | None:
+        """The number of the strip that a place is on; None: it is on none.
+
+        Args:
+            x: px from the left end of the map.
+            map: see `map_of`; where it is not known, the first strip that reaches so far.
+            area: as in the signals; None: any.
+        """
+        for number, strip in enumerate(self.strips):
+            here = map in (None, strip.map) and area in (None, strip.area)
+            if here and strip.holds(x):
+                return number
+        return None
+
+
+def open_atlas(level: str, rom: RomSource = None) -> Atlas:
+    """Read a level's pictures from the cache, or draw them.
+
+    Raises:
+        LevelError: no such level.
+        RomError: no ROM.
+        EngineError: the cartridge does not behave like Super Mario Bros.
+    """
+    level_index(level)
+    cartridge = open_rom(rom)
+    file = directory() / f"{cartridge.sha1[:16]}-{level}-{VERSION}.png"
+    with suppress(OSError, ValueError, SyntaxError):  # Pillow's for what is no picture
+        return Atlas(level, unpack(file.read_bytes()))
+    strips = stitch(level, cartridge)
+    with suppress(CheckpointError):  # it will be drawn again
+        write_atomically(file, pack(strips))
+    return Atlas(level, strips)
+
+
+def directory() -> Path:
+    """Where the files are."""
+    return Path(platformdirs.user_cache_dir("warpzone")) / "maps"
+
+
+def pack(strips: Sequence[Strip]) -> bytes:
+    """Strips one below the other as a PNG that says what they are."""
+    width = max(strip.width for strip in strips)
+    sheet = np.zeros((HEIGHT * len(strips), width), np.uint8)
+    colours = np.zeros((256, 3), np.uint8)
+    for number, strip in enumerate(strips):
+        rows = slice(number * HEIGHT, (number + 1) * HEIGHT)
+        sheet[rows, : strip.width] = strip.picture + number * ENTRIES
+        colours[number * ENTRIES :][:ENTRIES] = PALETTE[strip.palette]
+    places = _Places(
+        places=[
+            _Place(map=s.map, area=s.area, left=s.left, width=s.width, palette=s.palette.tolist())
+            for s in strips
+        ]
+    )
+    return _png(sheet, colours, places.model_dump_json())
+
+
+def unpack(data: bytes) -> list[Strip]:
+    """What `pack` made.
+
+    Raises:
+        ValueError: it is something else, or damaged.
+    """
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        sheet = np.array(image)
+        text = str(image.info.get("warpzone"))
+    try:
+        places = _Places.model_validate_json(text).places
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+    fits = sheet.ndim == 2 and sheet.shape[0] == HEIGHT * len(places)
+    if not fits or any(place.width > sheet.shape[1] for place in places):
+        raise ValueError("the picture is not of these places")
+    strips = []
+    for number, place in enumerate(places):
+        rows = sheet[number * HEIGHT : (number + 1) * HEIGHT, : place.width]
+        picture = (rows % ENTRIES).astype(np.uint8)
+        palette = (np.array(place.palette) & 63).astype(np.uint8)
+        strips.append(Strip(place.map, place.area, place.left, picture, palette))
+    return strips
+
+
+def strip_png(strip: Strip) -> bytes:
+    """One strip as a PNG by itself, 208 px high."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[:ENTRIES] = PALETTE[strip.palette]
+    return _png(strip.picture, colours[:ENTRIES], json.dumps({"map": strip.map}))
+
+
+Pixels = TypeVar("Pixels", int, NDArray[np.int64])
+
+
+def middle_of_mario(x: Pixels, screen_y: Pixels) -> tuple[Pixels, Pixels]:
+    """Where he is on a strip's map, px, from the place of his upper left corner on the screen: the
+    middle of small Mario, who stands in the lower half of what he takes up."""
+    return x + MARIO_WIDTH // 2, screen_y + MARIO_HEIGHT * 3 // 4 - STATUS_BAR
+
+
+def _png(picture: NDArray[np.uint8], colours: NDArray[np.uint8], text: str) -> bytes:
+    image = Image.fromarray(picture, "P")
+    image.putpalette(colours.tobytes())
+    info = PngImagePlugin.PngInfo()
+    info.add_text("warpzone", text)
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=info, optimize=True)
+    return file.getvalue()

@@ -1,0 +1,139 @@
+"""The ways that Mario went in stored episodes, found by playing them again."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.episodes.episode import SUFFIX, Episode, TrainingPlayer, begin
+from warpzone.errors import WarpzoneError
+from warpzone.maps.cache import Atlas, middle_of_mario
+from warpzone.maps.renderer import OPER_MODE, OPER_MODE_TASK, X_PAGE, Y_PAGE, X, Y, map_of
+from warpzone.nes.console import Console, RomSource, open_rom
+from warpzone.nes.rom import Rom
+
+FOLDER = "episodes"
+EVERY = 3
+"""Frames between two points of a trace."""
+JUMP = 96
+"""px between two points that no line joins: a pipe, or a maze that sends Mario back."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One episode's way.
+
+    Attributes:
+        file: name of the episode's file.
+        step: of training when it was played; None for others.
+        cleared: whether it ended at the flag; None where nobody judged.
+        text: how it ended, in words.
+        points: int32[n, 3]: map (see `map_of`), and Mario's x and y on the screen, px.
+    """
+
+    file: str
+    step: int | None
+    cleared: bool | None
+    text: str
+    points: NDArray[np.int32]
+
+    def lines(self, atlas: Atlas) -> list[tuple[int, list[tuple[int, int]]]]:
+        """Strip and the points on it, px of its picture, for each unbroken stretch."""
+        lines: list[tuple[int, list[tuple[int, int]]]] = []
+        before: tuple[int | None, int, int] = (None, 0, 0)
+        for map, x, y in self.points.tolist():
+            strip = atlas.find(x, map=map)
+            if strip is not None:
+                point = middle_of_mario(x - atlas.strips[strip].left, y)
+                near = max(abs(point[0] - before[1]), abs(point[1] - before[2])) < JUMP
+                if strip != before[0] or not near:
+                    lines.append((strip, []))
+                lines[-1][1].append(point)
+                before = (strip, *point)
+            else:
+                before = (None, 0, 0)
+        return [line for line in lines if len(line[1]) > 1]
+
+
+class Traces:
+    """Traces of one run's stored episodes, each played once; may be used from several threads."""
+
+    def __init__(self, run: Path, rom: RomSource = None) -> None:
+        self.folder = run / FOLDER
+        self._rom = rom
+        self._lock = threading.Lock()
+        self._episodes: dict[Path, tuple[float, Episode | None]] = {}
+        self._traces: dict[tuple[Path, float], Trace] = {}
+
+    def newest(self, level: str, most: int) -> list[Trace]:
+        """Of the episodes of a level the newest by training step, newest first.
+
+        Raises:
+            RomError: there is no ROM.
+        """
+        with self._lock:
+            rom = open_rom(self._rom)
+            files = self._files()
+            self._forget_all_but(set(files))
+            chosen = []
+            for path in sorted(files, reverse=True):
+                episode = self._read(path)
+                if episode is not None and episode.start == level:
+                    if episode.rom.sha1 == rom.sha1:
+                        chosen.append((path, episode))
+                    if len(chosen) == most:
+                        break
+            wanted = {}
+            for path, episode in chosen:
+                key = (path, self._episodes[path][0])
+                wanted[key] = self._traces.get(key) or follow(path.name, episode, rom)
+            self._traces |= wanted
+            return list(wanted.values())
+
+    def _files(self) -> list[Path]:
+        try:
+            return [path for path in self.folder.iterdir() if path.suffix == SUFFIX]
+        except OSError:
+            return []
+
+    def _forget_all_but(self, files: set[Path]) -> None:
+        self._episodes = {path: v for path, v in self._episodes.items() if path in files}
+        self._traces = {key: trace for key, trace in self._traces.items() if key[0] in files}
+
+    def _read(self, path: Path) -> Episode | None:
+        """None where it is damaged, or gone by now."""
+        try:
+            changed = path.stat().st_mtime
+            known = self._episodes.get(path)
+            if known is None or known[0] != changed:
+                self._episodes[path] = (changed, None)
+                self._episodes[path] = (changed, Episode.load(path))
+            return self._episodes[path][1]
+        except (OSError, WarpzoneError):
+            return None
+
+
+def follow(name: str, episode: Episode, rom: Rom) -> Trace:
+    """Play an episode again, and write down where Mario was."""
+    console = Console(rom, engine="interpreter")  # at once, and fast enough
+    begin(console, episode.start)
+    ram = console.ram
+    points = []
+    for frame, buttons in enumerate(episode.buttons, start=1):
+        console.step(buttons)
+        due = frame % EVERY == 0 or frame == episode.frames
+        if due and (ram[OPER_MODE], ram[OPER_MODE_TASK]) == (1, 3):
+            x, y = int(ram[X_PAGE]) * 256 + int(ram[X]), int(ram[Y_PAGE]) * 256 + int(ram[Y]) - 256
+            points.append((map_of(ram), x, y))
+    outcome, player = episode.outcome, episode.player
+    return Trace(
+        file=name,
+        step=player.step if isinstance(player, TrainingPlayer) else None,
+        cleared=None if outcome is None else outcome.cleared,
+        text=str(outcome or "played by hand"),
+        points=np.array(points, np.int32).reshape(len(points), 3),
+    )

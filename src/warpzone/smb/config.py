@@ -1,0 +1,156 @@
+"""What an environment is: the one place of its defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from warpzone import _native
+from warpzone.errors import ConfigError, WarpzoneError
+from warpzone.settings import describe
+from warpzone.smb.actions import ACTION_SETS, buttons_of
+from warpzone.smb.levels import LEVELS, level_index, parse_levels
+
+Observation = Literal["tiles", "pixels", "rgb", "ram"]
+Reward = Literal["gym", "tutorial", "progress"]
+Autoreset = Literal["same_step", "next_step", "disabled"]
+
+
+class EnvConfig(BaseModel):
+    """How an environment behaves. Unknown names are errors.
+
+    Steps are agent steps of `frame_skip` emulated frames; the console makes 60.0988 a second.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    levels: Annotated[dict[str, float], BeforeValidator(parse_levels)] = {"1-1": 1.0}
+    """Levels and their weights; each episode draws its level."""
+    observation: Observation = "tiles"
+    """What the agent sees. `tiles`: the map around Mario. `pixels`: grey pictures. `rgb`: the whole
+    picture. `ram`: the work RAM."""
+    actions: str | list[list[str]] = "simple"
+    """A name out of `ACTION_SETS`, or a list of lists of buttons."""
+    reward: Reward = "progress"
+    """`progress`: new-best px, and the end. `gym`: as gym-super-mario-bros. `tutorial`: that, +50
+    for the flag, -50 for another end, divided by 10."""
+    end_penalty: float = Field(2.5, ge=0.0)
+    """What an end other than the flag takes from the reward `progress`, in which a step at full
+    speed brings about 0.5. Too little beside γ's horizon, and haste pays more than care."""
+    frame_skip: int = Field(4, ge=1, le=60)
+    """Emulated frames that an action is held for: an agent step."""
+    frame_stack: int = Field(4, ge=1, le=16)
+    """Pictures in a `pixels` observation."""
+    size: tuple[int, int] = (84, 84)
+    """Height and width of a `pixels` observation."""
+    crop_status_bar: bool = False
+    """Leave the 32 lines with score and time out of `pixels`."""
+    max_pool: bool = False
+    """Brighter of the last two frames for each pixel: undoes flicker."""
+    consecutive: bool = False
+    """Stack the frames of one step instead of the last frame of each of several steps."""
+    skip_cutscenes: bool = True
+    """Run through pipes, loading and entrances without asking the agent."""
+    noops: int = Field(0, ge=0, le=300)
+    """An episode begins after 0 to this many idle frames, drawn anew each time. In 1-2 an enemy
+    reaches an idle Mario after 318, in no level sooner."""
+    sticky: float = Field(0.0, ge=0.0, lt=1.0)
+    """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
+    sticky_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of episodes in which buttons are sticky at all."""
+    end_thrown_back: bool = False
+    """Whether an episode ends, as by a death, where a maze sends Mario back."""
+    show_level: bool = False
+    """Whether the scalars of `tiles` name the level, one-hot."""
+    last_level: str | None = None
+    """The game goes on by itself from level to level, and an episode is cleared with this one;
+    None: each level is an episode of its own."""
+    max_steps: int | None = Field(None, ge=1)
+    """Steps after which an episode is truncated; None: no limit but the game's own timer."""
+    no_progress_steps: int | None = Field(None, ge=1)
+    """Steps without a new farthest point after which an episode is truncated."""
+    start_steps: int | None = Field(None, ge=1)
+    """Steps after which an episode that began within its level is truncated."""
+    autoreset: Autoreset = "same_step"
+    """When a game of many begins anew: in the step that ended its episode, in the next, or when
+    asked to (Gymnasium's `AutoresetMode`)."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EnvConfig:
+        if isinstance(self.actions, str) and self.actions not in ACTION_SETS:
+            raise ValueError(
+                f"there is no action set {self.actions!r}: there are {', '.join(ACTION_SETS)}, "
+                "or give a list of lists of buttons"
+            )
+        if not self.action_list:
+            raise ValueError("actions: there must be at least one")
+        try:
+            for names in self.action_list:
+                buttons_of(names)
+        except WarpzoneError as error:
+            raise ValueError(str(error)) from error
+        if self.last_level is not None:
+            level_index(self.last_level)
+        height, width = self.size
+        if not (1 <= height <= 240 and 1 <= width <= 256):
+            raise ValueError(f"size {self.size}: at least (1, 1) and at most (240, 256)")
+        if self.consecutive and self.frame_stack != self.frame_skip:
+            raise ValueError(
+                f"consecutive stacking shows the frames of one step, so frame_stack "
+                f"({self.frame_stack}) must equal frame_skip ({self.frame_skip})"
+            )
+        return self
+
+    @property
+    def action_list(self) -> list[list[str]]:
+        """The actions as lists of buttons."""
+        return ACTION_SETS[self.actions] if isinstance(self.actions, str) else self.actions
+
+    def native_rules(self) -> _native.Rules:
+        """What an episode is, as the native core takes it."""
+        rules = _native.Rules()
+        rules.actions = [buttons_of(names) for names in self.action_list]
+        rules.level_weights = [self.levels.get(name, 0.0) for name in LEVELS]
+        rules.frame_skip = self.frame_skip
+        rules.noops = self.noops
+        rules.sticky = self.sticky
+        rules.sticky_share = self.sticky_share
+        rules.end_thrown_back = self.end_thrown_back
+        rules.show_level = self.show_level
+        rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
+        rules.max_steps = self.max_steps or 0
+        rules.no_progress_steps = self.no_progress_steps or 0
+        rules.start_steps = self.start_steps or 0
+        rules.skip_cutscenes = self.skip_cutscenes
+        rules.reward = getattr(_native.Reward, self.reward)
+        rules.end_penalty = self.end_penalty
+        return rules
+
+    def native(
+        self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
+    ) -> _native.Config:
+        """This as the native core takes it."""
+        config = _native.Config()
+        config.rules = self.native_rules()
+        config.observation = getattr(_native.Observation, self.observation)
+        config.autoreset = getattr(_native.Autoreset, self.autoreset)
+        config.num_games = num_games
+        config.num_groups = num_groups
+        config.threads = threads
+        config.seed = seed
+        config.height, config.width = self.size
+        config.stack = self.frame_stack
+        config.crop_status_bar = self.crop_status_bar
+        config.max_pool = self.max_pool
+        config.consecutive = self.consecutive
+        config.keep_frames = keep_frames
+        return config
+
+
+def env_config(**fields: Any) -> EnvConfig:
+    """An `EnvConfig`. Raises `ConfigError` that says which value is wrong."""
+    try:
+        return EnvConfig(**fields)
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from None

@@ -1,0 +1,85 @@
+"""Search for a way through a level, over snapshots of the game (Ecoffet et al. 2021, "First return,
+then explore"). Native code plays some 100,000 agent steps a second on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from warpzone import _native
+from warpzone.errors import ConfigError
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.levels import level_index
+
+SLICE = 50_000
+"""Agent steps between two looks at whether to stop."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a level is played."""
+
+    inputs: bytes
+    """A byte for each agent step, the index of an action; with `frames` for each frame, its
+    buttons as in `Console.step`."""
+    cleared: bool = True
+    """Whether it ends at the flag or the axe; else at the farthest point found."""
+    steps: int = 0
+    """Agent steps that the search has played."""
+    frames: bool = False
+    begin: bytes | None = None
+    """A snapshot of the console where it begins; None: the level's start."""
+
+    def native(self, levels: _native.Levels, level: str) -> _native.Way:
+        """As the native core takes it. Raises `LevelError`: no such level."""
+        return _native.Way(levels, level_index(level), self.inputs, self.frames, self.begin)
+
+
+def tendency(buttons: list[str]) -> float:
+    """How often the search tries an action: levels go to the right, and running carries farther."""
+    if "right" not in buttons or "down" in buttons:
+        return 1.0
+    return 5.0 if "B" in buttons else 2.0
+
+
+class Explorer:
+    """Keeps every place reached, by area, position in cells of 16×16 px and the game's count of
+    right turns in a maze; returns to one and tries random actions, again and again.
+
+    Args:
+        levels: the cartridge.
+        config: actions and frame skip of the environment that the way is for.
+        level: "1-1" to "8-4".
+        seed: of all random draws.
+
+    Raises:
+        LevelError: no such level.
+        ConfigError: an impossible seed.
+    """
+
+    def __init__(self, levels: _native.Levels, config: EnvConfig, level: str, seed: int) -> None:
+        if not 0 <= seed < 2**64:
+            raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
+        rules = config.native(num_games=1, num_groups=1, threads=1, seed=0, keep_frames=False).rules
+        weights = [tendency(buttons) for buttons in config.action_list]
+        self._native = _native.Explorer(levels, rules, level_index(level), weights, seed)
+
+    @property
+    def places(self) -> int:
+        """How many places are known."""
+        return self._native.places
+
+    def search(self, most_steps: int, check: Callable[[], None] = lambda: None) -> Way:
+        """Play until a way is found, and as long again for a shorter one; at most `most_steps`.
+
+        `check` is called now and then and may raise to break off.
+        """
+        native, found_at = self._native, None
+        while native.spent < most_steps:
+            if native.cleared:
+                found_at = found_at or native.spent
+                if native.spent >= 2 * found_at:
+                    break
+            check()
+            native.run(min(SLICE, most_steps - native.spent))
+        return Way(native.way(), native.cleared, native.spent)

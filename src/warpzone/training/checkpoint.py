@@ -1,0 +1,280 @@
+"""Files that outlive the process: checkpoints to go on from, and agents to use.
+
+Nothing in them can execute code: tensors are safetensors, all else is JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+import warpzone
+from warpzone.errors import AgentError, CheckpointError
+from warpzone.files import write_atomically
+from warpzone.ppo.policy import Policy, Shapes
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.levels import LEVELS
+from warpzone.training.config import NetworkConfig
+
+AGENT_FORMAT = 2
+_KIND = b"warpzone checkpoint "
+_HEADER = _KIND + b"1 "
+_VALUES = "values.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a run between two updates."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+    """What JSON can hold; `step` is always there."""
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The `state_dict` of one module, "policy" or "averaged"; empty where it was not saved."""
+        prefix = f"{name}."
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The `state_dict` of the agent: averaged weights where the run averages them."""
+        return self.part("averaged") or self.part("policy")
+
+    def pack(self) -> bytes:
+        text = json.dumps(self.values).encode()
+        payload = safetensors.torch.save(
+            {**self.tensors, _VALUES: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
+        )
+        return _HEADER + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
+
+    @staticmethod
+    def unpack(data: bytes, source: str) -> Snapshot:
+        """Raises: CheckpointError: the bytes are damaged, or another format."""
+        header, _, payload = data.partition(b"\n")
+        if not header.startswith(_HEADER):
+            if header.startswith(_KIND):
+                number = header[len(_KIND) :].split(b" ")[0].decode(errors="replace")
+                raise CheckpointError(
+                    f"{source} has checkpoint format {number}, this warpzone reads format 1; go on"
+                    " with the version that wrote it"
+                )
+            raise CheckpointError(f"{source} is not a checkpoint of warpzone, or its start is lost")
+        if hashlib.sha256(payload).hexdigest().encode() != header[len(_HEADER) :]:
+            raise CheckpointError(f"{source} is damaged: its checksum does not match")
+        tensors = safetensors.torch.load(payload)
+        return Snapshot(tensors, json.loads(tensors.pop(_VALUES).numpy().tobytes()))
+
+
+class Checkpoints:
+    """The checkpoints of one run, named by step, of which the newest few are kept."""
+
+    def __init__(self, directory: Path, keep: int) -> None:
+        self.directory, self.keep = directory, keep
+
+    def paths(self) -> list[Path]:
+        """Newest last."""
+        return sorted(self.directory.glob("step-*.ckpt"))
+
+    def save(self, snapshot: Snapshot) -> Path:
+        """Write a checkpoint, then delete those that are too many."""
+        path = self.directory / f"step-{snapshot.values['step']:012d}.ckpt"
+        data = snapshot.pack()
+        try:
+            write_atomically(path, data)
+        except CheckpointError:
+            # On a full disk the oldest checkpoint is worth less than the new one.
+            for old in self.paths()[: 1 - self.keep]:
+                old.unlink(missing_ok=True)
+            write_atomically(path, data)
+        for old in self.paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def newest(self, warn: Callable[[str], None]) -> Snapshot | None:
+        """The newest checkpoint that is whole, with a warning for each that is not.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none can be read.
+        """
+        paths, reason = self.paths(), ""
+        for path in reversed(paths):
+            try:
+                return Snapshot.unpack(path.read_bytes(), str(path))
+            except (CheckpointError, OSError) as error:
+                reason = str(error)
+                warn(f"{reason}; trying the one before")
+        if paths:
+            raise CheckpointError(
+                f"no checkpoint in {self.directory} can be read; train again in another directory."
+                f" The oldest: {reason}"
+            )
+        return None
+
+    @contextmanager
+    def going_on(self, snapshot: Snapshot) -> Iterator[None]:
+        """While the state is taken over from `snapshot`, which an earlier version may have written.
+
+        Raises:
+            CheckpointError: it lacks something, or what is in it does not fit this version.
+        """
+        try:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            ours, writer = warpzone.__version__, snapshot.values.get("version")
+            known = f"warpzone {writer}" if writer else "a warpzone that did not tell its version"
+            if writer == ours:
+                known += ", in an earlier state of it"
+            lack = isinstance(error, KeyError)
+            what = f"there is no {error.args[0]!r} in it" if lack else str(error).rstrip(".")
+            agent = self.directory.parent / "agent.safetensors"
+            raise CheckpointError(
+                f"cannot go on from step {snapshot.values['step']:,} in {self.directory}:"
+                f" {' '.join(what.split())}. It was written by {known}, and this is {ours}."
+                f" Go on with that version, or begin a new run with its agent: --set init={agent}"
+            ) from error
+
+
+class Stage(BaseModel):
+    """A training whose agent a later one began with (`TrainConfig.init`)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: str | None
+    commit: str | None
+    steps: int
+    seconds: float | None
+    threads: int | None
+
+
+class AgentInfo(BaseModel):
+    """What must be known about an agent to use it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = AGENT_FORMAT
+    env: EnvConfig
+    """As it was trained."""
+    network: NetworkConfig
+    shapes: Shapes
+    actions: int
+    preset: str
+    seed: int
+    steps: int
+    """Agent steps it was trained for."""
+    rom_revision: str | None = None
+    rom_sha1: str | None = None
+    clear_rate: float | None = None
+    """As measured in training, mean over its levels; None if it was not measured."""
+    eval_episodes: int = 0
+    seconds: float | None = None
+    """Spent playing and learning until then, measurements aside; None: an older file."""
+    threads: int | None = None
+    """CPU threads that it was trained with."""
+    commit: str | None = None
+    """Of the code that trained it, `-dirty` behind it if that was changed; None: no checkout."""
+    command: str | None = None
+    """The line that trains it again."""
+    earlier: tuple[Stage, ...] = ()
+    """What came before, first things first: the agent of each was what the next began with."""
+
+    @property
+    def stage(self) -> Stage:
+        """Of the training that saved it."""
+        return Stage.model_validate(self.model_dump(include=set(Stage.model_fields)))
+
+
+def save_agent(
+    path: Path, weights: Mapping[str, Tensor], info: AgentInfo, *, half: bool = False
+) -> None:
+    """Write a policy's `state_dict` and everything needed to use it as one safetensors file.
+
+    Args:
+        path: the file.
+        weights: by name; where they are does not matter.
+        info: what `load_agent` needs to rebuild the policy, and where it comes from.
+        half: store weights in float16, half the size. Actions stay the same but where two of them
+            are all but equally likely.
+
+    Raises:
+        CheckpointError: the disk is full or the directory cannot be written.
+    """
+    tensors = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in weights.items()
+    }
+    metadata = {"warpzone": info.model_dump_json()}
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def trained_folder() -> Path:
+    """Where the packaged agents are installed."""
+    # A module with native code is never imported from within an archive, so this is a real folder.
+    return Path(str(importlib.resources.files("warpzone").joinpath("trained")))
+
+
+def agent_file(name: str | Path) -> Path:
+    """The file that is meant: itself, the best agent of a run directory, or by a level's name
+    the agent that is packaged for it.
+
+    Raises:
+        AgentError: no agent is packaged for the level.
+    """
+    path = Path(name)
+    if str(name) in LEVELS and not path.exists():
+        folder = trained_folder()
+        try:
+            index = json.loads((folder / "agents.json").read_bytes())
+            return folder / str(index["levels"][str(name)]["file"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise AgentError(
+                f"no agent is packaged for level {name}; name a file or a run directory"
+            ) from None
+    return path / "best.safetensors" if path.is_dir() else path
+
+
+def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, AgentInfo]:
+    """Read what `save_agent` wrote; the policy is ready to act, in float32.
+
+    Raises:
+        AgentError: no such file, damaged, not an agent, or of another format.
+    """
+    device = device or torch.device("cpu")
+    try:
+        with safetensors.safe_open(path, "pt", device=str(device)) as file:
+            metadata = file.metadata() or {}
+            # The file is no mapping: it has keys() and cannot be iterated.
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise AgentError(f"there is no agent {path}") from None
+    except (OSError, safetensors.SafetensorError) as error:
+        raise AgentError(f"{path} is not a whole safetensors file: {error}") from error
+    if "warpzone" not in metadata:
+        raise AgentError(f"{path} is a safetensors file, but not an agent of warpzone")
+    found = json.loads(metadata["warpzone"]).get("format")
+    if found != AGENT_FORMAT:
+        raise AgentError(
+            f"{path} has agent format {found}, this warpzone reads format {AGENT_FORMAT};"
+            " install the version that wrote it"
+        )
+    try:
+        info = AgentInfo.model_validate_json(metadata["warpzone"])
+        policy = Policy(info.network, info.shapes, info.actions)
+        policy.load_state_dict(weights)  # which turns float16 into float32
+    except (ValidationError, RuntimeError) as error:
+        raise AgentError(f"{path} does not fit its own description: {error}") from error
+    return policy.to(device).requires_grad_(False).eval(), info

@@ -1,0 +1,214 @@
+"""Every setting of a training run, in one place. Unknown names and bad values are errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from warpzone.smb.config import EnvConfig
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Schedule = Literal["constant", "linear", "mastery"]
+
+# Which observations a network can read.
+READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixels", "rgb")}
+
+
+class NetworkConfig(BaseModel):
+    """The shape of the policy network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
+    """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
+    2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
+    hidden: tuple[Count, ...] = Field((256, 128), min_length=1)
+    """Widths of the dense layers before the two heads."""
+    hats: bool = False
+    """Whether `tiles` sees positions and speeds in finer detail too (see
+    `warpzone.ppo.piecewise_linear`)."""
+
+
+class DemonstrationConfig(BaseModel):
+    """A recorded game to begin with (see `warpzone.episodes.episode`); its file's name will do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    file: str
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    """Of the file; filled in when it is read first."""
+
+
+def _named(given: Any) -> Any:
+    return {"file": str(given)} if isinstance(given, str | Path) else given
+
+
+class CurriculumConfig(BaseModel):
+    """Fragments: short episodes that begin within a level, along a way that a search has found or
+    somebody has demonstrated (see `warpzone.training.curriculum`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    share: Fraction = 0.0
+    """Of all episodes, at the beginning; 0: no search, no curriculum."""
+    last_share: Fraction = 0.3
+    """Of all episodes, at mastery (see `Learner.mastery`)."""
+    route: bool = True
+    """Whether only what lies on the way counts as progress (`MarioVectorEnv.set_routes`)."""
+    stretch: Count = 16
+    """Agent steps of the way that have a success rate of their own, together."""
+    search_steps: Count = 20_000_000
+    """Agent steps of the search at the most, for each level."""
+    demonstrations: tuple[Annotated[DemonstrationConfig, BeforeValidator(_named)], ...] = ()
+    """Recorded games: levels that are played in one of them are not searched."""
+
+
+class TrainConfig(BaseModel):
+    """One training run. The defaults are the preset `tiles`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    preset: str = "tiles"
+    """The preset that this configuration started from."""
+    env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
+    """The games that are trained on."""
+    network: NetworkConfig = NetworkConfig()
+    """The shape of the policy network."""
+    init: str | None = None
+    """An agent whose weights the run begins with: a file, a run directory, or the name of a level
+    for the one that is packaged for it."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """Episodes that begin within a level."""
+
+    # Rollout
+    num_envs: int = Field(64, ge=2)
+    """Games played at once, in two halves: one plays while the policy decides for the other."""
+    rollout_steps: Count = 128
+    """Agent steps of each game between two updates."""
+    total_steps: Count = 3_000_000
+    """Agent steps of the whole run, all games together; the last rollout is played to its end."""
+
+    # Objective
+    gamma: Fraction = 0.95
+    """Discount γ per agent step. What lies 1 / (1 − γ) steps ahead counts about a third."""
+    gae_lambda: Fraction = 0.95
+    """λ of the advantage estimates (GAE): 0 trusts the critic, 1 the rewards that were seen."""
+    value_target: Literal["lambda", "one_step"] = "lambda"
+    """`lambda`: V(s) + advantage. `one_step`: r + γV(s′)."""
+    normalize_advantage: bool = True
+    """To mean 0 and deviation 1 over the rollout, for each level by itself."""
+    objective: Literal["clip", "kl"] = "clip"
+    """What holds the policy near the one that played: a clipped ratio, or a KL penalty."""
+    clip: Positive = 0.2
+    """How far from 1 the ratio π/π_old still pays (objective `clip` only)."""
+    kl_beta: Positive = 1.0
+    """First weight of the KL penalty; it adapts (objective `kl` only)."""
+    kl_target: Positive = 0.01
+    """KL divergence that the penalty is steered towards (objective `kl` only)."""
+    value_coef: float = Field(0.5, ge=0.0)
+    """Weight of the critic's squared error."""
+    entropy_coef: float = Field(0.01, ge=0.0)
+    """Weight of the entropy bonus, which keeps the agent trying."""
+    entropy_schedule: Schedule = "mastery"
+    """How `entropy_coef` falls in the course of a run; as `lr_schedule`."""
+
+    # Teachers (see `warpzone.training.distillation`)
+    teachers: dict[str, str] = {}
+    """Agents, named as in `init`, by the level that they teach."""
+    teacher_coef: float = Field(1.0, ge=0.0)
+    """Weight of KL(teacher ‖ student), mean over the samples."""
+    teacher_schedule: Schedule = "constant"
+    """How `teacher_coef` falls in the course of a run; as `lr_schedule`."""
+    policy_coef: float = Field(1.0, ge=0.0)
+    """Weight of the objective above; 0 with teachers: imitation alone."""
+
+    # Optimisation
+    passes: Count = 3
+    """Times that each rollout is learnt from."""
+    minibatch: Count = 512
+    """Samples of a gradient step; at most num_envs × rollout_steps."""
+    lr: Positive = 2e-3
+    """Learning rate of Adam, at the beginning."""
+    lr_schedule: Schedule = "mastery"
+    """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
+    clear its levels (see `Learner.mastery`)."""
+    ema: float = Field(0.0, ge=0.0, lt=1.0)
+    """Decay per update of an exponential moving average of the weights, which is what is measured
+    and saved (Polyak & Juditsky 1992); games are played by the weights themselves. 0: none."""
+    lr_kl: Positive | None = None
+    """KL divergence of an update from which on the learning rate is lowered; below half of it it
+    rises again, up to what the schedule says."""
+    adam_eps: Positive = 1e-5
+    """Adam's ε."""
+    max_grad_norm: Positive | None = 0.5
+    """Longer gradients are shortened to this L2 norm; None: they are not."""
+    target_kl: Positive | None = 0.03
+    """No further pass over a rollout after one whose mean KL divergence exceeded this."""
+
+    # Measuring, stopping, saving
+    target_clear_rate: Fraction | None = 0.95
+    """Stop as soon as the last 100 training episodes and then a measurement reach this rate."""
+    eval_episodes: Count = 100
+    """Episodes of a measurement, for each level."""
+    eval_noops: int = Field(30, ge=0)
+    """A measured episode starts after 0 to this many no-op frames."""
+    eval_sticky: float = Field(0.0, ge=0.0, lt=1.0)
+    """Probability per frame that buttons stick in a measured episode."""
+    eval_every: Count = 10
+    """At least this many updates lie between two measurements of the training agent."""
+    checkpoint_every: Count = 25
+    """Updates between two checkpoints."""
+    keep_checkpoints: Count = 3
+    """Of the newest checkpoints, so many stay."""
+    watched_games: int = Field(6, ge=0, le=64)
+    """Games whose episodes are written down to be looked at (see `warpzone.training.recorder`)."""
+    epoch_lines: bool = False
+    """Print a line for each update with the farthest x and the nearest x of an episode's end."""
+
+    # Machine
+    seed: int = Field(0, ge=0)
+    """Of everything random."""
+    device: str = "auto"
+    """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
+    threads: Count | None = None
+    """CPU threads for the games and for learning; None: all cores this process may use."""
+    amp: bool | None = None
+    """Compute in bfloat16; None: where the processor has instructions for it."""
+
+    @property
+    def batch(self) -> int:
+        """Samples in a rollout."""
+        return self.num_envs * self.rollout_steps
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.minibatch > self.batch:
+            raise ValueError(
+                f"minibatch {self.minibatch} is larger than a rollout of num_envs × rollout_steps"
+                f" = {self.batch} samples"
+            )
+        if self.env.observation not in READS[self.network.kind]:
+            kinds = [kind for kind, views in READS.items() if self.env.observation in views]
+            raise ValueError(
+                f"network {self.network.kind!r} cannot read observation {self.env.observation!r};"
+                f" set network.kind to {' or '.join(kinds)}"
+            )
+        if self.curriculum.share > 0 and self.env.start_steps is None:
+            raise ValueError(
+                "a curriculum needs env.start_steps, the length of its fragments, e.g. 96"
+            )
+        if self.curriculum.demonstrations and self.curriculum.share == 0:
+            raise ValueError(
+                "demonstrations are for a curriculum: begin with --preset specialist, or set"
+                " curriculum.share above 0"
+            )
+        if self.env.autoreset != "same_step":
+            raise ValueError(
+                f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"
+                " every stored step is to be one that the agent played"
+            )
+        return self

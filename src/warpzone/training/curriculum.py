@@ -1,0 +1,159 @@
+"""Fragments: short episodes that begin where the agent has most to learn.
+
+A way through the level is searched once, over snapshots of the game, or somebody has demonstrated
+one or several. Moments along it are divided into stretches. An episode that begins at one of them
+is cut after some steps, and is a success if it got as far as the way does in half of these;
+stretches are drawn by how often episodes from there fail. So all parts of a long level are learnt
+side by side, and what is hard gets most of the time.
+
+After Salimans & Chen 2018, "Learning Montezuma's Revenge from a Single Demonstration", who moved
+one frontier back from the end: with a reward for progress there is no need to wait for it. The way
+is never imitated: its actions only lead to the starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from warpzone.ppo.rollout import Transition, VectorEnv
+from warpzone.smb.search import Way
+from warpzone.training.config import TrainConfig
+
+LEAST_WEIGHT = 0.1
+"""Of a stretch that never fails; one that always does has 1 more."""
+MEMORY = 30
+"""Episodes over which the success rate of a stretch is averaged."""
+
+
+class Curriculum:
+    """Where training episodes of one or several levels begin."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        env: VectorEnv,
+        demonstrated: Mapping[str, Sequence[Way]] | None = None,
+        searched: dict[str, Way] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
+        levels, as an earlier process found them; None: search."""
+        self.config, self.env = config.curriculum, env
+        assert config.env.start_steps is not None
+        reach = config.env.start_steps // 2
+        demonstrated = demonstrated or {}
+        self.searched = searched or {
+            level: env.explorer(level, config.seed).search(self.config.search_steps, check)
+            for level in config.env.levels
+            if level not in demonstrated
+        }
+        """A way through each level that nobody has demonstrated."""
+        self.ways = {
+            level: list(demonstrated[level] if level in demonstrated else [self.searched[level]])
+            for level in config.env.levels
+        }
+        starts: list[Any] = []
+        stretches: list[np.ndarray] = []
+        goals: list[np.ndarray] = []
+        factors: list[np.ndarray] = []
+        count = 0
+        for level, way in [(level, way) for level, ways in self.ways.items() for way in ways]:
+            found = env.record_starts(level, way)
+            if not found:
+                continue
+            starts += found
+            steps = np.array([start.step for start in found])
+            progress = np.array([start.progress for start in found])
+            then = np.searchsorted(steps, steps + reach)
+            beyond = then >= len(found)
+            reached = progress[np.minimum(then, len(found) - 1)]
+            # Where a whole way ends is not in it: the last goals are the flag, which ends an
+            # episode. That of another is its end.
+            flag = beyond & way.cleared
+            goals.append(np.where(flag, np.iinfo(np.int64).max, reached - progress))
+            # Only stretches with starts: one without would never have a success.
+            filled, stretch = np.unique(steps // self.config.stretch, return_inverse=True)
+            stretches.append(count + stretch)
+            count += len(filled)
+            weight = config.env.levels[level] / len(self.ways[level])
+            factors.append(np.full(len(found), weight / len(np.unique(steps))))
+        env.set_starts(starts)
+        if self.config.route:
+            # Where no way leads to the end there is more to be found than they know.
+            whole = {
+                level: ways for level, ways in self.ways.items() if any(way.cleared for way in ways)
+            }
+            env.set_routes(whole)
+        none = [np.zeros(0, np.int64)]
+        self.stretches = np.concatenate(stretches or none)
+        """Of each start."""
+        self.goals = np.concatenate(goals or none)
+        """Of each start: px of progress that make an episode a success."""
+        self.factors = np.concatenate(factors or [np.zeros(0)])
+        """Of each start: weights of levels are theirs, whatever their lengths."""
+        self.rates = np.zeros(count)
+        """Of each stretch: share of lately ended episodes from there that were a success."""
+        self.episodes = np.zeros(count, np.int64)
+
+    def watch(self, step: Transition) -> None:
+        """Take in the episodes that ended."""
+        signals = step.signals
+        for row in step.finished:
+            start = int(signals["start"][row])
+            if start < 0:
+                continue
+            far = signals["progress"][row] >= self.goals[start]
+            success = bool(signals["flag"][row]) or (far and not step.terminated[row])
+            stretch = self.stretches[start]
+            self.episodes[stretch] += 1
+            pace = 1 / min(int(self.episodes[stretch]), MEMORY)
+            self.rates[stretch] += pace * (success - self.rates[stretch])
+
+    def weights(self) -> np.ndarray:
+        """Of each start, float64 [k]."""
+        weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.stretches]) * self.factors
+        return weights
+
+    def apply(self, mastery: float) -> None:
+        """Let the games begin accordingly: the better the agent, the more at levels' own starts."""
+        if len(self.stretches):
+            share = self.config.share + mastery * (self.config.last_share - self.config.share)
+            self.env.weigh_starts(self.weights(), share)
+
+    @property
+    def success_rate(self) -> float:
+        """Mean over the stretches."""
+        return float(self.rates.mean()) if len(self.rates) else 0.0
+
+    def summary(self) -> dict[str, float]:
+        """Metrics by name."""
+        return {
+            "curriculum/success_rate": self.success_rate,
+            "curriculum/worst_stretch": float(self.rates.min(initial=1.0)),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All of it between two rollouts, as JSON can hold it."""
+        return {
+            "ways": {level: way.inputs.hex() for level, way in self.searched.items()},
+            "cleared": {level: way.cleared for level, way in self.searched.items()},
+            "rates": self.rates.tolist(),
+            "episodes": self.episodes.tolist(),
+        }
+
+    @staticmethod
+    def searched_in(state: dict[str, Any]) -> dict[str, Way]:
+        """The ways that an earlier process found."""
+        cleared = state.get("cleared", {})  # written since there are demonstrations
+        return {
+            level: Way(bytes.fromhex(inputs), cleared.get(level, True))
+            for level, inputs in state["ways"].items()
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, of a curriculum made with the same ways."""
+        self.rates = np.array(state["rates"])
+        self.episodes = np.array(state["episodes"], np.int64)

@@ -1,0 +1,101 @@
+"""Measuring: how often does a policy clear a level?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from warpzone.ppo.rollout import VectorEnv
+
+Act = Callable[[Any], np.ndarray]
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """What a number of whole episodes showed."""
+
+    clear_rate: float
+    episodes: int
+    ci95: tuple[float, float]
+    """Wilson's interval of the clear rate."""
+    mean_progress: float
+    """Farthest point of an episode in pixels, mean of all."""
+    mean_frames: float | None
+    """Time to clear in emulated frames, mean of the cleared episodes; None if there were none."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Confidence interval of a proportion, 95 % by default (Wilson 1927)."""
+    rate = successes / trials
+    centre = rate + z * z / (2 * trials)
+    spread = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def quotas(episodes: int, games: int) -> np.ndarray:
+    """Episodes that each game contributes, int64 [games], as equal as can be."""
+    return np.full(games, episodes // games) + (np.arange(games) < episodes % games)
+
+
+def evaluate(
+    act: Act,
+    env: VectorEnv,
+    episodes: int,
+    *,
+    seed: int | None = None,
+    watch: Callable[[dict[str, np.ndarray], int], None] = lambda signals, row: None,
+) -> EvalResult:
+    """Play `episodes` whole episodes with `act`, from a reset with `seed`.
+
+    How many episodes each of the N games contributes is settled beforehand. Counting the first
+    that end would prefer short episodes, which are those that fail early.
+
+    Args:
+        act: takes an observation of n games as the environment gives it, returns int64 [n].
+        env: games that reset themselves in the same step.
+        watch: receives the signals of a step and the row of a game that ended a counted episode.
+    """
+    env.reset(seed=seed)
+    wanted = quotas(episodes, env.num_envs)
+    cleared: list[bool] = []
+    progress: list[int] = []
+    frames: list[int] = []
+    observations = env.observations()
+    for group, rows in enumerate(env.groups):
+        if wanted[rows].any():
+            env.send(group, act(_rows(observations, rows)))
+    while wanted.any():
+        for group, rows in enumerate(env.groups):
+            if not wanted[rows].any():
+                continue
+            step = env.recv(group)
+            for row in step.finished:
+                if wanted[rows][row]:
+                    wanted[rows][row] -= 1
+                    cleared.append(bool(step.signals["flag"][row]))
+                    progress.append(int(step.signals["progress"][row]))
+                    frames.append(int(step.signals["frames"][row]))
+                    watch(step.signals, int(row))
+            if wanted[rows].any():
+                env.send(group, act(step.obs))
+    return EvalResult(
+        clear_rate=sum(cleared) / episodes,
+        episodes=episodes,
+        ci95=wilson(sum(cleared), episodes),
+        mean_progress=float(np.mean(progress)),
+        mean_frames=float(np.mean(np.array(frames)[cleared])) if any(cleared) else None,
+    )
+
+
+def _rows(observations: Any, rows: slice) -> Any:
+    if isinstance(observations, dict):
+        return {name: array[rows] for name, array in observations.items()}
+    return observations[rows]

@@ -1,0 +1,105 @@
+"""When to measure an agent in training, and whether it is good enough to stop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from warpzone.ppo.rollout import VectorEnv
+from warpzone.smb.config import EnvConfig
+from warpzone.training.config import TrainConfig
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.learner import Learner
+
+# (configuration, number of games, number of groups, seed) → games
+MakeEnv = Callable[[EnvConfig, int, int, int], VectorEnv]
+
+# Each game plays two of 100 episodes: few games wait long for the last of them.
+MAX_GAMES = 50
+
+# A measurement costs as much as several updates, so it must promise a better agent: one that fails
+# at most half as often as the best did.
+FEWER_FAILURES = 0.5
+
+
+class Judge:
+    """Measures by the protocol of `warpzone eval`: idle frames at the start, sampled actions."""
+
+    def __init__(self, config: TrainConfig, make_env: MakeEnv) -> None:
+        self.config, self.make_env = config, make_env
+        self.results: dict[str, EvalResult] = {}
+        """By level, of the latest measurement."""
+        self.measured_at = 0
+        """Updates that the agent had then learnt from."""
+        self.best: float | None = None
+        """Highest mean clear rate of any measurement."""
+
+    def wants(self, learner: Learner) -> bool:
+        """Whether to measure now: training episodes reach the target, or far fewer fail."""
+        rate, target = learner.stats.clear_rate, self.config.target_clear_rate
+        return (
+            learner.updates >= self.measured_at + self.config.eval_every
+            and learner.stats.full
+            and (
+                1 - rate <= FEWER_FAILURES * (1 - (self.best or 0.0))
+                or (target is not None and rate >= target)
+            )
+        )
+
+    def measure(self, learner: Learner) -> bool:
+        """Play the episodes; return whether the agent is the best so far."""
+        config = self.config
+        # Other starts each time, the same ones when a resumed run measures again.
+        seeds = np.random.SeedSequence([config.seed, learner.updates])
+        results = {}
+        for level, seed in zip(
+            config.env.levels, seeds.generate_state(len(config.env.levels)), strict=True
+        ):
+            env_config = config.env.model_copy(
+                update={
+                    "levels": {level: 1.0},
+                    "noops": config.eval_noops,
+                    "sticky": config.eval_sticky,
+                    "sticky_share": 1.0,
+                    "end_thrown_back": False,
+                }
+            )
+            games = min(config.eval_episodes, MAX_GAMES)
+            with contextlib.closing(
+                self.make_env(env_config, games, min(2, games), int(seed))
+            ) as env:
+                results[level] = learner.measure(env, config.eval_episodes, int(seed))
+        self.results, self.measured_at = results, learner.updates
+        improved = self.best is None or self.clear_rate > self.best
+        if improved:
+            self.best = self.clear_rate
+        return improved
+
+    @property
+    def clear_rate(self) -> float:
+        """Of the latest measurement, mean over levels."""
+        return sum(result.clear_rate for result in self.results.values()) / len(self.results)
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether the latest measurement reached the target."""
+        target = self.config.target_clear_rate
+        return target is not None and bool(self.results) and self.clear_rate >= target
+
+    def metrics(self) -> dict[str, float]:
+        """The latest measurement, by name."""
+        metrics = {"eval/clear_rate": self.clear_rate}
+        for level, result in self.results.items():
+            metrics[f"eval/clear_rate/{level}"] = result.clear_rate
+            metrics[f"eval/mean_progress/{level}"] = result.mean_progress
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run must know, as JSON can hold it."""
+        return {"measured_at": self.measured_at, "best": self.best}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.measured_at, self.best = state["measured_at"], state["best"]

@@ -1,0 +1,300 @@
+"""Everything that training changes: network, optimiser, random states, games, counters."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+import warpzone
+from warpzone import hardware
+from warpzone.errors import ConfigError
+from warpzone.ppo import losses as ppo
+from warpzone.ppo.policy import Policy, shapes_of, to_tensors
+from warpzone.ppo.rollout import Rollout, Transition, VectorEnv, collect
+from warpzone.ppo.update import Updater, batch_of
+from warpzone.smb.search import Way
+from warpzone.training.checkpoint import AgentInfo, Snapshot, Stage, agent_file, load_agent
+from warpzone.training.config import TrainConfig
+from warpzone.training.curriculum import Curriculum
+from warpzone.training.distillation import Teachers
+from warpzone.training.evaluation import EvalResult, evaluate
+from warpzone.training.metrics import EpisodeStats
+from warpzone.training.provenance import code_commit, command_of
+from warpzone.training.recorder import Recorder
+
+
+class Learner:
+    """A policy in training on its games. `check` is called often and may raise to break off;
+    `demonstrated` are ways by level."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        env: VectorEnv,
+        check: Callable[[], None],
+        demonstrated: Mapping[str, Sequence[Way]] | None = None,
+    ) -> None:
+        self.config, self.env, self.check = config, env, check
+        self.demonstrated = demonstrated
+        self.device = hardware.pick_device(config.device)
+        self.threads = config.threads or hardware.available_cores()
+        # While playing, the games' threads work too.
+        self.playing_threads = max(1, self.threads // 2)
+        self.shapes = shapes_of(env.single_observation_space)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            policy = Policy(config.network, self.shapes, int(env.single_action_space.n))
+        self.earlier: tuple[Stage, ...] = ()
+        if config.init is not None:
+            begun_with = begin_with(policy, config.init)
+            self.earlier = (*begun_with.earlier, begun_with.stage)
+        self.policy = policy.to(self.device)
+        fast = hardware.has_bfloat16(self.device)
+        self.policy.amp = fast if config.amp is None else config.amp
+        # What is measured and saved.
+        self.averaged = copy.deepcopy(self.policy) if config.ema > 0 else self.policy
+        env.reset(seed=config.seed)
+        self.rollout = Rollout(config.rollout_steps, env, self.device)
+        self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
+        self.sampling = torch.Generator(self.device).manual_seed(config.seed)
+        self.shuffling = torch.Generator().manual_seed(config.seed)
+        self.stats = EpisodeStats(list(config.env.levels))
+        self.curriculum: Curriculum | None = None
+        self.teachers = None
+        if config.teachers:
+            actions = int(env.single_action_space.n)
+            self.teachers = Teachers(config.teachers, self.shapes, actions, self.device)
+        self.beta = config.kl_beta
+        self.lr_scale = 1.0
+        self.step = 0
+        self.updates = 0
+        self.seconds = 0.0
+        self.recorder: Recorder | None = None
+        """Of what is played in training, where it is wanted."""
+        self._pace: deque[float] = deque(maxlen=10)
+
+    def improve(self) -> dict[str, float]:
+        """Play one rollout and learn from it; return metrics by name."""
+        config, began = self.config, time.perf_counter()
+        progress = min(1.0, self.step / config.total_steps)
+        if config.curriculum.share > 0:
+            self.curriculum = self.curriculum or Curriculum(
+                config, self.env, self.demonstrated, check=self.check
+            )
+            self.curriculum.apply(self.mastery)
+        now = progress, self.mastery
+        lr = self.lr_scale * ppo.scheduled(config.lr, config.lr_schedule, *now)
+        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, *now)
+        teacher_coef = ppo.scheduled(config.teacher_coef, config.teacher_schedule, *now)
+
+        self.stats.start_rollout()
+        with hardware.torch_threads(self.playing_threads):
+            collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
+        played = time.perf_counter()
+        with hardware.torch_threads(self.threads):
+            batch = batch_of(self.rollout, config, self.teachers)
+        losses = self.updater.update(
+            batch,
+            self.shuffling,
+            lr=lr,
+            entropy_coef=entropy_coef,
+            beta=self.beta,
+            check=self.check,
+            teacher_coef=teacher_coef,
+        )
+        if self.recorder is not None:
+            self.recorder.keep(self.step, self.rollout)
+        learnt = time.perf_counter()
+
+        if config.lr_kl is not None:
+            divergence = losses["losses/approx_kl"]
+            self.lr_scale = ppo.adapt_scale(self.lr_scale, divergence, config.lr_kl)
+        if config.objective == "kl":
+            self.beta = ppo.adapt_beta(self.beta, losses["losses/approx_kl"], config.kl_target)
+            losses["losses/kl_beta"] = self.beta
+        self.step += config.batch
+        self.updates += 1
+        self._average()
+        self.seconds += learnt - began
+        self._pace.append(learnt - began)
+        return {
+            "charts/SPS": self.steps_per_second,
+            "charts/learning_rate": lr,
+            "charts/mastery": now[1],
+            "charts/rollout_seconds": played - began,
+            "charts/update_seconds": learnt - played,
+            **self.stats.summary(),
+            **(self.curriculum.summary() if self.curriculum else {}),
+            **losses,
+            "losses/explained_variance": ppo.explained_variance(
+                self.rollout.values[:-1].flatten(), batch.targets
+            ),
+        }
+
+    @property
+    def mastery(self) -> float:
+        """How far the agent has come, 0 to 1: its clear rate in training, or what it would be if
+        two fragments made a level. A long level is only cleared once all of its parts go well,
+        and for that large steps and random actions must have become fewer before."""
+        fragments = self.curriculum.success_rate if self.curriculum else 0.0
+        return max(self.stats.clear_rate, fragments**2)
+
+    @property
+    def steps_per_second(self) -> float:
+        """Agent steps per second over the last ten updates, playing and learning together."""
+        return self.config.batch * len(self._pace) / sum(self._pace)
+
+    def measure(self, env: VectorEnv, episodes: int, seed: int) -> EvalResult:
+        """Play whole episodes on other games, with random numbers that training does not use."""
+        generator = torch.Generator(self.device).manual_seed(seed)
+
+        def act(observation: Any) -> np.ndarray:
+            self.check()
+            logits, _ = self.averaged(to_tensors(observation, self.device))
+            return ppo.sample(logits, generator).cpu().numpy()
+
+        with (
+            hardware.torch_threads(self.playing_threads),
+            torch.no_grad(),
+            self.averaged.autocast(),
+        ):
+            return evaluate(act, env, episodes, seed=seed)
+
+    def agent_info(self, clear_rate: float | None = None) -> AgentInfo:
+        """What is saved with the weights."""
+        config, rom = self.config, self.env.rom
+        return AgentInfo(
+            env=config.env,
+            network=config.network,
+            shapes=self.shapes,
+            actions=int(self.env.single_action_space.n),
+            preset=config.preset,
+            seed=config.seed,
+            steps=self.step,
+            rom_revision=rom.revision if rom else None,
+            rom_sha1=rom.sha1 if rom else None,
+            clear_rate=clear_rate,
+            eval_episodes=config.eval_episodes if clear_rate is not None else 0,
+            seconds=self.seconds,
+            threads=self.threads,
+            commit=code_commit(),
+            command=command_of(config),
+            earlier=self.earlier,
+        )
+
+    def snapshot(self, **others: Any) -> Snapshot:
+        """A copy of the state between two updates, and `others` with it."""
+        modules = {"policy": self.policy}
+        if self.averaged is not self.policy:
+            modules["averaged"] = self.averaged
+        tensors = {
+            f"{module}.{name}": _copy(tensor)
+            for module, policy in modules.items()
+            for name, tensor in policy.state_dict().items()
+        }
+        for index, state in self.updater.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": _copy(value) for name, value in state.items()}
+        tensors["sampling"] = self.sampling.get_state()
+        tensors["shuffling"] = self.shuffling.get_state()
+        games = bytearray(self.env.save_state())
+        tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
+        values = {
+            "version": warpzone.__version__,
+            "step": self.step,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "beta": self.beta,
+            "lr_scale": self.lr_scale,
+            "stats": self.stats.state(),
+            "curriculum": self.curriculum.state() if self.curriculum else None,
+            **others,
+        }
+        return Snapshot(tensors, values)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of a learner with the same configuration."""
+        tensors, values = snapshot.tensors, snapshot.values
+        self.averaged.load_state_dict(snapshot.weights)
+        self.policy.load_state_dict(snapshot.part("policy"))
+        optimizer = self.updater.optimizer
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for index, parameter in enumerate(self.policy.parameters()):
+            saved = {
+                name: tensors[f"adam.{index}.{name}"]
+                for name in ("step", "exp_avg", "exp_avg_sq")
+                if f"adam.{index}.{name}" in tensors
+            }
+            # The fused optimiser walks through memory: moments must lie as their parameter does.
+            state[index] = {
+                name: value.clone() if name == "step" else torch.empty_like(parameter).copy_(value)
+                for name, value in saved.items()
+            }
+        groups = optimizer.state_dict()["param_groups"]
+        # Before the first update there is none; what came later must not stay.
+        known = {index: moments for index, moments in state.items() if moments}
+        optimizer.load_state_dict({"state": known, "param_groups": groups})
+        self.sampling.set_state(tensors["sampling"])
+        self.shuffling.set_state(tensors["shuffling"])
+        self.env.load_state(tensors["games"].numpy().tobytes())
+        self.step, self.updates = values["step"], values["updates"]
+        self.seconds, self.beta = values["seconds"], values["beta"]
+        self.lr_scale = values["lr_scale"]
+        self.stats.load_state(values["stats"])
+        self.curriculum = None
+        if values["curriculum"] is not None:
+            found = values["curriculum"]
+            self.curriculum = Curriculum(
+                self.config, self.env, self.demonstrated, Curriculum.searched_in(found)
+            )
+            self.curriculum.load_state(found)
+
+    def close(self) -> None:
+        """End the threads that helped."""
+        self.updater.helpers.shutdown()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.averaged is self.policy:
+            return
+        # The first weights are forgotten sooner: they are worth nothing.
+        decay = min(self.config.ema, (1 + self.updates) / (10 + self.updates))
+        for mean, parameter in zip(
+            self.averaged.parameters(), self.policy.parameters(), strict=True
+        ):
+            mean.lerp_(parameter, 1 - decay)
+
+    def _watch(self, rows: slice, step: Transition) -> None:
+        self.check()
+        if self.recorder is not None:
+            self.recorder.watch(rows, step)
+        self.stats.watch(step)
+        if self.curriculum is not None:
+            self.curriculum.watch(step)
+
+
+def begin_with(policy: Policy, agent: str) -> AgentInfo:
+    """Give `policy` the weights of `agent`, as `agent_file` has it; return what is known of it.
+
+    Raises:
+        AgentError: no such agent, or a damaged one.
+        ConfigError: its network is another one.
+    """
+    other, info = load_agent(agent_file(agent))
+    try:
+        policy.load_state_dict(policy.widened(other.state_dict()))
+    except RuntimeError:
+        raise ConfigError(
+            f"cannot begin with {agent}: it sees {info.shapes}, has {info.actions} actions and the"
+            f" network {info.network}; set env and network as they were for it"
+        ) from None
+    return info
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)

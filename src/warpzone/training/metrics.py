@@ -1,0 +1,142 @@
+"""What a run says about itself: statistics of episodes, and the files that curves are read from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from warpzone.ppo.rollout import Transition
+from warpzone.smb.levels import LEVELS
+
+WINDOW = 100
+
+
+class Episode(NamedTuple):
+    """A finished training episode."""
+
+    cleared: bool
+    end_x: int
+    """Where it ended, in pixels from the left."""
+    reward: float
+    length: int
+    """Agent steps."""
+
+
+class EpisodeStats:
+    """The last 100 training episodes of each level from its own start, and the extremes of the
+    current rollout."""
+
+    def __init__(self, levels: list[str]) -> None:
+        self.recent: dict[str, deque[Episode]] = {name: deque(maxlen=WINDOW) for name in levels}
+        self.episodes = 0
+        self.start_rollout()
+
+    def start_rollout(self) -> None:
+        self.best_x = 0
+        self.nearest_end: int | None = None
+
+    def watch(self, step: Transition) -> None:
+        """Take in what a step of a group of games led to."""
+        signals = step.signals
+        self.best_x = max(self.best_x, int(signals["x"].max()))
+        for row in step.finished:
+            if "start" in signals and signals["start"][row] >= 0:
+                continue  # the curriculum's, which says nothing of the whole level
+            episode = Episode(
+                bool(signals["flag"][row]),
+                int(signals["x"][row]),
+                float(signals["episode_return"][row]),
+                int(signals["steps"][row]),
+            )
+            self.recent[LEVELS[int(signals["level"][row])]].append(episode)
+            self.episodes += 1
+            if self.nearest_end is None or episode.end_x < self.nearest_end:
+                self.nearest_end = episode.end_x
+
+    @property
+    def clear_rates(self) -> dict[str, float]:
+        """Share of cleared episodes of each level that has ended any."""
+        return {
+            name: float(np.mean([e.cleared for e in episodes]))
+            for name, episodes in self.recent.items()
+            if episodes
+        }
+
+    @property
+    def clear_rate(self) -> float:
+        """Mean over levels; one without a finished episode counts as 0."""
+        return sum(self.clear_rates.values()) / len(self.recent)
+
+    @property
+    def full(self) -> bool:
+        """Whether each level has ended the 100 episodes that a clear rate is judged by."""
+        return all(len(episodes) == WINDOW for episodes in self.recent.values())
+
+    def summary(self) -> dict[str, float]:
+        """Metrics by name."""
+        result = {
+            "rollout/clear_rate": self.clear_rate,
+            "rollout/best_x": float(self.best_x),
+            "rollout/episodes": float(self.episodes),
+        }
+        if self.nearest_end is not None:
+            result["rollout/nearest_end_x"] = float(self.nearest_end)
+        everything = [episode for episodes in self.recent.values() for episode in episodes]
+        if everything:
+            result["rollout/episode_return"] = float(np.mean([e.reward for e in everything]))
+            result["rollout/episode_length"] = float(np.mean([e.length for e in everything]))
+        if len(self.recent) > 1:
+            rates = self.clear_rates.items()
+            result |= {f"rollout/clear_rate/{name}": rate for name, rate in rates}
+        return result
+
+    def state(self) -> dict[str, Any]:
+        """All of it between two rollouts, as JSON can hold it."""
+        recent = {name: [list(e) for e in episodes] for name, episodes in self.recent.items()}
+        return {"recent": recent, "episodes": self.episodes}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.episodes = state["episodes"]
+        for name, episodes in state["recent"].items():
+            self.recent[name] = deque((Episode(*e) for e in episodes), maxlen=WINDOW)
+
+
+class MetricsWriter:
+    """`metrics.jsonl`, a line for each update, and the same as TensorBoard events."""
+
+    def __init__(self, directory: Path, *, offset: int, step: int) -> None:
+        """Go on after `offset` bytes and `step`; what an earlier process wrote later is dropped."""
+        path = directory / "metrics.jsonl"
+        self._file = path.open("ab")
+        if offset < self._file.tell():
+            os.truncate(path, offset)
+        self._events = SummaryWriter(str(directory), purge_step=step + 1)
+
+    def offset(self) -> int:
+        """Bytes written up to now."""
+        return self._file.seek(0, os.SEEK_END)
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        self._file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
+        self._file.flush()
+        for name, value in metrics.items():
+            self._events.add_scalar(name, value, step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._events.close()

@@ -1,0 +1,58 @@
+"""A few agents from the course of a run, evenly spread over it, to see how it learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from warpzone.training.checkpoint import AgentInfo, save_agent
+
+MOST = 8
+"""Agents that a run keeps of its course."""
+
+
+class History:
+    """At most `MOST` agents of one run in one directory, named by step.
+
+    A run does not know how long it will be. So an agent is kept after each update at first, then
+    after every second, every fourth …, and those between are deleted: there are always more than
+    half of `MOST`, as far apart as each other. Which ones depends on nothing but the step, so
+    that a run which was interrupted keeps the same ones.
+    """
+
+    def __init__(self, directory: Path, batch: int) -> None:
+        """`batch`: steps of an update."""
+        self.directory, self._batch = directory, batch
+
+    def paths(self) -> list[Path]:
+        """Newest last."""
+        return sorted(self.directory.glob("step-*.safetensors"))
+
+    def add(self, weights: Mapping[str, Tensor], info: AgentInfo) -> None:
+        """Keep an agent, in float16, if one is due at its step.
+
+        Raises:
+            CheckpointError: the disk is full or the directory cannot be written.
+        """
+        apart = self._batch
+        while info.steps > MOST * apart:
+            apart *= 2
+        if info.steps == 0 or info.steps % apart:
+            return
+        path = self.directory / f"step-{info.steps:012d}.safetensors"
+        save_agent(path, weights, info, half=True)
+        for old in self.paths():
+            if _step(old) % apart:
+                old.unlink(missing_ok=True)
+
+    def forget_after(self, step: int) -> None:
+        """Delete what a run that goes on from `step` will learn otherwise."""
+        for path in self.paths():
+            if _step(path) > step:
+                path.unlink(missing_ok=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))

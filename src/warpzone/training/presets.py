@@ -1,0 +1,129 @@
+"""Named settings that work, and how to change some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from warpzone.errors import ConfigError
+from warpzone.settings import describe, merge
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.levels import parse_levels
+from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
+
+# Sticky buttons in half of the episodes, an action for pipes, short episodes within a level.
+_HARD_LEVELS = EnvConfig(
+    observation="tiles",
+    actions="down",
+    noops=30,
+    sticky=0.25,
+    sticky_share=0.5,
+    no_progress_steps=200,
+    start_steps=96,
+    end_thrown_back=True,
+)
+
+PRESETS: dict[str, TrainConfig] = {
+    # The game's own map as input: minutes on a laptop.
+    "tiles": TrainConfig(),
+    # One level, the hard ones too: starts along a way that a search has found.
+    "specialist": TrainConfig(
+        preset="specialist",
+        env=_HARD_LEVELS,
+        network=NetworkConfig(hidden=(192, 128)),
+        curriculum=CurriculumConfig(share=0.8),
+        total_steps=20_000_000,
+        gamma=0.96,
+        lr_kl=0.015,
+        eval_sticky=0.25,
+        eval_every=20,
+    ),
+    # One network for many levels, which is told which one it plays; drawn towards specialists where
+    # `teachers` names them, ever less.
+    "generalist": TrainConfig(
+        preset="generalist",
+        env=_HARD_LEVELS.model_copy(
+            update={"levels": parse_levels("all"), "show_level": True, "sticky_share": 0.25}
+        ),
+        network=NetworkConfig(hidden=(512, 256), hats=True),
+        curriculum=CurriculumConfig(share=0.7),
+        num_envs=256,
+        rollout_steps=64,
+        total_steps=25_000_000,
+        gamma=0.96,
+        entropy_coef=0.003,
+        entropy_schedule="linear",
+        teacher_schedule="linear",
+        passes=2,
+        minibatch=1024,
+        lr=1e-3,
+        lr_schedule="linear",
+        lr_kl=0.015,
+        target_kl=0.05,
+        eval_episodes=30,
+        eval_every=300,
+        target_clear_rate=0.99,
+        checkpoint_every=50,
+    ),
+    # The picture as input, with a network and settings of today.
+    "pixels": TrainConfig(
+        preset="pixels",
+        env=EnvConfig(observation="pixels", noops=30, no_progress_steps=150),
+        network=NetworkConfig(kind="cnn", hidden=(512,)),
+        num_envs=32,
+        rollout_steps=128,
+        total_steps=4_000_000,
+        passes=3,
+        minibatch=512,
+        lr=5e-4,
+        gamma=0.95,
+        gae_lambda=0.95,
+        checkpoint_every=10,
+    ),
+    # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
+    "tutorial": TrainConfig(
+        preset="tutorial",
+        env=EnvConfig(observation="pixels", consecutive=True, reward="tutorial"),
+        network=NetworkConfig(kind="tutorial", hidden=(512,)),
+        num_envs=8,
+        rollout_steps=512,
+        total_steps=500 * 512 * 8,
+        gamma=0.99,
+        gae_lambda=0.97,
+        value_target="one_step",
+        normalize_advantage=False,
+        value_coef=1.0,
+        entropy_coef=0.05,
+        passes=10,
+        minibatch=256,
+        lr=1e-4,
+        adam_eps=1e-7,
+        max_grad_norm=None,
+        target_kl=None,
+        lr_schedule="constant",
+        entropy_schedule="constant",
+        target_clear_rate=None,
+        checkpoint_every=10,
+        keep_checkpoints=3,
+        epoch_lines=True,
+    ),
+}
+
+
+def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
+    """Return the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noops": 0})`.
+
+    Raises:
+        ConfigError: no such preset, an unknown setting, or a value out of its range.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    settings = PRESETS[preset].model_dump()
+    if "levels" in changes.get("env", {}):
+        # Other levels replace the preset's, they do not join them.
+        settings["env"]["levels"] = {}
+    try:
+        return TrainConfig.model_validate(merge(settings, changes))
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from error

@@ -1,0 +1,82 @@
+"""Where an agent comes from: the code that trained it, and the line that trains it again."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from warpzone.settings import format_override
+from warpzone.smb.levels import LEVELS
+from warpzone.training.config import TrainConfig
+from warpzone.training.presets import PRESETS
+from warpzone.training.run_directory import differences
+
+OPTIONS = {"seed": "--seed", "total_steps": "--steps", "threads": "--threads"}
+"""Settings that have an option of their own in `warpzone train`."""
+CODE = (":(top)src", ":(top)native", ":(top,exclude)src/warpzone/trained")
+"""What training depends on, as git is told."""
+
+
+def command_of(config: TrainConfig) -> str:
+    """The `warpzone train` line that gives this configuration, quoted for a POSIX shell."""
+    known = config.preset in PRESETS
+    preset = config.preset if known else TrainConfig().preset
+    levels = config.env.levels
+    # As JSON has it: tuples are lists.
+    settings = config.model_dump(mode="json")
+    changed = differences(PRESETS[preset].model_dump(mode="json"), settings)
+    for name in ("init", "teachers"):
+        if name in changed:
+            changed[name] = _portable(changed[name])
+    changed.pop("curriculum.demonstrations", None)
+    # Named by the argument; only other weights than 1 need more.
+    changed.pop("env.levels", None)
+    if any(weight != 1.0 for weight in levels.values()):
+        changed["env.levels"] = levels
+    words = ["warpzone", "train", "all" if len(levels) == len(LEVELS) else ",".join(levels)]
+    if preset != TrainConfig().preset:
+        words += ["--preset", preset]
+    for demonstration in config.curriculum.demonstrations:
+        words += ["--demonstration", _portable(demonstration.file)]
+    for name, option in OPTIONS.items():
+        if changed.get(name) is not None:
+            words += [option, str(changed.pop(name))]
+    for name, value in changed.items():
+        words += ["--set", format_override(name, value)]
+    return shlex.join(words)
+
+
+def _portable(files: Any) -> Any:
+    """Paths without the folders of this machine, which mean nothing on another."""
+    if isinstance(files, dict):
+        return {level: _portable(file) for level, file in files.items()}
+    return Path(files).name if Path(files).is_absolute() else files
+
+
+@functools.cache
+def code_commit() -> str | None:
+    """The git commit that this code was checked out from, with `-dirty` where it was changed.
+
+    Asked once for each process, so that it is the code that runs. None without git, or for
+    an installed copy: one that lies in some repository is still no part of it.
+    """
+    here = Path(__file__).resolve()
+    if _git(here, "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    commit = _git(here, "rev-parse", "HEAD")
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(file: Path, *arguments: str) -> str | None:
+    """What git says about the repository around `file`, or None where it has nothing to say."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(file.parent), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None

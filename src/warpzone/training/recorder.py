@@ -1,0 +1,312 @@
+"""What is played in training, written down to be looked at: episodes, and where they end.
+
+episodes/<step>-<game>.json   finished episodes of a few watched games, to be played again exactly:
+                              the last 200, and those that were the best so far
+live/<game>.json              what each of these games is playing
+ends.jsonl                    a line for an ended episode of any game, 32 at most for an update
+
+All of it is written between two updates and at a bounded rate, and nothing of it matters to the
+training: if the disk is full, this is said once and the training goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warpzone.episodes.episode import Cartridge, Decisions, Episode, Outcome, TrainingPlayer
+from warpzone.errors import EpisodeError
+from warpzone.ppo.rollout import Rollout, Transition
+from warpzone.smb.actions import action_names
+from warpzone.smb.levels import LEVELS
+from warpzone.smb.vector_env import Journal, MarioVectorEnv
+
+KEPT = 200
+"""Finished episodes, besides those that were the best so far."""
+PAUSE = 1.0
+"""Seconds between two finished episodes that are written, unless they are the best so far."""
+LIVE_PAUSE = 2.0
+"""Seconds between two states of the running episodes."""
+MOST_ENDS = 32
+"""Lines for an update."""
+TOLD = (
+    *("level", "start", "area", "x", "y", "death", "flag", "progress", "frames"),
+    "episode_return",
+)
+"""Signals of an episode's end that something is made of."""
+NOTHING = (False, 0)
+"""The rank that an episode must exceed to be the best so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    game: int
+    t: int
+    """Step of the rollout that was its last."""
+    signals: dict[str, Any]
+    played: tuple[Journal, bytes] | None
+    """See `MarioVectorEnv.ended_journal`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Thoughts:
+    """Of consecutive decisions in one game."""
+
+    actions: np.ndarray
+    values: np.ndarray
+    probabilities: np.ndarray
+
+
+class Recorder:
+    """Writes down what is played in a run.
+
+    Args:
+        run: its directory.
+        env: its games.
+        watched: how many of them are to be watched.
+        say: receives one line if nothing can be written.
+        offset: bytes of ends.jsonl that the state holds from which the run goes on.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        env: MarioVectorEnv,
+        watched: int,
+        say: Callable[[str], None],
+        offset: int = 0,
+    ) -> None:
+        self.run, self.env, self.say = run, env, say
+        self.games = sorted(
+            {int(game) for game in np.linspace(0, env.num_envs - 1, min(watched, env.num_envs))}
+        )
+        env.watch_games(self.games)
+        self.offset = offset
+        """Bytes of ends.jsonl."""
+        self._name = _one_line(run.resolve().name)
+        self._names = action_names(env.config.action_list)
+        self._cartridge = Cartridge(sha1=env.rom.sha1, revision=env.rom.revision)
+        self._ended: list[_Ended] = []
+        self._ends: list[dict[str, Any]] = []
+        self._running: dict[int, list[_Thoughts]] = {game: [] for game in self.games}
+        self._t = {group.start: 0 for group in env.groups}
+        self._best: dict[str, tuple[bool, int]] = {}
+        self._kept: deque[Path] = deque()
+        self._wrote = self._wrote_live = -np.inf
+        self._warned = False
+        with self._tolerant():
+            for name in ("episodes", "live"):
+                (run / name).mkdir(parents=True, exist_ok=True)
+            # What an earlier process wrote after the state that the run goes on from.
+            (run / "ends.jsonl").touch()
+            os.truncate(run / "ends.jsonl", min(offset, (run / "ends.jsonl").stat().st_size))
+            self.offset = (run / "ends.jsonl").stat().st_size
+            for path in sorted((run / "episodes").glob("*.json")):
+                try:
+                    self._count(path, Episode.load(path))
+                except EpisodeError:
+                    path.unlink()  # cut short by whatever ended that process
+
+    def watch(self, rows: slice, step: Transition) -> None:
+        """Take in the episodes that ended in a step of a group."""
+        t = self._t[rows.start]
+        self._t[rows.start] = t + 1
+        for row in step.finished:
+            signals = {name: step.signals[name][row].item() for name in TOLD}
+            game = rows.start + int(row)
+            self._ends.append({**signals, "map": self.env.ended_map(game)})
+            if game in self._running:
+                self._ended.append(_Ended(game, t, signals, self.env.ended_journal(game)))
+
+    def keep(self, step: int, rollout: Rollout) -> None:
+        """Write down what is worth it of a rollout that has been played to its end.
+
+        Args:
+            step: agent steps of training before it.
+            rollout: whose transitions `watch` has seen. No group may be stepping.
+        """
+        games = self.games
+        thoughts = _Thoughts(
+            rollout.actions[:, games].cpu().numpy(),
+            rollout.values[:-1, games].cpu().numpy(),
+            rollout.log_probs[:, games].exp().cpu().numpy(),
+        )
+        begun = dict.fromkeys(games, 0)
+        for ended in self._ended:
+            column = games.index(ended.game)
+            self._append(thoughts, column, begun[ended.game], ended.t + 1)
+            begun[ended.game] = ended.t + 1
+            self._consider(step, ended)
+            self._running[ended.game] = []
+        for column, game in enumerate(games):
+            self._append(thoughts, column, begun[game], len(thoughts.actions))
+        now = time.monotonic()
+        if now - self._wrote_live >= LIVE_PAUSE:
+            self._wrote_live = now
+            for game in games:
+                self._write_live(step, game)
+        self._write_ends(step)
+        self._ended.clear()
+        self._t = dict.fromkeys(self._t, 0)
+
+    def _append(self, thoughts: _Thoughts, column: int, begin: int, end: int) -> None:
+        if begin < end:
+            part = _Thoughts(
+                thoughts.actions[begin:end, column],
+                thoughts.values[begin:end, column],
+                thoughts.probabilities[begin:end, column],
+            )
+            self._running[self.games[column]].append(part)
+
+    def _consider(self, step: int, ended: _Ended) -> None:
+        """Write down an episode that is the best of its level so far, and another now and then."""
+        if ended.played is None:
+            return
+        journal, ram = ended.played
+        outcome = Outcome.from_signals(ended.signals)
+        best = journal.own_start and _rank(outcome) > self._best.get(journal.level, NOTHING)
+        now = time.monotonic()
+        path = self.run / "episodes" / f"{step:09d}-{ended.game:03d}.json"
+        # A game can end twice in a rollout.
+        if not best and (now - self._wrote < PAUSE or path.exists()):
+            return
+        episode = self._episode(step, ended.game, journal, ram, outcome)
+        if episode is None:
+            return
+        self._wrote = now
+        with self._tolerant():
+            _write(path, episode)
+            self._count(path, episode)
+
+    def _count(self, path: Path, episode: Episode) -> None:
+        """Take in a file that has been written, and remove one that is not to stay."""
+        with contextlib.suppress(ValueError):  # the game's episode before, of the same rollout
+            self._kept.remove(path)
+        player, outcome = episode.player, episode.outcome
+        own = isinstance(player, TrainingPlayer) and player.own_start
+        if outcome is not None and own and _rank(outcome) > self._best.get(episode.start, NOTHING):
+            self._best[episode.start] = _rank(outcome)
+            return
+        self._kept.append(path)
+        while len(self._kept) > KEPT:
+            self._kept.popleft().unlink(missing_ok=True)
+
+    def _write_live(self, step: int, game: int) -> None:
+        journal = self.env.journal(game)
+        if journal is None or not journal.buttons:
+            return
+        episode = self._episode(step, game, journal, self.env.ram(game).tobytes(), outcome=None)
+        if episode is not None:
+            with self._tolerant():
+                _write(self.run / "live" / f"{game:03d}.json", episode)
+
+    def _episode(
+        self,
+        step: int,
+        game: int,
+        journal: Journal,
+        ram: bytes,
+        outcome: Outcome | None,
+    ) -> Episode | None:
+        parts = self._running[game]
+        if sum(len(part.actions) for part in parts) != len(journal.decided):
+            return None  # it ran already when this process began to watch
+        decisions = None
+        if parts:
+            decisions = Decisions.of(
+                self._names,
+                journal.decided,
+                np.concatenate([part.actions for part in parts]),
+                np.concatenate([part.values for part in parts]),
+                np.concatenate([part.probabilities for part in parts]),
+            )
+        return Episode(
+            rom=self._cartridge,
+            start=journal.level,
+            frames=len(journal.buttons),
+            ram_sha256=hashlib.sha256(ram).hexdigest(),
+            player=TrainingPlayer(
+                run=self._name,
+                step=step,
+                game=game,
+                own_start=journal.own_start,
+            ),
+            outcome=outcome,
+            decisions=decisions,
+            buttons=journal.buttons,
+        )
+
+    def _write_ends(self, step: int) -> None:
+        ends = self._ends[:: -(-len(self._ends) // MOST_ENDS) or 1]
+        self._ends = []
+        if not ends:
+            return
+        lines = "".join(json.dumps(_end(step, signals)) + "\n" for signals in ends).encode()
+        with self._tolerant(), (self.run / "ends.jsonl").open("r+b") as file:
+            # After a line that a full disk cut short, the next one takes its place.
+            file.truncate(self.offset)
+            file.seek(self.offset)
+            file.write(lines)
+            file.flush()
+            self.offset += len(lines)
+
+    @contextlib.contextmanager
+    def _tolerant(self) -> Any:
+        try:
+            yield
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                self.say(
+                    f"what is played cannot be written to {self.run}: {error.strerror or error}."
+                    " Training goes on; what is missing is some of the games to look at"
+                )
+
+
+def _rank(outcome: Outcome) -> tuple[bool, int]:
+    """A clear before none, then the quicker, else the farther."""
+    if outcome.cleared:
+        return True, -outcome.frames
+    return False, outcome.progress
+
+
+def _end(step: int, signals: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "step": step,
+        "level": LEVELS[signals["level"]],
+        "area": signals["area"],
+        "map": signals["map"],
+        "x": signals["x"],
+        "y": signals["y"],
+        "death": signals["death"],
+        "cleared": bool(signals["flag"]),
+        "return": round(signals["episode_return"], 3),
+        "frames": signals["frames"],
+        "own": signals["start"] < 0,
+    }
+
+
+def _one_line(name: str) -> str:
+    """As files of episodes take it."""
+    return (name if name.isprintable() else ascii(name))[:200] or "run"
+
+
+def _write(path: Path, episode: Episode) -> None:
+    """Whole or not at all for who reads it now; not made sure of for after a power cut."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(episode.model_dump_json())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

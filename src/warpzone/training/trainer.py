@@ -1,0 +1,222 @@
+"""Training: play a rollout, learn from it, again and again, until the agent is good enough."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import warpzone
+from warpzone import hardware
+from warpzone.errors import CheckpointError
+from warpzone.ppo.rollout import VectorEnv
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.vector_env import MarioVectorEnv
+from warpzone.training.checkpoint import save_agent
+from warpzone.training.config import TrainConfig
+from warpzone.training.demonstrations import Demonstrations
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.evaluation_schedule import Judge, MakeEnv
+from warpzone.training.interrupt import Interrupt, Interrupted
+from warpzone.training.learner import Learner
+from warpzone.training.metrics import MetricsWriter
+from warpzone.training.progress import Display, Status, duration, make_display
+from warpzone.training.recorder import Recorder
+from warpzone.training.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from warpzone.nes.console import RomSource
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended."""
+
+    path: Path
+    steps: int
+    seconds: float
+    """Spent playing and learning, by all processes that worked on the run."""
+    interrupted: bool
+    measured: dict[str, EvalResult]
+    """Of the final agent by level; empty after an interruption."""
+    best_clear_rate: float | None
+    """Measured, of the agent in best.safetensors."""
+
+
+def train(
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    rom: RomSource = None,
+    display: Display | None = None,
+    make_env: MakeEnv | None = None,
+) -> RunResult:
+    """Train an agent and leave everything in the run directory `out`.
+
+    With `resume` the run in `out` goes on, on the CPU bit for bit as if it had never stopped.
+    Ctrl-C and SIGTERM save the state after the last whole update and end the run.
+    `make_env` brings other games than those of `warpzone.make_vec`.
+
+    Raises:
+        ConfigError: settings that do not fit each other, this machine, or the run in `out`.
+        CheckpointError: no whole checkpoint to go on from, or nowhere to write one.
+        EpisodeError: a demonstration that is missing, damaged, or of no use for these levels.
+        WarpzoneError: the loss is no longer finite.
+    """
+    hardware.keep_freed_memory()
+    make_env = make_env or _games_of(rom, config.threads or hardware.available_cores())
+    shown = Demonstrations(config, out)
+    config = shown.config
+    run = RunDirectory(out, config)
+    with ExitStack() as stack:
+        env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
+        interrupt = stack.enter_context(Interrupt())
+        demonstrated, remarks = shown.ways(env)
+        learner = Learner(config, env, interrupt.check, demonstrated)
+        judge = Judge(config, make_env)
+        stack.callback(learner.close)
+        run.open(resume)
+        shown.keep()
+        display = stack.enter_context(display or make_display())
+        for remark in remarks:
+            display.say(remark)
+        found = run.checkpoints.newest(display.say) if resume else None
+        written = 0
+        if found is not None:
+            with run.checkpoints.going_on(found):
+                learner.restore(found)
+                judge.load_state(found.values["judge"])
+                written = found.values["metrics_bytes"]
+            display.say(f"going on from step {learner.step:,}")
+        run.history.forget_after(learner.step)
+        if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
+            ends = found.values.get("ends_bytes", 0) if found is not None else 0
+            learner.recorder = Recorder(out, env, config.watched_games, display.say, offset=ends)
+        metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
+        run.write_status("running", step=learner.step)
+        begun_at = learner.updates
+        try:
+            while True:
+                # What an interruption, or an error, falls back to: no update is ever half saved.
+                state = learner.snapshot(
+                    judge=judge.state(),
+                    metrics_bytes=metrics.offset(),
+                    ends_bytes=learner.recorder.offset if learner.recorder else 0,
+                )
+                info = learner.agent_info()
+                if learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at:
+                    run.save(state, info)
+                run.history.add(state.weights, info)
+                if judge.wants(learner):
+                    _measure(run, learner, judge, metrics, display)
+                if judge.satisfied or learner.step >= config.total_steps:
+                    break
+                losses = learner.improve()
+                metrics.write(learner.step, losses)
+                display.update(_status(config, learner, judge, losses))
+                if config.epoch_lines:
+                    display.say(_epoch_line(config, learner))
+            run.save(state, info)
+            if judge.measured_at != learner.updates or not judge.results:
+                _measure(run, learner, judge, metrics, display)
+            save_agent(run.agent, state.weights, learner.agent_info(judge.clear_rate))
+        except Interrupted:
+            run.save(state, info)
+            run.write_status("interrupted", step=info.steps, best_clear_rate=judge.best)
+            display.say(f"interrupted; saved at step {info.steps:,}. Go on: {run.command()}")
+            return _result(run, learner, judge, steps=info.steps, interrupted=True)
+        except Exception as error:
+            with suppress(CheckpointError):  # the first error is the one to tell
+                run.save(state, info)
+                run.write_status("failed", step=info.steps, error=str(error))
+            if isinstance(error, OSError):
+                raise CheckpointError(
+                    f"cannot write to {out}: {error.strerror or error}. Make room, then go on with"
+                    f" what is saved: {run.command()}"
+                ) from error
+            raise
+        run.write_status(
+            "finished",
+            step=learner.step,
+            best_clear_rate=judge.best,
+            measured={level: result.as_dict() for level, result in judge.results.items()},
+        )
+        for text in _closing_lines(run, learner, judge):
+            display.say(text)
+        return _result(run, learner, judge, steps=learner.step)
+
+
+def _measure(
+    run: RunDirectory, learner: Learner, judge: Judge, metrics: MetricsWriter, display: Display
+) -> None:
+    if judge.measure(learner):
+        weights = learner.averaged.state_dict()
+        save_agent(run.best, weights, learner.agent_info(judge.clear_rate))
+    metrics.write(learner.step, judge.metrics())
+    episodes = judge.config.eval_episodes
+    display.say(
+        f"measured at step {learner.step:,}: {judge.clear_rate:.1%} of {episodes} episodes cleared"
+    )
+
+
+def _result(
+    run: RunDirectory, learner: Learner, judge: Judge, *, steps: int, interrupted: bool = False
+) -> RunResult:
+    return RunResult(
+        path=run.path,
+        steps=steps,
+        seconds=learner.seconds,
+        interrupted=interrupted,
+        measured={} if interrupted else judge.results,
+        best_clear_rate=judge.best,
+    )
+
+
+def _status(
+    config: TrainConfig, learner: Learner, judge: Judge, metrics: dict[str, float]
+) -> Status:
+    return Status(
+        title=f"{', '.join(config.env.levels)} · {config.preset} · seed {config.seed}",
+        step=learner.step,
+        total_steps=config.total_steps,
+        steps_per_second=learner.steps_per_second,
+        seconds=learner.seconds,
+        metrics=metrics,
+        episodes=learner.stats.episodes,
+        best_measured=judge.best,
+    )
+
+
+def _epoch_line(config: TrainConfig, learner: Learner) -> str:
+    epochs = -(-config.total_steps // config.batch)
+    nearest = learner.stats.nearest_end
+    return (
+        f"epoch {learner.updates} of {epochs}: max position {learner.stats.best_x},"
+        f" min position {'—' if nearest is None else nearest}"
+    )
+
+
+def _closing_lines(run: RunDirectory, learner: Learner, judge: Judge) -> list[str]:
+    noops = judge.config.eval_noops
+    lines = [f"trained {learner.step:,} steps in {duration(learner.seconds)}"]
+    for level, result in judge.results.items():
+        low, high = result.ci95
+        lines.append(
+            f"{level}: {result.clear_rate:.1%} of {result.episodes} episodes cleared"
+            f" (95 % interval {low:.1%} to {high:.1%}), starts after 0 to {noops} idle frames,"
+            " sampled actions"
+        )
+    lines.append(f"watch it: {shlex.join(['warpzone', 'watch', str(run.path)])}")
+    return lines
+
+
+def _games_of(rom: RomSource, threads: int) -> MakeEnv:
+    def make(config: EnvConfig, games: int, groups: int, seed: int) -> VectorEnv:
+        return warpzone.make_vec(
+            num_envs=games, num_groups=groups, threads=threads, seed=seed, rom=rom, config=config
+        )
+
+    return make

@@ -1,0 +1,4 @@
+"""Films of play: pictures put together, drawn over, side by side, and encoded.
+
+Knows no window and no browser.
+"""

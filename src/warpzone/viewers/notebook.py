@@ -1,0 +1,79 @@
+"""Films inside a notebook."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from warpzone.agents.agent import Agent, PolicyMode
+from warpzone.agents.playback import Playback
+from warpzone.errors import DisplayError
+from warpzone.nes.console import RomSource
+from warpzone.video.record import record
+
+
+def show(
+    agent: Agent,
+    level: str | None = None,
+    *,
+    policy: PolicyMode = "sample",
+    tries: int = 10,
+    seed: int = 0,
+    scale: int = 2,
+    overlay: bool = False,
+    saliency: bool = False,
+    noops: int = 30,
+    sticky: float = 0.0,
+    rom: RomSource = None,
+    say: Callable[[str], None] = print,
+) -> Any:
+    """Play one episode and return it as a film that a notebook shows.
+
+    Args:
+        agent: who plays.
+        level: "1-1" to "8-4"; None: the first that the agent was trained on.
+        policy: draw from the action probabilities, or take the likeliest action.
+        tries: the first of so many episodes that clears is shown, or else the farthest.
+        seed: of the first try.
+        scale: screen pixels per NES pixel, 1-8.
+        overlay: show buttons, value and action probabilities beside the game.
+        saliency: show over the game what the agent's decisions depend on.
+        noops: most random no-op frames before the agent's first decision.
+        sticky: probability per emulated frame that the buttons of the last one stay pressed.
+        rom: the ROM, or None to look for it.
+        say: receives one line: how the episode went and which try it is.
+
+    Returns:
+        `IPython.display.Video`, which holds the whole film.
+
+    Raises:
+        DisplayError: IPython is not installed.
+        LevelError: no such level.
+        ConfigError: a number out of its range, or saliency of an agent that sees RAM.
+    """
+    try:
+        from IPython.display import Video
+    except ImportError:
+        raise DisplayError(
+            "cannot show a film here: IPython is not installed. In a notebook it is; elsewhere "
+            "install it (pip install ipython), or write a file: warpzone record … -o clip.mp4"
+        ) from None
+    name = agent.levels[0] if level is None else level
+    playback = Playback(
+        agent, name, policy=policy, noops=noops, sticky=sticky, saliency=saliency, rom=rom
+    )
+    with closing(playback), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        recording = record(playback, path, tries=tries, scale=scale, seed=seed, overlay=overlay)
+        film = path.read_bytes()
+    (take,) = recording.takes
+    say(f"{name}, {policy}: {take}")
+    return Video(
+        data=film,
+        embed=True,
+        mimetype="video/mp4",
+        html_attributes="controls autoplay loop muted",
+    )

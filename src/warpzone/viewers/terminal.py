@@ -1,0 +1,305 @@
+"""An agent plays in a terminal: two pixels to each character, in 24-bit colours.
+
+The upper half block ▀ has the colour of the upper pixel and on its ground that of the lower one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+
+from warpzone.agents.playback import Playback
+from warpzone.errors import DisplayError
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.video.film import Frame, colours
+from warpzone.viewers.watch import WATCH_HELP, Tally, Viewer
+
+WIDTH, HEIGHT = 256, 240
+LEAST_COLUMNS, LEAST_ROWS = 40, 20
+"""With fewer characters nobody could make out Mario."""
+LONGEST_GAP = 0.25
+"""Seconds after which a picture is drawn even by a terminal that is too slow for it."""
+LARGEST_LAG = 0.5
+"""Seconds behind which the game is no longer caught up with, but goes on from where it is."""
+
+KEYS = "H help   Q quit"
+TERMINAL_HELP = (*WATCH_HELP[:3], *WATCH_HELP[4:-1], "Q\tquit")
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)?")
+"""What a terminal sends for arrows and the like; the letters within are no keys."""
+# Both together reach the screen in one go on terminals that know them; others ignore them.
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+_COLOURS = b"\x1b[38;2;000;000;000;48;2;000;000;000m"
+_BLOCK = "▀".encode()
+_DIGITS = np.array([list(f"{n:03}".encode()) for n in range(256)], np.uint8)
+"""uint8[256, 3]: all numbers in three digits, so that all characters of a row are equally long."""
+_UPPER, _LOWER = (7, 11, 15), (24, 28, 32)
+"""Where in `_COLOURS` the numbers stand."""
+
+
+def require_terminal(console: Console) -> None:
+    """Raise DisplayError, with what to do, where `console` cannot show the game."""
+    film = "make a film instead: warpzone record … -o clip.mp4"
+    if not console.is_terminal:
+        raise DisplayError(
+            f"cannot draw the game: the output is not a terminal. Run it in one, or {film}"
+        )
+    if console.color_system != "truecolor":
+        told = os.environ.get("COLORTERM") or "not set"
+        raise DisplayError(
+            "cannot draw the game: this terminal does not say that it has 24-bit colours "
+            f"(COLORTERM is {told}, TERM is {os.environ.get('TERM') or 'not set'}). If it has "
+            f"them, put COLORTERM=truecolor before the command; if not, {film}"
+        )
+    try:
+        _BLOCK.decode().encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        raise DisplayError(
+            f"cannot draw the game: the output is written as {console.encoding!r}, which has no "
+            "half blocks. Put PYTHONIOENCODING=utf-8 before the command"
+        ) from None
+    columns, rows = console.size
+    if not _large_enough(columns, rows):
+        raise DisplayError(
+            f"cannot draw the game: this terminal has {columns} x {rows} characters, and "
+            f"{LEAST_COLUMNS} x {LEAST_ROWS} are needed. Enlarge it or make its font smaller"
+        )
+
+
+def picture_size(columns: int, rows: int) -> tuple[int, int]:
+    """Width and height in pixels, the height even, of the largest picture in so many characters.
+
+    A character is taken to be twice as high as wide. One row is for the status.
+    """
+    share = min(columns / WIDTH, 2 * (rows - 1) / HEIGHT, 1.0)
+    return max(1, int(WIDTH * share)), max(2, int(HEIGHT * share) // 2 * 2)
+
+
+def half_blocks(pixels: NDArray[np.uint8]) -> list[bytes]:
+    """A picture as rows of characters.
+
+    Args:
+        pixels: uint8[2 * rows, columns, 3] RGB.
+
+    Returns:
+        UTF-8 of each row. Colours are only written where they change along it.
+    """
+    upper, lower = pixels[::2], pixels[1::2]
+    rows, columns = upper.shape[:2]
+    cells = np.empty((rows, columns, len(_COLOURS) + len(_BLOCK)), np.uint8)
+    cells[:] = np.frombuffer(_COLOURS + _BLOCK, np.uint8)
+    for half, places in ((upper, _UPPER), (lower, _LOWER)):
+        for channel, place in enumerate(places):
+            cells[:, :, place : place + 3] = _DIGITS[half[:, :, channel]]
+    both = np.concatenate([upper, lower], axis=2)
+    wanted = np.ones(cells.shape, np.bool_)
+    wanted[:, 1:, : len(_COLOURS)] = (both[:, 1:] != both[:, :-1]).any(axis=2)[:, :, None]
+    return [row[kept].tobytes() for row, kept in zip(cells, wanted, strict=True)]
+
+
+class TerminalScreen:
+    """Draws pictures into a terminal, of which it writes only the rows that have changed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._size = (0, 0)
+        self._shown: list[bytes] = []
+
+    def show(
+        self,
+        frame: Frame,
+        palette: NDArray[np.uint8],
+        status: str,
+        overlay: Sequence[str] = (),
+    ) -> None:
+        """Draw one picture.
+
+        Args:
+            frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
+            palette: uint8[64, 3] RGB.
+            status: one line under the picture, cut to the width of the terminal.
+            overlay: lines in place of the picture's first ones, with a column after a tab.
+        """
+        columns, rows = size = self._console.size
+        out = [_BEGIN]
+        if size != self._size:
+            self._size, self._shown = size, []
+            out.append("\x1b[0m\x1b[2J")
+        if not _large_enough(columns, rows):
+            out.append(f"\x1b[H{'too small: enlarge the terminal'[:columns]}")
+        else:
+            lines = [*self._picture(frame, palette), status[: columns - 1].encode()]
+            for number, text in enumerate(overlay[: len(lines) - 1]):
+                lines[number] = f" {text}".expandtabs(9)[: columns - 1].encode()
+            known = self._shown or [b""] * len(lines)
+            for number, (line, old) in enumerate(zip(lines, known, strict=True), start=1):
+                if line != old:
+                    out.append(f"\x1b[{number};1H{line.decode()}\x1b[0m\x1b[K")
+            self._shown = lines
+        out.append(_END)
+        self._console.file.write("".join(out))
+        self._console.file.flush()
+
+    def close(self) -> None:
+        """End a picture that was broken off, so that nothing after it has its colours."""
+        self._console.file.write(f"{_END}\x1b[0m")
+        self._console.file.flush()
+
+    def _picture(self, frame: Frame, palette: NDArray[np.uint8]) -> list[bytes]:
+        columns, rows = self._size
+        width, height = picture_size(columns, rows)
+        image = Image.fromarray(colours(frame, palette))
+        small = image.resize((width, height), Image.Resampling.BOX)
+        margin = b" " * ((columns - width) // 2)
+        return [margin + line for line in half_blocks(np.asarray(small))]
+
+
+class Schedule:
+    """When frames are due, and which of them are left out because drawing is behind."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._due = clock()
+        self._drawn = self._due
+        """When the last picture was done."""
+        self._drawing = False
+
+    def next(self, speed: float = 1.0) -> bool:
+        """Wait until the next frame is due, at `speed` times the console's own; return whether to
+        draw it.
+
+        Frames that are late are not drawn, so that the game keeps its speed.
+        """
+        now = self._clock()
+        if self._drawing:
+            self._drawn = now
+        self._due = max(self._due + 1.0 / (FRAMES_PER_SECOND * speed), now - LARGEST_LAG)
+        if self._due > now:
+            self._sleep(self._due - now)
+            now = self._clock()
+        late = now - self._due > 1.0 / FRAMES_PER_SECOND
+        # Above normal speed nobody could see every frame.
+        seen = speed <= 1.0 or now - self._drawn >= 0.9 / FRAMES_PER_SECOND
+        self._drawing = (not late and seen) or now - self._drawn >= LONGEST_GAP
+        return self._drawing
+
+
+def watch_in_terminal(
+    open_playback: Callable[[str], Playback],
+    levels: Sequence[str],
+    *,
+    console: Console | None = None,
+    seed: int = 0,
+    max_frames: int | None = None,
+    keys: AbstractContextManager[Callable[[], str]] | None = None,
+    schedule: Schedule | None = None,
+) -> Tally:
+    """Show an agent's play in the terminal until a key or Ctrl-C ends it.
+
+    However it ends, the terminal is as it was before.
+
+    Args:
+        open_playback: makes the player of a level.
+        levels: the levels that the keys n and p go through, from the first one on.
+        console: the terminal; None: the one that the process writes to.
+        seed: of the first episode; the following ones count up.
+        max_frames: end after so many emulated frames; None waits for the user.
+        keys: gives a function that returns the keys pressed since its last call; None: those of
+            the terminal, where the input is one.
+        schedule: when frames are due; None: at the console's own rate.
+
+    Raises:
+        DisplayError: not a terminal, without 24-bit colours, or too small.
+    """
+    terminal = console or Console()
+    require_terminal(terminal)
+    with (
+        terminal.screen(hide_cursor=True),
+        closing(TerminalScreen(terminal)) as screen,
+        keys or pressed_keys() as read,
+    ):
+        viewer = _TerminalViewer(screen, read, schedule or Schedule(), seed, max_frames)
+        viewer.run(open_playback, levels)
+    return viewer.tally
+
+
+class _TerminalViewer(Viewer):
+    def __init__(
+        self,
+        screen: TerminalScreen,
+        read: Callable[[], str],
+        schedule: Schedule,
+        seed: int,
+        max_frames: int | None,
+    ) -> None:
+        super().__init__(seed, max_frames)
+        self._screen, self._read, self._schedule = screen, read, schedule
+
+    def listen(self) -> None:
+        for key in _SEQUENCE.sub("", self._read()).lower():
+            if key == "q":
+                self.controls.quit = True
+            else:
+                self.controls.type(key)
+
+    def wait(self, speed: float) -> bool:
+        return self._schedule.next(speed)
+
+    def draw(self, playback: Playback, frame: Frame, buttons: str, outcome: str) -> None:
+        # What changes all the time stands last, so that nothing else moves.
+        status = "   ".join([*self.state(playback), KEYS, outcome or buttons])
+        lines = TERMINAL_HELP if self.controls.help else ()
+        self._screen.show(frame, playback.palette, status, lines)
+
+
+@contextmanager
+def pressed_keys() -> Iterator[Callable[[], str]]:
+    """Within it, a function gives the keys pressed since its last call, without waiting.
+
+    Where the input is no terminal there are none. Ctrl-C stays what it is.
+    """
+    if not sys.stdin.isatty():
+        yield lambda: ""
+    elif sys.platform == "win32":
+        import msvcrt
+
+        def waiting() -> str:
+            keys = ""
+            while msvcrt.kbhit():
+                keys += msvcrt.getwch()
+            return keys
+
+        yield waiting
+    else:
+        import select
+        import termios
+        import tty
+
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+
+        def typed() -> str:
+            ready, _, _ = select.select([terminal], [], [], 0)
+            return os.read(terminal, 64).decode(errors="ignore") if ready else ""
+
+        try:
+            tty.setcbreak(terminal)  # keys come one by one and are not written on the screen
+            yield typed
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _large_enough(columns: int, rows: int) -> bool:
+    return columns >= LEAST_COLUMNS and rows >= LEAST_ROWS

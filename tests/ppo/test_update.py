@@ -1,0 +1,119 @@
+"""Gradients of a minibatch do not depend on how it is shared out among threads."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from warpzone.ppo.policy import ARRAY, Observation, Policy
+from warpzone.ppo.update import Batch, Updater, losses
+from warpzone.smb.config import EnvConfig
+from warpzone.training.config import NetworkConfig, TrainConfig
+
+SAMPLES, ACTIONS = 400, 5
+
+TILES = TrainConfig(network=NetworkConfig(hidden=(16, 16)), minibatch=300, passes=1)
+PICTURES = TrainConfig(
+    env=EnvConfig(observation="pixels"),
+    network=NetworkConfig(kind="tutorial", hidden=(16,)),
+    minibatch=300,
+    passes=1,
+)
+
+
+def batch(config: TrainConfig) -> Batch:
+    random = torch.Generator().manual_seed(0)
+
+    def bytes_(*shape: int) -> torch.Tensor:
+        return torch.randint(0, 256, (SAMPLES, *shape), generator=random, dtype=torch.uint8)
+
+    observations: Observation
+    if config.env.observation == "pixels":
+        observations = {ARRAY: bytes_(4, 36, 36)}
+    else:
+        scalars = torch.randn(SAMPLES, 3, generator=random)
+        observations = {"scalars": scalars, "tiles": bytes_(2, 4, 4)}
+    return Batch(
+        observations,
+        torch.randint(0, ACTIONS, (SAMPLES,), generator=random),
+        torch.randn(SAMPLES, ACTIONS, generator=random).log_softmax(1),
+        torch.randn(SAMPLES, generator=random),
+        torch.randn(SAMPLES, generator=random),
+    )
+
+
+def policy(config: TrainConfig, samples: Batch) -> Policy:
+    torch.manual_seed(1)
+    shapes = {name: tuple(array.shape[1:]) for name, array in samples.observations.items()}
+    return Policy(config.network, shapes, ACTIONS)
+
+
+@pytest.mark.parametrize("config", [TILES, PICTURES], ids=["tiles", "pictures"])
+@pytest.mark.parametrize("count", [300, 100, 1])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_gradients_and_losses_are_those_of_the_whole_minibatch(
+    config: TrainConfig, count: int, threads: int
+) -> None:
+    samples = batch(config)
+    whole, shared = policy(config, samples), policy(config, samples)
+    index = torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(2))[:count]
+    chosen = {name: array[index] for name, array in samples.observations.items()}
+    fields = (samples.actions, samples.log_probs, samples.advantages, samples.targets)
+    loss, parts = losses(whole, Batch(chosen, *(f[index] for f in fields)), config, 0.01, 1.0)
+    loss.backward()  # type: ignore[no-untyped-call]
+    updater = Updater(shared, samples.observations, config, threads)
+    assert len(updater.gathered) == threads
+    found = updater.differentiate(samples, index, 0.01, 1.0)
+    for name, part in parts.items():
+        torch.testing.assert_close(found[name], part, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(shared.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5)
+        assert ours.grad is not None
+        # Fused Adam pairs weights and gradients by their place in memory.
+        assert ours.grad.stride() == ours.stride()
+
+
+@pytest.mark.parametrize("config", [TILES, PICTURES], ids=["tiles", "pictures"])
+def test_every_sample_is_learnt_from_once_a_pass(config: TrainConfig) -> None:
+    samples, seen = batch(config), []
+    updater = Updater(policy(config, samples), samples.observations, config, 2)
+    real = updater.differentiate
+
+    def note(
+        batch: Batch,
+        index: torch.Tensor,
+        entropy_coef: float,
+        beta: float,
+        teacher_coef: float = 0.0,
+    ) -> dict[str, torch.Tensor]:
+        seen.append(index)
+        return real(batch, index, entropy_coef, beta, teacher_coef)
+
+    updater.differentiate = note  # type: ignore[method-assign]
+    updater.update(
+        samples,
+        torch.Generator().manual_seed(3),
+        lr=1e-3,
+        entropy_coef=0.0,
+        beta=1.0,
+        check=lambda: None,
+    )
+    assert [len(index) for index in seen] == [300, 100]
+    assert sorted(torch.cat(seen).tolist()) == list(range(SAMPLES))
+
+
+def test_a_failure_in_a_helper_reaches_the_caller() -> None:
+    samples = batch(TILES)
+    updater = Updater(policy(TILES, samples), samples.observations, TILES, 2)
+    index = torch.arange(300)
+    index[-1] = SAMPLES + 7  # no such sample, in the helper's share
+    with pytest.raises((IndexError, RuntimeError)):
+        updater.differentiate(samples, index, 0.0, 1.0)
+
+
+def test_threads_are_not_more_than_shares_are_worth() -> None:
+    samples = batch(TILES)
+    small = TILES.model_copy(update={"minibatch": 128})
+    updater = Updater(policy(small, samples), samples.observations, small, 16)
+    assert len(updater.gathered) == 2
+    assert updater.threads_per_share == 8

@@ -1,0 +1,198 @@
+"""What counts as progress where a way is known, and where the rules end an episode or go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX, LEAP, PIPE, RUN, Script, steps
+
+import warpzone
+from warpzone.smb.levels import LEVELS
+from warpzone.smb.search import Way
+from warpzone.smb.signals import DEATHS
+
+PASSAGE = 2.5
+"""Reward for a pipe that leads on."""
+
+
+def way_of(script: Script) -> bytes:
+    return bytes(INDEX[buttons] for buttons in steps(script))
+
+
+THROUGH_PIPE = way_of([*PIPE, (0, 12), (RUN, 12)])
+
+
+def make_vec(levels: Any = "1-1", num_envs: int = 1, **settings: Any) -> warpzone.MarioVectorEnv:
+    settings = {"threads": 1, "observation": "ram", "autoreset": "disabled", **settings}
+    return warpzone.make_vec(levels, num_envs, actions=ACTIONS, **settings)
+
+
+def trace(
+    way: bytes, routes: dict[str, bytes] | None = None, **settings: Any
+) -> dict[str, np.ndarray]:
+    """Rewards and signals of each step of a way through 1-1."""
+    envs = make_vec(**settings)
+    if routes is not None:
+        envs.set_routes({level: [Way(route)] for level, route in routes.items()})
+    envs.reset()
+    played = [envs.step(np.array([action])) for action in way]
+    result = {"reward": np.array([reward[0] for _, reward, *_ in played])}
+    for name in ("x", "progress", "flag"):
+        result[name] = np.array([infos[name][0] for *_, infos in played])
+    return result
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+def step_into_pipe(played: dict[str, np.ndarray]) -> int:
+    (entered,) = np.flatnonzero(np.abs(np.diff(played["x"])) > 128) + 1
+    return int(entered)
+
+
+def test_on_its_route_a_level_is_as_without() -> None:
+    way = way_of(FLAGPOLE)
+    plain = trace(way)
+    assert plain["flag"][-1]
+    assert_same(trace(way, {"1-1": way}), plain)
+    # Nor do routes of other levels change anything.
+    assert_same(trace(way, {"1-2": way[:20], "8-4": b""}), plain)
+
+
+def test_behind_the_end_of_the_route_nothing_counts() -> None:
+    way = way_of(FLAGPOLE)
+    plain = trace(way)
+    half = len(way) // 2
+    short = trace(way, {"1-1": way[:half]})
+    end = plain["x"][half - 1]
+    np.testing.assert_array_equal(short["x"], plain["x"])
+    on_it = plain["x"] <= end
+    np.testing.assert_array_equal(short["progress"][on_it], plain["progress"][on_it])
+    beyond = short["progress"][plain["x"] > end + 64]  # its last columns are 32 px wide
+    assert len(beyond) > 50
+    assert len(set(beyond.tolist())) == 1
+    assert beyond[0] < plain["progress"][half - 1] + 64
+    assert (short["reward"][plain["x"] > end + 64][:-1] <= 0).all()
+
+
+def test_a_pipe_that_leads_on_is_rewarded() -> None:
+    plain, routed = trace(THROUGH_PIPE), trace(THROUGH_PIPE, {"1-1": THROUGH_PIPE})
+    np.testing.assert_array_equal(routed["progress"], plain["progress"])
+    more = routed["reward"] - plain["reward"]
+    entered = step_into_pipe(plain)
+    assert np.flatnonzero(more).tolist() == [entered]
+    assert more[entered] == pytest.approx(PASSAGE)
+
+
+def test_a_pipe_away_from_the_route_is_not() -> None:
+    plain, routed = trace(THROUGH_PIPE), trace(THROUGH_PIPE, {"1-1": way_of(FLAGPOLE)})
+    entered = step_into_pipe(plain)
+    assert plain["progress"][-1] > plain["progress"][entered]
+    assert (routed["progress"][entered:] == routed["progress"][entered]).all()
+    assert routed["reward"].max() < 1
+
+
+def test_other_rewards_know_no_routes() -> None:
+    for reward in ("gym", "tutorial"):
+        plain = trace(THROUGH_PIPE, reward=reward)
+        assert_same(trace(THROUGH_PIPE, {"1-1": THROUGH_PIPE}, reward=reward), plain)
+
+
+def test_an_episode_ends_where_a_maze_throws_mario_back_if_it_is_to() -> None:
+    plain, ending = (make_vec("4-4", 16, autoreset="same_step", end_thrown_back=on, seed=1)
+                     for on in (False, True))  # fmt: skip
+    way = plain.explorer("4-4", 0).search(60_000)
+    starts = plain.record_starts("4-4", way)
+    for envs in (plain, ending):
+        envs.set_starts(starts)
+        envs.weigh_starts(np.ones(len(starts)), 1.0)
+        envs.reset()
+    assert DEATHS[5] == "maze"
+    random = np.random.default_rng(0)
+    actions = np.full(16, INDEX[RUN])
+    x = np.zeros(16, np.int64)
+    for _ in range(1500):
+        change = random.random(16) < 0.2
+        choice = random.choice([INDEX[RUN], INDEX[LEAP], INDEX[LEAP], INDEX[0]], 16)
+        actions = np.where(change, choice, actions)
+        _, _, _, _, before = plain.step(actions)
+        reached, terminated = advance(ending, actions)
+        thrown = np.flatnonzero(terminated & (reached["death"] == 5))
+        if len(thrown):
+            break
+        x = before["x"]
+    assert len(thrown)
+    game = int(thrown[0])
+    # Where it is not to end, play goes on from there.
+    assert before["steps"][game] > 1
+    assert before["death"][game] == 0
+    assert before["x"][game] == reached["x"][game]
+    assert before["x"][game] < x[game] - 512
+
+
+def advance(
+    envs: warpzone.MarioVectorEnv, actions: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Signals of the states that were reached, and whether they ended their episodes."""
+    envs.send(0, actions)
+    step = envs.recv(0)
+    signals = {name: np.array(values) for name, values in step.signals.items()}
+    return signals, step.terminated.copy()
+
+
+def test_the_game_goes_on_from_level_to_level() -> None:
+    way = way_of(FLAGPOLE)
+    env = warpzone.make(
+        "1-1", actions=ACTIONS, observation="ram", last_level="1-2", keep_frames=True
+    )
+    _, info = env.reset()
+    frames = 0
+    for action in way:
+        _, reward, terminated, truncated, info = env.step(action)
+        frames += len(env.frames())
+        assert not terminated
+        assert not truncated
+    # The last step has led from the flagpole to where 1-2 can be played; all of it is seen.
+    assert (LEVELS[info["level"]], info["world"], info["stage"]) == ("1-2", 1, 2)
+    assert (info["flag"], info["death"], info["steps"]) == (False, 0, len(way))
+    assert len(env.frames()) > 200
+    assert frames == info["frames"]
+    assert reward < 1
+    through = info["progress"]
+    assert through > 3000
+    progress = [through]
+    for _ in range(15):  # later comes an enemy
+        _, _, terminated, _, info = env.step(INDEX[RUN])
+        progress.append(info["progress"])
+        assert not terminated
+    assert sorted(progress) == progress
+    assert through + 50 < progress[-1] < through + 500
+    assert LEVELS[info["level"]] == "1-2"
+
+
+def test_the_last_level_is_cleared_with_its_own_flag() -> None:
+    way = way_of(FLAGPOLE)
+    plain = trace(way)
+    for last in ("1-1", None):
+        assert_same(trace(way, last_level=last), plain)
+    assert plain["flag"].tolist() == [False] * (len(way) - 1) + [True]
+
+
+def test_only_episodes_that_began_within_the_level_are_cut_after_start_steps() -> None:
+    envs = make_vec(num_envs=40, seed=3, start_steps=5)
+    starts = envs.record_starts("1-1", Way(way_of(FLAGPOLE)))
+    envs.set_starts(starts)
+    weights = np.zeros(len(starts))
+    weights[2] = 1
+    envs.weigh_starts(weights, 0.5)
+    within = envs.reset()[1]["start"] >= 0
+    assert 5 < within.sum() < 35
+    for step in range(1, 6):
+        _, _, terminated, truncated, infos = envs.step(np.full(40, INDEX[0]))
+        assert not terminated.any()
+        np.testing.assert_array_equal(truncated, within & (step == 5))
+    assert (infos["start"] >= 0).tolist() == within.tolist()

@@ -1,0 +1,110 @@
+"""The search for a way through a level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import warpzone
+from warpzone.errors import ConfigError, LevelError
+from warpzone.smb.search import SLICE, Way, tendency
+
+ENOUGH = 2_000_000
+"""Agent steps, many more than 1-1 takes."""
+
+
+def make_vec(level: str = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
+    # What makes episodes differ and ends them early is not for the search.
+    return warpzone.make_vec(
+        level, 2, **{"threads": 1, "noops": 30, "sticky": 0.25, "max_steps": 50, **settings}
+    )
+
+
+@pytest.fixture(scope="module")
+def way() -> Way:
+    """Through 1-1."""
+    return make_vec().explorer("1-1", seed=1).search(ENOUGH)
+
+
+def test_a_way_through_1_1_clears_it(way: Way) -> None:
+    assert way.cleared
+    assert way.steps < ENOUGH
+    env = warpzone.make("1-1")
+    env.reset()
+    infos = [env.step(action)[4] for action in way.inputs]
+    assert [info["flag"] for info in infos] == [False] * (len(infos) - 1) + [True]
+    assert infos[-1]["death"] == 0
+
+
+def test_each_game_of_many_goes_the_same_way(way: Way) -> None:
+    envs = warpzone.make_vec("1-1", 3, autoreset="disabled")
+    envs.reset()
+    for action in way.inputs:
+        *_, terminated, truncated, infos = envs.step(np.full(3, action))
+    assert infos["flag"].all()
+    assert terminated.all()
+    assert not truncated.any()
+
+
+def test_the_same_seed_finds_the_same_way(way: Way) -> None:
+    assert make_vec(seed=9).explorer("1-1", seed=1).search(ENOUGH) == way
+    few = [make_vec().explorer("1-1", seed).search(20_000).inputs for seed in (1, 2)]
+    assert few[0] != few[1]
+
+
+def test_a_search_that_ends_too_early_leads_to_the_farthest_place_found() -> None:
+    explorer = make_vec("8-1").explorer("8-1")
+    assert explorer.places == 1
+    found = explorer.search(5_000)
+    assert not found.cleared
+    assert 5_000 <= found.steps < 5_100  # the last try is finished
+    assert explorer.places > 50
+    env = warpzone.make("8-1")
+    env.reset()
+    *_, info = [env.step(action) for action in found.inputs][-1]
+    assert info["progress"] > 300
+    assert (info["flag"], info["death"]) == (False, 0)
+    more = explorer.search(20_000)  # goes on
+    assert more.steps >= 20_000
+    assert explorer.search(0) == more
+
+
+def test_the_way_is_for_the_actions_and_the_frame_skip_of_the_environment() -> None:
+    actions = [["right"], ["right", "A"]]
+    found = make_vec(actions=actions, frame_skip=8).explorer("1-1").search(10_000)
+    assert set(found.inputs) == {0, 1}
+    env = warpzone.make("1-1", actions=actions, frame_skip=8)
+    env.reset()
+    *_, info = [env.step(action) for action in found.inputs][-1]
+    assert (info["death"], info["progress"] > 300) == (0, True)
+
+
+def test_a_search_can_be_broken_off() -> None:
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    explorer = make_vec("8-3").explorer("8-3")
+    with pytest.raises(KeyboardInterrupt):
+        explorer.search(ENOUGH, check)
+    assert 2 * SLICE <= explorer.search(0).steps < 2 * SLICE + 100
+
+
+def test_running_to_the_right_is_tried_most() -> None:
+    assert tendency(["right", "A", "B"]) == tendency(["right", "B"]) > tendency(["right"])
+    assert tendency(["right"]) > tendency(["left"]) == tendency([]) == tendency(["down", "right"])
+    assert tendency([]) > 0
+
+
+def test_wrong_arguments_are_named() -> None:
+    envs = make_vec()
+    with pytest.raises(LevelError, match="no level '9-1'"):
+        envs.explorer("9-1")
+    for seed in (-1, 2**64):
+        with pytest.raises(ConfigError, match=f"seed is {seed}"):
+            envs.explorer("1-1", seed)

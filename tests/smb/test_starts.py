@@ -1,0 +1,208 @@
+"""Episodes that begin within a level, against the play that first came there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.scripts import ACTIONS, AXE, FLAGPOLE, INDEX, PIPE, Script, steps
+
+import warpzone
+from warpzone.errors import LevelError
+from warpzone.smb.levels import LEVELS
+from warpzone.smb.search import Way
+
+
+def way_of(script: Script) -> bytes:
+    return bytes(INDEX[buttons] for buttons in steps(script))
+
+
+def make_vec(levels: Any = "1-1", num_envs: int = 1, **settings: Any) -> warpzone.MarioVectorEnv:
+    return warpzone.make_vec(levels, num_envs, actions=ACTIONS, **{"threads": 1, **settings})
+
+
+def one_hot(index: int, count: int) -> np.ndarray:
+    weights = np.zeros(count)
+    weights[index] = 1
+    return weights
+
+
+def begin(envs: warpzone.MarioVectorEnv, index: int, count: int) -> tuple[Any, dict[str, Any]]:
+    envs.weigh_starts(one_hot(index, count), 1.0)
+    return envs.reset()
+
+
+def assert_same(vector: Any, single: Any) -> None:
+    """Row 0 of a vector environment's observation is a single environment's."""
+    if isinstance(single, dict):
+        assert vector.keys() == single.keys()
+        for name, array in single.items():
+            np.testing.assert_array_equal(vector[name][0], array)
+    else:
+        np.testing.assert_array_equal(vector[0], single)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"observation": "tiles"},
+        {"observation": "tiles", "show_level": True},
+        {"observation": "pixels"},
+        {"observation": "pixels", "max_pool": True},
+        {"observation": "pixels", "consecutive": True},
+        {"observation": "pixels", "frame_stack": 2, "crop_status_bar": True},
+        {"observation": "rgb"},
+        {"observation": "ram"},
+    ],
+    ids=lambda settings: ",".join(str(value) for value in settings.values()),
+)
+def test_play_goes_on_from_a_start_as_if_it_had_never_been_left(settings: dict[str, Any]) -> None:
+    way = way_of(FLAGPOLE)
+    env = warpzone.make("1-1", actions=ACTIONS, **settings)
+    seen = [env.reset()[0], *(env.step(action)[0] for action in way)]
+    envs = make_vec(**settings)
+    starts = envs.record_starts("1-1", Way(way))
+    # In 1-1 nothing interrupts the play: every moment counts but the first few and the flag.
+    assert [start.step for start in starts] == list(range(envs.config.frame_stack + 1, len(way)))
+    envs.set_starts(starts)
+    for index in (0, len(starts) // 2, len(starts) - 30):
+        obs, infos = begin(envs, index, len(starts))
+        assert_same(obs, seen[starts[index].step])
+        assert infos["start"].tolist() == [index]
+        assert infos["level"].tolist() == [0]
+        assert infos["steps"].tolist() == infos["frames"].tolist() == [0]
+        for at in range(starts[index].step, starts[index].step + 12):
+            obs, *_ = envs.step(np.array([way[at]]))
+            assert_same(obs, seen[at + 1])
+
+
+def test_the_rest_of_a_way_clears_the_level() -> None:
+    way = way_of(FLAGPOLE)
+    envs = make_vec(autoreset="disabled", observation="ram")
+    starts = envs.record_starts("1-1", Way(way))
+    envs.set_starts(starts)
+    start = starts[len(starts) // 2]
+    assert (start.level, start.x > 1000) == (0, True)
+    begin(envs, len(starts) // 2, len(starts))
+    for action in way[start.step :]:
+        *_, terminated, truncated, infos = envs.step(np.array([action]))
+    assert terminated[0]
+    assert not truncated[0]
+    assert infos["flag"][0]
+    assert infos["start"].tolist() == [len(starts) // 2]
+    assert infos["steps"].tolist() == [len(way) - start.step]
+    assert 0 < infos["progress"][0] < infos["x"][0] - 1000  # its own, from the start on
+
+
+def test_no_start_looks_back_into_a_pipe() -> None:
+    envs = make_vec()
+    way = way_of([*PIPE, (0, 12)])
+    entered = sum(count for _, count in PIPE)
+    found = {start.step for start in envs.record_starts("1-1", Way(way))}
+    assert entered - 1 in found
+    assert found.isdisjoint(range(entered, entered + 4))
+    assert set(range(entered + 4, len(way) + 1)) <= found
+
+
+def test_a_start_tells_which_and_of_which_level_it_is() -> None:
+    envs = make_vec(["1-1", "1-4"], 300, seed=3, observation="ram", max_steps=2)
+    parts = [
+        envs.record_starts("1-1", Way(way_of(FLAGPOLE))),
+        envs.record_starts("1-4", Way(way_of(AXE))),
+    ]
+    starts = [*parts[0], *parts[1]]
+    envs.set_starts(starts)
+    weights = np.zeros(len(starts))
+    weights[5], weights[-3] = 1, 3
+    envs.weigh_starts(weights, 0.5)
+    begun = [envs.reset()[1]]
+    begun += [envs.step(np.zeros(300, np.int64))[4] for _ in range(2)][1:]  # by itself
+    for infos in begun:
+        index = infos["start"]
+        assert set(index.tolist()) == {-1, 5, len(starts) - 3}  # never one of weight 0
+        assert 100 < (index == -1).sum() < 200
+        assert 2 < (index == len(starts) - 3).sum() / (index == 5).sum() < 5
+        assert (infos["level"][index == 5] == LEVELS.index("1-1")).all()
+        assert (infos["level"][index == len(starts) - 3] == LEVELS.index("1-4")).all()
+        assert (infos["world"] * 4 + infos["stage"] - 5 == infos["level"]).all()
+        assert len(set(infos["level"][index == -1].tolist())) == 2
+
+
+def test_no_start_is_drawn_before_weights_are_given() -> None:
+    envs = make_vec(num_envs=20, observation="ram")
+    starts = envs.record_starts("1-1", Way(way_of(FLAGPOLE)))
+    own = envs.reset()[1]["start"].tolist()
+    envs.set_starts(starts)
+    assert envs.reset()[1]["start"].tolist() == own == [-1] * 20
+    envs.weigh_starts(np.ones(len(starts)), 1.0)
+    assert (envs.reset()[1]["start"] >= 0).all()
+    envs.weigh_starts(np.ones(len(starts)), 0.0)
+    assert envs.reset()[1]["start"].tolist() == own
+    envs.weigh_starts(np.ones(len(starts)), 1.0)
+    envs.set_starts(starts)
+    assert envs.reset()[1]["start"].tolist() == own
+
+
+def test_a_saved_state_goes_on_where_the_same_starts_are_given() -> None:
+    way = way_of(FLAGPOLE)
+
+    def games() -> warpzone.MarioVectorEnv:
+        envs = make_vec(num_envs=4, seed=1, max_steps=5, observation="ram")
+        starts = envs.record_starts("1-1", Way(way))
+        envs.set_starts(starts)
+        envs.weigh_starts(np.ones(len(starts)), 0.7)
+        return envs
+
+    def trace(envs: warpzone.MarioVectorEnv) -> list[Any]:
+        played = [envs.step(np.full(4, INDEX[128])) for _ in range(30)]
+        # Observations of RAM are one array, where others are dicts of arrays.
+        return [(obs.tobytes(), infos["start"].tolist()) for obs, *_, infos in played]  # type: ignore[union-attr]
+
+    first, second = games(), games()
+    first.reset()
+    trace(first)
+    state = first.save_state()
+    expected = trace(first)
+    assert len({tuple(index) for _, index in expected}) > 4
+    second.load_state(state)
+    assert trace(second) == expected
+
+
+def test_wrong_starts_are_told_in_plain_words() -> None:
+    envs = make_vec()
+    way = way_of(FLAGPOLE)
+    with pytest.raises(LevelError, match="no level '1-5'"):
+        envs.record_starts("1-5", Way(way))
+    with pytest.raises(ValueError, match=r"action 7 of the way is outside 0\.\.6"):
+        envs.record_starts("1-1", Way(b"\x07"))
+    assert envs.record_starts("1-1", Way(b"")) == []
+    starts = envs.record_starts("1-1", Way(way))
+    with pytest.raises(ValueError, match="must make whole steps"):
+        make_vec(frame_skip=3).set_starts(starts)
+    envs.set_starts(starts)
+    for weights, share, words in [
+        (np.ones(3), 0.5, "there must be a weight for each start"),
+        (np.ones(len(starts)), 1.5, "share must be from 0 to 1"),
+        (-np.ones(len(starts)), 0.5, "weights must be at least 0"),
+        (np.zeros(len(starts)), 0.5, "no start has a weight above 0"),
+        (np.full(len(starts), np.nan), 0.5, "weights must be at least 0"),
+        (np.full(len(starts), np.inf), 0.5, "weights must have a finite sum"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            envs.weigh_starts(weights, share)
+    assert envs.reset()[1]["start"].tolist() == [-1]  # none of that has changed anything
+
+
+def test_buttons_stick_in_a_share_of_the_episodes() -> None:
+    """Buttons that are not those of the action are seen in RAM, or would be by their effect."""
+    envs = make_vec(num_envs=100, seed=2, sticky=0.9, sticky_share=0.5, observation="ram")
+    free = warpzone.make("1-1", actions=ACTIONS, observation="ram")
+    free.reset()
+    envs.reset()
+    for i in range(30):
+        action = INDEX[128] if i % 3 else INDEX[64]
+        obs, *_ = envs.step(np.full(100, action))
+        expected, *_ = free.step(action)
+    assert isinstance(obs, np.ndarray)
+    assert 30 < (obs == expected).all(1).sum() < 70

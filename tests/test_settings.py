@@ -1,0 +1,126 @@
+"""`--set name=value`."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from warpzone.errors import ConfigError
+from warpzone.settings import (
+    apply,
+    describe,
+    format_override,
+    merge,
+    parse_overrides,
+    setting_names,
+)
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    noops: int = 0
+    levels: dict[str, float] = {}
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    env: Inner = Inner()
+    spare: Inner | None = None
+    lr: float = 1e-4
+    name: str = ""
+    amp: bool | None = None
+
+
+def test_values_are_json_or_text() -> None:
+    texts = ["lr=3e-4", "amp=null", "name=run one", "env.noops=5", 'env.levels={"1-1": 2}']
+    assert parse_overrides(texts, Settings) == {
+        "lr": 3e-4,
+        "amp": None,
+        "name": "run one",
+        "env": {"noops": 5, "levels": {"1-1": 2}},
+    }
+
+
+@pytest.mark.parametrize(
+    "value", ["run one", "", "1", "null", " a", '"', "a=b", 3e-4, None, True, [1, 2], {"1-1": 2.0}]
+)
+def test_a_setting_written_down_is_read_back(value: object) -> None:
+    assert parse_overrides([format_override("name", value)], Settings) == {"name": value}
+
+
+def test_value_may_hold_an_equals_sign() -> None:
+    assert parse_overrides(["name=a=b"], Settings) == {"name": "a=b"}
+
+
+def test_dashes_are_underscores() -> None:
+    class Dashed(BaseModel):
+        num_envs: int = 1
+
+    assert parse_overrides(["num-envs=4"], Dashed) == {"num_envs": 4}
+
+
+def test_names_of_nested_and_optional_models() -> None:
+    assert list(setting_names(Settings)) == [
+        "env",
+        "env.noops",
+        "env.levels",
+        "spare",
+        "spare.noops",
+        "spare.levels",
+        "lr",
+        "name",
+        "amp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("nme=x", "Did you mean name?"),
+        ("env.noop=1", "Did you mean env.noops"),
+        ("noops=1", "env.noops"),
+        ("zzzzzz=1", "Known settings: env, env.noops"),
+    ],
+)
+def test_unknown_name_suggests(text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_overrides([text], Settings)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["lr", "=3", ""])
+def test_form_of_the_option(text: str) -> None:
+    with pytest.raises(ConfigError, match="name=value"):
+        parse_overrides([text], Settings)
+
+
+def test_part_of_a_setting_that_was_set_as_a_whole() -> None:
+    with pytest.raises(ConfigError, match="already set as a whole"):
+        parse_overrides(["spare=null", "spare.noops=1"], Settings)
+
+
+def test_merge_is_deep_and_leaves_its_inputs() -> None:
+    base = {"env": {"noops": 0, "levels": {}}, "lr": 1.0}
+    merged = merge(base, {"env": {"noops": 3}, "lr": 2.0})
+    assert merged == {"env": {"noops": 3, "levels": {}}, "lr": 2.0}
+    assert base == {"env": {"noops": 0, "levels": {}}, "lr": 1.0}
+
+
+def test_apply_keeps_the_rest_and_checks() -> None:
+    settings = Settings(lr=1.0, env=Inner(noops=4))
+    assert apply(settings, {"env": {"levels": {"1-1": 1}}}) == Settings(
+        lr=1.0, env=Inner(noops=4, levels={"1-1": 1.0})
+    )
+    with pytest.raises(ConfigError, match="no such setting"):
+        apply(settings, {"sped": 1})
+
+
+def test_describe_names_every_fault_and_its_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"lr": "fast", "env": {"noops": "many"}, "sped": 1})
+    text = describe(caught.value)
+    assert "lr:" in text
+    assert "'fast'" in text
+    assert "env.noops:" in text
+    assert "'many'" in text
+    assert "sped: there is no such setting (given: 1)" in text

@@ -1,0 +1,74 @@
+"""Settings: defaults, presets and their errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from warpzone.errors import ConfigError
+from warpzone.training import PRESETS, TrainConfig, resolve
+
+
+def test_every_preset_comes_back_from_json_as_it_was() -> None:
+    for name, config in PRESETS.items():
+        assert config.preset == name
+        assert TrainConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_tutorial_keeps_the_recipes_numbers() -> None:
+    config = PRESETS["tutorial"]
+    assert (config.num_envs, config.rollout_steps, config.total_steps) == (8, 512, 500 * 512 * 8)
+    assert (config.gamma, config.gae_lambda, config.clip, config.lr) == (0.99, 0.97, 0.2, 1e-4)
+    assert (config.passes, config.minibatch) == (10, 256)
+    assert (config.value_coef, config.entropy_coef) == (1.0, 0.05)
+    assert (config.value_target, config.objective) == ("one_step", "clip")
+    assert (config.lr_schedule, config.entropy_schedule) == ("constant", "constant")
+    assert (config.checkpoint_every, config.keep_checkpoints) == (10, 3)
+    assert config.epoch_lines
+    assert config.network.kind == "tutorial"
+    assert config.network.hidden == (512,)
+    env = config.env
+    assert (env.observation, env.actions, env.reward) == ("pixels", "simple", "tutorial")
+    assert (env.size, env.frame_skip, env.frame_stack) == ((84, 84), 4, 4)
+    assert env.consecutive
+    assert env.no_progress_steps is None
+
+
+def test_changes_are_laid_over_a_preset() -> None:
+    config = resolve("pixels", lr=1e-5, env={"levels": {"1-2": 1.0}, "sticky": 0.25})
+    assert config.lr == 1e-5
+    assert config.env.levels == {"1-2": 1.0}
+    assert config.env.sticky == 0.25
+    assert config.env.observation == "pixels"
+    assert config.network == PRESETS["pixels"].network
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "message"),
+    [
+        ("fast", {}, "no preset 'fast'; there are tiles, specialist, generalist, pixels, tutorial"),
+        ("tiles", {"learning_rate": 1.0}, "learning_rate"),
+        ("tiles", {"gamma": 1.5}, r"gamma.*1\.5"),
+        ("tiles", {"num_envs": 1}, "num_envs"),
+        ("tiles", {"minibatch": 10_000}, "minibatch 10000 is larger than a rollout"),
+        ("tiles", {"env": {"observation": "pixels"}}, "set network.kind to cnn or tutorial"),
+        ("tiles", {"env": {"autoreset": "next_step"}}, "autoreset"),
+        ("tiles", {"env": {"levels": "9-1"}}, "9-1"),
+        ("tiles", {"env": {"colour": "red"}}, "colour"),
+        ("tiles", {"curriculum": {"share": 0.5}}, "a curriculum needs env.start_steps"),
+        ("tiles", {"curriculum": {"bins": 5}}, "bins"),
+    ],
+)
+def test_errors_name_the_setting_and_what_to_do(
+    preset: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(preset, **changes)
+
+
+def test_settings_are_read_without_loading_torch() -> None:
+    program = "import sys, warpzone.training.presets; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,342 @@
+"""Where training episodes begin, and what counts as a success of those within a level."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.toy import toy_config
+
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.search import Way
+from warpzone.training.config import CurriculumConfig, TrainConfig
+from warpzone.training.curriculum import LEAST_WEIGHT, MEMORY, Curriculum
+
+PX = 10
+"""Progress of a way with each of its steps."""
+
+
+class Games:
+    """Finds ways of given lengths, and keeps what it is told. The first three steps of a way are
+    no starts, nor are those of `gap`, which bring no progress either."""
+
+    def __init__(self, gap: range = range(0), **lengths: int) -> None:
+        self.ways = {
+            name.replace("_", "-")[1:]: Way(bytes(length)) for name, length in lengths.items()
+        }
+        self.gap = gap
+        self.searches: list[tuple[str, int, int]] = []
+        self.starts: list[Any] = []
+        self.routes: dict[str, list[Way]] = {}
+        self.weights, self.share = np.zeros(0), 0.0
+
+    def explorer(self, level: str, seed: int = 0) -> Any:
+        def search(most_steps: int, check: Any) -> Any:
+            check()
+            self.searches.append((level, seed, most_steps))
+            return self.ways[level]
+
+        return SimpleNamespace(search=search)
+
+    def record_starts(self, level: str, way: Way) -> list[Any]:
+        steps = [step for step in range(4, len(way.inputs)) if step not in self.gap]
+        waited = {step: sum(other < step for other in self.gap) for step in steps}
+        return [
+            SimpleNamespace(level=level, step=step, progress=PX * (step - waited[step]))
+            for step in steps
+        ]
+
+    def set_starts(self, starts: list[Any]) -> None:
+        self.starts = starts
+
+    def set_routes(self, ways: dict[str, list[Way]]) -> None:
+        self.routes = dict(ways)
+
+    def weigh_starts(self, weights: np.ndarray, share: float) -> None:
+        assert weights.shape == (len(self.starts),)
+        self.weights, self.share = weights, share
+
+
+def config_of(levels: dict[str, float], start_steps: int = 20, **settings: Any) -> TrainConfig:
+    curriculum = {"share": 0.8, "last_share": 0.2, "stretch": 20, **settings}
+    env = EnvConfig(levels=levels, start_steps=start_steps)
+    return toy_config(env=env, curriculum=CurriculumConfig(**curriculum), seed=3)
+
+
+def one_level(length: int = 100, **settings: Any) -> tuple[Curriculum, Any]:
+    games: Any = Games(_1_1=length)
+    return Curriculum(config_of({"1-1": 1.0}, **settings), games), games
+
+
+def ended(
+    starts: list[int],
+    flag: list[bool] | None = None,
+    progress: list[int] | None = None,
+    terminated: list[bool] | None = None,
+) -> Any:
+    """A step in which these episodes ended, and those of two games beside them did not."""
+    count = len(starts)
+    flag = flag or [False] * count
+    return SimpleNamespace(
+        finished=np.arange(count),
+        terminated=np.array([*(terminated or flag), False, False]),
+        signals={
+            "start": np.array([*starts, 0, 0], np.int32),
+            "flag": np.array([*flag, False, False]),
+            "progress": np.array([*(progress or [0] * count), 10_000, 10_000], np.int32),
+        },
+    )
+
+
+def rate_after(curriculum: Curriculum, start: int, **end: Any) -> float:
+    """Of the start's stretch, after one more episode than none."""
+    curriculum.rates[:], curriculum.episodes[:] = 0.25, 0
+    curriculum.watch(ended([start], **{name: [value] for name, value in end.items()}))
+    return float(curriculum.rates[curriculum.stretches[start]])
+
+
+def test_a_way_is_searched_once_for_each_level() -> None:
+    games: Any = Games(_1_1=50, _8_4=70)
+    checks: list[int] = []
+    config = config_of({"1-1": 1.0, "8-4": 1.0}, search_steps=1234)
+    curriculum = Curriculum(config, games, check=lambda: checks.append(1))
+    assert games.searches == [("1-1", 3, 1234), ("8-4", 3, 1234)]
+    assert curriculum.ways == {level: [way] for level, way in games.ways.items()}
+    assert len(checks) == 2  # an interruption is seen while it searches
+    assert [start.level for start in games.starts] == ["1-1"] * 46 + ["8-4"] * 66
+    Curriculum(config, games, searched=curriculum.searched)
+    assert len(games.searches) == 2
+
+
+def test_progress_counts_only_on_the_ways_unless_it_is_to_count_everywhere() -> None:
+    curriculum, games = one_level()
+    assert games.routes == curriculum.ways
+    assert one_level(route=False)[1].routes == {}
+
+
+def test_stretches_are_parts_of_equal_length_of_the_way() -> None:
+    curriculum, games = one_level(length=99)
+    for start, stretch in zip(games.starts, curriculum.stretches, strict=True):
+        assert stretch == start.step // 20
+    assert len(curriculum.rates) == len(curriculum.episodes) == 5
+
+
+def test_stretches_of_several_levels_are_their_own() -> None:
+    games: Any = Games(_1_1=50, _8_4=70)
+    curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games)
+    levels: list[set[str]] = [set() for _ in curriculum.rates]
+    for start, stretch in zip(games.starts, curriculum.stretches, strict=True):
+        levels[stretch].add(start.level)
+    assert levels == [{"1-1"}] * 3 + [{"8-4"}] * 4
+
+
+def test_no_stretch_is_without_starts() -> None:
+    games: Any = Games(range(20, 40), _1_1=100)
+    for stretch in (1, 2, 3, 16):
+        curriculum = Curriculum(config_of({"1-1": 1.0}, stretch=stretch), games)
+        assert set(curriculum.stretches.tolist()) == set(range(len(curriculum.rates)))
+        everything = list(range(len(games.starts)))
+        curriculum.watch(ended(everything, [True] * len(everything)))
+        assert curriculum.success_rate == 1
+
+
+def test_the_goal_is_how_far_the_way_comes_in_half_of_a_fragment() -> None:
+    curriculum, games = one_level(length=100)
+    steps = np.array([start.step for start in games.starts])
+    near_the_end = steps + 10 > games.starts[-1].step
+    assert (curriculum.goals[~near_the_end] == 10 * PX).all()
+    # From there the flag is the only goal: no progress is enough.
+    assert (curriculum.goals[near_the_end] > 2**31).all()
+    assert near_the_end.sum() == 10
+
+
+def test_a_goal_may_be_behind_a_cutscene() -> None:
+    games: Any = Games(range(30, 45), _1_1=100)
+    curriculum = Curriculum(config_of({"1-1": 1.0}), games)
+    goals = {start.step: goal for start, goal in zip(games.starts, curriculum.goals, strict=True)}
+    assert goals[10] == goals[19] == goals[60] == 10 * PX
+    # The first start after it is at step 45, which is as far as the way at 30.
+    assert goals[25] == 5 * PX
+    assert goals[29] == 1 * PX
+
+
+def test_the_last_goal_of_a_way_that_does_not_clear_is_its_end() -> None:
+    games: Any = Games()
+    way = Way(bytes(100), cleared=False)
+    curriculum = Curriculum(config_of({"1-1": 1.0}), games, {"1-1": [way]})
+    goals = {start.step: goal for start, goal in zip(games.starts, curriculum.goals, strict=True)}
+    assert goals[50] == goals[89] == 10 * PX
+    assert [goals[step] for step in (95, 98, 99)] == [4 * PX, 1 * PX, 0]
+    # What lies behind its end must count: there is no route.
+    assert games.routes == {}
+
+
+def test_demonstrated_levels_are_not_searched_and_have_all_their_ways() -> None:
+    games: Any = Games(_8_4=70)
+    ways = [Way(bytes(50)), Way(bytes(100), cleared=False)]
+    curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games, {"1-1": ways})
+    assert [level for level, *_ in games.searches] == ["8-4"]
+    assert curriculum.ways == games.routes == {"1-1": ways, "8-4": [games.ways["8-4"]]}
+    assert [start.level for start in games.starts] == ["1-1"] * (46 + 96) + ["8-4"] * 66
+    # Levels weigh the same, and so do the ways through one.
+    sums = [curriculum.factors[part].sum() for part in np.split(np.arange(208), [46, 142])]
+    np.testing.assert_allclose(sums, [0.5, 0.5, 1.0])
+    assert set(curriculum.state()["ways"]) == {"8-4"}
+    # Stretches are each way's own.
+    assert len(curriculum.rates) == 3 + 5 + 4
+
+
+def test_goals_do_not_reach_into_another_level() -> None:
+    games: Any = Games(_1_1=50, _8_4=70)
+    curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games)
+    assert (curriculum.goals > 2**31).sum() == 20
+    assert (curriculum.goals[36:46] > 2**31).all()
+
+
+@pytest.mark.parametrize(
+    ("end", "success"),
+    [
+        ({"flag": True}, True),
+        ({"flag": True, "progress": 100}, True),
+        ({"progress": 100}, True),
+        ({"progress": 99}, False),
+        ({"progress": 400}, True),
+        ({"progress": 100, "terminated": True}, False),  # by a death
+        ({"progress": 400, "terminated": True}, False),
+        ({"terminated": True}, False),
+    ],
+)
+def test_a_success_is_the_flag_or_the_goal_reached_alive(
+    end: dict[str, Any], success: bool
+) -> None:
+    curriculum, _ = one_level()
+    assert curriculum.goals[0] == 100
+    assert rate_after(curriculum, 0, **end) == success
+
+
+def test_near_the_end_only_the_flag_is_a_success() -> None:
+    curriculum, games = one_level()
+    last = len(games.starts) - 1
+    assert rate_after(curriculum, last, progress=30_000) == 0
+    assert rate_after(curriculum, last, flag=True) == 1
+
+
+def test_a_rate_is_the_mean_of_the_last_episodes_from_a_stretch() -> None:
+    curriculum, games = one_level()
+    index = len(games.starts) - 1
+    stretch = curriculum.stretches[index]
+    assert curriculum.rates.tolist() == [0.0] * 5
+    seen = [True, False, False, True, True]
+    for i in range(1, len(seen) + 1):
+        curriculum.watch(ended([index], [seen[i - 1]]))
+        assert curriculum.rates[stretch] == pytest.approx(sum(seen[:i]) / i)
+    assert np.delete(curriculum.rates, stretch).tolist() == [0.0] * 4
+    for _ in range(6 * MEMORY):
+        curriculum.watch(ended([index], [True]))
+    rate = curriculum.rates[stretch]
+    assert rate > 0.99
+    curriculum.watch(ended([index], [False]))
+    assert curriculum.rates[stretch] == pytest.approx(rate * (1 - 1 / MEMORY))
+    assert curriculum.episodes[stretch] == len(seen) + 6 * MEMORY + 1
+
+
+def test_only_finished_episodes_from_starts_are_counted() -> None:
+    curriculum, games = one_level()
+    curriculum.watch(ended([-1, -1], [True, False], [5000, 5000]))
+    assert curriculum.episodes.sum() == 0
+    assert curriculum.rates.tolist() == [0.0] * 5
+    last = len(games.starts) - 1
+    curriculum.watch(ended([0, -1, last, last], [True, True, True, False]))
+    assert curriculum.episodes.tolist() == [1, 0, 0, 0, 2]
+    assert curriculum.rates.tolist() == [1, 0, 0, 0, 0.5]
+
+
+def test_starts_weigh_by_how_often_their_stretch_fails() -> None:
+    curriculum, _ = one_level(length=99)
+    curriculum.rates = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
+    weights = curriculum.weights()
+    expected = np.array([1, 0.9, 0.5, 0.1, 0]) + LEAST_WEIGHT
+    np.testing.assert_allclose(weights / weights[0], expected[curriculum.stretches] / expected[0])
+    assert weights.min() > 0  # what goes well is not forgotten
+
+
+def test_levels_weigh_as_they_are_told_whatever_their_lengths() -> None:
+    games: Any = Games(_1_1=99, _1_2=49, _1_3=400)
+    levels = {"1-1": 1.0, "1-2": 3.0, "1-3": 1.0}
+    curriculum = Curriculum(config_of(levels), games)
+    level = np.array([list(levels).index(start.level) for start in games.starts])
+    sums = np.bincount(level, curriculum.weights())
+    np.testing.assert_allclose(sums, sums[0] * np.array([1, 3, 1]))
+    curriculum.rates[curriculum.stretches[level == 2]] = 1.0  # one that is mastered
+    sums = np.bincount(level, curriculum.weights())
+    assert sums[2] / sums[0] == pytest.approx(LEAST_WEIGHT / (1 + LEAST_WEIGHT))
+
+
+def test_what_is_hard_gets_most_of_the_episodes() -> None:
+    curriculum, games = one_level(length=99)
+    random = np.random.default_rng(0)
+    for _ in range(600):  # nobody comes through the steps 40 to 59
+        weights = curriculum.weights()
+        index = int(random.choice(len(weights), p=weights / weights.sum()))
+        through = not 40 <= games.starts[index].step < 60
+        curriculum.watch(ended([index], [through]))
+    sums = np.bincount(curriculum.stretches, curriculum.weights())
+    assert sums.argmax() == 2
+    assert sums[2] / sums.sum() > 0.6
+    assert curriculum.summary() == {
+        "curriculum/success_rate": pytest.approx(0.8, abs=0.02),
+        "curriculum/worst_stretch": 0.0,
+    }
+
+
+def test_the_share_goes_to_its_last_value_with_mastery() -> None:
+    curriculum, games = one_level()
+    for mastery, share in [(0.0, 0.8), (0.5, 0.5), (1.0, 0.2)]:
+        curriculum.apply(mastery)
+        assert games.share == pytest.approx(share)
+    curriculum.rates[2] = 1.0
+    curriculum.apply(0.0)
+    np.testing.assert_array_equal(games.weights, curriculum.weights())
+
+
+def test_a_way_without_starts_leaves_episodes_as_they_are() -> None:
+    curriculum, games = one_level(length=3)
+    curriculum.apply(0.0)
+    assert games.share == 0
+    assert games.starts == []
+    assert curriculum.success_rate == 0
+    assert curriculum.weights().shape == (0,)
+    assert json.loads(json.dumps(curriculum.summary())) == curriculum.summary()
+
+
+def test_a_level_without_starts_stands_beside_another() -> None:
+    games: Any = Games(_1_1=3, _1_2=60)
+    curriculum = Curriculum(config_of({"1-1": 1.0, "1-2": 1.0}), games)
+    assert {start.level for start in games.starts} == {"1-2"}
+    assert curriculum.weights().shape == curriculum.goals.shape == (56,)
+    assert set(curriculum.ways) == {"1-1", "1-2"}
+
+
+def test_it_comes_back_from_json() -> None:
+    curriculum, games = one_level()
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        curriculum.watch(ended(random.integers(0, 90, 2).tolist(), [True, False]))
+    saved = json.loads(json.dumps(curriculum.state()))
+    other = Curriculum(config_of({"1-1": 1.0}), games, searched=Curriculum.searched_in(saved))
+    other.load_state(saved)
+    assert other.ways == curriculum.ways
+    for ours, theirs in [
+        (other.rates, curriculum.rates),
+        (other.episodes, curriculum.episodes),
+        (other.weights(), curriculum.weights()),
+        (other.goals, curriculum.goals),
+    ]:
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+    for each in (curriculum, other):
+        each.watch(ended([1, 80], [False, True]))
+    assert other.state() == curriculum.state()

@@ -1,0 +1,84 @@
+"""When an agent in training is measured."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.toy import Corridor, corridors, toy_config
+
+from warpzone.smb.config import EnvConfig
+from warpzone.training.evaluation_schedule import Judge
+from warpzone.training.learner import Learner
+from warpzone.training.metrics import WINDOW, Episode
+
+
+def learner(rate: float, updates: int, levels: tuple[str, ...] = ("1-1",)) -> Learner:
+    config = toy_config(env=EnvConfig(levels=dict.fromkeys(levels, 1.0)))
+    trained = Learner(config, Corridor(config.env, 16), lambda: None)
+    trained.updates = updates
+    for episodes in trained.stats.recent.values():
+        episodes.extend(Episode(i < rate * WINDOW, 0, 0.0, 1) for i in range(WINDOW))
+    return trained
+
+
+@pytest.mark.parametrize(
+    ("rate", "updates", "best", "target", "wanted"),
+    [
+        (0.45, 9, None, None, False),  # fails more often than not
+        (0.55, 9, None, None, True),
+        (0.70, 9, 0.5, None, False),  # no clear gain
+        (0.80, 9, 0.5, None, True),
+        (0.80, 8, 0.5, None, False),  # measured four updates ago
+        (0.92, 9, 0.89, 0.9, True),  # the target is worth a small gain
+        (0.92, 8, 0.89, 0.9, False),
+        (1.00, 9, 0.97, None, True),
+    ],
+)
+def test_when_to_measure(
+    rate: float, updates: int, best: float | None, target: float | None, wanted: bool
+) -> None:
+    judge = Judge(toy_config(eval_every=5, target_clear_rate=target), corridors)
+    judge.best, judge.measured_at = best, 4
+    assert judge.wants(learner(rate, updates)) is wanted
+
+
+def test_a_hundred_episodes_of_each_level_come_first() -> None:
+    judge = Judge(toy_config(eval_every=1), corridors)
+    trained = learner(1.0, 10, ("1-1", "1-2"))
+    assert judge.wants(trained)
+    trained.stats.recent["1-2"].pop()
+    assert not judge.wants(trained)
+
+
+def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
+    made: list[tuple[dict[str, float], int, int]] = []
+
+    def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
+        made.append((config.levels, config.noops, seed))
+        # Buttons stick as measurements have it, and in every episode.
+        assert (config.sticky, config.sticky_share) == (0.25, 1.0)
+        return Corridor(config, games, groups, seed)
+
+    levels = {"1-1": 1.0, "1-2": 3.0}
+    env = EnvConfig(levels=levels, sticky=0.1, sticky_share=0.5)
+    config = toy_config(env=env, eval_noops=17, eval_sticky=0.25)
+    judge = Judge(config, make)
+    trained = learner(0.0, 10, ("1-1", "1-2"))
+    assert judge.measure(trained)
+    assert [(levels, noops) for levels, noops, _ in made] == [
+        ({"1-1": 1.0}, 17),
+        ({"1-2": 1.0}, 17),
+    ]
+    first = [seed for _, _, seed in made]
+    judge.measure(trained)
+    assert [seed for _, _, seed in made[2:]] == first  # a resumed run measures the same
+    trained.updates += 1
+    judge.measure(trained)
+    assert not set(first) & {seed for _, _, seed in made[4:]}
+
+
+def test_satisfied_by_the_latest_measurement_only() -> None:
+    judge = Judge(toy_config(target_clear_rate=0.0), corridors)
+    before = judge.satisfied
+    judge.measure(learner(0.0, 1))
+    assert (before, judge.satisfied) == (False, True)
+    assert not Judge(toy_config(target_clear_rate=None), corridors).satisfied

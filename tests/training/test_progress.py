@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from warpzone.training.progress import LineDisplay, LiveDisplay, Status, duration, make_display
+
+STATUS = Status(
+    title="1-1 · tiles · seed 0",
+    step=250_000,
+    total_steps=1_000_000,
+    steps_per_second=10_000.0,
+    seconds=25.0,
+    metrics={
+        "rollout/clear_rate": 0.5,
+        "rollout/best_x": 3161.0,
+        "losses/policy_loss": -0.01234,
+        "losses/entropy": 1.25,
+    },
+    episodes=1234,
+    best_measured=None,
+)
+
+
+def test_lines_are_spaced_in_time() -> None:
+    file = io.StringIO()
+    with LineDisplay(Console(file=file, width=200), interval=1000.0) as display:
+        display.update(STATUS)
+        display.update(STATUS)
+        display.say("[bold]done")
+    assert file.getvalue() == (
+        "step 250,000 of 1,000,000 · 10,000 steps/s · cleared 50% of recent episodes"
+        " · best x 3,161 · entropy 1.25 · at most 1:15 left\n[bold]done\n"
+    )
+
+
+def test_the_panel_shows_what_matters() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=100, force_terminal=True, color_system=None)
+    with LiveDisplay(console) as display:
+        display.update(STATUS)
+        display.update(replace(STATUS, best_measured=0.97))
+    shown = file.getvalue()
+    for text in (
+        "1-1 · tiles · seed 0",
+        "250,000 of 1,000,000",
+        "10,000",
+        "0:25, at most 1:15 left",
+        "50% of recent episodes",
+        "97% at best",
+        "1,234",
+        "3,161",
+        "policy loss",
+        "-0.0123",
+    ):
+        assert text in shown
+
+
+def test_the_kind_of_output_decides() -> None:
+    assert isinstance(make_display(Console(file=io.StringIO())), LineDisplay)
+    assert isinstance(make_display(Console(file=io.StringIO(), force_terminal=True)), LiveDisplay)
+
+
+def test_duration() -> None:
+    assert [duration(s) for s in (0, 59.6, 75, 3700)] == ["0:00", "1:00", "1:15", "1:01:40"]

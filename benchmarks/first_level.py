@@ -90,7 +90,7 @@ def measure(line: list[str], run: Path, episodes: int, rom: Path) -> dict[str, A
     began = time.perf_counter()
     _call([*line, "--out", str(run), "--rom", str(rom)])
     seconds = time.perf_counter() - began
-    evaluate = ["warpzone", "eval", str(run), "--episodes", str(episodes), "--noops", "30"]
+    evaluate = ["warpzone", "eval", str(run), "--episodes", str(episodes), "--noop-max", "30"]
     text = _call([*evaluate, "--seed", str(EVAL_SEED), "--json", "--rom", str(rom)])
     saved = {**asked, "command_seconds": seconds, "eval": json.loads(text)}
     record.write_text(json.dumps(saved, indent=2) + "\n")
@@ -204,7 +204,7 @@ def main(
                 "preset": preset,
                 "settings": settings or [],
                 "eval_episodes": episodes,
-                "eval_noops": 30,
+                "eval_noop_max": 30,
                 "eval_seed": EVAL_SEED,
             },
             "summary": summary(results),

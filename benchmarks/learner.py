@@ -55,12 +55,12 @@ def measure(preset: str, threads: int, keep_memory: bool) -> dict[str, float]:
     """Learn and decide for some seconds each."""
     if keep_memory:
         hardware.keep_freed_memory()
-    config = PRESETS[preset].model_copy(update={"passes": 1})
+    config = PRESETS[preset].model_copy(update={"update_epochs": 1})
     shapes = shapes_of(observation_space(config.env))
     actions = len(config.env.action_list)
     policy = Policy(config.network, shapes, actions)
     policy.amp = hardware.has_bfloat16(torch.device("cpu"))
-    samples = config.minibatch * MINIBATCHES
+    samples = config.minibatch_size * MINIBATCHES
     observations = {
         name: torch.randn(samples, *shape)
         if name == "scalars"

@@ -36,9 +36,9 @@ three protocols:
 | protocol | start of an episode | buttons |
 |---|---|---|
 | fixed start | always the same | as the agent chooses |
-| no-ops | after 0 to {noops} frames without buttons, drawn evenly | as the agent chooses |
-| no-ops and sticky | after 0 to {noops} frames without buttons, drawn evenly | each frame \
-stays with probability {sticky:g} at the last buttons |
+| no-ops | after 0 to {noop_max} frames without buttons, drawn evenly | as the agent chooses |
+| no-ops and sticky | after 0 to {noop_max} frames without buttons, drawn evenly | each frame \
+stays with probability {repeat_action_probability:g} at the last buttons |
 
 Under a fixed start likeliest actions (`argmax`) play one and the same episode each time, so that
 there the rate is 0 % or 100 % and its interval says nothing.
@@ -73,7 +73,9 @@ def text_of(results: Results) -> str:
 
 def _protocol(results: Results) -> Iterator[str]:
     sticky = STARTS["sticky"]
-    yield PROTOCOL.format(noops=sticky.noops, sticky=sticky.sticky)
+    yield PROTOCOL.format(
+        noop_max=sticky.noop_max, repeat_action_probability=sticky.repeat_action_probability
+    )
 
 
 def _summary(results: Results) -> Iterator[str]:
@@ -143,7 +145,7 @@ def _commands(results: Results) -> Iterator[str]:
         for start in STARTS.values():
             yield (
                 f"warpzone eval --levels all --episodes {episodes} --seed {seed}"
-                f" --noops {start.noops} --sticky {start.sticky:g}"
+                f" --noop-max {start.noop_max} --sticky {start.repeat_action_probability:g}"
             )
     yield "```\n"
     yield "The training, and then packaging. A run that was gone on with may have begun with older"

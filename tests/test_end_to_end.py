@@ -19,7 +19,7 @@ from warpzone.nes.console import open_rom
 from warpzone.viewers.window import Window
 
 TINY = shlex.split(
-    "--num-envs 4 --threads 1 --device cpu --set rollout_steps=16 --set minibatch=32"
+    "--num-envs 4 --threads 1 --device cpu --set rollout_steps=16 --set minibatch_size=32"
     " --set network.hidden=[16] --set eval_episodes=2 --set env.no_progress_steps=8"
 )
 
@@ -80,13 +80,13 @@ def test_eval_as_json(trained: Path) -> None:
         assert set(result) == {"clear_rate", "episodes", "ci95", "mean_progress", "mean_frames"}
         assert result["episodes"] == 3
         assert 0 <= result["ci95"][0] <= result["clear_rate"] <= result["ci95"][1] <= 1
-    assert report["protocol"]["noops"] == 30
+    assert report["protocol"]["noop_max"] == 30
     assert report["protocol"]["no_progress_steps"] == 8
     assert report["rom"]["sha1"] == open_rom().sha1
 
 
 def test_eval_for_people(trained: Path) -> None:
-    output = run("eval", trained, "--episodes", "2", "--sticky", "0.25").output
+    output = run("eval", trained, "--episodes", "2", "--repeat-action-probability", "0.25").output
     assert "95 % interval" in output
     assert "sticky 0.25" in output
     assert open_rom().revision in output

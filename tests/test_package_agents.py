@@ -24,8 +24,8 @@ from warpzone.training.checkpoint import Stage, load_agent, save_agent
 from warpzone.training.evaluation import EvalResult, wilson
 from warpzone.training.presets import resolve
 
-ENV = EnvConfig(levels="1-1", noops=30, no_progress_steps=12)
-BOTH = EnvConfig(levels="1-1,1-2", noops=30, no_progress_steps=12)
+ENV = EnvConfig(levels="1-1", noop_max=30, no_progress_steps=12)
+BOTH = EnvConfig(levels="1-1,1-2", noop_max=30, no_progress_steps=12)
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_the_page_has_every_level_and_counts_them(
         f"| tiles | 0.00 | – | `{file}` |"
     )
     assert {row.count("|") for row in rows} == {12}
-    assert "warpzone eval --levels all --episodes 100 --seed 0 --noops 30 --sticky 0.25" in text
+    assert "warpzone eval --levels all --episodes 100 --seed 0 --noop-max 30 --sticky 0.25" in text
 
 
 def test_the_page_tells_all_stages_of_a_training(

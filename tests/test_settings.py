@@ -18,7 +18,7 @@ from warpzone.settings import (
 
 class Inner(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    noops: int = 0
+    noop_max: int = 0
     levels: dict[str, float] = {}
 
 
@@ -32,12 +32,12 @@ class Settings(BaseModel):
 
 
 def test_values_are_json_or_text() -> None:
-    texts = ["lr=3e-4", "amp=null", "name=run one", "env.noops=5", 'env.levels={"1-1": 2}']
+    texts = ["lr=3e-4", "amp=null", "name=run one", "env.noop_max=5", 'env.levels={"1-1": 2}']
     assert parse_overrides(texts, Settings) == {
         "lr": 3e-4,
         "amp": None,
         "name": "run one",
-        "env": {"noops": 5, "levels": {"1-1": 2}},
+        "env": {"noop_max": 5, "levels": {"1-1": 2}},
     }
 
 
@@ -62,7 +62,7 @@ def test_dashes_are_underscores() -> None:
 def test_names_of_nested_and_optional_models() -> None:
     assert list(setting_names(Settings)) == [
         "env",
-        "env.noops",
+        "env.noop_max",
         "env.levels",
         "spare",
         "spare.noops",
@@ -77,9 +77,9 @@ def test_names_of_nested_and_optional_models() -> None:
     ("text", "hint"),
     [
         ("nme=x", "Did you mean name?"),
-        ("env.noop=1", "Did you mean env.noops"),
-        ("noops=1", "env.noops"),
-        ("zzzzzz=1", "Known settings: env, env.noops"),
+        ("env.noop=1", "Did you mean env.noop_max"),
+        ("noop_max=1", "env.noop_max"),
+        ("zzzzzz=1", "Known settings: env, env.noop_max"),
     ],
 )
 def test_unknown_name_suggests(text: str, hint: str) -> None:
@@ -96,20 +96,20 @@ def test_form_of_the_option(text: str) -> None:
 
 def test_part_of_a_setting_that_was_set_as_a_whole() -> None:
     with pytest.raises(ConfigError, match="already set as a whole"):
-        parse_overrides(["spare=null", "spare.noops=1"], Settings)
+        parse_overrides(["spare=null", "spare.noop_max=1"], Settings)
 
 
 def test_merge_is_deep_and_leaves_its_inputs() -> None:
-    base = {"env": {"noops": 0, "levels": {}}, "lr": 1.0}
-    merged = merge(base, {"env": {"noops": 3}, "lr": 2.0})
-    assert merged == {"env": {"noops": 3, "levels": {}}, "lr": 2.0}
-    assert base == {"env": {"noops": 0, "levels": {}}, "lr": 1.0}
+    base = {"env": {"noop_max": 0, "levels": {}}, "lr": 1.0}
+    merged = merge(base, {"env": {"noop_max": 3}, "lr": 2.0})
+    assert merged == {"env": {"noop_max": 3, "levels": {}}, "lr": 2.0}
+    assert base == {"env": {"noop_max": 0, "levels": {}}, "lr": 1.0}
 
 
 def test_apply_keeps_the_rest_and_checks() -> None:
-    settings = Settings(lr=1.0, env=Inner(noops=4))
+    settings = Settings(lr=1.0, env=Inner(noop_max=4))
     assert apply(settings, {"env": {"levels": {"1-1": 1}}}) == Settings(
-        lr=1.0, env=Inner(noops=4, levels={"1-1": 1.0})
+        lr=1.0, env=Inner(noop_max=4, levels={"1-1": 1.0})
     )
     with pytest.raises(ConfigError, match="no such setting"):
         apply(settings, {"sped": 1})
@@ -117,10 +117,10 @@ def test_apply_keeps_the_rest_and_checks() -> None:
 
 def test_describe_names_every_fault_and_its_value() -> None:
     with pytest.raises(ValidationError) as caught:
-        Settings.model_validate({"lr": "fast", "env": {"noops": "many"}, "sped": 1})
+        Settings.model_validate({"lr": "fast", "env": {"noop_max": "many"}, "sped": 1})
     text = describe(caught.value)
     assert "lr:" in text
     assert "'fast'" in text
-    assert "env.noops:" in text
+    assert "env.noop_max:" in text
     assert "'many'" in text
     assert "sped: there is no such setting (given: 1)" in text

@@ -36,10 +36,10 @@ batch::Config config_of(fuzz::Input& input) {
   if (config.consecutive) config.stack = config.rules.frame_skip;
   config.keep_frames = (flags & 8) != 0 && config.num_games == 1;
   config.rules.skip_cutscenes = (flags & 16) != 0;
-  if ((flags & 32) != 0) config.rules.sticky = 0.4;
+  if ((flags & 32) != 0) config.rules.repeat_action_probability = 0.4;
   if ((flags & 64) != 0) config.rules.max_steps = input.below(16);
   if ((flags & 128) != 0) config.rules.no_progress_steps = input.below(8);
-  config.rules.noops = input.below(kMostNoops);
+  config.rules.noop_max = input.below(kMostNoops);
   config.rules.reward = static_cast<smb::Reward>(input.below(3));
   config.rules.level_weights[static_cast<size_t>(input.below(smb::kLevels))] = input.byte();
   return config;

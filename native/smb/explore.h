@@ -71,8 +71,8 @@ template <typename See>
 inline void replay(Levels& levels, const Rules& rules, const Way& way, See&& see) {
   if (way.level < 0 || way.level >= kLevels) throw std::invalid_argument("no such level");
   Rules plain = rules;
-  plain.noops = 0;
-  plain.sticky = 0;
+  plain.noop_max = 0;
+  plain.repeat_action_probability = 0;
   plain.max_steps = plain.no_progress_steps = 0;
   plain.level_weights.assign(kLevels, 0.0);
   plain.level_weights[static_cast<size_t>(way.level)] = 1.0;
@@ -202,8 +202,8 @@ class Explorer {
            uint64_t seed)
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
     if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
-    rules_.noops = 0;
-    rules_.sticky = 0;
+    rules_.noop_max = 0;
+    rules_.repeat_action_probability = 0;
     rules_.max_steps = rules_.no_progress_steps = 0;
     rules_.level_weights.assign(kLevels, 0.0);
     rules_.level_weights[static_cast<size_t>(level)] = 1.0;

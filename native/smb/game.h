@@ -33,8 +33,9 @@ struct Rules {
   std::vector<uint8_t> actions;       // buttons of each action
   std::vector<double> level_weights;  // one for each of the 32 levels
   int frame_skip = 4;
-  int noops = 0;                  // the most idle frames at the start
-  double sticky = 0.0;            // probability per frame that the buttons stay as they were
+  int noop_max = 0;  // the most idle frames at the start
+  double repeat_action_probability =
+      0.0;                        // probability per frame that the buttons stay as they were
   double sticky_share = 1.0;      // of episodes that have sticky buttons at all
   int64_t max_steps = 0;          // 0: no limit
   int64_t no_progress_steps = 0;  // 0: no limit
@@ -60,8 +61,9 @@ struct Rules {
     }
     require(total > 0, "at least one level must have a weight above 0");
     require(frame_skip >= 1, "frame_skip must be at least 1");
-    require(noops >= 0 && noops <= kMostNoops, "noops must be from 0 to 36,000");
-    require(sticky >= 0 && sticky < 1, "sticky must be at least 0 and below 1");
+    require(noop_max >= 0 && noop_max <= kMostNoops, "noop_max must be from 0 to 36,000");
+    require(repeat_action_probability >= 0 && repeat_action_probability < 1,
+            "repeat_action_probability must be at least 0 and below 1");
     require(last_level < kLevels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(end_penalty >= 0, "end_penalty must be 0 or more");
@@ -303,8 +305,10 @@ struct Game {
       begin_level(levels, rules);
       see_frame(*this, false);
     }
-    const bool some = rules.sticky > 0 && rules.sticky_share < 1;
-    sticky = rules.sticky > 0 && (!some || random.uniform() < rules.sticky_share) ? 1 : 0;
+    const bool some = rules.repeat_action_probability > 0 && rules.sticky_share < 1;
+    sticky = rules.repeat_action_probability > 0 && (!some || random.uniform() < rules.sticky_share)
+                 ? 1
+                 : 0;
     over = 0;
     passed = 0;
     astray = 0;
@@ -328,7 +332,7 @@ struct Game {
     const uint16_t area_before = area_id(nes);
     int32_t gym = 0;
     for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
-      if (sticky == 0 || random.uniform() >= rules.sticky) held = buttons;
+      if (sticky == 0 || random.uniform() >= rules.repeat_action_probability) held = buttons;
       run_frame(cart, rules, route, held);
       gym += gym_reward();
       see_frame(*this, false);
@@ -398,7 +402,7 @@ struct Game {
 
   void begin_level(Levels& levels, const Rules& rules) {
     nes = levels.start(choose_level(rules));
-    const int idle = rules.noops > 0 ? random.below(rules.noops + 1) : 0;
+    const int idle = rules.noop_max > 0 ? random.below(rules.noop_max + 1) : 0;
     for (int i = 0; i < idle; ++i) {
       nes::run_frame(nes, levels.cartridge(), 0);
       ++signals.frames;

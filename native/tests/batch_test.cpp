@@ -19,8 +19,8 @@ batch::Config usual_config(Observation observation, int threads) {
   batch::Config config;
   config.rules.actions = {0, 128, 130, 131, 129, 64, 32};
   config.rules.level_weights.assign(smb::kLevels, 1.0);
-  config.rules.noops = 20;
-  config.rules.sticky = 0.2;
+  config.rules.noop_max = 20;
+  config.rules.repeat_action_probability = 0.2;
   config.rules.max_steps = 15;
   config.observation = observation;
   config.num_games = 6;

@@ -80,8 +80,8 @@ TEST(a_search_repeats_with_its_seed) {
 
 TEST(what_an_environment_adds_to_its_rules_does_not_disturb_a_search) {
   smb::Rules plain = rules_of({0, 128, 64, 129}), more = plain;
-  more.noops = 30;
-  more.sticky = 0.25;
+  more.noop_max = 30;
+  more.repeat_action_probability = 0.25;
   more.max_steps = 20;
   more.no_progress_steps = 3;
   smb::Explorer one(standin::levels(), plain, 3, {1, 1, 1, 1}, 5);

@@ -48,7 +48,7 @@ Bytes with(Bytes saved, size_t offset, Member value) {
 
 TEST(the_stand_in_meets_everything_that_an_episode_can) {
   batch::Config config = small_config(batch::Observation::tiles);
-  config.rules.noops = 5;
+  config.rules.noop_max = 5;
   Batch games(standin::levels(), config);
   games.reset(Bytes{1, 1});
   std::set<int> ends;

@@ -97,9 +97,9 @@ TEST(rules_that_make_no_sense_say_why) {
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.level_weights.assign(smb::kLevels, 0); }),
               "at least one level must have a weight above 0");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.frame_skip = 0; }), "frame_skip must be at least 1");
-  CHECK_EQUAL(refusal([](smb::Rules& r) { r.noops = -1; }), "noops must be from 0 to 36,000");
-  CHECK_EQUAL(refusal([](smb::Rules& r) { r.sticky = 1; }),
-              "sticky must be at least 0 and below 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.noop_max = -1; }), "noop_max must be from 0 to 36,000");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.repeat_action_probability = 1; }),
+              "repeat_action_probability must be at least 0 and below 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.max_steps = -1; }), "step limits must not be negative");
 }
 

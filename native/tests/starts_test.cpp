@@ -191,7 +191,7 @@ TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
     smb::Way frames{kLevel, {}, true, std::nullopt};
     smb::Game game{};
     smb::Rules rules = config.rules;
-    rules.noops = 0;
+    rules.noop_max = 0;
     rules.level_weights.assign(smb::kLevels, 0.0);
     rules.level_weights[kLevel] = 1.0;
     game.reset(levels, rules, smb::Starts{}, [](const smb::Game&, bool) {});
@@ -274,8 +274,8 @@ TEST(starts_are_drawn_by_their_weights) {
 TEST(without_starts_the_random_streams_are_as_before) {
   // Neither starts that are not drawn nor stickiness in all episodes take a number.
   batch::Config config = one_game(Observation::tiles);
-  config.rules.noops = 30;
-  config.rules.sticky = 0.5;
+  config.rules.noop_max = 30;
+  config.rules.repeat_action_probability = 0.5;
   Batch plain(standin::levels(), config), with_starts(standin::levels(), config);
   with_starts.set_starts(some_starts(config));
   for (Batch* games : {&plain, &with_starts}) {
@@ -362,7 +362,7 @@ TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
 
 TEST(buttons_stick_in_a_share_of_the_episodes) {
   smb::Rules rules = one_game(Observation::tiles).rules;
-  rules.sticky = 0.5;
+  rules.repeat_action_probability = 0.5;
   smb::Game game{};
   game.random = smb::stream(1, 0);
   const auto ignore = [](const smb::Game&, bool) {};
@@ -387,7 +387,7 @@ TEST(buttons_stick_in_a_share_of_the_episodes) {
   CHECK_EQUAL(episodes(1.0), 200);
   const int half = episodes(0.5);
   CHECK(half > 70 && half < 130);
-  rules.sticky = 0;
+  rules.repeat_action_probability = 0;
   CHECK_EQUAL(episodes(1.0), 0);
   for (const double share : {-0.1, 1.1, std::nan("")}) {
     rules.sticky_share = share;

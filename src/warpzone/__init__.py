@@ -43,7 +43,7 @@ def make_vec(
 ) -> MarioVectorEnv:
     """Many games as a `gymnasium.vector.VectorEnv`; see `MarioVectorEnv` and `EnvConfig`.
 
-    >>> envs = warpzone.make_vec(["1-1", "1-2"], 64, observation="tiles", noops=30)
+    >>> envs = warpzone.make_vec(["1-1", "1-2"], 64, observation="tiles", noop_max=30)
     """
     return MarioVectorEnv(levels, num_envs, threads=threads, rom=rom, **settings)
 

@@ -151,7 +151,13 @@ NoopsOption = Annotated[
 ]
 StickyOption = Annotated[
     float,
-    typer.Option(help="Probability per frame that the last buttons stay pressed.", min=0, max=1),
+    typer.Option(
+        "--repeat-action-probability",
+        "--sticky",
+        help="Probability per frame that the last buttons stay pressed.",
+        min=0,
+        max=1,
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
@@ -383,8 +389,8 @@ def watch(
     level: LevelArgument = None,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
-    noops: NoopsOption = 30,
-    sticky: StickyOption = 0.0,
+    noop_max: NoopsOption = 30,
+    repeat_action_probability: StickyOption = 0.0,
     scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
     terminal: Annotated[
         bool,
@@ -419,7 +425,9 @@ def watch(
             f"film: warpzone record {agent_path} -o clip.mp4"
         )
     size = None if terminal else scale
-    _open_window(agent_of, order, title, policy, seed, noops, sticky, size, cartridge)
+    _open_window(
+        agent_of, order, title, policy, seed, noop_max, repeat_action_probability, size, cartridge
+    )
 
 
 @app.command(
@@ -486,8 +494,8 @@ def record(
     ] = False,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
-    noops: NoopsOption = 30,
-    sticky: StickyOption = 0.0,
+    noop_max: NoopsOption = 30,
+    repeat_action_probability: StickyOption = 0.0,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
     engine: EngineOption = "auto",
@@ -514,7 +522,15 @@ def record(
             exhibited, cartridge = _compared([agent_path, *others], level, progress, device, rom)
         tries = until_clear or (10 if every else 1)
         _film_together(
-            exhibited, cartridge, output, policy, tries, scale, seed, noops=noops, sticky=sticky
+            exhibited,
+            cartridge,
+            output,
+            policy,
+            tries,
+            scale,
+            seed,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
         )
         return
     if episode is not None:
@@ -531,8 +547,8 @@ def record(
         agent,
         _one_level(level, agent, agent_path),
         policy=_policy(policy, agent_path),
-        noops=noops,
-        sticky=sticky,
+        noop_max=noop_max,
+        repeat_action_probability=repeat_action_probability,
         saliency=saliency,
         rom=cartridge,
     )
@@ -540,7 +556,8 @@ def record(
 
 
 @app.command(
-    "eval", epilog="Example: [cyan]warpzone eval runs/1-1-tiles-seed0 --sticky 0.25 --json[/]"
+    "eval",
+    epilog="Example: [cyan]warpzone eval runs/1-1-tiles-seed0 --sticky 0.25 --json[/]",
 )
 def evaluate(
     agent_path: OptionalAgentArgument = None,
@@ -559,8 +576,8 @@ def evaluate(
         ),
     ] = None,
     episodes: Annotated[int, typer.Option(help="Per level.", min=1)] = 100,
-    noops: NoopsOption = 30,
-    sticky: StickyOption = 0.0,
+    noop_max: NoopsOption = 30,
+    repeat_action_probability: StickyOption = 0.0,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     threads: Annotated[int | None, typer.Option(help="For the games.", min=1)] = None,
@@ -581,8 +598,8 @@ def evaluate(
     with err.status("") as status:
         settings: dict[str, Any] = {
             "episodes": episodes,
-            "noops": noops,
-            "sticky": sticky,
+            "noop_max": noop_max,
+            "repeat_action_probability": repeat_action_probability,
             "seed": seed,
             "threads": threads,
             "say": status.update,
@@ -1060,8 +1077,8 @@ def _open_window(
     title: str,
     policy: Policy | None,
     seed: int,
-    noops: int,
-    sticky: float,
+    noop_max: int,
+    repeat_action_probability: float,
     scale: int | None,
     rom: Rom,
 ) -> None:
@@ -1071,7 +1088,14 @@ def _open_window(
     def open_playback(name: str) -> Playback:
         agent, best = agent_of(name)
         mode = best if policy is None else policy.value
-        return Playback(agent, name, policy=mode, noops=noops, sticky=sticky, rom=rom)
+        return Playback(
+            agent,
+            name,
+            policy=mode,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            rom=rom,
+        )
 
     if scale is None:
         from warpzone.viewers.terminal import watch_in_terminal

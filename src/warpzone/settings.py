@@ -15,7 +15,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
-    """Turn `["lr=3e-4", "env.noops=10"]` into `{"lr": 0.0003, "env": {"noops": 10}}`.
+    """Turn `["lr=3e-4", "env.noop_max=10"]` into `{"lr": 0.0003, "env": {"noops": 10}}`.
 
     Values are read as JSON (numbers, true, null, lists, objects) and otherwise taken as text.
 

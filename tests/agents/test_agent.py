@@ -111,9 +111,9 @@ def test_observations_of_another_version(tmp_path: Path) -> None:
     info = agent.info.model_copy(update={"shapes": {"tiles": (1, 2, 3), "scalars": (4,)}})
     other = Agent(agent.policy, info, path)
     with pytest.raises(AgentError, match=r"\(1, 2, 3\).*train again"):
-        other.make_env("1-1", noops=0, sticky=0.0)
+        other.make_env("1-1", noop_max=0, repeat_action_probability=0.0)
     with pytest.raises(AgentError, match="train again"):
-        other.make_envs("1-1", 2, noops=0, sticky=0.0)
+        other.make_envs("1-1", 2, noop_max=0, repeat_action_probability=0.0)
 
 
 def test_device_that_is_not_there(agent_file: Path) -> None:
@@ -123,7 +123,7 @@ def test_device_that_is_not_there(agent_file: Path) -> None:
 
 def test_unknown_level(agent: Agent) -> None:
     with pytest.raises(LevelError, match="9-1"):
-        agent.make_env("9-1", noops=0, sticky=0.0)
+        agent.make_env("9-1", noop_max=0, repeat_action_probability=0.0)
 
 
 def test_a_different_rom_is_worth_a_warning(agent: Agent) -> None:
@@ -144,7 +144,7 @@ def test_levels_and_title(agent: Agent) -> None:
 def test_acting_on_any_level(tmp_path: Path, observation: str) -> None:
     env = EnvConfig(observation=observation, no_progress_steps=5)
     agent = Agent.load(write_agent(tmp_path / "a.safetensors", env))
-    envs = agent.make_envs("4-2", 3, noops=0, sticky=0.0, threads=1)
+    envs = agent.make_envs("4-2", 3, noop_max=0, repeat_action_probability=0.0, threads=1)
     observations, infos = envs.reset(seed=0)
     assert (infos["world"] == 4).all()
     actions = agent.act(observations, "sample", agent.random(0))
@@ -154,7 +154,7 @@ def test_acting_on_any_level(tmp_path: Path, observation: str) -> None:
 
 
 def test_sampling_follows_its_generator_and_argmax_the_logits(agent: Agent) -> None:
-    envs = agent.make_envs("1-1", 64, noops=30, sticky=0.0, threads=1)
+    envs = agent.make_envs("1-1", 64, noop_max=30, repeat_action_probability=0.0, threads=1)
     observations, _ = envs.reset(seed=0)
     envs.close()
     first = agent.act(observations, "sample", agent.random(1))
@@ -168,26 +168,26 @@ def test_sampling_follows_its_generator_and_argmax_the_logits(agent: Agent) -> N
 
 
 def test_games_keep_the_settings_of_the_training(agent: Agent) -> None:
-    env = agent.make_env("1-3", noops=7, sticky=0.25)
+    env = agent.make_env("1-3", noop_max=7, repeat_action_probability=0.25)
     config = env.config
     env.close()
     assert config == ENV.model_copy(
         update={
             "levels": {"1-3": 1.0},
-            "noops": 7,
-            "sticky": 0.25,
+            "noop_max": 7,
+            "repeat_action_probability": 0.25,
             "autoreset": "disabled",
         }
     )
 
 
 def test_sticky_buttons_are_in_every_episode_that_is_measured(tmp_path: Path) -> None:
-    half = EnvConfig(sticky=0.25, sticky_share=0.5)
+    half = EnvConfig(repeat_action_probability=0.25, sticky_share=0.5)
     agent = Agent.load(write_agent(tmp_path / "a.safetensors", half))
-    envs = agent.make_envs("1-1", 2, noops=0, sticky=0.5, threads=1)
+    envs = agent.make_envs("1-1", 2, noop_max=0, repeat_action_probability=0.5, threads=1)
     config = envs.config
     envs.close()
-    assert (config.sticky, config.sticky_share) == (0.5, 1.0)
+    assert (config.repeat_action_probability, config.sticky_share) == (0.5, 1.0)
 
 
 def test_find_agent_takes_a_file_as_it_is(agent_file: Path) -> None:

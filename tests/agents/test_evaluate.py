@@ -16,8 +16,8 @@ from warpzone.training.evaluation import EvalResult
 PROTOCOL = Protocol(
     policy="sample",
     episodes=100,
-    noops=30,
-    sticky=0.25,
+    noop_max=30,
+    repeat_action_probability=0.25,
     frame_skip=4,
     max_steps=None,
     no_progress_steps=150,
@@ -40,7 +40,7 @@ def test_json_is_plain_and_complete() -> None:
         "mean_progress": 3161.0,
         "mean_frames": 1500.0,
     }
-    assert read["protocol"]["sticky"] == 0.25
+    assert read["protocol"]["repeat_action_probability"] == 0.25
 
 
 def test_protocol_in_words() -> None:
@@ -53,7 +53,13 @@ def test_protocol_in_words() -> None:
 def test_measures_each_level_and_says_how(agent: Agent) -> None:
     said: list[str] = []
     evaluation = evaluate(
-        agent, ["1-1", "2-2"], episodes=5, noops=8, sticky=0.25, threads=1, say=said.append
+        agent,
+        ["1-1", "2-2"],
+        episodes=5,
+        noop_max=8,
+        repeat_action_probability=0.25,
+        threads=1,
+        say=said.append,
     )
     assert list(evaluation.levels) == ["1-1", "2-2"]
     assert [r.episodes for r in evaluation.levels.values()] == [5, 5]
@@ -78,14 +84,14 @@ def test_no_episodes(agent: Agent) -> None:
 
 def test_a_row_goes_on_with_what_the_game_goes_on_with() -> None:
     agent = Collection().agent("4-1")
-    row = evaluate_row(agent, "4-1", "4-3", episodes=6, noops=8, threads=1)
+    row = evaluate_row(agent, "4-1", "4-3", episodes=6, noop_max=8, threads=1)
     assert list(row.reached) == list(row.cleared) == ["4-1", "4-2", "4-3"]
     assert row.reached["4-1"] == 1.0
     # It knows 4-1, and not what comes then.
     assert row.reached["4-2"] == row.cleared["4-1"] > 0.5
     assert row.reached["4-3"] == row.cleared["4-2"] == row.result.clear_rate == 0.0
-    single = evaluate_row(agent, "4-1", "4-1", episodes=6, noops=8, threads=2)
-    assert single.result == evaluate(agent, ["4-1"], episodes=6, noops=8).levels["4-1"]
+    single = evaluate_row(agent, "4-1", "4-1", episodes=6, noop_max=8, threads=2)
+    assert single.result == evaluate(agent, ["4-1"], episodes=6, noop_max=8).levels["4-1"]
     assert single.cleared == {"4-1": single.result.clear_rate}
     assert json.loads(json.dumps(row.as_json()))["cleared"] == row.cleared
 

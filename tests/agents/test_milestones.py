@@ -20,7 +20,7 @@ TINY = {
     "threads": 1,
     "device": "cpu",
     "rollout_steps": 8,
-    "minibatch": 16,
+    "minibatch_size": 16,
     "network": {"hidden": [16]},
     "keep_checkpoints": 20,
     "env": {"levels": {"1-2": 1.0}},

@@ -114,14 +114,14 @@ def test_score_is_the_worst_then_the_mean() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_each_level_is_measured_with_its_agent_and_its_policy() -> None:
-    arguments = ["eval", "--levels", "1-2,2-2", "--episodes", "2", "--noops", "3", "--json"]
+    arguments = ["eval", "--levels", "1-2,2-2", "--episodes", "2", "--noop-max", "3", "--json"]
     report = json.loads(run(*arguments).stdout)
     assert set(report) == {"levels", "agents", "protocols", "rom"}
     assert list(report["levels"]) == ["1-2", "2-2"]
     assert report["agents"] == {"1-2": "one.safetensors", "2-2": "two.safetensors"}
     policies = {level: protocol["policy"] for level, protocol in report["protocols"].items()}
     assert policies == {"1-2": "argmax", "2-2": "sample"}
-    assert all(protocol["noops"] == 3 for protocol in report["protocols"].values())
+    assert all(protocol["noop_max"] == 3 for protocol in report["protocols"].values())
     report = json.loads(run(*arguments, "--policy", "sample").stdout)
     assert report["protocols"]["1-2"]["policy"] == "sample"
 
@@ -261,8 +261,8 @@ def test_packaged_agents_play_as_well_as_is_said(level: str, start: packaged.Sta
         Collection(package_agents.FOLDER),
         [level],
         episodes=60,
-        noops=protocol.noops,
-        sticky=protocol.sticky,
+        noop_max=protocol.noop_max,
+        repeat_action_probability=protocol.repeat_action_probability,
         seed=777,
     ).levels[level]
     cleared = round(found.clear_rate * found.episodes)

@@ -58,7 +58,7 @@ def test_every_emulated_frame_is_there(playback: Playback) -> None:
 
 
 def test_argmax_without_chance_is_always_the_same(agent: Agent) -> None:
-    with closing(Playback(agent, "1-1", policy="argmax", noops=0)) as player:
+    with closing(Playback(agent, "1-1", policy="argmax", noop_max=0)) as player:
         assert play(player, 1)[0] == play(player, 2)[0]
 
 

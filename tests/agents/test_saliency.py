@@ -217,7 +217,7 @@ def test_nothing_counts_anywhere() -> None:
 
 def test_heat_lies_where_the_game_shows_what_the_map_tells(agent: Agent) -> None:
     """In the first frame after a decision: solid blocks in solid cells, sky in empty ones."""
-    playback = Playback(agent, "1-1", noops=0, saliency=True)
+    playback = Playback(agent, "1-1", noop_max=0, saliency=True)
     env = playback.env
     observation, _ = env.reset(seed=0)
     right = env.action_meanings.index("right + B")

@@ -154,9 +154,9 @@ def test_one_run(site: str, open_tab: OpenTab) -> None:
     expect_drawn(page, 3, "best_x")  # the mean between the lowest and the highest
     expect(page.locator(".note").first).to_contain_text("mean of up to 4 updates")
     page.get_by_role("tab", name="Settings").click()
-    expect(page.locator(".settings")).to_contain_text("env.noops")
+    expect(page.locator(".settings")).to_contain_text("env.noop_max")
     page.reload()  # the panel is in the address
-    expect(page.locator(".settings")).to_contain_text("env.noops")
+    expect(page.locator(".settings")).to_contain_text("env.noop_max")
     page.get_by_role("tab", name="Results").click()
     expect(page.locator(".results")).to_contain_text("1-2")
     page.get_by_role("link", name="← all runs").click()

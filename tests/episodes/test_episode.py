@@ -161,7 +161,7 @@ def check_trace(playback: Playback, seed: int) -> Episode:
 
 
 def test_an_agents_episode_is_exact_and_says_who_played(agent: Agent) -> None:
-    with closing(Playback(agent, "1-1", noops=30)) as playback:
+    with closing(Playback(agent, "1-1", noop_max=30)) as playback:
         episode = check_trace(playback, 3)
     player = episode.player
     assert player.kind == "agent"
@@ -169,15 +169,23 @@ def test_an_agents_episode_is_exact_and_says_who_played(agent: Agent) -> None:
     assert (player.noops, player.sticky) == (30, 0.0)
 
 
-@pytest.mark.parametrize(("sticky", "seed"), [(0.25, 1), (0.25, 2), (0.6, 3)])
-def test_sticky_buttons_are_in_the_episode(agent: Agent, sticky: float, seed: int) -> None:
-    with closing(Playback(agent, "1-1", sticky=sticky)) as playback:
+@pytest.mark.parametrize(("repeat_action_probability", "seed"), [(0.25, 1), (0.25, 2), (0.6, 3)])
+def test_sticky_buttons_are_in_the_episode(
+    agent: Agent, repeat_action_probability: float, seed: int
+) -> None:
+    with closing(
+        Playback(agent, "1-1", repeat_action_probability=repeat_action_probability)
+    ) as playback:
         check_trace(playback, seed)
 
 
-@pytest.mark.parametrize("sticky", [0.0, 0.2])
-def test_through_cutscenes_to_the_flag(sticky: float) -> None:
-    with closing(Playback(Collection().agent("1-2"), "1-2", sticky=sticky)) as playback:
+@pytest.mark.parametrize("repeat_action_probability", [0.0, 0.2])
+def test_through_cutscenes_to_the_flag(repeat_action_probability: float) -> None:
+    with closing(
+        Playback(
+            Collection().agent("1-2"), "1-2", repeat_action_probability=repeat_action_probability
+        )
+    ) as playback:
         outcomes = (check_trace(playback, seed).outcome for seed in range(6))
         assert any(outcome and outcome.cleared for outcome in outcomes)
 

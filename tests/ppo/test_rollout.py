@@ -168,7 +168,7 @@ def test_no_pass_of_the_network_is_made_for_values_alone() -> None:
     # One for each decision, one for each game's state after the last step, one for each cut.
     assert sum(rows) == 4 * STEPS + 4 + sum(cut)
     rows.clear()
-    batch_of(rollout, toy_config(num_envs=4, minibatch=64))
+    batch_of(rollout, toy_config(num_envs=4, minibatch_size=64))
     assert rows == []
 
 
@@ -177,7 +177,7 @@ def test_value_targets() -> None:
     policy = Policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
     rollout = Rollout(STEPS, env, CPU)
     collect(env, policy, rollout, torch.Generator().manual_seed(0), lambda rows, step: None)
-    settings = {"num_envs": 4, "minibatch": 64, "normalize_advantage": False, "gamma": 0.9}
+    settings = {"num_envs": 4, "minibatch_size": 64, "normalize_advantage": False, "gamma": 0.9}
     one_step = batch_of(rollout, toy_config(**settings, value_target="one_step"))
     expected = rollout.rewards + 0.9 * rollout.next_values
     torch.testing.assert_close(one_step.targets, expected.flatten())

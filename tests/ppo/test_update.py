@@ -12,12 +12,12 @@ from warpzone.training.config import NetworkConfig, TrainConfig
 
 SAMPLES, ACTIONS = 400, 5
 
-TILES = TrainConfig(network=NetworkConfig(hidden=(16, 16)), minibatch=300, passes=1)
+TILES = TrainConfig(network=NetworkConfig(hidden=(16, 16)), minibatch_size=300, update_epochs=1)
 PICTURES = TrainConfig(
     env=EnvConfig(observation="pixels"),
     network=NetworkConfig(kind="tutorial", hidden=(16,)),
-    minibatch=300,
-    passes=1,
+    minibatch_size=300,
+    update_epochs=1,
 )
 
 
@@ -113,7 +113,7 @@ def test_a_failure_in_a_helper_reaches_the_caller() -> None:
 
 def test_threads_are_not_more_than_shares_are_worth() -> None:
     samples = batch(TILES)
-    small = TILES.model_copy(update={"minibatch": 128})
+    small = TILES.model_copy(update={"minibatch_size": 128})
     updater = Updater(policy(small, samples), samples.observations, small, 16)
     assert len(updater.gathered) == 2
     assert updater.threads_per_share == 8

@@ -13,13 +13,13 @@ from warpzone.smb.levels import LEVELS
 
 
 def test_only_what_differs() -> None:
-    one = {"seed": 1, "env": {"levels": {"1-1": 1.0}, "noops": 30}, "lr": 0.1, "amp": None}
-    two = {"seed": 1, "env": {"levels": {"1-2": 1.0}, "noops": 0}, "lr": 0.1, "amp": True}
-    three = {"seed": 1, "env": {"noops": 30}, "lr": 0.1, "amp": None, "ema": 0.5}
+    one = {"seed": 1, "env": {"levels": {"1-1": 1.0}, "noop_max": 30}, "lr": 0.1, "amp": None}
+    two = {"seed": 1, "env": {"levels": {"1-2": 1.0}, "noop_max": 0}, "lr": 0.1, "amp": True}
+    three = {"seed": 1, "env": {"noop_max": 30}, "lr": 0.1, "amp": None, "ema": 0.5}
     assert differences([one, one]) == []
     assert differences([one, two, three]) == [
         {"name": "env.levels", "values": ["1-1", "1-2", "—"]},
-        {"name": "env.noops", "values": ["30", "0", "30"]},
+        {"name": "env.noop_max", "values": ["30", "0", "30"]},
         {"name": "amp", "values": ["none", "true", "none"]},
         {"name": "ema", "values": ["—", "—", "0.5"]},
     ]

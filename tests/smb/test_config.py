@@ -27,10 +27,16 @@ def message(**settings: Any) -> str:
         ({"frame_skip": 0}, "frame_skip: Input should be greater than or equal to 1 (given: 0)"),
         ({"frame_skip": "many"}, "frame_skip: Input should be a valid integer"),
         ({"frame_stack": 0}, "frame_stack: Input should be greater than or equal to 1"),
-        ({"sticky": 1.0}, "sticky: Input should be less than 1 (given: 1.0)"),
-        ({"sticky": -0.1}, "sticky: Input should be greater than or equal to 0"),
-        ({"noops": -1}, "noops: Input should be greater than or equal to 0"),
-        ({"noops": 301}, "noops: Input should be less than or equal to 300 (given: 301)"),
+        (
+            {"repeat_action_probability": 1.0},
+            "repeat_action_probability: Input should be less than 1 (given: 1.0)",
+        ),
+        (
+            {"repeat_action_probability": -0.1},
+            "repeat_action_probability: Input should be greater than or equal to 0",
+        ),
+        ({"noop_max": -1}, "noop_max: Input should be greater than or equal to 0"),
+        ({"noop_max": 301}, "noop_max: Input should be less than or equal to 300 (given: 301)"),
         ({"max_steps": 0}, "max_steps: Input should be greater than or equal to 1"),
         ({"no_progress_steps": 0}, "no_progress_steps: Input should be greater"),
         ({"autoreset": "never"}, "autoreset: Input should be 'same_step', 'next_step' or"),
@@ -49,8 +55,12 @@ def test_wrong_settings_are_named(settings: dict[str, Any], words: str) -> None:
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:
-    lines = message(frame_skip=0, sticky=2, colour=True).splitlines()
-    assert sorted(line.split(":")[0] for line in lines) == ["colour", "frame_skip", "sticky"]
+    lines = message(frame_skip=0, repeat_action_probability=2, colour=True).splitlines()
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "colour",
+        "frame_skip",
+        "repeat_action_probability",
+    ]
 
 
 def test_the_same_words_from_the_front_door() -> None:
@@ -64,8 +74,8 @@ def test_the_same_words_from_the_front_door() -> None:
         warpzone.make("1-1", autoreset="same_step")
     with pytest.raises(ConfigError, match=r"'human'.* there is only 'rgb_array'"):
         warpzone.make("1-1", render_mode="human")
-    with pytest.raises(ConfigError, match="either config or settings, not both: noops"):
-        warpzone.make_vec(config=EnvConfig(), noops=3)
+    with pytest.raises(ConfigError, match="either config or settings, not both: noop_max"):
+        warpzone.make_vec(config=EnvConfig(), noop_max=3)
 
 
 def test_errors_are_also_value_errors() -> None:
@@ -86,7 +96,8 @@ def test_every_field_reaches_the_native_core() -> None:
     config = env_config(
         levels={"1-2": 2.0}, observation="pixels", actions=[["right"], ["A", "left"]], reward="gym",
         frame_skip=3, frame_stack=3, size=(60, 80), crop_status_bar=True, max_pool=True,
-        consecutive=True, skip_cutscenes=False, noops=7, sticky=0.25, sticky_share=0.5,
+        consecutive=True, skip_cutscenes=False, noop_max=7,
+        repeat_action_probability=0.25, sticky_share=0.5,
         show_level=True, max_steps=11, no_progress_steps=5, autoreset="next_step",
         end_thrown_back=True, last_level="2-4", start_steps=40, end_penalty=7.5,
     )  # fmt: skip
@@ -96,7 +107,7 @@ def test_every_field_reaches_the_native_core() -> None:
     rules = native.rules
     assert list(rules.actions) == [128, 65]
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
-    assert (rules.frame_skip, rules.noops, rules.sticky) == (3, 7, 0.25)
+    assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert (rules.end_thrown_back, rules.last_level, rules.start_steps) == (True, 7, 40)

@@ -51,7 +51,7 @@ def make(level: str = "1-1", **settings: Any) -> warpzone.MarioEnv:
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_gymnasium_finds_nothing_wrong(observation: str) -> None:
     env = gymnasium.make(
-        "warpzone/Mario-v0", observation=observation, render_mode="rgb_array", noops=5
+        "warpzone/Mario-v0", observation=observation, render_mode="rgb_array", noop_max=5
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -387,13 +387,13 @@ def starts(count: int = 60, **settings: Any) -> list[int]:
 
 
 def test_noops_are_within_their_bounds_and_drawn_anew() -> None:
-    frames = starts(noops=6)
+    frames = starts(noop_max=6)
     assert set(frames) == set(range(7))
-    assert starts(noops=0, count=5) == [0] * 5
+    assert starts(noop_max=0, count=5) == [0] * 5
 
 
 def test_noops_are_idle_frames(rom: Rom) -> None:
-    env = make(noops=30, observation="ram")
+    env = make(noop_max=30, observation="ram")
     for seed in range(5):
         obs, info = env.reset(seed=seed)
         console = Console(rom)
@@ -411,7 +411,7 @@ def test_every_level_stands_the_most_noops(rom: Rom, level: str) -> None:
 
 
 def test_all_levels_are_drawn() -> None:
-    env = make("all", noops=60)
+    env = make("all", noop_max=60)
     seen = {env.reset(seed=seed)[1]["level"] for seed in range(300)}
     assert len(seen) == 32
 
@@ -426,7 +426,7 @@ def test_levels_are_drawn_by_weight() -> None:
 
 def test_seeds_repeat_everything() -> None:
     def episode(seed: int) -> list[Any]:
-        env = make(noops=30, sticky=0.25, observation="ram")
+        env = make(noop_max=30, repeat_action_probability=0.25, observation="ram")
         trace = [env.reset(seed=seed)[0].tobytes()]
         return trace + [env.step(i % 5)[0].tobytes() for i in range(20)]
 
@@ -436,7 +436,7 @@ def test_seeds_repeat_everything() -> None:
 
 def test_sticky_actions_repeat_the_last_buttons(rom: Rom) -> None:
     """Each frame either takes the new buttons or keeps the old ones; about a quarter keep."""
-    env = make(sticky=0.25, frame_skip=1, observation="ram")
+    env = make(repeat_action_probability=0.25, frame_skip=1, observation="ram")
     env.reset(seed=0)
     console = Console(rom)
     console.start_level("1-1")

@@ -127,7 +127,7 @@ def test_a_picture_without_shrinking_is_the_luma() -> None:
 
 
 def test_the_stack_starts_with_one_picture_in_every_place() -> None:
-    env = warpzone.make("1-2", observation="pixels", noops=30)
+    env = warpzone.make("1-2", observation="pixels", noop_max=30)
     for seed in range(3):
         obs, _ = env.reset(seed=seed)
         assert all(np.array_equal(picture, obs[0]) for picture in obs)

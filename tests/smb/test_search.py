@@ -18,7 +18,15 @@ ENOUGH = 2_000_000
 def make_vec(level: str = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
     # What makes episodes differ and ends them early is not for the search.
     return warpzone.make_vec(
-        level, 2, **{"threads": 1, "noops": 30, "sticky": 0.25, "max_steps": 50, **settings}
+        level,
+        2,
+        **{
+            "threads": 1,
+            "noop_max": 30,
+            "repeat_action_probability": 0.25,
+            "max_steps": 50,
+            **settings,
+        },
     )
 
 

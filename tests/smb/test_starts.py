@@ -196,7 +196,9 @@ def test_wrong_starts_are_told_in_plain_words() -> None:
 
 def test_buttons_stick_in_a_share_of_the_episodes() -> None:
     """Buttons that are not those of the action are seen in RAM, or would be by their effect."""
-    envs = make_vec(num_envs=100, seed=2, sticky=0.9, sticky_share=0.5, observation="ram")
+    envs = make_vec(
+        num_envs=100, seed=2, repeat_action_probability=0.9, sticky_share=0.5, observation="ram"
+    )
     free = warpzone.make("1-1", actions=ACTIONS, observation="ram")
     free.reset()
     envs.reset()

@@ -268,7 +268,7 @@ def test_disabled_autoreset() -> None:
 
 
 def test_a_mask_resets_only_where_it_is_set() -> None:
-    envs = make_vec(observation="ram", noops=30, autoreset="disabled")
+    envs = make_vec(observation="ram", noop_max=30, autoreset="disabled")
     envs.reset(seed=1)
     before, *_ = envs.step(np.full(3, RIGHT))
     after, infos = envs.reset(options={"reset_mask": np.array([True, False, True])})
@@ -314,7 +314,8 @@ def trace(envs: warpzone.MarioVectorEnv, steps: int = 60) -> list[bytes]:
 @pytest.mark.parametrize("autoreset", ["same_step", "next_step"])
 def test_threads_and_groups_change_nothing(observation: str, autoreset: str) -> None:
     settings: dict[str, Any] = {
-        "observation": observation, "autoreset": autoreset, "noops": 12, "sticky": 0.2,
+        "observation": observation, "autoreset": autoreset, "noop_max": 12,
+        "repeat_action_probability": 0.2,
         "max_steps": 14, "seed": 3,
     }  # fmt: skip
     traces = []
@@ -327,13 +328,13 @@ def test_threads_and_groups_change_nothing(observation: str, autoreset: str) -> 
 
 def test_a_game_does_not_depend_on_the_others() -> None:
     """Its random draws come from the seed and its own index alone."""
-    few, many = make_vec(num_envs=2, noops=30, seed=9), make_vec(num_envs=5, noops=30, seed=9)
+    few, many = make_vec(num_envs=2, noop_max=30, seed=9), make_vec(num_envs=5, noop_max=30, seed=9)
     for _ in range(5):
         assert few.reset()[1]["frames"].tolist() == many.reset()[1]["frames"][:2].tolist()
 
 
 def test_games_differ_and_seeds_repeat() -> None:
-    envs = make_vec("all", 64, noops=30, seed=1)
+    envs = make_vec("all", 64, noop_max=30, seed=1)
 
     def starts(seed: int | None = None) -> list[tuple[int, int]]:
         infos = envs.reset(seed=seed)[1]
@@ -345,7 +346,7 @@ def test_games_differ_and_seeds_repeat() -> None:
     assert starts(seed=4) != first
     assert starts(seed=1) == first
     assert starts() == second
-    assert warpzone.make_vec("all", 64, noops=30, seed=1).reset()[1]["frames"].tolist() == [
+    assert warpzone.make_vec("all", 64, noop_max=30, seed=1).reset()[1]["frames"].tolist() == [
         frames for _, frames in first
     ]
 
@@ -366,7 +367,12 @@ def test_uneven_groups() -> None:
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_send_and_recv_are_step(observation: str) -> None:
     """Two groups in turns, as a trainer uses them."""
-    settings: dict[str, Any] = {"observation": observation, "max_steps": 9, "noops": 10, "seed": 2}
+    settings: dict[str, Any] = {
+        "observation": observation,
+        "max_steps": 9,
+        "noop_max": 10,
+        "seed": 2,
+    }
     plain = make_vec(num_envs=5, **settings)
     grouped = make_vec(num_envs=5, num_groups=2, **settings)
     plain.reset()
@@ -551,7 +557,8 @@ def test_a_config_instead_of_settings() -> None:
 def test_saved_games_go_on_bit_for_bit(observation: str, autoreset: str) -> None:
     """In the same object and in a new one; random streams, stacks and episodes included."""
     settings: dict[str, Any] = {
-        "observation": observation, "autoreset": autoreset, "noops": 9, "sticky": 0.3,
+        "observation": observation, "autoreset": autoreset, "noop_max": 9,
+        "repeat_action_probability": 0.3,
         "max_steps": 12,
     }  # fmt: skip
     envs = make_vec(["1-1", "1-4"], 5, seed=1, **settings)

@@ -16,7 +16,7 @@ from warpzone.smb.vector_env import observation_space
 from warpzone.training.checkpoint import AgentInfo, save_agent
 from warpzone.training.config import NetworkConfig
 
-ENV = EnvConfig(levels=["1-1", "1-2"], noops=30, no_progress_steps=12)
+ENV = EnvConfig(levels=["1-1", "1-2"], noop_max=30, no_progress_steps=12)
 
 
 def write_agent(path: Path, env: EnvConfig = ENV, *, seed: int = 0, steps: int = 1000) -> Path:

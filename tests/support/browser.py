@@ -48,7 +48,7 @@ def make_run(
     path.mkdir(parents=True)
     settings = {
         "preset": "tiles",
-        "env": {"levels": {level: 1.0}, "noops": 30},
+        "env": {"levels": {level: 1.0}, "noop_max": 30},
         "total_steps": 100_000,
         "lr": 0.002,
         "seed": 0,
@@ -137,7 +137,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The run directory of a real training of 1-1 that goes on while the tests look at it."""
     run = tmp_path_factory.mktemp("runs") / "1-1-live"
     settings = ["--num-envs", "8", "--threads", "1", "--device", "cpu", "--steps", "100000000"]
-    small = ["rollout_steps=64", "minibatch=256", "passes=1", "eval_episodes=4"]
+    small = ["rollout_steps=64", "minibatch_size=256", "update_epochs=1", "eval_episodes=4"]
     small += ["target_clear_rate=null"]  # or a quick machine has learnt the level meanwhile
     process = subprocess.Popen(
         [sys.executable, "-m", "warpzone", "train", "1-1", "--out", str(run), *settings]

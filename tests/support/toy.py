@@ -215,7 +215,7 @@ def toy_config(**changes: Any) -> TrainConfig:
         "network": NetworkConfig(hidden=(32, 32)),
         "num_envs": 16,
         "rollout_steps": 32,
-        "minibatch": 128,
+        "minibatch_size": 128,
         "total_steps": 16 * 32 * 6,
         "lr": 3e-3,
         "lr_schedule": "constant",

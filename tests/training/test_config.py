@@ -22,7 +22,7 @@ def test_the_tutorial_keeps_the_recipes_numbers() -> None:
     config = PRESETS["tutorial"]
     assert (config.num_envs, config.rollout_steps, config.total_steps) == (8, 512, 500 * 512 * 8)
     assert (config.gamma, config.gae_lambda, config.clip, config.lr) == (0.99, 0.97, 0.2, 1e-4)
-    assert (config.passes, config.minibatch) == (10, 256)
+    assert (config.update_epochs, config.minibatch_size) == (10, 256)
     assert (config.value_coef, config.entropy_coef) == (1.0, 0.05)
     assert (config.value_target, config.objective) == ("one_step", "clip")
     assert (config.lr_schedule, config.entropy_schedule) == ("constant", "constant")
@@ -38,10 +38,12 @@ def test_the_tutorial_keeps_the_recipes_numbers() -> None:
 
 
 def test_changes_are_laid_over_a_preset() -> None:
-    config = resolve("pixels", lr=1e-5, env={"levels": {"1-2": 1.0}, "sticky": 0.25})
+    config = resolve(
+        "pixels", lr=1e-5, env={"levels": {"1-2": 1.0}, "repeat_action_probability": 0.25}
+    )
     assert config.lr == 1e-5
     assert config.env.levels == {"1-2": 1.0}
-    assert config.env.sticky == 0.25
+    assert config.env.repeat_action_probability == 0.25
     assert config.env.observation == "pixels"
     assert config.network == PRESETS["pixels"].network
 
@@ -53,7 +55,7 @@ def test_changes_are_laid_over_a_preset() -> None:
         ("tiles", {"learning_rate": 1.0}, "learning_rate"),
         ("tiles", {"gamma": 1.5}, r"gamma.*1\.5"),
         ("tiles", {"num_envs": 1}, "num_envs"),
-        ("tiles", {"minibatch": 10_000}, "minibatch 10000 is larger than a rollout"),
+        ("tiles", {"minibatch_size": 10_000}, "minibatch_size 10000 is larger than a rollout"),
         ("tiles", {"env": {"observation": "pixels"}}, "set network.kind to cnn or tutorial"),
         ("tiles", {"env": {"autoreset": "next_step"}}, "autoreset"),
         ("tiles", {"env": {"levels": "9-1"}}, "9-1"),

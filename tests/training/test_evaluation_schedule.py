@@ -53,18 +53,18 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
     made: list[tuple[dict[str, float], int, int]] = []
 
     def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
-        made.append((config.levels, config.noops, seed))
+        made.append((config.levels, config.noop_max, seed))
         # Buttons stick as measurements have it, and in every episode.
-        assert (config.sticky, config.sticky_share) == (0.25, 1.0)
+        assert (config.repeat_action_probability, config.sticky_share) == (0.25, 1.0)
         return Corridor(config, games, groups, seed)
 
     levels = {"1-1": 1.0, "1-2": 3.0}
-    env = EnvConfig(levels=levels, sticky=0.1, sticky_share=0.5)
-    config = toy_config(env=env, eval_noops=17, eval_sticky=0.25)
+    env = EnvConfig(levels=levels, repeat_action_probability=0.1, sticky_share=0.5)
+    config = toy_config(env=env, eval_noop_max=17, eval_repeat_action_probability=0.25)
     judge = Judge(config, make)
     trained = learner(0.0, 10, ("1-1", "1-2"))
     assert judge.measure(trained)
-    assert [(levels, noops) for levels, noops, _ in made] == [
+    assert [(levels, noop_max) for levels, noop_max, _ in made] == [
         ({"1-1": 1.0}, 17),
         ({"1-2": 1.0}, 17),
     ]

@@ -21,8 +21,8 @@ from warpzone.training.progress import LineDisplay
 SMALL: dict[str, Any] = {
     "num_envs": 4,
     "rollout_steps": 48,
-    "minibatch": 128,
-    "passes": 2,
+    "minibatch_size": 128,
+    "update_epochs": 2,
     "total_steps": 4 * 48 * 3,
     "eval_episodes": 2,
     "eval_every": 100,
@@ -65,7 +65,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, preset: st
     config = resolve(
         preset,
         **SMALL,
-        env={"levels": {"1-1": 1.0, "5-2": 1.0}, "max_steps": 20, "sticky": 0.1},
+        env={"levels": {"1-1": 1.0, "5-2": 1.0}, "max_steps": 20, "repeat_action_probability": 0.1},
         curriculum={"search_steps": 10_000},
     )
     whole = play(config, tmp_path / "whole")

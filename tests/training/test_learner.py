@@ -20,7 +20,7 @@ PICTURES = {
     "env": EnvConfig(observation="pixels", size=(40, 40), frame_stack=2),
     "network": NetworkConfig(kind="tutorial", hidden=(16,)),
     "num_envs": 4,
-    "minibatch": 64,
+    "minibatch_size": 64,
 }
 CURRICULUM = {
     "env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0}, start_steps=4),
@@ -230,7 +230,7 @@ def test_loss_is_made_of_its_parts() -> None:
 def test_target_kl_ends_the_passes_over_a_rollout() -> None:
     steps = {}
     for target in (None, 1e-9):
-        trained = learner(toy_config(passes=5, target_kl=target))
+        trained = learner(toy_config(update_epochs=5, target_kl=target))
         trained.improve()
         steps[target] = int(trained.snapshot().tensors["adam.0.step"])
     batches = 16 * 32 // 128
@@ -238,7 +238,7 @@ def test_target_kl_ends_the_passes_over_a_rollout() -> None:
 
 
 def test_gradients_are_clipped() -> None:
-    config = toy_config(max_grad_norm=1e-3, passes=1, minibatch=512)
+    config = toy_config(max_grad_norm=1e-3, update_epochs=1, minibatch_size=512)
     trained = learner(config)
     trained.improve()
     gradients = [p.grad for p in trained.policy.parameters() if p.grad is not None]
@@ -265,7 +265,7 @@ def test_a_loss_that_is_not_finite_is_an_error() -> None:
 
 
 def test_a_minibatch_may_be_a_remainder() -> None:
-    trained = learner(toy_config(minibatch=500))
+    trained = learner(toy_config(minibatch_size=500))
     trained.improve()
     assert int(trained.snapshot().tensors["adam.0.step"]) == 3 * 2
 

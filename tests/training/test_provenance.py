@@ -55,8 +55,8 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             """warpzone train 1-1,1-2 --set 'env.levels={"1-1":1.0,"1-2":2.0}'""",
         ),
         (
-            resolve("tiles", lr=1e-4, env={"noops": 0}, network={"hidden": [8, 8]}),
-            "warpzone train 1-1 --set env.noops=0 --set 'network.hidden=[8,8]' --set lr=0.0001",
+            resolve("tiles", lr=1e-4, env={"noop_max": 0}, network={"hidden": [8, 8]}),
+            "warpzone train 1-1 --set env.noop_max=0 --set 'network.hidden=[8,8]' --set lr=0.0001",
         ),
         (
             resolve("tiles", target_clear_rate=None, lr_schedule="linear", amp=False),

@@ -35,7 +35,7 @@ from warpzone.training.run_directory import FREE
 SMALL = {
     "num_envs": 8,
     "rollout_steps": 64,
-    "minibatch": 128,
+    "minibatch_size": 128,
     "total_steps": 64 * 8 * 8,
     "eval_episodes": 1,
     "eval_every": 1000,
@@ -54,7 +54,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def small(**changes: Any) -> TrainConfig:
-    env = {"noops": 30, "max_steps": 40} | changes.pop("env", {})
+    env = {"noop_max": 30, "max_steps": 40} | changes.pop("env", {})
     return resolve("tiles", env=env, **(SMALL | changes))
 
 
@@ -76,11 +76,16 @@ def files(run: Path, folder: str) -> list[Path]:
 @pytest.mark.parametrize(
     "env",
     [
-        {"sticky": 0.25},
+        {"repeat_action_probability": 0.25},
         {"observation": "ram", "levels": "1-2"},  # ends in cutscenes through pipes
         {"levels": "8-4", "actions": "down", "skip_cutscenes": False},
         {"levels": "1-1", "last_level": "1-2"},
-        {"levels": "4-4", "end_thrown_back": True, "sticky": 0.25, "sticky_share": 0.5},
+        {
+            "levels": "4-4",
+            "end_thrown_back": True,
+            "repeat_action_probability": 0.25,
+            "sticky_share": 0.5,
+        },
     ],
 )
 def test_episodes_play_again_to_the_same_ram(tmp_path: Path, env: dict[str, Any]) -> None:
@@ -128,7 +133,7 @@ def test_values_and_probabilities_are_those_of_the_rollouts(
         keep(self, step, rollout)
 
     monkeypatch.setattr(Recorder, "keep", note)
-    config = small(rollout_steps=24, minibatch=64, total_steps=24 * 8 * 8)
+    config = small(rollout_steps=24, minibatch_size=64, total_steps=24 * 8 * 8)
     train(config, tmp_path / "run")
     actions, values, log_probs, ended = (torch.cat([part[i] for part in seen]) for i in range(4))
     lengths = set()

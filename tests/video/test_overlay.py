@@ -128,7 +128,7 @@ def test_a_bad_scale_is_found_before_anything_is_played(tmp_path: Path) -> None:
 
 
 def test_a_decision_tells_what_the_network_said(agent: Agent) -> None:
-    env = agent.make_env("1-1", noops=0, sticky=0.0)
+    env = agent.make_env("1-1", noop_max=0, repeat_action_probability=0.0)
     observation, _ = env.reset(seed=0)
     env.close()
     assert isinstance(observation, dict)

@@ -128,14 +128,18 @@ class Agent:
         `warpzone.agents.saliency`."""
         return saliency(self.policy, observation, ram, self.info.env)
 
-    def make_env(self, level: str, *, noops: int, sticky: float, rom: RomSource = None) -> MarioEnv:
+    def make_env(
+        self, level: str, *, noop_max: int, repeat_action_probability: float, rom: RomSource = None
+    ) -> MarioEnv:
         """One game as this agent knows it, on any level, with every frame kept for showing.
 
         Raises:
             LevelError: no such level.
             AgentError: the observations of this warpzone are not those it was trained on.
         """
-        settings = self._settings(level, noops, sticky).model_dump(exclude={"levels", "autoreset"})
+        settings = self._settings(level, noop_max, repeat_action_probability).model_dump(
+            exclude={"levels", "autoreset"}
+        )
         env = MarioEnv(level, rom=rom, keep_frames=True, **settings)
         self._check_fit(env)
         return env
@@ -145,8 +149,8 @@ class Agent:
         level: str,
         num_envs: int,
         *,
-        noops: int,
-        sticky: float,
+        noop_max: int,
+        repeat_action_probability: float,
         last_level: str | None = None,
         threads: int | None = None,
         rom: RomSource = None,
@@ -164,7 +168,7 @@ class Agent:
             num_groups=min(2, num_envs),
             threads=threads,
             rom=rom,
-            config=self._settings(level, noops, sticky, last_level),
+            config=self._settings(level, noop_max, repeat_action_probability, last_level),
         )
         self._check_fit(envs)
         return envs
@@ -185,12 +189,16 @@ class Agent:
         )
 
     def _settings(
-        self, level: str, noops: int, sticky: float, last_level: str | None = None
+        self,
+        level: str,
+        noop_max: int,
+        repeat_action_probability: float,
+        last_level: str | None = None,
     ) -> EnvConfig:
         changes: dict[str, Any] = {
             "levels": parse_levels(level),
-            "noops": noops,
-            "sticky": sticky,
+            "noop_max": noop_max,
+            "repeat_action_probability": repeat_action_probability,
             "sticky_share": 1.0,  # as asked for in every episode, whatever it was in training
             "end_thrown_back": False,
             "last_level": last_level,

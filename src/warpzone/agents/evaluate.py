@@ -31,8 +31,8 @@ class Protocol:
         policy: "sample" or "argmax".
         episodes: per level; each game plays a fixed share of them, so that quick deaths do not
             count more often than long runs.
-        noops: each episode starts after 0 to this many frames without buttons, evenly drawn.
-        sticky: probability per frame that the last buttons stay pressed.
+        noop_max: each episode starts after 0 to this many frames without buttons, evenly drawn.
+        repeat_action_probability: probability per frame that the last buttons stay pressed.
         frame_skip: emulated frames per decision.
         max_steps: decisions after which an episode is cut, or None.
         no_progress_steps: decisions without progress after which an episode is cut, or None.
@@ -41,8 +41,8 @@ class Protocol:
 
     policy: PolicyMode
     episodes: int
-    noops: int
-    sticky: float
+    noop_max: int
+    repeat_action_probability: float
     frame_skip: int
     max_steps: int | None
     no_progress_steps: int | None
@@ -53,8 +53,8 @@ class Protocol:
         parts = [
             f"{self.episodes} episodes per level",
             "sampled actions" if self.policy == "sample" else "likeliest actions",
-            f"0–{self.noops} no-op frames at the start" if self.noops else "identical starts",
-            f"sticky {self.sticky:g}",
+            f"0–{self.noop_max} no-op frames at the start" if self.noop_max else "identical starts",
+            f"sticky {self.repeat_action_probability:g}",
             f"frame skip {self.frame_skip}",
         ]
         if self.max_steps is not None:
@@ -82,8 +82,8 @@ def evaluate(
     levels: Sequence[str],
     *,
     episodes: int = 100,
-    noops: int = 30,
-    sticky: float = 0.0,
+    noop_max: int = 30,
+    repeat_action_probability: float = 0.0,
     policy: PolicyMode = "sample",
     seed: int = 0,
     threads: int | None = None,
@@ -99,8 +99,8 @@ def evaluate(
         agent: who plays.
         levels: names, "1-1" to "8-4".
         episodes: per level, at least 1.
-        noops: see `Protocol`, as for the following two.
-        sticky: 0 to below 1.
+        noop_max: see `Protocol`, as for the following two.
+        repeat_action_probability: 0 to below 1.
         policy: "sample" or "argmax".
         seed: the same seed gives the same result, on any number of threads.
         threads: for the games; None: all cores.
@@ -112,7 +112,7 @@ def evaluate(
         ConfigError: a number out of its range.
         AgentError: the agent does not fit this version's games.
     """
-    protocol = _protocol(agent, policy, episodes, noops, sticky, seed)
+    protocol = _protocol(agent, policy, episodes, noop_max, repeat_action_probability, seed)
     cartridge = open_rom(rom)
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
@@ -148,8 +148,8 @@ def evaluate_row(
     last: str,
     *,
     episodes: int = 100,
-    noops: int = 30,
-    sticky: float = 0.0,
+    noop_max: int = 30,
+    repeat_action_probability: float = 0.0,
     policy: PolicyMode = "sample",
     seed: int = 0,
     threads: int | None = None,
@@ -169,7 +169,7 @@ def evaluate_row(
         ConfigError: a number out of its range, or `last` comes before `first`.
         AgentError: the agent does not fit this version's games.
     """
-    protocol = _protocol(agent, policy, episodes, noops, sticky, seed)
+    protocol = _protocol(agent, policy, episodes, noop_max, repeat_action_probability, seed)
     row = LEVELS[level_index(first) : level_index(last) + 1]
     if not row:
         raise ConfigError(f"{last} comes before {first}; name a later level to play through to")
@@ -208,8 +208,8 @@ def _play(
     envs = agent.make_envs(
         level,
         min(episodes, MOST_GAMES),
-        noops=protocol.noops,
-        sticky=protocol.sticky,
+        noop_max=protocol.noop_max,
+        repeat_action_probability=protocol.repeat_action_probability,
         last_level=last_level,
         threads=threads,
         rom=rom,
@@ -221,7 +221,12 @@ def _play(
 
 
 def _protocol(
-    agent: Agent, policy: PolicyMode, episodes: int, noops: int, sticky: float, seed: int
+    agent: Agent,
+    policy: PolicyMode,
+    episodes: int,
+    noop_max: int,
+    repeat_action_probability: float,
+    seed: int,
 ) -> Protocol:
     if episodes < 1:
         raise ConfigError(f"episodes is {episodes}; it must be at least 1")
@@ -229,8 +234,8 @@ def _protocol(
     return Protocol(
         policy=policy,
         episodes=episodes,
-        noops=noops,
-        sticky=sticky,
+        noop_max=noop_max,
+        repeat_action_probability=repeat_action_probability,
         frame_skip=limits.frame_skip,
         max_steps=limits.max_steps,
         no_progress_steps=limits.no_progress_steps,

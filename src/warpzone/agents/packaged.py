@@ -30,18 +30,18 @@ class Start:
     """What is random in a measured game.
 
     Attributes:
-        noops: an episode begins after 0 to this many frames without buttons.
-        sticky: probability per frame that the last buttons stay pressed.
+        noop_max: an episode begins after 0 to this many frames without buttons.
+        repeat_action_probability: probability per frame that the last buttons stay pressed.
     """
 
-    noops: int
-    sticky: float
+    noop_max: int
+    repeat_action_probability: float
 
 
 STARTS: dict[StartName, Start] = {
-    "fixed": Start(noops=0, sticky=0.0),
-    "noops": Start(noops=30, sticky=0.0),
-    "sticky": Start(noops=30, sticky=0.25),
+    "fixed": Start(noop_max=0, repeat_action_probability=0.0),
+    "noops": Start(noop_max=30, repeat_action_probability=0.0),
+    "sticky": Start(noop_max=30, repeat_action_probability=0.25),
 }
 """The three protocols that packaged agents are measured by."""
 

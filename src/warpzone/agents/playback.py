@@ -70,8 +70,8 @@ class Playback:
         level: str,
         *,
         policy: PolicyMode = "sample",
-        noops: int = 30,
-        sticky: float = 0.0,
+        noop_max: int = 30,
+        repeat_action_probability: float = 0.0,
         saliency: bool = False,
         rom: RomSource = None,
     ) -> None:
@@ -80,8 +80,9 @@ class Playback:
             agent: who plays.
             level: "1-1" to "8-4".
             policy: draw from the action probabilities, or take the likeliest action.
-            noops: most random no-op frames before the agent's first decision.
-            sticky: probability per emulated frame that the buttons of the last one stay pressed.
+            noop_max: most random no-op frames before the agent's first decision.
+            repeat_action_probability: probability per emulated frame that
+                the buttons of the last one stay pressed.
             saliency: find what counts in each decision, for `Moment.heat`. It may be switched while
                 an episode is played, and changes nothing in it.
             rom: the ROM, or None to look for it.
@@ -98,7 +99,9 @@ class Playback:
         self.level = level
         self.policy: PolicyMode = policy
         self.saliency = saliency
-        self._env = agent.make_env(level, noops=noops, sticky=sticky, rom=rom)
+        self._env = agent.make_env(
+            level, noop_max=noop_max, repeat_action_probability=repeat_action_probability, rom=rom
+        )
         self.action_names: list[str] = list(self._env.action_meanings)
 
     @property

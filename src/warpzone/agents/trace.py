@@ -33,7 +33,7 @@ def trace(playback: Playback, seed: int) -> Episode:
     env = playback.env
     console = Console(env.rom)
     console.start_level(playback.level)
-    tracer = _Tracer(console, env.config.skip_cutscenes, env.config.sticky > 0)
+    tracer = _Tracer(console, env.config.skip_cutscenes, env.config.repeat_action_probability > 0)
     first = True
     for moment in playback.episode(seed):
         if first:
@@ -52,8 +52,8 @@ def trace(playback: Playback, seed: int) -> Episode:
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
             policy=playback.policy,
             seed=seed,
-            noops=env.config.noops,
-            sticky=env.config.sticky,
+            noops=env.config.noop_max,
+            sticky=env.config.repeat_action_probability,
         ),
         outcome=Outcome.from_signals(moment.signals),
         buttons=buttons,

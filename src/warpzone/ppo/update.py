@@ -136,9 +136,9 @@ class Updater:
             self.parameters, lr=config.lr, eps=config.adam_eps, fused=True
         )
         on_cpu = next(iter(samples.values())).device.type == "cpu"
-        shares = min(threads, max(1, config.minibatch // LEAST_SHARE)) if on_cpu else 1
+        shares = min(threads, max(1, config.minibatch_size // LEAST_SHARE)) if on_cpu else 1
         self.threads_per_share = threads // shares
-        self.rows_per_share = -(-config.minibatch // shares)
+        self.rows_per_share = -(-config.minibatch_size // shares)
         self.gathered = [
             {
                 name: array.new_empty((self.rows_per_share, *array.shape[1:]))
@@ -174,9 +174,9 @@ class Updater:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with hardware.torch_threads(self.threads_per_share):
-            for _ in range(config.passes):
+            for _ in range(config.update_epochs):
                 order = torch.randperm(len(batch.actions), generator=shuffle)
-                minibatches = torch.split(order.to(batch.actions.device), config.minibatch)
+                minibatches = torch.split(order.to(batch.actions.device), config.minibatch_size)
                 sums: dict[str, Tensor] = {}
                 for index in minibatches:
                     check()

@@ -46,7 +46,13 @@ def of_agent(
         FilmError: it could not be written, e.g. because the disk is full.
         AgentError: the agent does not fit this version's games.
     """
-    playback = Playback(agent, level, noops=config.eval_noops, sticky=config.eval_sticky, rom=rom)
+    playback = Playback(
+        agent,
+        level,
+        noop_max=config.eval_noop_max,
+        repeat_action_probability=config.eval_repeat_action_probability,
+        rom=rom,
+    )
     with tempfile.TemporaryDirectory() as folder, closing(playback):
         path = Path(folder) / "agent.mp4"
         film = record(playback, path, tries=TRIES, scale=SCALE, say=say)

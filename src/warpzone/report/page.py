@@ -319,14 +319,20 @@ def _results(results: dict[str, EvalResult], config: TrainConfig) -> str:
         f'<th scope="col"{" class=number" if name not in ("level", "") else ""}>{name}</th>'
         for name in heads
     )
-    sticky = f", buttons stick with {config.eval_sticky:g} per frame" if config.eval_sticky else ""
-    noops = f"0 to {config.eval_noops} frames without buttons" if config.eval_noops else "no wait"
+    sticky = (
+        f", buttons stick with {config.eval_repeat_action_probability:g} per frame"
+        if config.eval_repeat_action_probability
+        else ""
+    )
+    idle = (
+        f"0 to {config.eval_noop_max} frames without buttons" if config.eval_noop_max else "no wait"
+    )
     return _section(
         "Clear rates",
         f'<div class="wide"><table><thead><tr>{columns}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         f'<p class="note">Measured in training with sampled actions; each episode begins after '
-        f"{noops}{sticky}. Intervals are Wilson's.</p>",
+        f"{idle}{sticky}. Intervals are Wilson's.</p>",
     )
 
 

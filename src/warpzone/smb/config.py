@@ -52,10 +52,10 @@ class EnvConfig(BaseModel):
     """Stack the frames of one step instead of the last frame of each of several steps."""
     skip_cutscenes: bool = True
     """Run through pipes, loading and entrances without asking the agent."""
-    noops: int = Field(0, ge=0, le=300)
+    noop_max: int = Field(0, ge=0, le=300)
     """An episode begins after 0 to this many idle frames, drawn anew each time. In 1-2 an enemy
     reaches an idle Mario after 318, in no level sooner."""
-    sticky: float = Field(0.0, ge=0.0, lt=1.0)
+    repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
     sticky_share: float = Field(1.0, ge=0.0, le=1.0)
     """Share of episodes in which buttons are sticky at all."""
@@ -113,8 +113,8 @@ class EnvConfig(BaseModel):
         rules.actions = [buttons_of(names) for names in self.action_list]
         rules.level_weights = [self.levels.get(name, 0.0) for name in LEVELS]
         rules.frame_skip = self.frame_skip
-        rules.noops = self.noops
-        rules.sticky = self.sticky
+        rules.noop_max = self.noop_max
+        rules.repeat_action_probability = self.repeat_action_probability
         rules.sticky_share = self.sticky_share
         rules.end_thrown_back = self.end_thrown_back
         rules.show_level = self.show_level

@@ -27,6 +27,7 @@ from warpzone.ppo.policy import Policy, Shapes
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 from warpzone.training.config import NetworkConfig
+from warpzone.training.migration import migrate
 
 AGENT_FORMAT = 2
 _KIND = b"warpzone checkpoint "
@@ -265,14 +266,15 @@ def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, 
         raise AgentError(f"{path} is not a whole safetensors file: {error}") from error
     if "warpzone" not in metadata:
         raise AgentError(f"{path} is a safetensors file, but not an agent of warpzone")
-    found = json.loads(metadata["warpzone"]).get("format")
+    written = json.loads(metadata["warpzone"])
+    found = written.get("format")
     if found != AGENT_FORMAT:
         raise AgentError(
             f"{path} has agent format {found}, this warpzone reads format {AGENT_FORMAT};"
             " install the version that wrote it"
         )
     try:
-        info = AgentInfo.model_validate_json(metadata["warpzone"])
+        info = AgentInfo.model_validate(migrate(written))
         policy = Policy(info.network, info.shapes, info.actions)
         policy.load_state_dict(weights)  # which turns float16 into float32
     except (ValidationError, RuntimeError) as error:

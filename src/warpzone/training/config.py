@@ -74,7 +74,7 @@ class TrainConfig(BaseModel):
 
     preset: str = "tiles"
     """The preset that this configuration started from."""
-    env: EnvConfig = EnvConfig(observation="tiles", noops=30, no_progress_steps=150)
+    env: EnvConfig = EnvConfig(observation="tiles", noop_max=30, no_progress_steps=150)
     """The games that are trained on."""
     network: NetworkConfig = NetworkConfig()
     """The shape of the policy network."""
@@ -127,9 +127,9 @@ class TrainConfig(BaseModel):
     """Weight of the objective above; 0 with teachers: imitation alone."""
 
     # Optimisation
-    passes: Count = 3
+    update_epochs: Count = 3
     """Times that each rollout is learnt from."""
-    minibatch: Count = 512
+    minibatch_size: Count = 512
     """Samples of a gradient step; at most num_envs × rollout_steps."""
     lr: Positive = 2e-3
     """Learning rate of Adam, at the beginning."""
@@ -154,9 +154,9 @@ class TrainConfig(BaseModel):
     """Stop as soon as the last 100 training episodes and then a measurement reach this rate."""
     eval_episodes: Count = 100
     """Episodes of a measurement, for each level."""
-    eval_noops: int = Field(30, ge=0)
+    eval_noop_max: int = Field(30, ge=0)
     """A measured episode starts after 0 to this many no-op frames."""
-    eval_sticky: float = Field(0.0, ge=0.0, lt=1.0)
+    eval_repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per frame that buttons stick in a measured episode."""
     eval_every: Count = 10
     """At least this many updates lie between two measurements of the training agent."""
@@ -186,10 +186,10 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.minibatch > self.batch:
+        if self.minibatch_size > self.batch:
             raise ValueError(
-                f"minibatch {self.minibatch} is larger than a rollout of num_envs × rollout_steps"
-                f" = {self.batch} samples"
+                f"minibatch_size {self.minibatch_size} is larger than a rollout of"
+                f" num_envs × rollout_steps = {self.batch} samples"
             )
         if self.env.observation not in READS[self.network.kind]:
             kinds = [kind for kind, views in READS.items() if self.env.observation in views]

@@ -61,8 +61,8 @@ class Judge:
             env_config = config.env.model_copy(
                 update={
                     "levels": {level: 1.0},
-                    "noops": config.eval_noops,
-                    "sticky": config.eval_sticky,
+                    "noop_max": config.eval_noop_max,
+                    "repeat_action_probability": config.eval_repeat_action_probability,
                     "sticky_share": 1.0,
                     "end_thrown_back": False,
                 }

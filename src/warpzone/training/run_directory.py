@@ -27,11 +27,12 @@ from warpzone.files import write_atomically
 from warpzone.settings import describe
 from warpzone.training.checkpoint import AgentInfo, Checkpoints, Snapshot, save_agent
 from warpzone.training.config import TrainConfig
+from warpzone.training.migration import migrate
 from warpzone.training.milestones import History
 
 # What may change between an interruption and going on, without changing what was learnt.
 FREE = frozenset(
-    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noops", "ema"}
+    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noop_max", "ema"}
     | {"checkpoint_every", "keep_checkpoints", "watched_games", "epoch_lines"}
     | {"device", "threads", "amp"}
 )
@@ -88,10 +89,10 @@ def read_config(path: Path) -> TrainConfig:
     """
     file = path / "config.json"
     try:
-        return TrainConfig.model_validate_json(file.read_bytes())
+        return TrainConfig.model_validate(migrate(json.loads(file.read_bytes())))
     except FileNotFoundError:
         raise CheckpointError(f"{path} holds no run: there is no config.json in it") from None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         reason = describe(error) if isinstance(error, ValidationError) else str(error)
         raise CheckpointError(f"cannot read {file}: {reason}") from error
 

@@ -200,13 +200,13 @@ def _epoch_line(config: TrainConfig, learner: Learner) -> str:
 
 
 def _closing_lines(run: RunDirectory, learner: Learner, judge: Judge) -> list[str]:
-    noops = judge.config.eval_noops
+    noop_max = judge.config.eval_noop_max
     lines = [f"trained {learner.step:,} steps in {duration(learner.seconds)}"]
     for level, result in judge.results.items():
         low, high = result.ci95
         lines.append(
             f"{level}: {result.clear_rate:.1%} of {result.episodes} episodes cleared"
-            f" (95 % interval {low:.1%} to {high:.1%}), starts after 0 to {noops} idle frames,"
+            f" (95 % interval {low:.1%} to {high:.1%}), starts after 0 to {noop_max} idle frames,"
             " sampled actions"
         )
     lines.append(f"watch it: {shlex.join(['warpzone', 'watch', str(run.path)])}")

@@ -25,8 +25,8 @@ def show(
     scale: int = 2,
     overlay: bool = False,
     saliency: bool = False,
-    noops: int = 30,
-    sticky: float = 0.0,
+    noop_max: int = 30,
+    repeat_action_probability: float = 0.0,
     rom: RomSource = None,
     say: Callable[[str], None] = print,
 ) -> Any:
@@ -41,8 +41,9 @@ def show(
         scale: screen pixels per NES pixel, 1-8.
         overlay: show buttons, value and action probabilities beside the game.
         saliency: show over the game what the agent's decisions depend on.
-        noops: most random no-op frames before the agent's first decision.
-        sticky: probability per emulated frame that the buttons of the last one stay pressed.
+        noop_max: most random no-op frames before the agent's first decision.
+        repeat_action_probability: probability per emulated frame that the
+            buttons of the last one stay pressed.
         rom: the ROM, or None to look for it.
         say: receives one line: how the episode went and which try it is.
 
@@ -63,7 +64,13 @@ def show(
         ) from None
     name = agent.levels[0] if level is None else level
     playback = Playback(
-        agent, name, policy=policy, noops=noops, sticky=sticky, saliency=saliency, rom=rom
+        agent,
+        name,
+        policy=policy,
+        noop_max=noop_max,
+        repeat_action_probability=repeat_action_probability,
+        saliency=saliency,
+        rom=rom,
     )
     with closing(playback), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"

@@ -35,7 +35,7 @@ from warpzone.agents.results import Record, Results, read_results
 from warpzone.errors import CheckpointError, WarpzoneError
 from warpzone.files import write_atomically
 from warpzone.smb.levels import parse_levels
-from warpzone.training.checkpoint import AgentInfo, load_agent, save_agent
+from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.provenance import command_of
 from warpzone.training.run_directory import read_config

@@ -20,7 +20,7 @@ from warpzone.agents.results import Results, read_results
 from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
-from warpzone.training.checkpoint import Stage, load_agent, save_agent
+from warpzone.training.agent_file import Stage, load_agent, save_agent
 from warpzone.training.evaluation import EvalResult, wilson
 from warpzone.training.presets import resolve
 

@@ -25,7 +25,7 @@ from warpzone.agents.packaged import (
 from warpzone.agents.playback import Playback
 from warpzone.agents.results import read_results
 from warpzone.errors import AgentError
-from warpzone.training.checkpoint import load_agent, trained_folder
+from warpzone.training.agent_file import load_agent, trained_folder
 from warpzone.training.evaluation import EvalResult
 from warpzone.viewers.window import Window
 

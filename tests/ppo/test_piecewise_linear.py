@@ -15,7 +15,7 @@ from warpzone import _native
 from warpzone.errors import ConfigError
 from warpzone.ppo.piecewise_linear import OBJECTS, Hats
 from warpzone.ppo.policy import Policy, Shapes
-from warpzone.training.checkpoint import save_agent
+from warpzone.training.agent_file import save_agent
 from warpzone.training.config import NetworkConfig
 from warpzone.training.learner import Learner, begin_with
 

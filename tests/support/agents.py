@@ -13,7 +13,7 @@ from warpzone.nes.console import open_rom
 from warpzone.ppo.policy import Policy, shapes_of
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import observation_space
-from warpzone.training.checkpoint import AgentInfo, save_agent
+from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.config import NetworkConfig
 
 ENV = EnvConfig(levels=["1-1", "1-2"], noop_max=30, no_progress_steps=12)

@@ -16,7 +16,8 @@ from warpzone.ppo.policy import Policy, Shapes, shapes_of
 from warpzone.ppo.update import Batch, batch_of, losses
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS, level_index
-from warpzone.training.checkpoint import AgentInfo, Snapshot, load_agent, save_agent
+from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
+from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import NetworkConfig, TrainConfig
 from warpzone.training.distillation import Teachers
 from warpzone.training.learner import Learner

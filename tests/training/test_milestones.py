@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.support.toy import corridors, toy_config
 
 from warpzone.ppo.policy import Policy, Shapes
-from warpzone.training.checkpoint import AgentInfo, load_agent
+from warpzone.training.agent_file import AgentInfo, load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.milestones import MOST, History
 from warpzone.training.progress import LineDisplay

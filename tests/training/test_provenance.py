@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from warpzone import cli, training
 from warpzone.errors import AgentError
-from warpzone.training import checkpoint
-from warpzone.training.checkpoint import agent_file, load_agent
+from warpzone.training import agent_file as files
+from warpzone.training.agent_file import agent_file, load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.provenance import code_commit, command_of
@@ -174,7 +174,7 @@ def test_an_agent_may_be_named_by_its_level(tmp_path: Path, monkeypatch: Any) ->
 
 def test_a_level_without_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checkpoint, "trained_folder", lambda: tmp_path)
+    monkeypatch.setattr(files, "trained_folder", lambda: tmp_path)
     for index in (None, "{", '{"levels": {}}'):
         if index is not None:
             (tmp_path / "agents.json").write_text(index)

@@ -26,7 +26,7 @@ from warpzone.nes.console import Console
 from warpzone.ppo.rollout import Rollout
 from warpzone.training import recorder as recorder_module
 from warpzone.training import resolve, train
-from warpzone.training.checkpoint import load_agent
+from warpzone.training.agent_file import load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.progress import LineDisplay
 from warpzone.training.recorder import Recorder

@@ -20,7 +20,8 @@ from tests.support.toy import Corridor, corridors, toy_config
 import warpzone
 from warpzone.errors import CheckpointError, ConfigError, EngineError
 from warpzone.smb.config import EnvConfig
-from warpzone.training.checkpoint import Checkpoints, Snapshot, load_agent
+from warpzone.training.agent_file import load_agent
+from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.progress import LineDisplay
 from warpzone.training.trainer import RunResult, train

@@ -21,7 +21,7 @@ from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import parse_levels
 from warpzone.smb.vector_env import Arrays, MarioVectorEnv
-from warpzone.training.checkpoint import AgentInfo, load_agent
+from warpzone.training.agent_file import AgentInfo, load_agent
 from warpzone.video.heat import Heat
 
 PolicyMode = Literal["sample", "argmax"]

@@ -11,7 +11,8 @@ from warpzone.errors import CheckpointError
 from warpzone.hardware import pick_device
 from warpzone.ppo.policy import Policy, shapes_of
 from warpzone.smb.vector_env import observation_space
-from warpzone.training.checkpoint import AgentInfo, Snapshot
+from warpzone.training.agent_file import AgentInfo
+from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.run_directory import RunDirectory, read_config
 

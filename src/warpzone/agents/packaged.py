@@ -19,7 +19,7 @@ from warpzone.errors import AgentError
 from warpzone.nes.console import RomSource, open_rom
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS, parse_levels
-from warpzone.training.checkpoint import trained_folder
+from warpzone.training.agent_file import trained_folder
 from warpzone.training.evaluation import EvalResult
 
 StartName = Literal["fixed", "noops", "sticky"]

@@ -11,7 +11,7 @@ from warpzone.agents.packaged import Packaged, StartName, score
 from warpzone.errors import AgentError
 from warpzone.settings import describe
 from warpzone.smb.levels import parse_levels
-from warpzone.training.checkpoint import Stage
+from warpzone.training.agent_file import Stage
 
 
 class Record(Packaged):

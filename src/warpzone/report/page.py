@@ -35,7 +35,7 @@ from warpzone.report.plots import Curve, interval_svg, svg
 from warpzone.runs.compare import differences, flatten, shown
 from warpzone.runs.library import number
 from warpzone.runs.metrics import Metrics, Table
-from warpzone.training.checkpoint import AgentInfo
+from warpzone.training.agent_file import AgentInfo
 from warpzone.training.config import TrainConfig
 from warpzone.training.evaluation import EvalResult, wilson
 from warpzone.training.presets import PRESETS

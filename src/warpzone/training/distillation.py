@@ -16,7 +16,7 @@ from torch import Tensor
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import Observation, Policy, Shapes
 from warpzone.smb.levels import LEVELS, level_index
-from warpzone.training.checkpoint import agent_file, load_agent
+from warpzone.training.agent_file import agent_file, load_agent
 
 
 class Teachers:

@@ -19,7 +19,8 @@ from warpzone.ppo.policy import Policy, shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, Transition, VectorEnv, collect
 from warpzone.ppo.update import Updater, batch_of
 from warpzone.smb.search import Way
-from warpzone.training.checkpoint import AgentInfo, Snapshot, Stage, agent_file, load_agent
+from warpzone.training.agent_file import AgentInfo, Stage, agent_file, load_agent
+from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.curriculum import Curriculum
 from warpzone.training.distillation import Teachers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from warpzone.training.checkpoint import AgentInfo, save_agent
+from warpzone.training.agent_file import AgentInfo, save_agent
 
 MOST = 8
 """Agents that a run keeps of its course."""

@@ -25,7 +25,8 @@ from pydantic import ValidationError
 from warpzone.errors import CheckpointError, ConfigError
 from warpzone.files import write_atomically
 from warpzone.settings import describe
-from warpzone.training.checkpoint import AgentInfo, Checkpoints, Snapshot, save_agent
+from warpzone.training.agent_file import AgentInfo, save_agent
+from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.migration import migrate
 from warpzone.training.milestones import History

@@ -14,7 +14,7 @@ from warpzone.errors import CheckpointError
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
-from warpzone.training.checkpoint import save_agent
+from warpzone.training.agent_file import save_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.evaluation import EvalResult

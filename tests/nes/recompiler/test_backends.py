@@ -12,7 +12,7 @@ from llvmlite import ir
 from tests.support.recompiler import RAM_AT, Pair, dot_of, image, patched, word
 
 from warpzone import _native
-from warpzone.nes.recompiler import codegen, flow, loader
+from warpzone.nes.recompiler import flow, loader, module, region, values
 from warpzone.nes.recompiler.opcodes import BRANCHES, OPCODES, OPERAND_BYTES
 
 T = TypeVar("T")
@@ -223,18 +223,18 @@ def test_waiting_loops(entered: str) -> None:
             pair.run(bytes(12))
 
 
-class Counting(codegen.RegionWriter):
+class Counting(region.RegionWriter):
     """Regions that note which of their instructions have been executed."""
 
-    def _instruction(self, i: flow.Instruction, r: codegen.Registers) -> None:
-        module = self.module.module
+    def _instruction(self, i: flow.Instruction, r: values.Registers) -> None:
+        module = self.function.module
         count = module.globals.get("executed")
         if count is None:
-            kind = ir.ArrayType(codegen.I8, 0x8000)
+            kind = ir.ArrayType(values.I8, 0x8000)
             count = ir.GlobalVariable(module, kind, "executed")
             count.initializer = ir.Constant(kind, None)
-        place = [codegen.constant(n, codegen.I64) for n in (0, i.address - CODE)]
-        self.build.store(codegen.constant(1), self.build.gep(count, place, inbounds=True))
+        place = [values.constant(n, values.I64) for n in (0, i.address - CODE)]
+        self.build.store(values.constant(1), self.build.gep(count, place, inbounds=True))
         super()._instruction(i, r)
 
 
@@ -281,7 +281,7 @@ def test_every_opcode_runs_as_native_code(monkeypatch: pytest.MonkeyPatch) -> No
     assert at < 0xFF00
 
     program = image(parts, reset=CODE, nmi=0xFF00, irq=0xFF00)
-    monkeypatch.setattr(codegen, "RegionWriter", Counting)
+    monkeypatch.setattr(module, "RegionWriter", Counting)
     monkeypatch.setattr(llvm, "JITLibraryBuilder", Exporting)
     pair = Pair(program, wanted=heads)
     compiler = loader._kept[-1]

@@ -11,8 +11,10 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from warpzone import _native
-from warpzone.nes.recompiler import codegen, flow
+from warpzone.nes.recompiler import flow
 from warpzone.nes.recompiler.flow import PRG_START, Observed
+from warpzone.nes.recompiler.module import ModuleWriter
+from warpzone.nes.recompiler.values import Machine
 
 OBSERVED_FRAMES = 1200
 """Frames of random play from each start that show what is code: 20 seconds of the game."""
@@ -46,9 +48,9 @@ def target_machine() -> llvm.TargetMachine:
     )
 
 
-def machine() -> codegen.Machine:
+def machine() -> Machine:
     """The native core that is installed."""
-    return codegen.Machine(_native.MACHINE["state"], _native.MACHINE["context"])
+    return Machine(_native.MACHINE["state"], _native.MACHINE["context"])
 
 
 def observe(
@@ -86,7 +88,7 @@ def translate(
     observed = observe(levels, starts) | Observed(known, known)
     code = flow.reachable(program, observed)
     regions = flow.regions(code, flow.entries(program, code, observed))
-    module = codegen.ModuleWriter(program, regions, machine()).module
+    module = ModuleWriter(program, regions, machine()).module
     module.triple = llvm.get_default_triple()
     object_code = compile_module(str(module))
     return Translation(object_code, len(code), len(regions), time.perf_counter() - begin)

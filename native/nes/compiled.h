@@ -1,5 +1,6 @@
 // The cartridge's program as native code: one function for each region of it. They are made outside
-// (see the Python package warpzone.nes.recompiler); here is what they are given and how they are entered.
+// (see the Python package warpzone.nes.recompiler); here is what they are given and how they are
+// entered.
 #pragma once
 
 #include <array>

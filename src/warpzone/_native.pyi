@@ -12,18 +12,6 @@ from numpy.typing import NDArray
 
 COMPILER: str = ...
 
-SIGNALS: tuple = ...
-
-TILE_PLANES: tuple = ...
-
-TILE_SHAPE: tuple = ...
-
-SCALARS: int = ...
-
-MARIO_SCALARS: int = ...
-
-OBJECT_SCALARS: int = ...
-
 SNAPSHOT_BYTES: int = ...
 
 MACHINE: dict = ...
@@ -128,21 +116,17 @@ class Console:
     def load(self, snapshot: bytes) -> None:
         """Raises ValueError when the bytes are not a snapshot of this cartridge."""
 
-class Observation(enum.Enum):
-    tiles = 0
+SIGNALS: tuple = ...
 
-    pixels = 1
+TILE_PLANES: tuple = ...
 
-    rgb = 2
+TILE_SHAPE: tuple = ...
 
-    ram = 3
+SCALARS: int = ...
 
-class Autoreset(enum.Enum):
-    same_step = 0
+MARIO_SCALARS: int = ...
 
-    next_step = 1
-
-    disabled = 2
+OBJECT_SCALARS: int = ...
 
 class Reward(enum.Enum):
     gym = 0
@@ -343,6 +327,22 @@ def sparse_forward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None
 
 def sparse_backward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], floats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], bias_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """Adds to the gradients of weight and bias."""
+
+class Observation(enum.Enum):
+    tiles = 0
+
+    pixels = 1
+
+    rgb = 2
+
+    ram = 3
+
+class Autoreset(enum.Enum):
+    same_step = 0
+
+    next_step = 1
+
+    disabled = 2
 
 class Config:
     """How a batch of games is run and seen."""

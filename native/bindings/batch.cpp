@@ -1,0 +1,246 @@
+// Batches of games.
+#include "batch/batch.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "bindings/arrays.h"
+#include "bindings/rooms.h"
+
+namespace warpzone::bindings {
+
+using namespace nb::literals;
+using batch::Autoreset;
+using batch::Batch;
+using batch::Config;
+using batch::Journal;
+using batch::Observation;
+using batch::Output;
+
+namespace {
+
+using Played = std::tuple<int32_t, bool, nb::bytes, std::vector<uint32_t>>;
+
+std::optional<Played> to_python(const Journal& journal) {
+  if (!journal.known) return std::nullopt;
+  return Played(journal.level, journal.own_start, to_bytes(journal.buttons), journal.decided);
+}
+
+template <typename T>
+void bind_array(nb::class_<Batch>& batch, const char* name, std::vector<T> Batch::* member,
+                std::vector<size_t> (*shape)(const Batch&), const char* doc) {
+  batch.def_prop_ro(
+      name,
+      [member, shape](nb::handle self) {
+        Batch& b = nb::cast<Batch&>(self);
+        return view_of<T>(self, (b.*member).data(), shape(b));
+      },
+      doc);
+}
+
+Output output(const std::optional<Array<uint8_t>>& observations,
+              const std::optional<Array<float>>& scalars) {
+  Output out;
+  if (!observations) return out;
+  using Arrays = std::pair<std::optional<Array<uint8_t>>, std::optional<Array<float>>>;
+  const auto release = [](Arrays* arrays) {  // a group is received without the GIL
+    const nb::gil_scoped_acquire acquire;
+    delete arrays;
+  };
+  out.owner = std::shared_ptr<Arrays>(new Arrays(observations, scalars), release);
+  out.observations = {observations->data(), observations->size()};
+  if (scalars) out.scalars = {scalars->data(), scalars->size()};
+  return out;
+}
+
+std::vector<size_t> per_game(const Batch& b) { return {static_cast<size_t>(b.config().num_games)}; }
+
+std::vector<size_t> observation_shape(const Batch& b) {
+  const Config& c = b.config();
+  std::vector<size_t> shape = per_game(b);
+  switch (c.observation) {
+    case Observation::tiles:
+      shape.insert(shape.end(), {smb::kPlanes, smb::kTileRows, smb::kTileColumns});
+      break;
+    case Observation::pixels:
+      shape.insert(shape.end(), {static_cast<size_t>(c.stack), static_cast<size_t>(c.height),
+                                 static_cast<size_t>(c.width)});
+      break;
+    case Observation::rgb:
+      shape.insert(shape.end(), {nes::kScreenHeight, nes::kScreenWidth, 3});
+      break;
+    case Observation::ram: shape.push_back(0x800); break;
+  }
+  return shape;
+}
+
+std::vector<size_t> scalar_shape(const Batch& b) {
+  return {static_cast<size_t>(b.config().num_games), b.scalar_count()};
+}
+
+constexpr size_t kSignals = 17;
+
+nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Signals>& signals) {
+  static_assert(sizeof(smb::Signals) == kSignals * sizeof(int32_t));
+  return view_of<int32_t>(self, reinterpret_cast<int32_t*>(signals.data()),
+                          {signals.size(), kSignals});
+}
+
+}  // namespace
+
+void bind_batch(nb::module_& m) {
+  nb::enum_<Observation>(m, "Observation")
+      .value("tiles", Observation::tiles)
+      .value("pixels", Observation::pixels)
+      .value("rgb", Observation::rgb)
+      .value("ram", Observation::ram);
+  nb::enum_<Autoreset>(m, "Autoreset")
+      .value("same_step", Autoreset::same_step)
+      .value("next_step", Autoreset::next_step)
+      .value("disabled", Autoreset::disabled);
+  nb::class_<Config>(m, "Config", "How a batch of games is run and seen.")
+      .def(nb::init<>())
+      .def_rw("rules", &Config::rules)
+      .def_rw("observation", &Config::observation)
+      .def_rw("autoreset", &Config::autoreset)
+      .def_rw("num_games", &Config::num_games)
+      .def_rw("num_groups", &Config::num_groups)
+      .def_rw("threads", &Config::threads)
+      .def_rw("seed", &Config::seed)
+      .def_rw("height", &Config::height)
+      .def_rw("width", &Config::width)
+      .def_rw("stack", &Config::stack)
+      .def_rw("crop_status_bar", &Config::crop_status_bar)
+      .def_rw("max_pool", &Config::max_pool)
+      .def_rw("consecutive", &Config::consecutive)
+      .def_rw("keep_frames", &Config::keep_frames);
+
+  nb::class_<Batch> batch(m, "Batch",
+                          "N games. Arrays are views of memory that stays where it is.");
+  batch
+      .def(nb::init<std::shared_ptr<smb::Levels>, Config>(), "levels"_a, "config"_a,
+           "Raises ValueError when the config makes no sense.")
+      .def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
+      .def("seed", &Batch::seed, "seed"_a, "New random streams for all games.")
+      .def(
+          "reset",
+          [](Batch& self,
+             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> mask) {
+            const nb::gil_scoped_release release;
+            self.reset({mask.data(), mask.size()});
+          },
+          "mask"_a, "Starts new episodes where mask, uint8[N], is not 0.")
+      .def("set_starts", &Batch::set_starts, "starts"_a,
+           "Moments at which episodes may begin; none does before they are weighed.")
+      .def("set_routes", &Batch::set_routes, "routes"_a,
+           "Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.")
+      .def(
+          "weigh_starts",
+          [](Batch& self,
+             nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
+             double share) { self.weigh_starts({weights.data(), weights.size()}, share); },
+          "weights"_a, "share"_a,
+          "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
+      .def(
+          "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
+          "From its next episode on, a journal is kept of each of these games.")
+      .def(
+          "journal", [](const Batch& self, size_t game) { return to_python(self.journal(game)); },
+          "game"_a,
+          "Of a watched game: the level 0-31 that it began in, whether the running episode began "
+          "there, "
+          "buttons of each frame since, and how many frames there were before each action of the "
+          "episode; None where they are not known.")
+      .def(
+          "ended_journal",
+          [](const Batch& self, size_t game) { return to_python(self.ended_journal(game)); },
+          "game"_a, "The same of the last episode that ended.")
+      .def("ended_map", &Batch::ended_map, "game"_a,
+           "Of any game: which of the game's maps, 0-127, its last episode ended in.")
+      .def(
+          "ended_ram",
+          [](const Batch& self, size_t game) {
+            const auto& ram = self.ended_ram(game);
+            return nb::bytes(reinterpret_cast<const char*>(ram.data()), ram.size());
+          },
+          "game"_a, "Work RAM when that ended, 2,048 bytes.")
+      .def(
+          "send",
+          [](Batch& self, int group,
+             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions,
+             std::optional<Array<uint8_t>> observations, std::optional<Array<float>> scalars) {
+            self.send(group, {actions.data(), actions.size()}, output(observations, scalars));
+          },
+          "group"_a, "actions"_a, "observations"_a.noconvert() = nb::none(),
+          "scalars"_a.noconvert() = nb::none(),
+          "Begins to step a group with actions, int64[n]. What comes of it is written to the "
+          "arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].")
+      .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Waits for a group; raises what went wrong in one of its games.")
+      .def(
+          "frames",
+          [](Batch& self) {
+            const auto& frames = self.frames();
+            constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
+            auto out =
+                new_array<uint8_t>({frames.size() / kBytes, nes::kScreenHeight, nes::kScreenWidth});
+            std::copy(frames.begin(), frames.end(), out.data());
+            return out;
+          },
+          "Every frame of the last step, colours 0-63: uint8[k, 240, 256].")
+      .def("run_on", &Batch::run_on, "frames"_a, "buttons"_a = 0,
+           nb::call_guard<nb::gil_scoped_release>(),
+           "Lets the first game run on without rules; its frames can be had after.")
+      .def(
+          "screen",
+          [](Batch& self, size_t game) {
+            return screen(self.console(game), self.levels().cartridge());
+          },
+          "game"_a, "The last frame of a game as colours 0-63: uint8[240, 256].")
+      .def(
+          "ram",
+          [](nb::handle self, size_t game) {
+            Batch& b = nb::cast<Batch&>(self);
+            return view_of<uint8_t>(self, b.console(game).ram.data(), {0x800});
+          },
+          "game"_a, "Work RAM of a game: a writable view, uint8[2048].")
+      .def(
+          "save", [](const Batch& self) { return to_bytes(self.save()); },
+          "Everything that decides what comes next.")
+      .def(
+          "load", [](Batch& self, const nb::bytes& bytes) { self.load(view(bytes)); }, "state"_a,
+          "Raises ValueError when the bytes are not from a batch like this one.")
+      .def_prop_ro(
+          "signals",
+          [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).signals); },
+          "int32[N, 17], columns SIGNALS: the state that the last action led to.")
+      .def_prop_ro(
+          "start_signals",
+          [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).start_signals); },
+          "int32[N, 17]: the state in which the running episode began.");
+  bind_array(batch, "observations", &Batch::observations, observation_shape, "uint8[N, ...]");
+  bind_array(batch, "final_observations", &Batch::final_observations, observation_shape,
+             "uint8[N, ...], filled where an episode ended.");
+  bind_array(batch, "scalars", &Batch::scalars, scalar_shape, "float32[N, SCALARS], tiles only.");
+  bind_array(batch, "final_scalars", &Batch::final_scalars, scalar_shape,
+             "float32[N, SCALARS], filled where an episode ended.");
+  bind_array(batch, "rewards", &Batch::rewards, per_game, "float32[N]");
+  bind_array(batch, "returns", &Batch::returns, per_game,
+             "float32[N]: rewards summed over the episode that the last action belonged to.");
+  bind_array(batch, "terminated", &Batch::terminated, per_game, "uint8[N]");
+  bind_array(batch, "truncated", &Batch::truncated, per_game, "uint8[N]");
+}
+
+}  // namespace warpzone::bindings

@@ -1,0 +1,113 @@
+// Super Mario Bros.: its rules, its levels' starts and routes, the search for a way through them.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bindings/arrays.h"
+#include "bindings/rooms.h"
+#include "nes/snapshot.h"
+#include "smb/explore.h"
+#include "smb/game.h"
+#include "smb/levels.h"
+#include "smb/tiles.h"
+
+namespace warpzone::bindings {
+
+using namespace nb::literals;
+
+void bind_smb(nb::module_& m) {
+  m.attr("SIGNALS") =
+      nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time", "status",
+                     "lives", "flag", "death", "progress", "frames", "steps", "level", "start");
+  m.attr("TILE_PLANES") =
+      nb::make_tuple("solid", "block", "item", "goal", "enemy", "hazard", "platform", "mario");
+  m.attr("TILE_SHAPE") =
+      nb::make_tuple(static_cast<int>(smb::kPlanes), smb::kTileRows, smb::kTileColumns);
+  m.attr("SCALARS") = smb::kScalars;
+  m.attr("MARIO_SCALARS") = smb::kMarioScalars;
+  m.attr("OBJECT_SCALARS") = smb::kObjectScalars;
+
+  nb::enum_<smb::Reward>(m, "Reward")
+      .value("gym", smb::Reward::gym)
+      .value("tutorial", smb::Reward::tutorial)
+      .value("progress", smb::Reward::progress);
+
+  nb::class_<smb::Rules>(m, "Rules", "What an episode is.")
+      .def(nb::init<>())
+      .def_rw("actions", &smb::Rules::actions)
+      .def_rw("level_weights", &smb::Rules::level_weights)
+      .def_rw("frame_skip", &smb::Rules::frame_skip)
+      .def_rw("noop_max", &smb::Rules::noop_max)
+      .def_rw("repeat_action_probability", &smb::Rules::repeat_action_probability)
+      .def_rw("sticky_share", &smb::Rules::sticky_share)
+      .def_rw("end_thrown_back", &smb::Rules::end_thrown_back)
+      .def_rw("show_level", &smb::Rules::show_level)
+      .def_rw("last_level", &smb::Rules::last_level)
+      .def_rw("max_steps", &smb::Rules::max_steps)
+      .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
+      .def_rw("start_steps", &smb::Rules::start_steps)
+      .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
+      .def_rw("reward", &smb::Rules::reward)
+      .def_rw("end_penalty", &smb::Rules::end_penalty);
+  nb::class_<smb::Start>(m, "Start", "A moment within a level at which an episode may begin.")
+      .def_ro("level", &smb::Start::level)
+      .def_ro("step", &smb::Start::step, "Agent steps from the level's start, as first played.")
+      .def_prop_ro(
+          "progress", [](const smb::Start& self) { return self.progress.total; },
+          "px of new-best x that they brought.")
+      .def_prop_ro(
+          "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
+          "px from the left end of the area, before the frames that lead to the moment.");
+  nb::class_<smb::Way>(m, "Way", "How level 0-31 is played.")
+      .def(
+          "__init__",
+          [](smb::Way* self, const smb::Levels& levels, int level, const nb::bytes& inputs,
+             bool frames, const std::optional<nb::bytes>& begin) {
+            const auto bytes = view(inputs);
+            std::optional<nes::State> state;
+            if (begin) state = nes::load(view(*begin), levels.cartridge());
+            new (self) smb::Way{level, {bytes.begin(), bytes.end()}, frames, state};
+          },
+          "levels"_a, "level"_a, "inputs"_a, "frames"_a = false, "begin"_a = nb::none(),
+          "inputs: an action for each agent step, or (frames) the buttons of each frame. begin: a "
+          "snapshot; None: the level's start.");
+  m.def("record_starts", &smb::record_starts, "levels"_a, "rules"_a, "way"_a, "steps_back"_a,
+        nb::call_guard<nb::gil_scoped_release>(), "The moments along a way.");
+  nb::class_<smb::Course>(m, "Course", "How far a way comes.")
+      .def_ro("inputs", &smb::Course::inputs, "Of the way, played after each step.")
+      .def_ro("progress", &smb::Course::progress, "px of new-best x after each step.")
+      .def_ro("cleared", &smb::Course::cleared)
+      .def_ro("death", &smb::Course::death, "As in the signals.");
+  m.def("follow", &smb::follow, "levels"_a, "rules"_a, "way"_a,
+        nb::call_guard<nb::gil_scoped_release>(), "How far a way comes.");
+  nb::class_<smb::Route>(m, "Route", "Where ways through a level lead.")
+      .def("leads_past", &smb::Route::leads_past, "area"_a, "x"_a)
+      .def("wrong_floor", &smb::Route::wrong_floor, "area"_a, "x"_a, "y"_a);
+  m.def(
+      "record_route",
+      [](smb::Levels& levels, const smb::Rules& rules, const std::vector<smb::Way>& ways) {
+        const nb::gil_scoped_release release;
+        return smb::record_route(levels, rules, ways);
+      },
+      "levels"_a, "rules"_a, "ways"_a, "The columns that ways through one level lead past.");
+  nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
+      .def(nb::init<std::shared_ptr<smb::Levels>, smb::Rules, int, std::vector<double>, uint64_t>(),
+           "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)
+      .def("run", &smb::Explorer::run, "steps"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Plays at least so many agent steps more.")
+      .def_prop_ro("spent", &smb::Explorer::spent, "Agent steps played.")
+      .def_prop_ro("places", &smb::Explorer::places, "How many places are known.")
+      .def_prop_ro("cleared", &smb::Explorer::cleared)
+      .def_prop_ro("best_progress", &smb::Explorer::best_progress, "px")
+      .def(
+          "way", [](const smb::Explorer& self) { return to_bytes(self.way()); },
+          "Actions, a byte each: the shortest way found that clears the level, else to the "
+          "farthest point.");
+}
+
+}  // namespace warpzone::bindings

@@ -26,7 +26,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
-from warpzone import _native, cli
+from warpzone import _native
+from warpzone.cli.app import app
 from warpzone.smb import signals
 from warpzone.smb.actions import ACTION_SETS, action_names
 from warpzone.smb.config import EnvConfig, Observation
@@ -400,7 +401,7 @@ def signal_meanings() -> dict[str, str]:
 
 def commands_of_app() -> dict[str, CommandInfo]:
     """The commands of `warpzone` by name, as they were registered."""
-    named = ((info.name or _function(info).__name__, info) for info in cli.app.registered_commands)
+    named = ((info.name or _function(info).__name__, info) for info in app.registered_commands)
     return dict(named)
 
 

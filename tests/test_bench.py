@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from warpzone.bench import run, workers
 from warpzone.bench.report import Spread
 from warpzone.bench.run import COMPILED, FCEUMM, INTERPRETED, PIXELS, TILES, Contestant
-from warpzone.cli import app
+from warpzone.cli.app import app
 from warpzone.errors import WarpzoneError
 from warpzone.nes.rom import Rom
 

@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from scripts import docs_hook
 from typer.testing import CliRunner
 
-from warpzone import _native, cli
+from warpzone import _native
+from warpzone.cli.app import app
 from warpzone.viewers.play import PLAY_HELP
 from warpzone.viewers.replay import REPLAY_HELP
 from warpzone.viewers.terminal import TERMINAL_HELP
@@ -80,7 +81,7 @@ def commands(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("path", [p for p in TEXTS if list(commands(p))], ids=named)
 def test_commands_are_understood(path: Path) -> None:
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(app)
     for _, (name, *arguments) in commands(path):
         found = getattr(group, "commands")[name]  # noqa: B009 - of click or of typer
         found.make_context(name, arguments)  # raises on options that are not there
@@ -96,7 +97,7 @@ def test_quick_commands_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
     """In their order and in one folder, so that they can use what those before have written."""
     monkeypatch.chdir(tmp_path)
     for words in quick(path):
-        result = CliRunner().invoke(cli.app, words)
+        result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, f"{' '.join(words)}: {result.output}"
 
 
@@ -221,7 +222,7 @@ def test_command_reference_has_every_option() -> None:
     text = docs_hook.commands()
     for name in docs_hook.commands_of_app():
         assert f"## warpzone {name}\n" in text
-        result = CliRunner().invoke(cli.app, [name, "--help"], env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
         options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", result.output)) - {"--help"}
         section = text.split(f"## warpzone {name}\n")[1].split("\n## ")[0]
         spoken_of = set(re.findall(r"(?<!`)--[a-z][a-z-]+", section))  # in the texts

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image, ImageSequence
 from typer.testing import CliRunner, Result
 
-from warpzone import cli
 from warpzone.agents.agent import Agent
+from warpzone.cli.app import app
+from warpzone.cli.options import EXIT_ERROR
 from warpzone.nes.console import open_rom
 from warpzone.viewers.window import Window
 
@@ -25,7 +26,7 @@ TINY = shlex.split(
 
 
 def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -57,16 +58,16 @@ def test_the_run_went_on_from_where_it_was(trained: Path) -> None:
 
 def test_training_again_into_the_same_place_is_refused(trained: Path) -> None:
     before = (trained / "agent.safetensors").read_bytes()
-    result = CliRunner().invoke(cli.app, ["train", "1-1", "--out", str(trained), *TINY])
-    assert result.exit_code == cli.EXIT_ERROR
+    result = CliRunner().invoke(app, ["train", "1-1", "--out", str(trained), *TINY])
+    assert result.exit_code == EXIT_ERROR
     assert "--resume" in result.output
     assert (trained / "agent.safetensors").read_bytes() == before
 
 
 def test_going_on_with_other_settings_is_refused(trained: Path) -> None:
     arguments = ["train", "1-1", "--resume", "--out", str(trained), "--set", "gamma=0.5"]
-    result = CliRunner().invoke(cli.app, arguments)
-    assert result.exit_code == cli.EXIT_ERROR
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == EXIT_ERROR
     assert "gamma" in result.output
     assert "0.95" in result.output
 

@@ -90,7 +90,7 @@ def test_the_import_check_sees_every_kind_of_import() -> None:
     assert known_module("warpzone._native.Console") == "_native"
     assert known_module("warpzone.make") == ""
     assert layer("nes.rom") < layer("smb.env") == layer("") < layer("ppo.losses")
-    assert layer("training") < layer("video.record") < layer("cli") == layer("doctor")
+    assert layer("training") < layer("video.record") < layer("cli.app") == layer("doctor")
 
 
 def test_versions_agree() -> None:

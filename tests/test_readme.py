@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.test_cli import COMMANDS
+from tests.support.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,7 +10,7 @@ import pygame
 import pytest
 from scripts import package_agents
 from tests.support.agents import ENV, write_agent
-from tests.test_cli import error_of, plain, run
+from tests.support.commands import error_of, plain, run
 
 from warpzone.agents import packaged
 from warpzone.agents.packaged import (

@@ -15,7 +15,7 @@ from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import CLEAR, make_episode
 from typer.testing import CliRunner
 
-from warpzone.cli import app
+from warpzone.cli.app import app
 from warpzone.dashboard import level_map
 from warpzone.dashboard.app import create
 from warpzone.dashboard.level_map import COLOURS, HEAT, TEXTS, draw, heat_colour, routes

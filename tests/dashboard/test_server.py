@@ -21,7 +21,9 @@ from tests.support.browser import make_run
 from tests.support.toy import corridors, toy_config
 from typer.testing import CliRunner
 
-from warpzone import cli, training
+from warpzone import training
+from warpzone.cli.app import app
+from warpzone.cli.options import EXIT_ERROR
 from warpzone.dashboard import server
 from warpzone.dashboard.server import beside, listen
 
@@ -79,16 +81,16 @@ def test_it_cannot_be_reached_from_elsewhere() -> None:
 
 def test_a_taken_port_is_told_with_what_to_do(tmp_path: Path, port: int) -> None:
     with listen(port):
-        result = CliRunner().invoke(cli.app, ["dashboard", str(tmp_path), "--port", str(port)])
-    assert result.exit_code == cli.EXIT_ERROR
+        result = CliRunner().invoke(app, ["dashboard", str(tmp_path), "--port", str(port)])
+    assert result.exit_code == EXIT_ERROR
     text = " ".join(result.output.split())
     assert f"no dashboard on port {port}" in text
     assert f"warpzone dashboard --port {port + 1}" in text
 
 
 def test_no_folder_is_told(tmp_path: Path) -> None:
-    result = CliRunner().invoke(cli.app, ["dashboard", str(tmp_path / "none")])
-    assert result.exit_code == cli.EXIT_ERROR
+    result = CliRunner().invoke(app, ["dashboard", str(tmp_path / "none")])
+    assert result.exit_code == EXIT_ERROR
     assert "there is no such folder" in " ".join(result.output.split())
 
 
@@ -160,10 +162,10 @@ def test_train_with_a_dashboard(
     out = tmp_path / "runs" / "toy"
     arguments = ["train", "1-1", "--dashboard", "--out", str(out)]
     if free:
-        result = CliRunner().invoke(cli.app, arguments)
+        result = CliRunner().invoke(app, arguments)
     else:
         with listen(port):
-            result = CliRunner().invoke(cli.app, arguments)
+            result = CliRunner().invoke(app, arguments)
     text = " ".join(result.output.split())
     assert result.exit_code == 0, result.output
     assert json.loads((out / "status.json").read_text())["state"] == "finished"

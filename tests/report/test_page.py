@@ -16,7 +16,7 @@ from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import make_episode, random_buttons
 from typer.testing import CliRunner
 
-from warpzone.cli import app
+from warpzone.cli.app import app
 from warpzone.errors import CheckpointError, ConfigError, RomError
 from warpzone.nes.rom import Rom
 from warpzone.report import clips

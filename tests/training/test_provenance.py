@@ -12,7 +12,8 @@ import pytest
 from tests.support.toy import corridors, toy_config
 from typer.testing import CliRunner
 
-from warpzone import cli, training
+from warpzone import training
+from warpzone.cli.app import app
 from warpzone.errors import AgentError
 from warpzone.training import agent_file as files
 from warpzone.training.agent_file import agent_file, load_agent
@@ -36,7 +37,7 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr(training, "train", train)
     name, *words = shlex.split(command)
     assert name == "warpzone"
-    result = CliRunner().invoke(cli.app, [*words, "--out", str(tmp_path / "run")])
+    result = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "run")])
     assert isinstance(result.exception, Done), result.output
     return seen[0]
 

@@ -17,7 +17,9 @@ import pytest
 from tests.support.recompiler import image, word
 from typer.testing import CliRunner
 
-from warpzone import _native, cli
+from warpzone import _native
+from warpzone.cli.app import app
+from warpzone.cli.options import EXIT_ERROR
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes import console as game_console
 from warpzone.nes.console import Cartridge, cartridge_of, set_engine
@@ -398,7 +400,7 @@ def test_a_cartridge_of_another_game_has_no_starts() -> None:
 
 
 def run(*arguments: str) -> Any:
-    return CliRunner().invoke(cli.app, list(arguments), env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
 
 
 def games_line(path: Path, engine: str) -> str:
@@ -412,7 +414,7 @@ def test_command_line(tmp_path: Path) -> None:
     path.write_bytes(IMAGE)
     for command in (("doctor",), ("eval", str(tmp_path))):
         result = run(*command, "--engine", "fast")
-        assert result.exit_code == cli.EXIT_ERROR
+        assert result.exit_code == EXIT_ERROR
         assert "no engine 'fast'" in result.output
         assert "Traceback" not in result.output
     assert games_line(path, "interpreter") == "interpreter: chosen"

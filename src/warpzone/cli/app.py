@@ -1,0 +1,92 @@
+"""The list of commands, each with an example, and what becomes of errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+import warpzone
+from warpzone.cli import campaign, evaluate, machine, play, record, runs, train, watch
+from warpzone.cli.options import EXIT_ERROR, EXIT_INTERRUPTED
+from warpzone.cli.output import err, out
+from warpzone.errors import WarpzoneError
+
+
+class _Commands(TyperGroup):
+    """Prints what a user can mend as one message; anything else keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WarpzoneError as error:
+            err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(EXIT_ERROR) from error
+        except KeyboardInterrupt as error:
+            err.print("interrupted")
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="warpzone",
+    help="Teach Super Mario Bros. to an agent with PPO, measure it, and watch it play.",
+    epilog="Start with: [cyan]warpzone train 1-1 --watch[/]",
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"warpzone {warpzone.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+# The order is that of `warpzone --help` and of the reference.
+app.command(epilog="Example: [cyan]warpzone train 1-1 --seed 1 --watch[/]")(train.train)
+app.command(
+    epilog="Example: [cyan]warpzone campaign all --hours 8[/]  (the same line goes on with it)"
+)(campaign.campaign)
+app.command(epilog="Example: [cyan]warpzone dashboard runs[/]  (Ctrl-C ends it)")(runs.dashboard)
+app.command(
+    epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0; over ssh: "
+    "[cyan]warpzone watch 1-1 --terminal[/])"
+)(watch.watch)
+app.command(
+    epilog="Example: [cyan]warpzone record 1-1 -o clip.mp4[/]  (or runs/1-1-tiles-seed0, clip.gif; "
+    "how it learnt: [cyan]warpzone record runs/1-1-tiles-seed0 --progress[/]; "
+    "all 32 levels: [cyan]warpzone record all -o mosaic.mp4[/])"
+)(record.record)
+app.command(
+    "eval",
+    epilog="Example: [cyan]warpzone eval runs/1-1-tiles-seed0 --sticky 0.25 --json[/]",
+)(evaluate.evaluate)
+app.command(epilog="Example: [cyan]warpzone play 1-1[/]  (or --power-on --record game.json)")(
+    play.play
+)
+app.command(epilog="Example: [cyan]warpzone replay game.json[/]  (or -o clip.mp4; or movie.fm2)")(
+    play.replay
+)
+app.command(epilog="Example: [cyan]warpzone levels[/]")(machine.levels)
+app.command("map", epilog="Example: [cyan]warpzone map 1-1 --run runs/1-1-tiles-seed0[/]")(
+    runs.level_map
+)
+app.command(epilog="Example: [cyan]warpzone report runs/1-1-tiles-seed0[/]")(runs.report)
+app.command(epilog="Example: [cyan]warpzone doctor[/]")(machine.doctor)
+app.command(epilog="Example: [cyan]warpzone bench --json > bench.json[/]")(machine.bench)
+app.command(epilog="Example: [cyan]warpzone rom --rom my-copy.nes[/]")(machine.rom)

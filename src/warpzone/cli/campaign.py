@@ -1,0 +1,72 @@
+"""`warpzone campaign`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from warpzone.cli.choose import find_rom
+from warpzone.cli.options import EngineOption, JsonOption, Preset, RomOption
+from warpzone.cli.output import err, out
+from warpzone.smb.levels import parse_levels
+
+
+def campaign(
+    levels: Annotated[str, typer.Argument(help="1-1 to 8-4, several with commas, or all.")] = "all",
+    out_dir: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the runs go, one for each level.")
+    ] = Path("runs/campaign"),
+    hours: Annotated[float, typer.Option(help="For all levels together.")] = 8.0,
+    jobs: Annotated[
+        int | None, typer.Option(help="Levels trained at once. Default: one for each core.", min=1)
+    ] = None,
+    preset: Annotated[Preset, typer.Option(help="Of every run.")] = Preset.specialist,
+    target: Annotated[
+        float, typer.Option(help="Measured clear rate with which a level is done.", min=0, max=1)
+    ] = 0.95,
+    slice_steps: Annotated[
+        int, typer.Option(help="Agent steps of a level before another has its turn.", min=1)
+    ] = 1_000_000,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting, for every run."),
+    ] = None,
+    as_json: JsonOption = False,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Train an agent for each of many levels within a time budget."""
+    from warpzone.hardware import available_cores
+    from warpzone.settings import parse_overrides
+    from warpzone.training import TrainConfig
+    from warpzone.training import sweep as many
+
+    parse_overrides(settings or [], TrainConfig)  # a misspelt name is told now, not by each run
+    find_rom(rom)
+    entries = many.run(
+        list(parse_levels(levels)),
+        out_dir,
+        hours=hours,
+        jobs=jobs or available_cores(),
+        preset=preset.value,
+        slice_steps=slice_steps,
+        target=target,
+        settings=settings or [],
+        rom=rom,
+        say=lambda text: err.print(escape(text), soft_wrap=True),
+    )
+    if as_json:
+        print(json.dumps(many.summary(entries), indent=2))
+        return
+    table = Table("level", "steps", "best measured", "run", box=None, header_style="bold")
+    for entry in entries:
+        rate = "–" if entry.clear_rate is None else f"{entry.clear_rate:.0%}"
+        table.add_row(
+            entry.level, f"{entry.steps:,}", rate, escape(entry.reason or str(entry.path))
+        )
+    out.print(table)

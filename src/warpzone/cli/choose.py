@@ -1,0 +1,137 @@
+"""From arguments to what they name: a ROM, an agent, levels, a policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from warpzone.cli.options import Policy
+from warpzone.cli.output import err
+from warpzone.errors import AgentError, LevelError
+from warpzone.nes import rom as roms
+from warpzone.nes.rom import Rom
+from warpzone.smb.levels import LEVELS, parse_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.packaged import Collection
+
+
+def find_rom(path: Path | None) -> Rom:
+    return roms.find_rom(path, say=lambda text: err.print(escape(text), soft_wrap=True))
+
+
+def one_level(level: str | None, agent: Agent, path: Path) -> str:
+    """The level asked for, or that of the packaged agent, or the first it was trained on."""
+    if level is not None:
+        return check_level(level)
+    return str(path) if is_packaged(path) else agent.levels[0]
+
+
+def check_level(level: str) -> str:
+    (name, *more) = parse_levels(level)
+    if more:
+        raise LevelError(f"{level!r} names {len(more) + 1} levels; give one, e.g. {name}")
+    return name
+
+
+def levels_from(first: str) -> list[str]:
+    """All levels in the order of the game, starting with `first`."""
+    start = LEVELS.index(first)
+    return [*LEVELS[start:], *LEVELS[:start]]
+
+
+def is_packaged(path: Path) -> bool:
+    """Whether an argument for an agent names a level; a file or directory of that name wins."""
+    return str(path) in LEVELS and not path.exists()
+
+
+def policy_of(given: Policy | None, path: Path) -> PolicyMode:
+    """What was asked for, or what a packaged agent plays best with, or sampled actions."""
+    from warpzone.agents.packaged import Collection
+
+    if given is not None:
+        return given.value
+    return Collection()[str(path)].policy if is_packaged(path) else "sample"
+
+
+def use_one_torch_thread() -> None:
+    """Acting is many small pieces of work: a second thread costs more than it brings, and the
+    games have use for the other cores."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
+    from warpzone.agents.agent import Agent
+    from warpzone.agents.packaged import Collection
+
+    use_one_torch_thread()
+    if is_packaged(path):
+        agent = Collection(device=device).agent(str(path))
+    else:
+        agent = Agent.load(path, device=device)
+    cartridge = find_rom(rom)
+    warn_of_rom(agent, cartridge)
+    return agent, cartridge
+
+
+def warn_of_rom(agent: Agent, cartridge: Rom) -> None:
+    warning = agent.rom_mismatch(cartridge)
+    if warning:
+        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+
+
+def open_collection(device: str, rom: Path | None) -> tuple[Collection, Rom]:
+    from warpzone.agents.packaged import Collection
+
+    use_one_torch_thread()
+    return Collection(device=device), find_rom(rom)
+
+
+def packaged_levels(spec: str | None, collection: Collection) -> list[str]:
+    """The levels that `spec` means; of all only those that have an agent, and which have none."""
+    chosen = list(LEVELS) if spec is None else list(parse_levels(spec))
+    if len(chosen) < len(LEVELS):
+        return chosen
+    if not collection.levels:
+        raise AgentError(
+            "no agents come with this version of warpzone. Name a run directory or a .safetensors "
+            "file; `warpzone train 1-1` makes one in runs/"
+        )
+    missing = [name for name in chosen if name not in collection.levels]
+    if missing:
+        err.print(f"[yellow]without an agent:[/] {', '.join(missing)}", soft_wrap=True)
+    return collection.levels
+
+
+def packaged_players(
+    first: str, device: str, rom: Path | None
+) -> tuple[Callable[[str], tuple[Agent, PolicyMode]], list[str], Rom]:
+    """Who plays a level and with which policy; levels that have an agent, from `first` on."""
+    collection, cartridge = open_collection(device, rom)
+    warned = set()
+
+    def agent_of(level: str) -> tuple[Agent, PolicyMode]:
+        agent = collection.agent(level)
+        if agent.path not in warned:
+            warned.add(agent.path)
+            warn_of_rom(agent, cartridge)
+        return agent, collection[level].policy
+
+    agent_of(first)  # errors come before the window
+    return agent_of, [name for name in levels_from(first) if name in collection.levels], cartridge
+
+
+def split_level(arguments: Sequence[Path]) -> tuple[list[Path], str | None]:
+    """Of several arguments the last is the level, where it is no path."""
+    *paths, last = arguments
+    name = str(last)
+    if paths and not last.exists() and len(last.parts) == 1 and not last.suffix:
+        return paths, name
+    return [*paths, last], None

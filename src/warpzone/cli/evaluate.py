@@ -1,0 +1,190 @@
+"""`warpzone eval`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from warpzone.cli.choose import (
+    check_level,
+    is_packaged,
+    load_agent,
+    open_collection,
+    packaged_levels,
+    policy_of,
+)
+from warpzone.cli.options import (
+    DeviceOption,
+    EngineOption,
+    JsonOption,
+    NoopsOption,
+    OptionalAgentArgument,
+    PolicyOption,
+    RomOption,
+    SeedOption,
+    StickyOption,
+)
+from warpzone.cli.output import err, out
+from warpzone.errors import ConfigError
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.levels import level_index, parse_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from warpzone.agents.evaluate import Evaluation, RowEvaluation
+    from warpzone.agents.packaged import PackagedEvaluation
+
+
+def evaluate(
+    agent_path: OptionalAgentArgument = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            help="1-1,1-2 … or all. Default: what the agent was trained on, or "
+            "is packaged for; without an agent all levels that have one."
+        ),
+    ] = None,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with one life, as the game does, from the level of --levels (default: the "
+            "agent's first) through to this one."
+        ),
+    ] = None,
+    episodes: Annotated[int, typer.Option(help="Per level.", min=1)] = 100,
+    noop_max: NoopsOption = 30,
+    repeat_action_probability: StickyOption = 0.0,
+    policy: PolicyOption = None,
+    seed: SeedOption = 0,
+    threads: Annotated[int | None, typer.Option(help="For the games.", min=1)] = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Measure how often the agent clears levels, with 95 % intervals (Wilson).
+
+    Without an agent: for each level the agent that comes with warpzone for it.
+    """
+    from warpzone.agents.evaluate import RowEvaluation, evaluate_row
+    from warpzone.agents.evaluate import evaluate as measure
+    from warpzone.agents.packaged import evaluate_packaged
+
+    evaluation: Evaluation | PackagedEvaluation | RowEvaluation
+    with err.status("") as status:
+        settings: dict[str, Any] = {
+            "episodes": episodes,
+            "noop_max": noop_max,
+            "repeat_action_probability": repeat_action_probability,
+            "seed": seed,
+            "threads": threads,
+            "say": status.update,
+        }
+        if through is not None:
+            if agent_path is None:
+                raise ConfigError("--through needs an agent that knows all of the levels; name one")
+            agent, cartridge = load_agent(agent_path, device, rom)
+            first = levels or min(agent.levels, key=level_index)
+            status.update(f"from {first} to {through}, {episodes} episodes")
+            del settings["say"]
+            evaluation = evaluate_row(
+                agent,
+                check_level(first),
+                check_level(through),
+                policy=policy_of(policy, agent_path),
+                rom=cartridge,
+                **settings,
+            )
+        elif agent_path is None:
+            collection, cartridge = open_collection(device, rom)
+            evaluation = evaluate_packaged(
+                collection,
+                packaged_levels(levels, collection),
+                policy=None if policy is None else policy.value,
+                rom=cartridge,
+                **settings,
+            )
+        else:
+            agent, cartridge = load_agent(agent_path, device, rom)
+            own = [str(agent_path)] if is_packaged(agent_path) else list(agent.levels)
+            evaluation = measure(
+                agent,
+                list(parse_levels(levels)) if levels else own,
+                policy=policy_of(policy, agent_path),
+                rom=cartridge,
+                **settings,
+            )
+    if as_json:
+        print(json.dumps(evaluation.as_json(), indent=2))
+    elif isinstance(evaluation, RowEvaluation):
+        _print_row(evaluation)
+    else:
+        _print_evaluation(evaluation)
+
+
+def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:
+    from warpzone.agents.packaged import PackagedEvaluation
+
+    results = evaluation.levels
+    policies: dict[str, str] = {}
+    if isinstance(evaluation, PackagedEvaluation):
+        protocols = {level: found.protocol for level, found in evaluation.evaluations.items()}
+        policies = {level: protocol.policy for level, protocol in protocols.items()}
+    else:
+        protocols = dict.fromkeys(results, evaluation.protocol)
+    table = Table(box=None, header_style="bold")
+    table.add_column("level")
+    for column in ("clear rate", "95 % interval", "episodes", "mean progress", "time to clear"):
+        table.add_column(column, justify="right")
+    if policies:
+        table.add_column("policy")
+    for name, result in results.items():
+        low, high = result.ci95
+        seconds = result.mean_frames
+        table.add_row(
+            name,
+            f"{result.clear_rate:.1%}",
+            f"{low:.1%} – {high:.1%}",
+            str(result.episodes),
+            f"{result.mean_progress:.0f} px",
+            "–" if seconds is None else f"{seconds / FRAMES_PER_SECOND:.1f} s",
+            *([policies[name]] if policies else []),
+        )
+    out.print(table)
+    _print_origin(dict.fromkeys(map(str, protocols.values())), evaluation.rom)
+
+
+def _print_row(row: RowEvaluation) -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("level")
+    for column in ("reached", "cleared", "of those"):
+        table.add_column(column, justify="right")
+    for level, reached in row.reached.items():
+        cleared = row.cleared[level]
+        table.add_row(
+            level,
+            f"{reached:.1%}",
+            f"{cleared:.1%}",
+            f"{cleared / reached:.1%}" if reached else "–",
+        )
+    out.print(table)
+    low, high = row.result.ci95
+    first, *_, last = [*row.reached] * 2
+    out.print(
+        f"[bold]{first} to {last} with one life: {row.result.clear_rate:.1%}[/] of"
+        f" {row.result.episodes} episodes, 95 % interval {low:.1%} – {high:.1%}",
+        soft_wrap=True,
+    )
+    _print_origin([str(row.protocol)], row.rom)
+
+
+def _print_origin(protocols: Iterable[str], rom: Mapping[str, str]) -> None:
+    for protocol in protocols:
+        out.print(f"[dim]{protocol}[/]", soft_wrap=True)
+    text = f"ROM: {rom['revision']}, SHA-1 {rom['sha1']}"
+    out.print(f"[dim]{escape(text)}[/]", soft_wrap=True)

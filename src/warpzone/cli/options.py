@@ -1,0 +1,92 @@
+"""Options and arguments that several commands share, with what their help says."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warpzone.nes.console import ENGINE_MODES, set_engine
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class Preset(StrEnum):
+    tiles = "tiles"
+    specialist = "specialist"
+    generalist = "generalist"
+    pixels = "pixels"
+    tutorial = "tutorial"
+
+
+class Policy(StrEnum):
+    sample = "sample"
+    argmax = "argmax"
+
+
+RomOption = Annotated[
+    Path | None,
+    typer.Option("--rom", metavar="PATH", help="The ROM file. Default: looked for, see `rom`."),
+]
+
+
+def _choose_engine(mode: str) -> str:
+    set_engine(mode)
+    return mode
+
+
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(ENGINE_MODES),
+        help="How games run: the same, byte for byte, only faster as native code.",
+        callback=_choose_engine,
+        expose_value=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AgentArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN_OR_AGENT",
+        help="A level, for the agent that comes with warpzone; a run directory; "
+        "or a .safetensors file.",
+    ),
+]
+OptionalAgentArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RUN_OR_AGENT]",
+        help="A level, for the agent that comes with warpzone; a run directory; "
+        "or a .safetensors file. Default: for each level the one that comes with warpzone.",
+    ),
+]
+LevelArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[LEVEL]", help="1-1 to 8-4. Default: what the agent was trained on."),
+]
+PolicyOption = Annotated[
+    Policy | None,
+    typer.Option(
+        help="Draw from the action probabilities, or take the likeliest. "
+        "Default: sample; of an agent that comes with warpzone, what it plays best with."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Of the first episode.", min=0)]
+NoopsOption = Annotated[
+    int, typer.Option(help="Start each episode after 0 to this many no-op frames.", min=0)
+]
+StickyOption = Annotated[
+    float,
+    typer.Option(
+        "--repeat-action-probability",
+        "--sticky",
+        help="Probability per frame that the last buttons stay pressed.",
+        min=0,
+        max=1,
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]

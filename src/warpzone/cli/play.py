@@ -1,0 +1,117 @@
+"""`warpzone play` and `replay`: games of people, and episodes again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+import warpzone
+from warpzone.cli.choose import check_level, find_rom, levels_from
+from warpzone.cli.options import EngineOption, RomOption
+from warpzone.cli.output import err, out, print_episode
+
+
+def play(
+    level: Annotated[str, typer.Argument(help="1-1 to 8-4.")] = "1-1",
+    power_on: Annotated[
+        bool, typer.Option("--power-on", help="Begin at the title screen, not at a level.")
+    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what is played since the last start as an episode, name.json, "
+            "for `warpzone replay`.",
+        ),
+    ] = None,
+    scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Play a level yourself, with keyboard or gamepad."""
+    from warpzone.episodes.episode import POWER_ON, Person, Recorder, check_episode_path
+    from warpzone.viewers.window import require_display
+
+    order = levels_from(check_level(level))
+    if power_on:
+        order = [POWER_ON, *order]
+    if record is not None:
+        check_episode_path(record)
+    require_display("To play, run this where there is a screen")
+
+    from warpzone.viewers.play import play as open_window
+
+    recorder = Recorder(warpzone.Console(find_rom(rom)))
+    try:
+        open_window(recorder.console, order, scale=scale, recorder=recorder)
+    finally:  # Ctrl-C ends a game like closing the window does
+        if record is not None and recorder.frames > 0:
+            episode = recorder.episode(Person())
+            episode.save(record)
+            print_episode(record, episode)
+        elif record is not None:
+            err.print(f"nothing was played: {escape(str(record))} is not written", soft_wrap=True)
+
+
+def replay(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An episode (.json), or an FM2 movie that begins at power-on."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="No window, but a file: a film (.mp4, .gif), a sheet of pictures (.png), "
+            "a movie (.fm2) or an episode (.json).",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="No window: say whether the game goes as it was recorded."),
+    ] = False,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="Screen or film pixels per NES pixel. Default: 3; for gif 1.", min=1, max=8
+        ),
+    ] = None,
+    pictures: Annotated[
+        int | None, typer.Option(help="On a sheet (.png). Default: 20.", min=1, max=1000)
+    ] = None,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Play an episode again, exactly: in a window, or into a film, a sheet or an FM2 movie."""
+    from warpzone.episodes.episode import Replay
+    from warpzone.viewers import replay as again
+
+    cartridge = find_rom(rom)
+    episode = again.read_episode(file, cartridge)
+    player = Replay(episode, warpzone.Console(cartridge))
+    if not check and output is None:
+        from warpzone.viewers.window import require_display
+
+        require_display(f"Make a film instead: warpzone replay {file} -o clip.mp4")
+    if output is not None:
+        again.export(player, output, scale=scale, pictures=pictures)
+    elif check:
+        player.verify()
+    else:
+        shown = again.show(player, title=f"warpzone: {file.name}", scale=scale or 3)
+        if shown.ended:
+            player.verify()
+        else:
+            return
+    print_episode(file, episode)
+    known = "as recorded" if episode.ram_sha256 else "played to the end (no checksum to compare)"
+    out.print(f"RAM after the last frame: {known}")
+    if output is not None:
+        size = output.stat().st_size / 1e6
+        out.print(f"[bold]{escape(str(output))}[/]  {size:.2f} MB", soft_wrap=True)

@@ -1,0 +1,268 @@
+"""`warpzone record`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+from rich.markup import escape
+
+from warpzone.cli.choose import (
+    check_level,
+    find_rom,
+    load_agent,
+    one_level,
+    open_collection,
+    packaged_levels,
+    policy_of,
+    split_level,
+    use_one_torch_thread,
+    warn_of_rom,
+)
+from warpzone.cli.options import (
+    DeviceOption,
+    EngineOption,
+    NoopsOption,
+    Policy,
+    PolicyOption,
+    RomOption,
+    SeedOption,
+    StickyOption,
+)
+from warpzone.cli.output import err, out, print_episode, print_film
+from warpzone.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.playback import Playback
+    from warpzone.nes.rom import Rom
+
+
+class Exhibited(NamedTuple):
+    """An agent in a film of several."""
+
+    label: str
+    agent: Agent
+    level: str
+    policy: PolicyMode
+
+
+def record(
+    agents_and_level: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_OR_AGENT... [LEVEL]",
+            help="A level, for the agent that comes with warpzone; a run directory; or a "
+            ".safetensors file. Several are shown side by side; all means every agent that comes "
+            "with warpzone, each on its level. Then the level, by default what the (first) agent "
+            "was trained on.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where to: name.mp4 or name.gif.")
+    ] = Path("clip.mp4"),
+    episodes: Annotated[int, typer.Option(help="Episodes in the film.", min=1)] = 1,
+    until_clear: Annotated[
+        int | None,
+        typer.Option(
+            help="Most tries to get a clear for each episode; 1 films what comes. "
+            "Default: 10; 1 where agents are compared on one level.",
+            min=1,
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="Default: 3 for mp4 (less for many agents), 1 for gif (2 with --overlay).",
+            min=1,
+            max=8,
+        ),
+    ] = None,
+    episode: Annotated[
+        Path | None,
+        typer.Option(
+            "--episode",
+            metavar="FILE",
+            help="Write the same try as an episode too, name.json, for `warpzone replay`.",
+        ),
+    ] = None,
+    progress: Annotated[
+        bool,
+        typer.Option(
+            "--progress",
+            help="The run's agents side by side, to see how it learnt: untrained, those that it "
+            "kept of its course (in its history/), the best and the last.",
+        ),
+    ] = False,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay", help="Show the agent's buttons, value and action probabilities beside it."
+        ),
+    ] = False,
+    saliency: Annotated[
+        bool,
+        typer.Option("--saliency", help="Show over the game what the agent's decisions depend on."),
+    ] = False,
+    policy: PolicyOption = None,
+    seed: SeedOption = 0,
+    noop_max: NoopsOption = 30,
+    repeat_action_probability: StickyOption = 0.0,
+    device: DeviceOption = "cpu",
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Make a film of the agent: the first try that clears the level."""
+    from warpzone.video.film import check_film_path
+
+    check_film_path(output)
+    (agent_path, *others), level = split_level(agents_and_level)
+    every = str(agent_path) == "all" and not agent_path.exists()
+    if progress and (others or every):
+        raise ConfigError("--progress shows one run; name its directory and nothing else")
+    if progress or others or every:
+        if overlay or saliency or episodes > 1 or episode is not None:
+            raise ConfigError(
+                "--overlay, --saliency, --episodes and --episode are for the film of one agent; "
+                "leave them out, or name one agent without --progress"
+            )
+        if every:
+            if others or level is not None:
+                raise ConfigError("all plays each agent on its own level; name nothing with it")
+            exhibited, cartridge = _every_packaged(device, rom)
+        else:
+            exhibited, cartridge = _compared([agent_path, *others], level, progress, device, rom)
+        tries = until_clear or (10 if every else 1)
+        _film_together(
+            exhibited,
+            cartridge,
+            output,
+            policy,
+            tries,
+            scale,
+            seed,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+        )
+        return
+    if episode is not None:
+        from warpzone.episodes.episode import check_episode_path
+
+        check_episode_path(episode)
+        if episodes > 1:
+            raise ConfigError(f"--episode writes one episode, and --episodes is {episodes}")
+
+    from warpzone.agents.playback import Playback
+
+    agent, cartridge = load_agent(agent_path, device, rom)
+    playback = Playback(
+        agent,
+        one_level(level, agent, agent_path),
+        policy=policy_of(policy, agent_path),
+        noop_max=noop_max,
+        repeat_action_probability=repeat_action_probability,
+        saliency=saliency,
+        rom=cartridge,
+    )
+    film(playback, output, episodes, until_clear or 10, scale, seed, overlay, episode)
+
+
+def film(
+    playback: Playback,
+    path: Path,
+    episodes: int,
+    tries: int,
+    scale: int | None,
+    seed: int,
+    overlay: bool = False,
+    episode: Path | None = None,
+) -> None:
+    from warpzone.agents.trace import trace
+    from warpzone.video.record import record as make_film
+
+    with closing(playback):
+        recording = make_film(
+            playback,
+            path,
+            episodes=episodes,
+            tries=tries,
+            scale=scale,
+            seed=seed,
+            overlay=overlay,
+            say=lambda text: err.print(escape(text)),
+        )
+        traced = None if episode is None else trace(playback, recording.takes[0].seed)
+    for take in recording.takes:
+        out.print(f"{playback.level}, {playback.policy}: {take}")
+    print_film(path, recording.frames)
+    if episode is not None and traced is not None:
+        traced.save(episode)
+        print_episode(episode, traced)
+
+
+def _every_packaged(device: str, rom: Path | None) -> tuple[list[Exhibited], Rom]:
+    collection, cartridge = open_collection(device, rom)
+    exhibited = []
+    for level in packaged_levels(None, collection):
+        agent = collection.agent(level)
+        exhibited.append(Exhibited(level, agent, level, collection[level].policy))
+    warn_of_rom(exhibited[0].agent, cartridge)
+    return exhibited, cartridge
+
+
+def _compared(
+    paths: Sequence[Path], level: str | None, progress: bool, device: str, rom: Path | None
+) -> tuple[list[Exhibited], Rom]:
+    """Several agents, or with `progress` those of one run, all on one level."""
+    if progress:
+        from warpzone.agents.milestones import stages
+
+        use_one_torch_thread()
+        agents = stages(paths[0], device=device)
+        cartridge = find_rom(rom)
+        warn_of_rom(agents[-1], cartridge)
+        name = agents[0].levels[0] if level is None else check_level(level)
+        return [
+            Exhibited(f"{agent.info.steps:,} steps", agent, name, "sample") for agent in agents
+        ], cartridge
+    loaded = [load_agent(path, device, rom) for path in paths]
+    name = one_level(level, loaded[0][0], paths[0])
+    return [
+        Exhibited(str(path), agent, name, policy_of(None, path))
+        for path, (agent, _) in zip(paths, loaded, strict=True)
+    ], loaded[0][1]
+
+
+def _film_together(
+    exhibited: Sequence[Exhibited],
+    cartridge: Rom,
+    path: Path,
+    policy: Policy | None,
+    tries: int,
+    scale: int | None,
+    seed: int,
+    **start: Any,
+) -> None:
+    from warpzone.agents.playback import Playback
+    from warpzone.video.grid import Exhibit, record_together
+
+    with ExitStack() as stack:
+        exhibits = []
+        for shown in exhibited:
+            mode = shown.policy if policy is None else policy.value
+            playback = Playback(shown.agent, shown.level, policy=mode, rom=cartridge, **start)
+            stack.enter_context(closing(playback))
+            exhibits.append(Exhibit(shown.label, playback))
+        recording = record_together(
+            exhibits,
+            path,
+            tries=tries,
+            scale=scale,
+            seed=seed,
+            say=lambda text: out.print(escape(text), soft_wrap=True),
+        )
+    print_film(path, recording.frames)

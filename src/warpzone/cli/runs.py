@@ -1,0 +1,102 @@
+"""`warpzone dashboard`, `report` and `map`: what is to be seen of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from warpzone.cli.choose import check_level, find_rom, use_one_torch_thread
+from warpzone.cli.options import EngineOption, RomOption
+from warpzone.cli.output import err, out
+from warpzone.errors import ConfigError
+
+
+def dashboard(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[RUNS_DIR]", help="The folder that holds run directories."),
+    ] = Path("runs"),
+    port: Annotated[
+        int, typer.Option(help="On this machine; 0: any free one.", min=0, max=65535)
+    ] = 1985,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open it in the browser, too.")
+    ] = False,
+) -> None:
+    """Show runs in a browser of this machine: curves, settings, results, live."""
+    from warpzone.dashboard.server import serve
+
+    def say(address: str) -> None:
+        out.print(f"dashboard of {escape(str(folder))}: {address}  (Ctrl-C ends it)")
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(folder, port, say=say)
+
+
+def level_map(
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="1-1 to 8-4.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.png. Default: map-LEVEL.png."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Draw where Mario died in this run's training, and the ways of its stored "
+            "episodes.",
+        ),
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option(help="Only so many ends, the latest. Default: all.", min=1)
+    ] = None,
+    rom: RomOption = None,
+) -> None:
+    """Draw a level as one long picture, with a heat map of a run's deaths."""
+    from warpzone.dashboard import level_map as drawing
+    from warpzone.files import write_atomically
+    from warpzone.video.film import SHEET_SUFFIX, check_film_path
+
+    path = check_film_path(output or Path(f"map-{check_level(level)}.png"), (SHEET_SUFFIX,))
+    if last is not None and run is None:
+        raise ConfigError("--last counts the ends of a run; name the run with --run")
+    picture, lines = drawing.draw_run(check_level(level), run, last=last, rom=find_rom(rom))
+    write_atomically(path, drawing.png(picture))
+    for line in lines:
+        out.print(escape(line), soft_wrap=True)
+    out.print(f"[bold]{escape(str(path))}[/]  {picture.width}×{picture.height} px", soft_wrap=True)
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to: name.html. Default: report.html in RUN."),
+    ] = None,
+    films: Annotated[
+        int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0)
+    ] = 3,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""
+    from warpzone.report.page import NAME, write_report
+
+    use_one_torch_thread()
+    written = write_report(
+        run,
+        output or run / NAME,
+        films=films,
+        rom=rom,
+        say=lambda text: err.print(escape(text), soft_wrap=True),
+    )
+    for line in written.missing:
+        err.print(f"[yellow]left out:[/] {escape(line)}", soft_wrap=True)
+    size = written.size / 1e6
+    out.print(f"[bold]{escape(str(written.path))}[/]  {size:.2f} MB", soft_wrap=True)

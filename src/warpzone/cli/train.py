@@ -1,0 +1,184 @@
+"""`warpzone train`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from warpzone.cli.choose import find_rom, levels_from, load_agent
+from warpzone.cli.options import EXIT_INTERRUPTED, EngineOption, Preset, RomOption
+from warpzone.cli.output import out
+from warpzone.cli.record import film
+from warpzone.cli.watch import open_window
+from warpzone.errors import ConfigError, DisplayError, LevelError
+from warpzone.smb.levels import LEVELS, parse_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warpzone.training.config import TrainConfig
+
+
+def train(
+    level: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="LEVEL",
+            help="1-1 to 8-4, several with commas (1-1,1-2), or all. "
+            "May be left out with --resume --out.",
+        ),
+    ] = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(help="What the agent sees, and every other setting. Default: tiles."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Agent steps to train. Default: the preset's.", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of everything random. Default: 0.", min=0)
+    ] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Default: runs/<level>-<preset>-seed<seed>."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:1 … Default: auto.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in DIR, with its settings.")
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="At the end, watch the agent (without a screen: a film)."),
+    ] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Show the training in a browser while it runs."),
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. Default: all cores.", min=1)
+    ] = None,
+    num_envs: Annotated[int | None, typer.Option(help="Games played at once.", min=2)] = None,
+    demonstrations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--demonstration",
+            metavar="FILE",
+            help="A recorded game of the level (`warpzone play LEVEL --record FILE`), along which "
+            "training begins; may be given several times. The preset is then specialist.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
+    ] = None,
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Train an agent with PPO and write a run directory."""
+    if level is None and not (resume and out_dir):
+        raise LevelError("which level? For example: warpzone train 1-1")
+    levels = None if level is None else parse_levels(level)
+    name = preset or (Preset.specialist if demonstrations else Preset.tiles)
+    run = out_dir or Path("runs") / f"{run_name(levels or {})}-{name}-seed{seed or 0}"
+    _check_run_directory(run, resume)
+
+    from warpzone import training
+    from warpzone.settings import merge, parse_overrides
+
+    given = {
+        "seed": seed,
+        "device": device,
+        "total_steps": steps,
+        "threads": threads,
+        "num_envs": num_envs,
+        "env": None if levels is None else {"levels": levels},
+        "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
+    }
+    changes = merge(
+        {name: value for name, value in given.items() if value is not None},
+        parse_overrides(settings or [], training.TrainConfig),
+    )
+    config = _resumed(run, preset, changes) if resume else training.resolve(name.value, **changes)
+    cartridge = find_rom(rom)
+    with _dashboard_beside(run) if dashboard else nullcontext():
+        result = training.train(config, run, resume=resume, rom=cartridge)
+        if result.interrupted:
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if watch:
+            _watch_or_film(run, rom)
+
+
+def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
+    from warpzone.dashboard.server import beside
+
+    return beside(run, say=lambda text: out.print(escape(text), soft_wrap=True))
+
+
+def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
+    """The settings of the run in `run`, with those given now laid over them.
+
+    What must not change in the middle of a run is for `training.train` to say.
+    """
+    from warpzone.settings import apply
+    from warpzone.training.run_directory import read_config
+
+    config = read_config(run)
+    if preset is not None:
+        changes = {**changes, "preset": preset.value}
+    if "levels" in changes.get("env", {}):
+        # Other levels would replace the run's, not join them.
+        config = config.model_copy(
+            update={"env": config.env.model_copy(update={"levels": changes["env"]["levels"]})}
+        )
+    return apply(config, changes)
+
+
+def run_name(levels: Mapping[str, float]) -> str:
+    if len(levels) == len(LEVELS):
+        return "all"
+    if len(levels) <= 4:
+        return "+".join(levels)
+    return f"{len(levels)}-levels"
+
+
+def _check_run_directory(run: Path, resume: bool) -> None:
+    if run.exists() and not run.is_dir():
+        raise ConfigError(f"cannot write a run to {str(run)!r}: it is a file; choose another --out")
+    used = run.is_dir() and any(run.iterdir())
+    if used and not resume:
+        raise ConfigError(
+            f"{str(run)!r} already holds something. Go on with that run: add --resume. "
+            "Start a new one: choose another --out or --seed, or delete the directory"
+        )
+    if resume and not used:
+        raise ConfigError(
+            f"there is no run to go on with in {str(run)!r}; leave out --resume to start one"
+        )
+
+
+def _watch_or_film(run: Path, rom: Path | None) -> None:
+    """Show the agent of a finished run: in a window, or where there is no screen in a film."""
+    from warpzone.agents.playback import Playback
+    from warpzone.viewers.window import missing_display
+
+    agent, cartridge = load_agent(run, "cpu", rom)
+    level = agent.levels[0]
+    reason = missing_display()
+    if reason is None:
+        try:
+            order = levels_from(level)
+            open_window(
+                lambda name: (agent, "sample"), order, agent.title, None, 0, 30, 0.0, 3, cartridge
+            )
+            return
+        except DisplayError as error:
+            reason = str(error)
+    out.print(f"No window: {escape(reason)}. Making a film instead.", soft_wrap=True)
+    playback = Playback(agent, level, rom=cartridge)
+    film(playback, run / f"{level}.mp4", episodes=1, tries=10, scale=None, seed=0)

@@ -1,0 +1,127 @@
+"""`warpzone watch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from warpzone.cli.choose import (
+    is_packaged,
+    levels_from,
+    load_agent,
+    one_level,
+    packaged_players,
+    policy_of,
+)
+from warpzone.cli.options import (
+    AgentArgument,
+    DeviceOption,
+    EngineOption,
+    LevelArgument,
+    NoopsOption,
+    Policy,
+    PolicyOption,
+    RomOption,
+    SeedOption,
+    StickyOption,
+)
+from warpzone.cli.output import out
+from warpzone.nes.console import PALETTE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.playback import Playback
+    from warpzone.nes.rom import Rom
+
+
+def watch(
+    agent_path: AgentArgument,
+    level: LevelArgument = None,
+    policy: PolicyOption = None,
+    seed: SeedOption = 0,
+    noop_max: NoopsOption = 30,
+    repeat_action_probability: StickyOption = 0.0,
+    scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    terminal: Annotated[
+        bool,
+        typer.Option("--terminal", help="Draw in this terminal, in 24-bit colours; no window."),
+    ] = False,
+    device: DeviceOption = "cpu",
+    rom: RomOption = None,
+    engine: EngineOption = "auto",
+) -> None:
+    """Open a window in which the agent plays. Keys are shown in it."""
+    if is_packaged(agent_path) and level is None:
+        agent_of, order, cartridge = packaged_players(str(agent_path), device, rom)
+        title = "packaged agents"
+    else:
+        agent, cartridge = load_agent(agent_path, device, rom)
+        mode = policy_of(None, agent_path)
+        order, title = levels_from(one_level(level, agent, agent_path)), agent.title
+
+        def agent_of(level: str) -> tuple[Agent, PolicyMode]:
+            return agent, mode
+
+    # What is wrong with the agent comes first: another screen would not help there.
+    if terminal:
+        from warpzone.viewers.terminal import require_terminal
+
+        require_terminal(out)
+    else:
+        from warpzone.viewers.window import require_display
+
+        require_display(
+            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
+            f"film: warpzone record {agent_path} -o clip.mp4"
+        )
+    size = None if terminal else scale
+    open_window(
+        agent_of, order, title, policy, seed, noop_max, repeat_action_probability, size, cartridge
+    )
+
+
+def open_window(
+    agent_of: Callable[[str], tuple[Agent, PolicyMode]],
+    order: Sequence[str],
+    title: str,
+    policy: Policy | None,
+    seed: int,
+    noop_max: int,
+    repeat_action_probability: float,
+    scale: int | None,
+    rom: Rom,
+) -> None:
+    """Show play in a window, or with `scale` None in the terminal."""
+    from warpzone.agents.playback import Playback
+
+    def open_playback(name: str) -> Playback:
+        agent, best = agent_of(name)
+        mode = best if policy is None else policy.value
+        return Playback(
+            agent,
+            name,
+            policy=mode,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            rom=rom,
+        )
+
+    if scale is None:
+        from warpzone.viewers.terminal import watch_in_terminal
+
+        tally = watch_in_terminal(open_playback, order, console=out, seed=seed)
+    else:
+        from warpzone.viewers.watch import watch as show
+
+        tally = show(
+            open_playback,
+            order,
+            palette=PALETTE,
+            title=f"warpzone: {title}",
+            scale=scale,
+            seed=seed,
+        )
+    out.print(f"{tally.cleared} of {tally.episodes} episodes cleared")

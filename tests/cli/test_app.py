@@ -1,0 +1,82 @@
+"""What holds for every command: help, version, exit codes, interruption, a closed pipe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.support.commands import COMMANDS, plain, run
+
+from warpzone.cli import machine
+
+
+def test_help_lists_every_command_and_where_to_start() -> None:
+    text = plain(run("--help").output)
+    assert all(name in text for name in COMMANDS)
+    assert "warpzone train 1-1 --watch" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: warpzone {name}" in plain(result.output)
+
+
+def test_version() -> None:
+    from importlib.metadata import version
+
+    assert plain(run("--version").output) == f"warpzone {version('warpzone')}"
+
+
+def test_python_dash_m() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "warpzone", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("warpzone ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["levels"], ["rom", "--rom", "missing.nes"]])
+def test_quick_commands_do_not_load_torch_or_pygame(arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom warpzone.cli.app import app\n"
+        f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "print('loaded:', sorted({'torch', 'pygame', 'tensorboard'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_interrupt_has_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(machine, "find_rom", interrupt)
+    result = run("rom")
+    assert result.exit_code == 130
+    assert plain(result.output) == "interrupted"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(machine, "find_rom", fault)
+    assert isinstance(run("rom").exception, ZeroDivisionError)
+
+
+def test_output_into_a_closed_pipe_is_no_traceback() -> None:
+    process = subprocess.run(
+        f"{sys.executable} -m warpzone levels | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert "level" in process.stdout
+    assert "Traceback" not in process.stderr

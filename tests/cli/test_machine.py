@@ -1,0 +1,53 @@
+"""`warpzone levels`, `rom` and `doctor`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.support.commands import error_of, plain, run
+
+from warpzone.smb.level_guide import GUIDE
+from warpzone.smb.levels import LEVELS
+
+
+def test_levels_lists_all_32() -> None:
+    rows = {line.split()[0]: line for line in run("levels").stdout.splitlines()[1:]}
+    assert list(rows) == list(LEVELS) == list(GUIDE)
+    assert "water" in rows["2-2"]
+    assert json.loads(run("levels", "--json").stdout)["8-4"]["kind"] == "castle maze"
+
+
+def test_rom_of_a_missing_file() -> None:
+    assert "missing.nes" in error_of("rom", "--rom", "missing.nes")
+
+
+def test_doctor_finds_a_healthy_machine() -> None:
+    result = run("doctor", "--json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["ok"]) == (0, True)
+    findings = {finding["name"]: finding for finding in report["findings"]}
+    assert findings["self-test"]["ok"]
+    assert "Mario walked" in findings["self-test"]["text"]
+    assert "torch" in findings["libraries"]["text"]
+    assert {"engine", "device", "ROM", "window", "films"} <= set(findings)
+
+
+def test_doctor_says_what_is_wrong(tmp_path: Path) -> None:
+    result = run("doctor", "--rom", tmp_path / "missing.nes")
+    assert result.exit_code == 1
+    text = plain(result.output)
+    assert "bad ROM" in text
+    assert "missing.nes" in text
+    assert "self-test" not in text
+
+
+def test_doctor_survives_what_it_examines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(rom: object) -> None:
+        raise OSError("the disk is on fire")
+
+    monkeypatch.setattr("warpzone.doctor._rom", broken)
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "OSError: the disk is on fire" in plain(result.output)

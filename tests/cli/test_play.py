@@ -1,0 +1,69 @@
+"""`warpzone watch`, `play` and `replay`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.commands import error_of, plain, run
+
+from warpzone.cli.options import EXIT_INTERRUPTED
+from warpzone.episodes.episode import Person, Recorder
+from warpzone.nes.console import Console
+
+
+def test_watch_without_screen_points_to_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    text = error_of("watch", "1-1")
+    assert "warpzone record 1-1 -o clip.mp4" in text
+    assert "warpzone watch 1-1 --terminal" in text
+    assert "no screen" in error_of("play", "1-1")
+    game = tmp_path / "game.json"
+    recorder = Recorder(Console())
+    recorder.begin("1-1")
+    recorder.step(128)
+    recorder.episode(Person()).save(game)
+    assert f"warpzone replay {game} -o clip.mp4" in error_of("replay", game)
+    # What another screen would not mend is told first.
+    game.write_text("{")
+    assert "cut short or damaged" in error_of("replay", game)
+    assert "there is no episode" in error_of("replay", tmp_path / "none.json")
+    for screen in ((), ("--terminal",)):
+        assert "is not a run: it holds neither" in error_of("watch", tmp_path, *screen)
+    assert "no level '9-9'" in error_of("play", "9-9")
+
+
+def test_watch_in_what_is_no_terminal() -> None:
+    assert "the output is not a terminal" in error_of("watch", "1-1", "--terminal")
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, None])
+def test_a_persons_game_is_recorded_and_becomes_a_movie(
+    end: type[BaseException] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warpzone.viewers import play
+
+    def play_a_little(console: object, order: list[str], *, recorder: Any, scale: int) -> None:
+        recorder.begin(order[0])
+        for frame in range(120):
+            recorder.step(8 if frame == 60 else 0)
+        if end is not None:
+            raise end
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(play, "play", play_a_little)
+    game, movie, again = (tmp_path / name for name in ("game.json", "movie.fm2", "again.json"))
+    told = run("play", "--power-on", "--record", game)
+    assert told.exit_code == (EXIT_INTERRUPTED if end else 0)
+    assert "game.json from power-on, 120 frames" in plain(told.output)
+    assert run("replay", game, "-o", movie).exit_code == 0
+    assert run("replay", movie, "-o", again).exit_code == 0
+    first, second = (json.loads(path.read_text()) for path in (game, again))
+    assert second["player"]["kind"] == "movie"
+    assert {**first, "player": None} == {**second, "player": None}

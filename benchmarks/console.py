@@ -31,7 +31,7 @@ from rich.table import Table
 from warpzone import _native
 from warpzone.bench import report
 from warpzone.bench.report import Spread
-from warpzone.nes.console import cartridge_of
+from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom, find_rom
 
 BUTTONS = (0x80, 0x81, 0x82, 0x83, 0x40, 0x01, 0x00)

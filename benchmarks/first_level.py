@@ -43,7 +43,7 @@ from rich.table import Table
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.errors import EngineError, WarpzoneError
-from warpzone.nes.console import cartridge_of
+from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import find_rom
 from warpzone.training.presets import PRESETS
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from warpzone import Console
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
+from warpzone.smb.starts import start_level
 
 A, B, UP, DOWN, LEFT, RIGHT = 1, 2, 16, 32, 64, 128
 LETTERS = "ABsSUDLR"
@@ -93,7 +94,7 @@ class Search:
         self.console = Console(self.rom)
         self.ram = self.console.ram
         self.random = random.Random(f"{self.seed} {self.level}")
-        self.console.start_level(self.level)
+        start_level(self.console, self.level)
         self.recent: list[Place] = []
         self._keep(Place(None, [], self.console.save(), 0, self.cell()))
 

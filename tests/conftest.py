@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from warpzone.agents.agent import Agent
 from warpzone.cli.app import app
 from warpzone.cli.options import EXIT_ERROR
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.viewers.window import Window
 
 TINY = shlex.split(

@@ -20,8 +20,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # The way of the data. A module may import its own row and the rows above it, nothing below.
 LAYERS = [
     {"errors", "files", "settings", "console_text", "hardware", "_native"},
-    {"nes.rom", "nes.recompiler"},
-    {"", "nes", "smb", "episodes"},
+    {"nes"},
+    {"", "smb", "episodes"},
     {"ppo", "training"},
     {"agents", "video", "viewers"},
     {"bench"},

@@ -8,9 +8,11 @@ from typing import Any
 import gymnasium as _gymnasium
 
 from warpzone.errors import WarpzoneError
-from warpzone.nes.console import Console, RomSource, set_engine
+from warpzone.nes.cartridge import RomSource, set_engine
+from warpzone.nes.console import Console
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import LevelSpec
+from warpzone.smb.starts import start_level
 from warpzone.smb.vector_env import MarioVectorEnv
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "make",
     "make_vec",
     "set_engine",
+    "start_level",
 ]
 __version__ = version("warpzone")
 

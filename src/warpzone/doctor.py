@@ -153,7 +153,7 @@ def _self_test(rom: str | Path | None) -> Finding:
 
 def _games(rom: str | Path | None) -> Finding:
     """Native code or interpreter, and why: both are well."""
-    from warpzone.nes.console import cartridge_of, open_rom
+    from warpzone.nes.cartridge import cartridge_of, open_rom
 
     cartridge = cartridge_of(open_rom(rom))
     if cartridge.engine is not None:

@@ -15,7 +15,7 @@ from tests.support.agents import ENV, write_agent
 
 from warpzone.agents.agent import Agent, find_agent
 from warpzone.errors import AgentError, ConfigError, LevelError
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.smb.config import EnvConfig
 
 

@@ -10,7 +10,7 @@ from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import Evaluation, Protocol, evaluate, evaluate_row
 from warpzone.agents.packaged import Collection
 from warpzone.errors import ConfigError
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.training.evaluation import EvalResult
 
 PROTOCOL = Protocol(

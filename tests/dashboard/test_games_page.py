@@ -18,6 +18,7 @@ from tests.support.episodes import CLEAR, make_episode, make_run_with, pictures,
 from warpzone.dashboard.server import serving
 from warpzone.episodes.episode import Cartridge, Episode, TrainingPlayer, begin
 from warpzone.nes.console import PALETTE, Console
+from warpzone.smb.tiles import tiles
 
 Show = Callable[..., Page]
 
@@ -200,11 +201,11 @@ def test_the_agents_map_lies_beside(page: Page, stored: dict[str, Episode]) -> N
     begin(console, "1-1")
     for held in stored[STORED].buttons[:200]:
         console.step(held)
-    tiles = console.tiles()
+    tile_map = tiles(console)
     shown = canvas_pixels(page, ".stage .sight")
     assert shown.shape == (13, 16, 3)
-    assert np.array_equal((shown == [16, 18, 28]).all(2), ~tiles.any(0))
-    assert np.array_equal((shown == 255).all(2), tiles[7] == 255)
+    assert np.array_equal((shown == [16, 18, 28]).all(2), ~tile_map.any(0))
+    assert np.array_equal((shown == 255).all(2), tile_map[7] == 255)
 
 
 def test_an_agent_of_pixels_sees_its_grey_picture(

@@ -9,7 +9,7 @@ from warpzone import _native
 from warpzone.errors import EngineError, LevelError
 from warpzone.maps import renderer as stitching
 from warpzone.maps.renderer import COLUMN, HEIGHT, STATUS_BAR, Strip, map_of, shown_left, stitch
-from warpzone.nes.console import cartridge_of
+from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
 

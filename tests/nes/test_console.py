@@ -12,9 +12,12 @@ from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX, steps
 from warpzone import Console, MarioEnv
 from warpzone._native import Console as NativeConsole
 from warpzone.errors import EngineError
-from warpzone.nes.console import PALETTE, cartridge_of
+from warpzone.nes.cartridge import cartridge_of
+from warpzone.nes.console import PALETTE
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.starts import start_level
+from warpzone.smb.tiles import tiles
 
 RIGHT_B = 130
 
@@ -53,7 +56,7 @@ def test_frames_are_counted_and_run(rom: Rom) -> None:
 
 def test_a_snapshot_goes_on_exactly(rom: Rom) -> None:
     console = Console(rom)
-    console.start_level("1-2")
+    start_level(console, "1-2")
     play(console, 37, seed=0)
     snapshot = console.save()
     picture = console.screen()
@@ -99,7 +102,7 @@ def test_snapshots_that_cannot_be_loaded_say_why(rom: Rom, tmp_path: Path) -> No
 
 def test_ram_is_a_view_that_can_be_written(rom: Rom) -> None:
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     ram = console.ram
     assert ram.shape == (2048,)
     assert ram.dtype == np.uint8
@@ -162,12 +165,12 @@ def test_another_cartridge_has_no_levels(tmp_path: Path) -> None:
     path.write_bytes(cartridge(QUIET + stop(CODE + len(QUIET))))
     console = Console(path)
     with pytest.raises(EngineError, match=r"level 1-1: .*is this cartridge Super Mario Bros\.\?"):
-        console.start_level("1-1")
+        start_level(console, "1-1")
 
 
 def test_the_picture_in_both_forms(rom: Rom) -> None:
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     screen, rgb = console.screen(), console.rgb()
     assert screen.shape == (240, 256)
     assert rgb.shape == (240, 256, 3)
@@ -219,12 +222,12 @@ def test_the_map_is_the_one_that_an_agent_sees(rom: Rom) -> None:
     env = MarioEnv("1-1", actions=ACTIONS, rom=rom)
     observation, _ = env.reset(seed=0)
     console = Console(rom)
-    console.start_level("1-1")
-    assert np.array_equal(console.tiles(), observation["tiles"])
+    start_level(console, "1-1")
+    assert np.array_equal(tiles(console), observation["tiles"])
     for buttons in list(steps(FLAGPOLE))[:120]:
         observation, *_ = env.step(INDEX[buttons])
         console.step(buttons, 4)
-        assert np.array_equal(console.tiles(), observation["tiles"])
+        assert np.array_equal(tiles(console), observation["tiles"])
 
 
 @pytest.mark.parametrize(("crop", "pool"), [(False, False), (True, False), (False, True)])
@@ -240,7 +243,7 @@ def test_the_grey_picture_is_the_one_that_an_agent_sees(rom: Rom, crop: bool, po
     )
     env.reset(seed=0)
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     for buttons in list(steps(FLAGPOLE))[:120]:
         observation, *_ = env.step(INDEX[buttons])
         console.step(buttons, 3)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tests.parity.peer import Peer, peer_colours
 
 from warpzone import Console
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tests.parity.peer import Peer, differences, peer_colours
 
 from warpzone import Console
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 
 OPER_MODE, TASK, PLAYER_STATE = 0x0770, 0x0772, 0x000E
 WORLD, STAGE, AREA = 0x075F, 0x075C, 0x0760

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests.parity.play import DATA, parse_moves
 
 import warpzone
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import PACKAGE_SHA256
 from warpzone.smb.actions import BUTTONS
 from warpzone.smb.levels import LEVELS

@@ -31,7 +31,7 @@ from tests.parity.play import (
 )
 
 from warpzone import Console
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import PACKAGE_SHA256
 from warpzone.smb.levels import LEVELS
 

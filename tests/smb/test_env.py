@@ -35,6 +35,7 @@ from warpzone.smb.actions import buttons_of
 from warpzone.smb.config import Observation
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.signals import SIGNALS
+from warpzone.smb.starts import start_level
 
 OBSERVATIONS = get_args(Observation)
 NOOP, RIGHT = INDEX[0], INDEX[WALK]
@@ -97,7 +98,7 @@ def test_observations_are_the_callers() -> None:
 
 def test_ram_and_rgb_are_those_of_the_console(rom: Rom) -> None:
     console = Console(rom)
-    console.start_level("4-1")
+    start_level(console, "4-1")
     ram, rgb = make("4-1", observation="ram"), make("4-1", observation="rgb")
     assert np.array_equal(ram.reset()[0], console.ram)
     assert np.array_equal(rgb.reset()[0], console.rgb())
@@ -323,7 +324,7 @@ def test_every_frame_is_kept_cutscenes_too(rom: Rom) -> None:
     frames = env.frames()
     assert len(frames) == results[-1][4]["frames"] - results[-2][4]["frames"] > 60
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     for buttons in list(steps(PIPE))[:-1]:
         console.step(buttons, 4)
     for i, frame in enumerate(frames):
@@ -334,7 +335,7 @@ def test_every_frame_is_kept_cutscenes_too(rom: Rom) -> None:
 def test_frames_of_a_step_and_of_a_reset(rom: Rom) -> None:
     env = make("1-2", keep_frames=True, frame_skip=3)
     console = Console(rom)
-    console.start_level("1-2")
+    start_level(console, "1-2")
     env.reset()
     assert env.frames().shape == (1, 240, 256)
     assert np.array_equal(env.frames()[0], console.screen())
@@ -397,7 +398,7 @@ def test_noops_are_idle_frames(rom: Rom) -> None:
     for seed in range(5):
         obs, info = env.reset(seed=seed)
         console = Console(rom)
-        console.start_level("1-1")
+        start_level(console, "1-1")
         console.step(0, info["frames"])
         assert np.array_equal(obs, console.ram)
 
@@ -439,7 +440,7 @@ def test_sticky_actions_repeat_the_last_buttons(rom: Rom) -> None:
     env = make(repeat_action_probability=0.25, frame_skip=1, observation="ram")
     env.reset(seed=0)
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     held, kept, told = 0, 0, 0
     for i in range(240):
         wanted = WALK if i % 2 == 0 else 0
@@ -462,7 +463,7 @@ def test_without_stickiness_every_action_counts(rom: Rom) -> None:
     env = make(frame_skip=1, observation="ram")
     env.reset(seed=0)
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     for i in range(60):
         console.step(WALK if i % 2 else 0)
         assert np.array_equal(env.step(RIGHT if i % 2 else NOOP)[0], console.ram)
@@ -495,7 +496,7 @@ def test_own_actions_are_pressed(rom: Rom) -> None:
     assert env.action_meanings == ["right + B", "A", "nothing", "nothing", "left"]
     env.reset()
     console = Console(rom)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     for action in (0, 0, 1, 2, 3, 4, 0):
         console.step(buttons_of(actions[action]), 4)
         assert np.array_equal(env.step(action)[0], console.ram)

@@ -15,6 +15,7 @@ import warpzone
 from warpzone import Console
 from warpzone.nes.console import PALETTE
 from warpzone.nes.rom import Rom
+from warpzone.smb.starts import start_level
 
 STATUS_BAR = 32
 
@@ -60,7 +61,7 @@ class Slow:
         self.max_pool = settings.get("max_pool", False)
         self.consecutive = settings.get("consecutive", False)
         self.console = Console(rom)
-        self.console.start_level(level)
+        start_level(self.console, level)
         depth = settings.get("frame_stack", 4)
         first = shrink(self.see(), self.size)
         self.stack: deque[NDArray[np.int64]] = deque([first] * depth, maxlen=depth)

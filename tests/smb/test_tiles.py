@@ -29,6 +29,7 @@ import warpzone
 from warpzone import _native
 from warpzone.smb.actions import BUTTONS
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.starts import start_level
 
 PLANES = {name: i for i, name in enumerate(_native.TILE_PLANES)}
 MAP_TOP, MARIO_COLUMN = 32, 4
@@ -89,7 +90,7 @@ def watch(level: str, buttons: list[int] | Iterator[int]) -> Iterator[Moment]:
     env = warpzone.make(level, actions=ACTIONS, keep_frames=True)
     obs, _ = env.reset()
     console = warpzone.Console(env.rom)
-    console.start_level(level)
+    start_level(console, level)
     for byte in buttons:
         obs, _, terminated, truncated, _ = env.step(INDEX[byte])
         if terminated or truncated:
@@ -488,7 +489,7 @@ def sights(level: str) -> list[Sight]:
             continue
         left -= run.frames
         env.reset()
-        console.start_level(level)
+        start_level(console, level)
         frames = 0
         for byte in run.buttons():
             before = console.ram.astype(np.int64)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from warpzone.agents.agent import Agent
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.ppo.policy import Policy, shapes_of
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import observation_space

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from warpzone import Console, MarioEnv
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.starts import start_level
 
 A, B, DOWN, LEFT, RIGHT = 1, 2, 32, 64, 128
 RUN, LEAP, WALK, HOP = RIGHT | B, RIGHT | B | A, RIGHT, RIGHT | A
@@ -97,7 +98,7 @@ class Reference:
         self.reset()
 
     def reset(self) -> None:
-        self.console.start_level(self.level)
+        start_level(self.console, self.level)
         self.frames = self.steps = 0
         self.over = False
         self.best = {self._area(): self.x()}

@@ -9,6 +9,7 @@ import pygame
 import pytest
 
 from warpzone.nes.console import Console
+from warpzone.smb.starts import start_level
 from warpzone.viewers.gamepad import RIGHT
 from warpzone.viewers.play import play
 from warpzone.viewers.window import Pacer, Window
@@ -31,7 +32,7 @@ def mario_x(console: Console) -> int:
 def test_buttons_reach_the_game_every_frame() -> None:
     console, twin = Console(), Console()
     assert play(console, ["1-1"], max_frames=90, read_buttons=lambda pads: RIGHT) == 90
-    twin.start_level("1-1")
+    start_level(twin, "1-1")
     start = mario_x(twin)
     twin.step(RIGHT, frames=90)
     assert console.save() == twin.save()
@@ -60,7 +61,7 @@ def test_keys_pause_and_change_the_level(monkeypatch: pytest.MonkeyPatch) -> Non
     assert shown[10:15] == ["1-1"] * 5
     assert set(shown[15:]) == {"1-2"}
     twin = Console()
-    twin.start_level("1-2")
+    start_level(twin, "1-2")
     twin.step(0, frames=len(shown[15:]))
     assert console.save() == twin.save()
 

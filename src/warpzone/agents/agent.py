@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from warpzone.agents.saliency import saliency
 from warpzone.errors import AgentError
 from warpzone.hardware import pick_device
-from warpzone.nes.console import RomSource
+from warpzone.nes.cartridge import RomSource
 from warpzone.nes.rom import Rom
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors

@@ -13,7 +13,7 @@ import numpy as np
 from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.errors import ConfigError
 from warpzone.hardware import torch_threads
-from warpzone.nes.console import RomSource, open_rom
+from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.evaluation import EvalResult

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.agents.evaluate import Evaluation, evaluate
 from warpzone.errors import AgentError
-from warpzone.nes.console import RomSource, open_rom
+from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS, parse_levels
 from warpzone.training.agent_file import trained_folder

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.nes.console import PALETTE, RomSource
+from warpzone.nes.cartridge import RomSource
+from warpzone.nes.console import PALETTE
 from warpzone.video.heat import Heat
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from warpzone.episodes.episode import AgentPlayer, Episode, Outcome, cartridge_i
 from warpzone.errors import EpisodeError
 from warpzone.nes.console import Console
 from warpzone.smb.actions import buttons_of
+from warpzone.smb.starts import start_level
 
 OPER_MODE, OPER_MODE_TASK, PLAYER_STATE = 0x0770, 0x0772, 0x000E
 PLAYING = (1, 3)
@@ -32,7 +33,7 @@ def trace(playback: Playback, seed: int) -> Episode:
     """
     env = playback.env
     console = Console(env.rom)
-    console.start_level(playback.level)
+    start_level(console, playback.level)
     tracer = _Tracer(console, env.config.skip_cutscenes, env.config.repeat_action_probability > 0)
     first = True
     for moment in playback.episode(seed):

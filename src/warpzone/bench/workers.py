@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from warpzone.smb.starts import start_level
+
 SKIP, STACK, SIZE = 4, 4, 84
 HELD_FRAMES, LIFE_FRAMES = 8, 2000
 """Of `stable_retro_frames`."""
@@ -83,7 +85,7 @@ def _console_frames(settings: Settings, engine: str) -> Play:
     import warpzone
 
     console = warpzone.Console(settings.rom, engine=engine)
-    console.start_level("1-1")
+    start_level(console, "1-1")
     start = console.save()
     buttons = [sum(BITS[name] for name in names) for names in ACTIONS]
     actions = _Actions(settings.seed, len(ACTIONS))

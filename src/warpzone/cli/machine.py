@@ -59,7 +59,7 @@ def bench(
     """Measure how fast games run here, beside the other emulators that are installed."""
     from warpzone.bench import report, run
     from warpzone.hardware import available_cores
-    from warpzone.nes.console import cartridge_of
+    from warpzone.nes.cartridge import cartridge_of
 
     found = find_rom(rom)
     with err.status("making native code"):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from warpzone.nes.console import ENGINE_MODES, set_engine
+from warpzone.nes.cartridge import ENGINE_MODES, set_engine
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130

@@ -27,8 +27,10 @@ from pydantic import ValidationError
 from warpzone import _native
 from warpzone.episodes.episode import Episode, Replay
 from warpzone.errors import EpisodeError
-from warpzone.nes.console import Console, RomSource
+from warpzone.nes.cartridge import RomSource
+from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig
+from warpzone.smb.tiles import tiles
 
 PICTURES = 30
 """In a full segment."""
@@ -88,7 +90,7 @@ class Sight:
         """What is seen now: uint8[rows, columns]; `before` as in `Console.grey`."""
         shape = (self.rows, self.columns)
         if self.kind == "tiles":
-            return console.tiles().reshape(shape)
+            return tiles(console).reshape(shape)
         if self.kind == "pixels":
             return console.grey(shape, crop_status_bar=self.crop, before=before)
         if self.kind == "ram":

@@ -37,7 +37,8 @@ from warpzone.dashboard.episode_stream import PICTURES, Projector, Sight, Tape, 
 from warpzone.dashboard.responses import json_response
 from warpzone.episodes.episode import Episode, TrainingPlayer
 from warpzone.errors import EpisodeError, WarpzoneError
-from warpzone.nes.console import PALETTE, RomSource
+from warpzone.nes.cartridge import RomSource
+from warpzone.nes.console import PALETTE
 from warpzone.runs.library import Library, Run
 
 FOLDERS = ("live", "episodes")

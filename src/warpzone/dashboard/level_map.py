@@ -25,7 +25,7 @@ from warpzone.maps.cache import VERSION, Atlas, open_atlas, strip_png
 from warpzone.maps.episode_ends import KINDS, Ends, EndsError, cells
 from warpzone.maps.renderer import COLUMN, HEIGHT, SCREEN
 from warpzone.maps.traces import Trace, Traces
-from warpzone.nes.console import RomSource
+from warpzone.nes.cartridge import RomSource
 from warpzone.runs.library import Library, Run
 from warpzone.smb.levels import LEVELS, level_index
 

@@ -33,6 +33,7 @@ from warpzone.files import write_atomically
 from warpzone.nes.console import FRAMES_PER_SECOND, Console
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.starts import start_level
 
 FORMAT: Literal["warpzone episode"] = "warpzone episode"
 VERSION: Literal[1] = 1
@@ -261,7 +262,7 @@ class Episode(_Part):
     Attributes:
         format, version: tell the file from others.
         rom: the cartridge that it was played on.
-        start: `POWER_ON` or a level, "1-1" to "8-4", as `Console.start_level` begins it.
+        start: `POWER_ON` or a level, "1-1" to "8-4", as `start_level` begins it.
         buttons: one byte a frame, bits as in `Console.step`.
         ram_sha256: SHA-256 of the RAM after the last frame, in hexadecimal; None: not known.
         player: who played.
@@ -386,7 +387,7 @@ def begin(console: Console, start: str) -> None:
     if start == POWER_ON:
         console.reset()
     else:
-        console.start_level(start)
+        start_level(console, start)
 
 
 class Recorder:

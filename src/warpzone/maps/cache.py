@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from warpzone.errors import CheckpointError
 from warpzone.files import write_atomically
 from warpzone.maps.renderer import HEIGHT, MOST_PLACES, STATUS_BAR, Strip, stitch
-from warpzone.nes.console import PALETTE, RomSource, open_rom
+from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.console import PALETTE
 from warpzone.smb.levels import level_index
 
 VERSION = 1

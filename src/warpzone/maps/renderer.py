@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from warpzone import _native
 from warpzone.errors import EngineError
-from warpzone.nes.console import PALETTE, RomSource, cartridge_of, open_rom
+from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
+from warpzone.nes.console import PALETTE
 from warpzone.smb.levels import level_index
 
 STATUS_BAR = 32

@@ -13,7 +13,8 @@ from warpzone.episodes.episode import SUFFIX, Episode, TrainingPlayer, begin
 from warpzone.errors import WarpzoneError
 from warpzone.maps.cache import Atlas, middle_of_mario
 from warpzone.maps.renderer import OPER_MODE, OPER_MODE_TASK, X_PAGE, Y_PAGE, X, Y, map_of
-from warpzone.nes.console import Console, RomSource, open_rom
+from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
 
 FOLDER = "episodes"

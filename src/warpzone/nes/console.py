@@ -2,105 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from os import PathLike
-from typing import Literal, TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone import _native
-from warpzone.errors import ConfigError, EngineError
-from warpzone.nes.recompiler import Engine
-from warpzone.nes.rom import Rom, find_rom
-from warpzone.smb.levels import LEVELS, level_index
+import warpzone._native as _native
+from warpzone.errors import EngineError
+from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
 
 PALETTE: NDArray[np.uint8] = _native.palette()
 """RGB of the 64 colours: uint8[64, 3]."""
 
 FRAMES_PER_SECOND = 60.0988
 """Of an NTSC console (https://www.nesdev.org/wiki/Cycle_reference_chart)."""
-
-RomSource: TypeAlias = Rom | str | PathLike[str] | None
-
-
-def open_rom(rom: RomSource = None) -> Rom:
-    """A `Rom` as it is, a file, or (None) the one that is found or fetched. Raises `RomError`."""
-    return rom if isinstance(rom, Rom) else find_rom(rom)
-
-
-EngineMode = Literal["auto", "interpreter", "compiled"]
-ENGINE_MODES: tuple[EngineMode, ...] = ("auto", "interpreter", "compiled")
-
-
-class Cartridge:
-    """A ROM in use: the native core's level starts, and its native code if it is to have some."""
-
-    def __init__(self, data: bytes, *, translated: bool) -> None:
-        self.levels = _native.Levels(data)
-        self.engine = Engine(self.levels, data, self._starts) if translated else None
-
-    @property
-    def running(self) -> str:
-        """How games run at present, and why."""
-        if self.engine is None:
-            return "interpreter: chosen"
-        return f"{'compiled' if self.engine.compiled else 'interpreter'}: {self.engine.reason}"
-
-    def _starts(self) -> list[bytes]:
-        """The first moments of all levels; none where this is another game."""
-        try:
-            return [self.levels.start(level) for level in range(len(LEVELS))]
-        except RuntimeError:
-            return []
-
-
-_default_mode: EngineMode = "auto"
-_cartridges: dict[tuple[bytes, bool], Cartridge] = {}
-_making = threading.Lock()
-
-
-def set_engine(mode: str) -> None:
-    """Chooses how games run where nothing else is asked for.
-
-    Args:
-        mode: "interpreter"; "compiled": the cartridge's program translated to native code, made
-            first where there is none yet (some ten seconds); "auto": begins at once and changes
-            over to native code as soon as it is there. The games are the same, byte for byte.
-
-    Raises:
-        ConfigError: there is no such engine.
-    """
-    global _default_mode
-    _default_mode = _check_mode(mode)
-
-
-def _check_mode(mode: str) -> EngineMode:
-    for known in ENGINE_MODES:
-        if mode == known:
-            return known
-    raise ConfigError(f"there is no engine {mode!r}; choose {', '.join(ENGINE_MODES)}")
-
-
-def cartridge_of(rom: Rom, engine: str | None = None) -> Cartridge:
-    """The same object for the same ROM and engine (None: see `set_engine`) in one process.
-
-    Raises:
-        ConfigError: there is no such engine.
-        EngineError: the ROM cannot be run, or not as native code when that is asked for.
-    """
-    mode = _default_mode if engine is None else _check_mode(engine)
-    key = (rom.data, mode != "interpreter")
-    with _making:
-        if key not in _cartridges:
-            try:
-                _cartridges[key] = Cartridge(rom.data, translated=mode != "interpreter")
-            except ValueError as error:
-                raise EngineError(f"{rom.path}: {error}") from None
-    cartridge = _cartridges[key]
-    if mode == "compiled" and cartridge.engine is not None:
-        cartridge.engine.wait()
-    return cartridge
 
 
 class Console:
@@ -117,24 +30,12 @@ class Console:
 
     def __init__(self, rom: RomSource = None, *, engine: str | None = None) -> None:
         self.rom = open_rom(rom)
-        self._console = _native.Console(cartridge_of(self.rom, engine).levels)
+        self.native = _native.Console(cartridge_of(self.rom, engine).levels)
+        """The native core's console, for what is known of one game."""
 
     def reset(self) -> None:
         """Switches the console off and on."""
-        self._console.reset()
-
-    def start_level(self, level: str) -> None:
-        """Goes to the first moment of a level of Super Mario Bros. in which Mario obeys.
-
-        Raises:
-            LevelError: there is no such level.
-            EngineError: the cartridge does not behave like Super Mario Bros.
-        """
-        index = level_index(level)
-        try:
-            self._console.start_level(index)
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
+        self.native.reset()
 
     def step(self, buttons: int = 0, frames: int = 1) -> None:
         """Runs `frames` frames with the given buttons held.
@@ -151,32 +52,27 @@ class Console:
             raise ValueError(f"buttons must be 0-255, not {buttons}")
         if frames < 0:
             raise ValueError(f"frames must be 0 or more, not {frames}")
-        self._console.step(buttons, frames)
-        if self._console.jammed:
+        self.native.step(buttons, frames)
+        if self.native.jammed:
             raise EngineError("the program has crashed: it ran into an opcode that halts the CPU")
 
     @property
     def frame(self) -> int:
         """Frames since power-on."""
-        return self._console.frame
+        return self.native.frame
 
     @property
     def ram(self) -> NDArray[np.uint8]:
         """The 2 KB of work RAM, uint8[2048]: a view, writing to it changes the game."""
-        return self._console.ram
+        return self.native.ram
 
     def screen(self) -> NDArray[np.uint8]:
         """The last frame as colours of `PALETTE`: uint8[240, 256], values 0-63."""
-        return self._console.screen()
+        return self.native.screen()
 
     def rgb(self) -> NDArray[np.uint8]:
         """The last frame: uint8[240, 256, 3]."""
-        return PALETTE[self._console.screen()]
-
-    def tiles(self) -> NDArray[np.uint8]:
-        """The map that an agent with the observation `tiles` sees now: uint8[8, 13, 16], planes
-        `_native.TILE_PLANES`."""
-        return self._console.tiles()
+        return PALETTE[self.native.screen()]
 
     def grey(
         self,
@@ -195,11 +91,11 @@ class Console:
         Raises:
             ValueError: an impossible size, or `before` is no snapshot of this cartridge.
         """
-        return self._console.grey(*size, crop_status_bar, before)
+        return self.native.grey(*size, crop_status_bar, before)
 
     def save(self) -> bytes:
         """The whole state; `load` goes on from it exactly."""
-        return self._console.save()
+        return self.native.save()
 
     def load(self, snapshot: bytes) -> None:
         """Goes back to a state from `save`.
@@ -208,6 +104,6 @@ class Console:
             EngineError: not a snapshot, of another version or cartridge, cut short or damaged.
         """
         try:
-            self._console.load(snapshot)
+            self.native.load(snapshot)
         except ValueError as error:
             raise EngineError(f"the snapshot cannot be loaded: {error}") from None

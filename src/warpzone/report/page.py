@@ -28,7 +28,7 @@ from warpzone.dashboard.level_map import MOST_TRACES, RunMaps, heat_json, traces
 from warpzone.errors import AgentError, ConfigError, RomError, WarpzoneError
 from warpzone.files import write_atomically
 from warpzone.maps.cache import open_atlas, strip_png
-from warpzone.nes.console import RomSource, open_rom
+from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
 from warpzone.report.clips import Clip, early_episode, of_agent, of_episode
 from warpzone.report.plots import Curve, interval_svg, svg

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.nes.console import FRAMES_PER_SECOND, RomSource
+from warpzone.nes.cartridge import RomSource
+from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import LevelSpec
 from warpzone.smb.signals import RewardFunction
 from warpzone.smb.vector_env import Arrays, MarioVectorEnv

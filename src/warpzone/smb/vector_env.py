@@ -23,14 +23,8 @@ from warpzone import _native
 from warpzone.episodes.demonstration import Demonstration, demonstrations
 from warpzone.episodes.episode import Episode
 from warpzone.errors import ConfigError, EngineError
-from warpzone.nes.console import (
-    FRAMES_PER_SECOND,
-    PALETTE,
-    Console,
-    RomSource,
-    cartridge_of,
-    open_rom,
-)
+from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
+from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE, Console
 from warpzone.smb.actions import action_names
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.levels import LEVELS, LevelSpec, level_index

@@ -27,7 +27,7 @@ from warpzone.training.recorder import Recorder
 from warpzone.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from warpzone.nes.console import RomSource
+    from warpzone.nes.cartridge import RomSource
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from warpzone.agents.agent import Agent, PolicyMode
 from warpzone.agents.playback import Playback
 from warpzone.errors import DisplayError
-from warpzone.nes.console import RomSource
+from warpzone.nes.cartridge import RomSource
 from warpzone.video.record import record
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.recompiler import difference
 
 from warpzone import _native
-from warpzone.nes.console import open_rom
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.recompiler.loader import Loaded, load
 from warpzone.nes.recompiler.translate import Translation, translate
 from warpzone.smb.levels import LEVELS

@@ -21,8 +21,8 @@ from warpzone import _native
 from warpzone.cli.app import app
 from warpzone.cli.options import EXIT_ERROR
 from warpzone.errors import ConfigError, EngineError
-from warpzone.nes import console as game_console
-from warpzone.nes.console import Cartridge, cartridge_of, set_engine
+from warpzone.nes import cartridge as cartridges
+from warpzone.nes.cartridge import Cartridge, cartridge_of, set_engine
 from warpzone.nes.recompiler import cache, provide
 from warpzone.nes.recompiler.provide import Engine, Order
 from warpzone.nes.rom import find_rom
@@ -65,7 +65,7 @@ def translator(cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(subprocess, "run", start)
     yield started
     set_engine("auto")
-    game_console._cartridges.clear()
+    cartridges._cartridges.clear()
 
 
 def no_starts() -> Sequence[bytes]:

@@ -31,6 +31,7 @@ from rich.table import Table
 from warpzone import hardware
 from warpzone.bench import report
 from warpzone.bench.report import Spread
+from warpzone.cpu import available_cores
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of
 from warpzone.ppo.update import Batch, Updater
@@ -118,7 +119,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON goes there.")] = None,
 ) -> None:
     """Measure the learner."""
-    facts, count = report.machine(), threads or hardware.available_cores()
+    facts, count = report.machine(), threads or available_cores()
     variants = [(name, keep) for name in preset or PRESETS for keep in (True, False)]
     found: dict[tuple[str, bool], list[dict[str, float]]] = {variant: [] for variant in variants}
     spawn = multiprocessing.get_context("spawn")

@@ -40,9 +40,9 @@ import torch
 import typer
 from rich.table import Table
 
-from warpzone import hardware
 from warpzone.bench import report
 from warpzone.bench.report import Interval
+from warpzone.cpu import available_cores
 from warpzone.errors import WarpzoneError
 from warpzone.nes.rom import find_rom
 from warpzone.training import recorder
@@ -138,7 +138,7 @@ def training(pipe: Connection, plan: Plan, timed: bool) -> None:
     turns = Turns(pipe)
     for name in ("watch", "keep") if timed else ():
         setattr(recorder.Recorder, name, turns.timed(getattr(recorder.Recorder, name)))
-    cores = threads or hardware.available_cores()
+    cores = threads or available_cores()
     clock = SimpleNamespace(monotonic=lambda: time.process_time() / cores)
     # Not an assignment: the type of a module is not that of the clock.
     setattr(recorder, "time", clock)  # noqa: B010

@@ -11,10 +11,6 @@ from warpzone import hardware
 from warpzone.errors import ConfigError
 
 
-def test_available_cores() -> None:
-    assert 1 <= hardware.available_cores() <= (os.cpu_count() or 1)
-
-
 def test_devices() -> None:
     assert hardware.pick_device("cpu") == torch.device("cpu")
     assert hardware.pick_device("auto").type in ("cpu", "cuda")

@@ -19,9 +19,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # The way of the data. A module may import its own row and the rows above it, nothing below.
 LAYERS = [
-    {"errors", "files", "settings", "console_text", "hardware", "_native"},
+    {"errors", "files", "settings", "console_text", "hardware", "cpu", "_native"},
     {"nes"},
-    {"", "smb", "episodes"},
+    {"", "smb"},
+    {"episodes"},
     {"ppo", "training"},
     {"agents", "video", "viewers"},
     {"bench"},

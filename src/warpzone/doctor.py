@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from warpzone.cpu import available_cores
 from warpzone.errors import EngineError, WarpzoneError
 
 LIBRARIES = (
@@ -109,8 +109,7 @@ def _native() -> Finding:
 
 
 def _processor() -> Finding:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding("processor", None, f"{platform.machine()}, {usable} cores usable")
+    return Finding("processor", None, f"{platform.machine()}, {available_cores()} cores usable")
 
 
 def _device() -> Finding:

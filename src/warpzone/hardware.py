@@ -1,13 +1,11 @@
-"""What the machine has, and how to use it without waste: cores, bfloat16, the allocator."""
+"""What the machine has, and how to use it without waste: devices, bfloat16, the allocator."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
@@ -15,20 +13,6 @@ from warpzone.errors import ConfigError
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
-
-
-def available_cores() -> int:
-    """Cores that this process may use, as its affinity and its container's quota allow."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):  # no control groups, or no quota ("max")
-        pass
-    return cores
 
 
 def pick_device(name: str) -> torch.device:

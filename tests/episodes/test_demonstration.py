@@ -11,7 +11,7 @@ from tests.support.scripts import ACTIONS, FLAGPOLE, HOP, LEAP, PIPE, RUN, WALK,
 
 import warpzone
 from warpzone import _native
-from warpzone.episodes.demonstration import LAST_FRAMES, Demonstration
+from warpzone.episodes.demonstration import LAST_FRAMES, Demonstration, demonstrations
 from warpzone.episodes.episode import POWER_ON, Cartridge, Episode, Person, Recorder, Replay
 from warpzone.errors import EpisodeError
 from warpzone.nes.console import Console
@@ -39,8 +39,8 @@ def make_vec(levels: Any = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
 
 def course_of(envs: warpzone.MarioVectorEnv, level: str, found: Demonstration) -> NDArray[np.int64]:
     """Frames of the way after 0, 1, 2 … steps."""
-    native = found.way.native(envs._levels, level)
-    course = _native.follow(envs._levels, envs.config.native_rules(), native)
+    native = found.way.native(envs.levels, level)
+    course = _native.follow(envs.levels, envs.config.native_rules(), native)
     return np.array([0, *course.inputs])
 
 
@@ -64,7 +64,7 @@ def assert_starts_are_moments_of(
 ) -> list[int]:
     """Whether the RAM with which each start begins is that of the recorded game, `before` frames of
     which come before the way. Returns the frames of the episode at which they are."""
-    found = envs.demonstrations(episode)[level]
+    found = demonstrations(envs, episode)[level]
     assert found.way.inputs == episode.buttons[before : before + len(found.way.inputs)]
     ends, known = course_of(envs, level, found) + before, rams(episode)
     starts = envs.record_starts(level, found.way)
@@ -86,7 +86,7 @@ def assert_starts_are_moments_of(
 def test_a_whole_game_is_a_way_with_exact_starts(frame_skip: int) -> None:
     episode = recorded([*CLEAR, *[0] * 200])  # the person lets go after the flagpole
     envs = make_vec(frame_skip=frame_skip)
-    found = envs.demonstrations(episode)["1-1"]
+    found = demonstrations(envs, episode)["1-1"]
     assert found.way.cleared
     assert found.outcome.cleared
     # The way ends on the frame that touches the flagpole.
@@ -126,7 +126,7 @@ def test_pauses_are_no_moments_of_a_way() -> None:
     paused = [ram[PAUSED] & 1 for ram in rams(episode)]
     assert 40 < sum(paused) < 80
     assert not any(paused[place] for place in places)
-    assert envs.demonstrations(episode)["1-1"].way.cleared
+    assert demonstrations(envs, episode)["1-1"].way.cleared
     steps_back = 2 * 4  # of the stack of pictures
     assert not any(any(paused[place - steps_back : place]) for place in places)
 
@@ -134,7 +134,7 @@ def test_pauses_are_no_moments_of_a_way() -> None:
 def test_who_stops_half_way_shows_the_way_so_far() -> None:
     # Mario turns back a little before the end.
     episode = recorded([*CLEAR[:480], *[64] * 50])
-    found = make_vec().demonstrations(episode)["1-1"]
+    found = demonstrations(make_vec(), episode)["1-1"]
     assert not found.way.cleared
     assert (found.outcome.cleared, found.outcome.death) == (False, 0)
     assert 480 <= len(found.way.inputs) < 520
@@ -146,7 +146,7 @@ def test_the_last_moments_before_a_death_are_left_out() -> None:
     buttons = [WALK] * 400  # into the first Goomba
     episode = recorded(buttons)
     envs = make_vec()
-    found = envs.demonstrations(episode)["1-1"]
+    found = demonstrations(envs, episode)["1-1"]
     death = next(i for i, ram in enumerate(rams(episode)) if ram[PLAYER_STATE] in (6, 0x0B))
     assert found.outcome.death == 1
     assert death - LAST_FRAMES - 4 <= len(found.way.inputs) <= death - LAST_FRAMES
@@ -171,8 +171,8 @@ def test_the_best_of_several_attempts_counts() -> None:
         recorder.step(RUN if i % 40 < 16 else LEAP)
     episode = recorder.episode(Person())
     envs = make_vec()
-    alone = envs.demonstrations(recorded([WALK] * 400))["1-1"]
-    found = envs.demonstrations(episode)["1-1"]
+    alone = demonstrations(envs, recorded([WALK] * 400))["1-1"]
+    found = demonstrations(envs, episode)["1-1"]
     assert found.outcome.progress > alone.outcome.progress + 100
     assert found.way.begin is not None
     console.load(found.way.begin)
@@ -194,28 +194,28 @@ def test_a_game_from_power_on_and_through_several_levels_has_ways_in_each() -> N
         recorder.step(RUN)
     episode = recorder.episode(Person())
     envs = make_vec(["1-1", "1-2"])
-    assert set(envs.demonstrations(episode)) == {"1-1"}
+    assert set(demonstrations(envs, episode)) == {"1-1"}
     places = assert_starts_are_moments_of(episode, envs, "1-1", before=begun)
     assert places[0] > begun
 
     on = recorded([*CLEAR, *[0] * 1200, *[RUN] * 240])
-    assert set(envs.demonstrations(on)) == {"1-1", "1-2"}
-    assert envs.demonstrations(on)["1-1"].way.cleared
-    found = envs.demonstrations(on)["1-2"]
+    assert set(demonstrations(envs, on)) == {"1-1", "1-2"}
+    assert demonstrations(envs, on)["1-1"].way.cleared
+    found = demonstrations(envs, on)["1-2"]
     assert found.way.begin is not None
     recorder.console.load(found.way.begin)
     before = rams(on).index(recorder.console.ram.tobytes())
     assert_starts_are_moments_of(on, envs, "1-2", before)
-    assert set(make_vec("1-2").demonstrations(on)) == {"1-2"}
+    assert set(demonstrations(make_vec("1-2"), on)) == {"1-2"}
     assert before > len(CLEAR)
-    assert make_vec("8-1").demonstrations(on) == {}
+    assert demonstrations(make_vec("8-1"), on) == {}
 
 
 def test_games_of_another_rom_or_another_course_are_refused() -> None:
     episode = recorded([RUN] * 100)
     other = episode.model_copy(update={"rom": Cartridge(sha1="0" * 40, revision="another")})
     with pytest.raises(EpisodeError, match="played on the ROM revision 'another'"):
-        make_vec().demonstrations(other)
+        demonstrations(make_vec(), other)
     changed = episode.model_copy(update={"buttons": bytes([WALK] * 100)})
     with pytest.raises(EpisodeError, match="the game went another way than when it was recorded"):
-        make_vec().demonstrations(changed)
+        demonstrations(make_vec(), changed)

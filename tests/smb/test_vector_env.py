@@ -528,7 +528,7 @@ def test_wrong_numbers_are_named() -> None:
         ({"num_envs": 0}, "num_envs is 0: there must be at least one game"),
         ({"num_envs": -3}, "num_envs is -3"),
         ({"seed": -1}, "seed is -1: it must be at least 0"),
-        ({"threads": 0}, "there must be at least one thread"),
+        ({"threads": 0}, "threads is 0: it must be from 1 to 1024"),
         ({"num_groups": 4}, "groups must hold at least one game each"),
         ({"num_groups": 0}, "groups must hold at least one game each"),
         ({"keep_frames": True}, "keep_frames works with one game only"),

@@ -162,9 +162,6 @@ class Corridor:
         way = Way(bytes(LENGTH))
         return SimpleNamespace(search=lambda most_steps, check: way)
 
-    def demonstrations(self, episode: Any) -> dict[str, Any]:
-        raise NotImplementedError("nobody plays in corridors")
-
     def record_starts(self, level: str, way: Way) -> list[Start]:
         index = level_index(level)
         return [Start(index, step, step * STEP_PX) for step in range(1, len(way.inputs))]

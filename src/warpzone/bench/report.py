@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from warpzone.hardware import available_cores
+from warpzone.cpu import available_cores
 from warpzone.nes.rom import Rom
 
 BUSY_LOAD = 0.5

@@ -41,7 +41,7 @@ def campaign(
     engine: EngineOption = "auto",
 ) -> None:
     """Train an agent for each of many levels within a time budget."""
-    from warpzone.hardware import available_cores
+    from warpzone.cpu import available_cores
     from warpzone.settings import parse_overrides
     from warpzone.training import TrainConfig
     from warpzone.training import sweep as many

@@ -58,7 +58,7 @@ def bench(
 ) -> None:
     """Measure how fast games run here, beside the other emulators that are installed."""
     from warpzone.bench import report, run
-    from warpzone.hardware import available_cores
+    from warpzone.cpu import available_cores
     from warpzone.nes.cartridge import cartridge_of
 
     found = find_rom(rom)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warpzone import _native
+import warpzone._native as _native
 from warpzone.episodes.episode import Episode, Outcome, Replay
 from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.search import Way
+from warpzone.smb.vector_env import MarioVectorEnv
 
 LAST_FRAMES = 60
 """Before a death, in which it is often too late to live: no part of a way."""
@@ -48,21 +49,18 @@ class _Attempt:
     """Frames of the episode before that."""
 
 
-def demonstrations(
-    episode: Episode, console: Console, levels: _native.Levels, config: EnvConfig
-) -> dict[str, Demonstration]:
-    """Ways through those levels of `config` that are played in `episode`, by level.
+def demonstrations(envs: MarioVectorEnv, episode: Episode) -> dict[str, Demonstration]:
+    """Returns the ways through levels of `envs` that are played in `episode`, by level.
 
     Args:
+        envs: the games that the ways are for; they are not played.
         episode: begins at a level or at power-on.
-        console: to play it again on.
-        levels: the cartridge.
-        config: of the environment that the ways are for.
 
     Raises:
         EpisodeError: it was recorded on another ROM, or does not go as it was recorded.
     """
-    replay = Replay(episode, console)
+    config, levels = envs.config, envs.levels
+    replay = Replay(episode, Console(envs.rom))
     replay.verify()
     found = list(_attempts(replay, config.levels))
     best: dict[str, Demonstration] = {}

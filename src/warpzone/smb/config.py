@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from warpzone import _native
+import warpzone._native as _native
 from warpzone.errors import ConfigError, WarpzoneError
 from warpzone.settings import describe
 from warpzone.smb.actions import ACTION_SETS, buttons_of

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from warpzone import _native
+import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import level_index

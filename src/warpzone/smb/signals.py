@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone import _native
+import warpzone._native as _native
 
 SIGNALS: tuple[str, ...] = _native.SIGNALS
 """Names of the signals. All are int32[N] but `flag`, bool[N].

@@ -7,7 +7,6 @@ another.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,12 +18,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from warpzone import _native
-from warpzone.episodes.demonstration import Demonstration, demonstrations
-from warpzone.episodes.episode import Episode
+import warpzone._native as _native
+from warpzone.cpu import thread_count
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
-from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE, Console
+from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE
 from warpzone.smb.actions import action_names
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.levels import LEVELS, LevelSpec, level_index
@@ -99,8 +97,8 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
     Args:
         levels: "1-1", "1-1,1-2", a list, a mapping from levels to weights, or "all".
         num_envs: number of games.
-        threads: how many threads step them, the caller included; None: one for each core. Results
-            do not depend on it.
+        threads: how many threads step them, the caller included, at most 1,024; None: one for
+            each core that this process may use (`warpzone.cpu`). Results do not depend on it.
         seed: of all random draws; each game has a stream of its own.
         num_groups: groups for `send` and `recv`, of equal size but for rounding.
         reward: a name (see `EnvConfig`) or a `RewardFunction`.
@@ -159,13 +157,14 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         native = config.native(
             num_games=num_envs,
             num_groups=num_groups,
-            threads=threads if threads is not None else os.cpu_count() or 1,
+            threads=thread_count(threads),
             seed=seed,
             keep_frames=keep_frames,
         )
-        self._levels = cartridge_of(self.rom, engine).levels
+        self.levels = cartridge_of(self.rom, engine).levels
+        """The cartridge, as the native core has it."""
         try:
-            self._batch = _native.Batch(self._levels, native)
+            self._batch = _native.Batch(self.levels, native)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]
@@ -266,15 +265,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             LevelError: no such level.
             ConfigError: an impossible seed.
         """
-        return Explorer(self._levels, self.config, level, seed)
-
-    def demonstrations(self, episode: Episode) -> dict[str, Demonstration]:
-        """Ways through this environment's levels that are played in `episode`, by level.
-
-        Raises:
-            EpisodeError: it was recorded on another ROM, or does not go as it was recorded.
-        """
-        return demonstrations(episode, Console(self.rom), self._levels, self.config)
+        return Explorer(self.levels, self.config, level, seed)
 
     def record_starts(self, level: str, way: Way) -> list[_native.Start]:
         """The moments along a way through `level`.
@@ -289,9 +280,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         """
         rules = self.config.native_rules()
         steps_back = self.config.frame_stack
-        return _native.record_starts(
-            self._levels, rules, way.native(self._levels, level), steps_back
-        )
+        return _native.record_starts(self.levels, rules, way.native(self.levels, level), steps_back)
 
     def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
         """From now on only what lies on one of the ways counts as progress in these levels: neither
@@ -299,8 +288,8 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         rewarded. Not part of `save_state`."""
         rules, routes = self.config.native_rules(), []
         for level, through in ways.items():
-            native = [way.native(self._levels, level) for way in through]
-            route = _native.record_route(self._levels, rules, native)
+            native = [way.native(self.levels, level) for way in through]
+            route = _native.record_route(self.levels, rules, native)
             routes.append((level_index(level), route))
         self._batch.set_routes(routes)
 

@@ -9,11 +9,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from warpzone.episodes.demonstration import demonstrations
 from warpzone.episodes.episode import SUFFIX, Episode, read_bytes
 from warpzone.errors import EpisodeError
 from warpzone.files import write_atomically
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.search import Way
+from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.config import DemonstrationConfig, TrainConfig
 
 FOLDER = "demonstrations"
@@ -56,10 +58,17 @@ class Demonstrations:
             EpisodeError: a game of another ROM or of other levels, or with too little progress.
         """
         ways: dict[str, list[Way]] = {}
-        lines = []
+        lines: list[str] = []
+        if not self.recordings:
+            return ways, lines
+        if not isinstance(env, MarioVectorEnv):
+            raise EpisodeError(
+                "curriculum.demonstrations are recorded games of Super Mario Bros.; the games that "
+                "are trained here are others. Take that setting out"
+            )
         for recording in self.recordings:
             try:
-                found = env.demonstrations(recording.episode)
+                found = demonstrations(env, recording.episode)
             except EpisodeError as error:
                 raise EpisodeError(f"{recording.name} cannot be a demonstration: {error}") from None
             trained = ", ".join(self.config.env.levels)

@@ -13,6 +13,7 @@ import torch
 
 import warpzone
 from warpzone import hardware
+from warpzone.cpu import available_cores
 from warpzone.errors import ConfigError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors
@@ -44,7 +45,7 @@ class Learner:
         self.config, self.env, self.check = config, env, check
         self.demonstrated = demonstrated
         self.device = hardware.pick_device(config.device)
-        self.threads = config.threads or hardware.available_cores()
+        self.threads = config.threads or available_cores()
         # While playing, the games' threads work too.
         self.playing_threads = max(1, self.threads // 2)
         self.shapes = shapes_of(env.single_observation_space)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import warpzone
 from warpzone import hardware
+from warpzone.cpu import available_cores
 from warpzone.errors import CheckpointError
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
@@ -67,7 +68,7 @@ def train(
         WarpzoneError: the loss is no longer finite.
     """
     hardware.keep_freed_memory()
-    make_env = make_env or _games_of(rom, config.threads or hardware.available_cores())
+    make_env = make_env or _games_of(rom, config.threads or available_cores())
     shown = Demonstrations(config, out)
     config = shown.config
     run = RunDirectory(out, config)

@@ -284,6 +284,36 @@ def test_a_forked_process_looks_for_itself(tmp_path: Path) -> None:
     assert json.loads(_run([*worker(script), str(path)])) == [True, 0]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_fork_during_the_first_imports(tmp_path: Path) -> None:
+    """It finds no module half imported, however long importing takes."""
+    path = tmp_path / "game.nes"
+    path.write_bytes(IMAGE)
+    script = (
+        "import builtins, json, os, pathlib, sys, time\n"
+        "import warpzone._native as _native\n"
+        "from warpzone.nes.recompiler import Engine\n"
+        "data = pathlib.Path(sys.argv[1]).read_bytes()\n"
+        "real, reached = builtins.__import__, []\n"
+        "def slowly(name, *arguments):\n"
+        "    if name.startswith('llvmlite') and not reached:\n"
+        "        reached.append(name)\n"
+        "        time.sleep(0.5)\n"
+        "    return real(name, *arguments)\n"
+        "builtins.__import__ = slowly\n"
+        "engine = Engine(_native.Levels(data), data, lambda: [])\n"
+        "while not reached: time.sleep(0.01)\n"
+        "child = os.fork()\n"
+        "engine.settled.wait(60)\n"
+        "if child == 0:\n"
+        "    print(engine.reason, file=sys.stderr, flush=True)\n"
+        "    os._exit(0 if engine.compiled else 3)\n"
+        "print(json.dumps([engine.compiled, os.waitpid(child, 0)[1]]))\n"
+    )
+    # The cache of both is the test's on systems that have the variable XDG_CACHE_HOME.
+    assert json.loads(_run([sys.executable, "-c", script, str(path)])) == [True, 0]
+
+
 def _run(command: list[str]) -> str:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     out, err = process.communicate(timeout=120)

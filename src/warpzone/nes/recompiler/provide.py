@@ -29,6 +29,27 @@ WORTH_IT = 8
 PATIENCE = 600
 """Seconds after which a translation, one's own or another process's, is given up."""
 
+_unforkable = threading.Lock()
+"""Held while modules are imported and while LLVM works, in threads that a forked process lacks: it
+would keep modules that are half imported, and LLVM's locks held by nobody. A fork waits for it."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_unforkable.acquire,
+        after_in_parent=_unforkable.release,
+        after_in_child=_unforkable.release,
+    )
+
+# The process must not end inside LLVM either.
+atexit.register(_unforkable.acquire, timeout=5)
+
+
+def _import_llvm() -> None:
+    """Imports what this module leaves out at first, since LLVM takes longer than a game's boot."""
+    with _unforkable:
+        import warpzone.nes.recompiler.cache
+        import warpzone.nes.recompiler.loader  # noqa: F401
+
 
 @dataclass(frozen=True)
 class Order:
@@ -121,12 +142,11 @@ class Engine:
         self.settled = threading.Event()
         """Set when no more native code is to come."""
         self._usable = threading.Event()  # there is some, or there will be none
-        self._loading = threading.Lock()
         # Loading LLVM alone takes longer than booting a game.
         threading.Thread(target=self._provide, name="translation", daemon=True).start()
 
     def _begin_again(self) -> None:
-        """In a forked process, which has none of its parent's threads."""
+        """Goes on in a forked process, which has none of its parent's threads."""
         if not self.settled.is_set():
             self._begin()
 
@@ -146,6 +166,7 @@ class Engine:
 
     def _provide(self) -> None:
         try:
+            _import_llvm()
             if not self._use_cached():
                 self._translate()
         except Exception as error:  # nothing that goes wrong here may keep anybody from playing
@@ -178,12 +199,8 @@ class Engine:
 
         order = Order(self._image, tuple(self._starts()), self._known)
         done = subprocess.run(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "warpzone.nes.recompiler",
-            ],  # not what lies in this directory
+            # -P: not what lies in the user's current directory.
+            [sys.executable, "-P", "-m", "warpzone.nes.recompiler"],
             input=order.as_json().encode(),
             capture_output=True,
             timeout=PATIENCE,
@@ -198,7 +215,7 @@ class Engine:
     def _use(self, entry: Entry, origin: str) -> None:
         from warpzone.nes.recompiler.loader import load
 
-        with self._loading:
+        with _unforkable:
             loaded = load(entry.object_code)
             self._levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
         self.reason = (
@@ -211,7 +228,6 @@ class Engine:
         """What ran in the interpreter for want of native code joins the next translation."""
         from warpzone.nes.recompiler import cache
 
-        self._loading.acquire(timeout=5)  # the process must not end inside LLVM
         program = flow.Program(self._levels.program, _native.MACHINE["cycles"])
         wanted = {
             address

@@ -44,7 +44,7 @@ def run_and_weights(
     path = tmp_path_factory.mktemp("runs") / "run"
     config = training.resolve("tiles", **TINY)
     envs = MarioVectorEnv(num_envs=config.num_envs, num_groups=2, config=config.env)
-    learner = Learner(config, envs, lambda: None)
+    learner = Learner(config, envs)
     run = RunDirectory(path, config)
     run.open(resume=False)
     known = {0: weights(learner)}
@@ -73,7 +73,7 @@ def test_what_the_run_kept_of_its_course_comes_before_checkpoints(tmp_path: Path
     run = RunDirectory(tmp_path, config)
     run.open(resume=False)
     envs = MarioVectorEnv(num_envs=config.num_envs, num_groups=2, config=config.env)
-    learner = Learner(config, envs, lambda: None)
+    learner = Learner(config, envs)
     known = {}
     for _ in range(12):
         learner.improve()

@@ -70,7 +70,7 @@ def test_an_object_that_is_not_there_has_none() -> None:
 
 def agent(path: Path, hats: bool, hidden: tuple[int, ...] = (8,)) -> tuple[Policy, Path]:
     config = toy_config()
-    trained = Learner(config, Corridor(config.env, config.num_envs, 2, 0), lambda: None)
+    trained = Learner(config, Corridor(config.env, config.num_envs, 2, 0))
     network = NetworkConfig(hidden=hidden, hats=hats)
     policy = Policy(network, SHAPES, 3)
     info = trained.agent_info().model_copy(

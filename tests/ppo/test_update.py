@@ -96,7 +96,6 @@ def test_every_sample_is_learnt_from_once_a_pass(config: TrainConfig) -> None:
         lr=1e-3,
         entropy_coef=0.0,
         beta=1.0,
-        check=lambda: None,
     )
     assert [len(index) for index in seen] == [300, 100]
     assert sorted(torch.cat(seen).tolist()) == list(range(SAMPLES))

@@ -76,7 +76,7 @@ def observations(count: int) -> dict[str, torch.Tensor]:
 
 
 def taught(config: TrainConfig) -> Learner:
-    return Learner(config, Corridor(config.env, config.num_envs, 2, config.seed), lambda: None)
+    return Learner(config, Corridor(config.env, config.num_envs, 2, config.seed))
 
 
 def imitation(teachers: dict[str, str], **changes: Any) -> TrainConfig:

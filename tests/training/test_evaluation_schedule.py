@@ -13,7 +13,7 @@ from warpzone.training.metrics import WINDOW, Episode
 
 def learner(rate: float, updates: int, levels: tuple[str, ...] = ("1-1",)) -> Learner:
     config = toy_config(env=EnvConfig(levels=dict.fromkeys(levels, 1.0)))
-    trained = Learner(config, Corridor(config.env, 16), lambda: None)
+    trained = Learner(config, Corridor(config.env, 16))
     trained.updates = updates
     for episodes in trained.stats.recent.values():
         episodes.extend(Episode(i < rate * WINDOW, 0, 0.0, 1) for i in range(WINDOW))

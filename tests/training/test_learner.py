@@ -32,7 +32,7 @@ CURRICULUM = {
 
 def learner(config: TrainConfig) -> Learner:
     env = Corridor(config.env, config.num_envs, 2, config.seed)
-    return Learner(config, env, lambda: None)
+    return Learner(config, env)
 
 
 def state(trained: Learner) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from tests.support.toy import Corridor, corridors, toy_config
 import warpzone
 from warpzone.errors import CheckpointError, ConfigError, EngineError
 from warpzone.smb.config import EnvConfig
+from warpzone.training import interrupt
 from warpzone.training.agent_file import load_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
-from warpzone.training.config import TrainConfig
+from warpzone.training.config import CurriculumConfig, TrainConfig
 from warpzone.training.progress import LineDisplay
-from warpzone.training.trainer import RunResult, train
+from warpzone.training.trainer import SAVING, RunResult, train
 
 ROOT = Path(__file__).parents[2]
 BATCH = 16 * 32
@@ -76,7 +77,7 @@ def assert_same_curves(one: Path, other: Path) -> None:
 
 
 class Stopping(Corridor):
-    """Sends this process a signal in the middle of a rollout."""
+    """Sends this process signals in the middle of a rollout."""
 
     def __init__(self, *args: Any, after: int, number: signal.Signals, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -155,7 +156,7 @@ def test_metrics_have_stable_names_in_both_files(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("after", [1, 2 * 32 * 3 + 17])
 def test_interrupted_and_resumed_equals_uninterrupted(
     tmp_path: Path, number: signal.Signals, after: int
@@ -166,7 +167,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     stopped = play(config, out, log, make_env=stopping(after, number))
     assert stopped.interrupted
-    assert stopped.steps == after // 64 * BATCH
+    assert stopped.steps == (after // 64 + 1) * BATCH  # the update was finished
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert f"warpzone train --resume --out {out}" in log.text
     assert json.loads((out / "status.json").read_text())["state"] == "interrupted"
@@ -175,6 +176,64 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert not result.interrupted
     assert_same_state(newest(out), newest(tmp_path / "whole"))
     assert_same_curves(out, tmp_path / "whole")
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    received: list[int] = []
+
+    class Impatient(Corridor):
+        def recv(self, group: int) -> Any:
+            received.append(group)
+            if len(received) in (64 * 2 + 10, 64 * 2 + 12):
+                signal.raise_signal(signal.SIGINT)
+            return super().recv(group)
+
+    def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
+        return (Impatient if games == 16 else Corridor)(config, games, groups, seed)
+
+    log = Log()
+    with pytest.raises(KeyboardInterrupt):
+        play(toy_config(), tmp_path / "run", log, make_env=make)
+    assert len(received) == 64 * 2 + 12
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["step"]) == ("interrupted", 2 * BATCH)
+    assert f"ended at once; saved up to step {2 * BATCH:,}" in log.text
+    play(toy_config(), tmp_path / "run", resume=True)
+    play(toy_config(), tmp_path / "whole")
+    assert_same_state(newest(tmp_path / "run"), newest(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(("patience", "told"), [(60.0, False), (0.1, True)])
+def test_a_long_update_says_that_it_is_finished_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float, told: bool
+) -> None:
+    monkeypatch.setattr(interrupt, "PATIENCE", patience)
+    log = Log()
+
+    class Slow(Stopping):
+        def recv(self, group: int) -> Any:
+            step = super().recv(group)
+            if self.after == 0:
+                time.sleep(0.5)  # an update that takes longer than somebody waits
+            return step
+
+    def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
+        return Slow(config, games, groups, seed, after=70, number=signal.SIGTERM)
+
+    assert play(toy_config(), tmp_path, log, make_env=make).steps == 2 * BATCH
+    assert (SAVING in log.text) == told
+
+
+def test_interrupted_while_searching(tmp_path: Path) -> None:
+    class Searching(Corridor):
+        def explorer(self, level: str, seed: int = 0) -> Any:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("it searches on")
+
+    config = toy_config(env=EnvConfig(start_steps=4), curriculum=CurriculumConfig(share=0.6))
+    stopped = play(config, tmp_path, make_env=lambda *made: Searching(*made))
+    assert (stopped.interrupted, stopped.steps) == (True, 0)
+    assert play(config, tmp_path, resume=True).steps == config.total_steps
 
 
 def test_interrupted_while_measuring(tmp_path: Path) -> None:

@@ -99,8 +99,7 @@ def collect(
 ) -> None:
     """Fill `rollout`, going on where the games stand; while one group plays, decide for another.
 
-    `watch` sees every transition as it arrives, with the rows of its group, and may raise to break
-    off.
+    `watch` sees every transition as it arrives, with the rows of its group.
     """
     steps, start = len(rollout.actions), as_dict(env.observations())
     cut: list[tuple[int, np.ndarray, Observation]] = []

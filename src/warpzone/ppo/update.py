@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -159,12 +159,9 @@ class Updater:
         lr: float,
         entropy_coef: float,
         beta: float,
-        check: Callable[[], None],
         teacher_coef: float = 0.0,
     ) -> dict[str, float]:
         """Learn from `batch`; return losses and diagnostics, means over the last pass.
-
-        `check` is called before each gradient step and may raise to break off.
 
         Raises:
             WarpzoneError: the loss is no longer a finite number.
@@ -179,7 +176,6 @@ class Updater:
                 minibatches = torch.split(order.to(batch.actions.device), config.minibatch_size)
                 sums: dict[str, Tensor] = {}
                 for index in minibatches:
-                    check()
                     _add(sums, self.differentiate(batch, index, entropy_coef, beta, teacher_coef))
                     if config.max_grad_norm is not None:
                         nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)

@@ -13,7 +13,7 @@ is never imitated: its actions only lead to the starts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,6 @@ class Curriculum:
         env: VectorEnv,
         demonstrated: Mapping[str, Sequence[Way]] | None = None,
         searched: dict[str, Way] | None = None,
-        check: Callable[[], None] = lambda: None,
     ) -> None:
         """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
         levels, as an earlier process found them; None: search."""
@@ -46,7 +45,7 @@ class Curriculum:
         reach = config.env.start_steps // 2
         demonstrated = demonstrated or {}
         self.searched = searched or {
-            level: env.explorer(level, config.seed).search(self.config.search_steps, check)
+            level: env.explorer(level, config.seed).search(self.config.search_steps)
             for level in config.env.levels
             if level not in demonstrated
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,17 +32,15 @@ from warpzone.training.recorder import Recorder
 
 
 class Learner:
-    """A policy in training on its games. `check` is called often and may raise to break off;
-    `demonstrated` are ways by level."""
+    """A policy in training on its games. `demonstrated` are ways by level."""
 
     def __init__(
         self,
         config: TrainConfig,
         env: VectorEnv,
-        check: Callable[[], None],
         demonstrated: Mapping[str, Sequence[Way]] | None = None,
     ) -> None:
-        self.config, self.env, self.check = config, env, check
+        self.config, self.env = config, env
         self.demonstrated = demonstrated
         self.device = hardware.pick_device(config.device)
         self.threads = config.threads or available_cores()
@@ -81,14 +79,17 @@ class Learner:
         """Of what is played in training, where it is wanted."""
         self._pace: deque[float] = deque(maxlen=10)
 
+    def prepare(self) -> None:
+        """Make the curriculum, if there is to be one, which may search for minutes."""
+        if self.config.curriculum.share > 0 and self.curriculum is None:
+            self.curriculum = Curriculum(self.config, self.env, self.demonstrated)
+
     def improve(self) -> dict[str, float]:
         """Play one rollout and learn from it; return metrics by name."""
         config, began = self.config, time.perf_counter()
         progress = min(1.0, self.step / config.total_steps)
-        if config.curriculum.share > 0:
-            self.curriculum = self.curriculum or Curriculum(
-                config, self.env, self.demonstrated, check=self.check
-            )
+        self.prepare()
+        if self.curriculum is not None:
             self.curriculum.apply(self.mastery)
         now = progress, self.mastery
         lr = self.lr_scale * ppo.scheduled(config.lr, config.lr_schedule, *now)
@@ -107,7 +108,6 @@ class Learner:
             lr=lr,
             entropy_coef=entropy_coef,
             beta=self.beta,
-            check=self.check,
             teacher_coef=teacher_coef,
         )
         if self.recorder is not None:
@@ -157,7 +157,6 @@ class Learner:
         generator = torch.Generator(self.device).manual_seed(seed)
 
         def act(observation: Any) -> np.ndarray:
-            self.check()
             logits, _ = self.averaged(to_tensors(observation, self.device))
             return ppo.sample(logits, generator).cpu().numpy()
 
@@ -272,7 +271,6 @@ class Learner:
             mean.lerp_(parameter, 1 - decay)
 
     def _watch(self, rows: slice, step: Transition) -> None:
-        self.check()
         if self.recorder is not None:
             self.recorder.watch(rows, step)
         self.stats.watch(step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ from warpzone.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from warpzone.nes.cartridge import RomSource
+
+
+SAVING = "saving after this update; Ctrl-C again ends at once"
+"""Said where an update goes on for over a second after Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def train(
     """Train an agent and leave everything in the run directory `out`.
 
     With `resume` the run in `out` goes on, on the CPU bit for bit as if it had never stopped.
-    Ctrl-C and SIGTERM save the state after the last whole update and end the run.
+    Ctrl-C, SIGTERM and a closed terminal let it finish the update, save and end; a second Ctrl-C
+    ends at once, and what came after the last checkpoint is lost.
     `make_env` brings other games than those of `warpzone.make_vec`.
 
     Raises:
@@ -76,12 +82,13 @@ def train(
         env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
         interrupt = stack.enter_context(Interrupt())
         demonstrated, remarks = shown.ways(env)
-        learner = Learner(config, env, interrupt.check, demonstrated)
+        learner = Learner(config, env, demonstrated)
         judge = Judge(config, make_env)
         stack.callback(learner.close)
         run.open(resume)
         shown.keep()
         display = stack.enter_context(display or make_display())
+        interrupt.announce = partial(display.say, SAVING)
         for remark in remarks:
             display.say(remark)
         found = run.checkpoints.newest(display.say) if resume else None
@@ -98,10 +105,10 @@ def train(
             learner.recorder = Recorder(out, env, config.watched_games, display.say, offset=ends)
         metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
         run.write_status("running", step=learner.step)
-        begun_at = learner.updates
+        begun_at, saved = learner.updates, learner.step
         try:
             while True:
-                # What an interruption, or an error, falls back to: no update is ever half saved.
+                # What an error falls back to: no update is ever half saved.
                 state = learner.snapshot(
                     judge=judge.state(),
                     metrics_bytes=metrics.offset(),
@@ -110,11 +117,17 @@ def train(
                 info = learner.agent_info()
                 if learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at:
                     run.save(state, info)
+                    saved = learner.step
                 run.history.add(state.weights, info)
+                interrupt.check()
                 if judge.wants(learner):
-                    _measure(run, learner, judge, metrics, display)
+                    with interrupt.at_once():
+                        best = judge.measure(learner)
+                    _report(run, learner, judge, metrics, display, best=best)
                 if judge.satisfied or learner.step >= config.total_steps:
                     break
+                with interrupt.at_once():
+                    learner.prepare()
                 losses = learner.improve()
                 metrics.write(learner.step, losses)
                 display.update(_status(config, learner, judge, losses))
@@ -122,13 +135,19 @@ def train(
                     display.say(_epoch_line(config, learner))
             run.save(state, info)
             if judge.measured_at != learner.updates or not judge.results:
-                _measure(run, learner, judge, metrics, display)
+                with interrupt.at_once():
+                    best = judge.measure(learner)
+                _report(run, learner, judge, metrics, display, best=best)
             save_agent(run.agent, state.weights, learner.agent_info(judge.clear_rate))
         except Interrupted:
             run.save(state, info)
             run.write_status("interrupted", step=info.steps, best_clear_rate=judge.best)
             display.say(f"interrupted; saved at step {info.steps:,}. Go on: {run.command()}")
             return _result(run, learner, judge, steps=info.steps, interrupted=True)
+        except KeyboardInterrupt:
+            run.write_status("interrupted", step=saved, best_clear_rate=judge.best)
+            display.say(f"ended at once; saved up to step {saved:,}. Go on: {run.command()}")
+            raise
         except Exception as error:
             with suppress(CheckpointError):  # the first error is the one to tell
                 run.save(state, info)
@@ -150,10 +169,16 @@ def train(
         return _result(run, learner, judge, steps=learner.step)
 
 
-def _measure(
-    run: RunDirectory, learner: Learner, judge: Judge, metrics: MetricsWriter, display: Display
+def _report(
+    run: RunDirectory,
+    learner: Learner,
+    judge: Judge,
+    metrics: MetricsWriter,
+    display: Display,
+    *,
+    best: bool,
 ) -> None:
-    if judge.measure(learner):
+    if best:
         weights = learner.averaged.state_dict()
         save_agent(run.best, weights, learner.agent_info(judge.clear_rate))
     metrics.write(learner.step, judge.metrics())

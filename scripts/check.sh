@@ -62,6 +62,7 @@ mkdir -p build
 check "ruff check" "$python" -m ruff check .
 check "ruff format" "$python" -m ruff format --check .
 check "mypy" "$python" -m mypy
+check "imports" "$venv/bin/lint-imports" --no-cache --no-logo
 check "clang-format" find native \( -name '*.hpp' -o -name '*.h' -o -name '*.cpp' \) \
     -exec "$venv/bin/clang-format" --dry-run -Werror {} +
 check "documentation" env NO_MKDOCS_2_WARNING=1 "$python" -m mkdocs build --strict --quiet

@@ -1,4 +1,4 @@
-"""The package as a whole: metadata, stub, what is in the repository, and which way imports run."""
+"""The package as a whole: metadata, stub, and what is in the repository."""
 
 import ast
 import importlib.metadata
@@ -17,81 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "warpzone"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# The way of the data. A module may import its own row and the rows above it, nothing below.
-LAYERS = [
-    {"errors", "files", "settings", "console_text", "hardware", "cpu", "_native"},
-    {"nes"},
-    {"", "smb"},
-    {"episodes"},
-    {"ppo", "training"},
-    {"agents", "video", "viewers"},
-    {"bench"},
-    {"runs", "maps", "report", "dashboard"},
-    {"cli"},
-]
-
-
-def layer(module: str) -> int:
-    """Row of ``LAYERS`` of a module named without ``warpzone.``; other top-level ones are last."""
-    parts = module.split(".") if module else [""]
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        for row, members in enumerate(LAYERS):
-            if name in members:
-                return row
-    return len(LAYERS) - 1
-
-
-def imported(path: Path) -> set[str]:
-    """Names of the warpzone modules that a source file imports anywhere, without ``warpzone.``."""
-    package = path.relative_to(SOURCE.parent).with_suffix("").parts[:-1]
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*start, *([node.module] if node.module else [])])
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        found |= {known_module(name) for name in names if name.split(".")[0] == "warpzone"}
-    return found
-
-
-def known_module(name: str) -> str:
-    """The longest beginning of a dotted name that is a module, without ``warpzone.``."""
-    parts = name.split(".")[1:]
-    while parts:
-        path = SOURCE.joinpath(*parts)
-        if path.is_dir() or any(path.with_suffix(end).is_file() for end in (".py", ".pyi")):
-            break
-        parts.pop()
-    return ".".join(parts)
-
 
 def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(SOURCE).with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__")
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: module_name(path) or "warpzone")
-def test_imports_run_one_way(path: Path) -> None:
-    here = module_name(path)
-    wrong = sorted(name for name in imported(path) if layer(name) > layer(here))
-    assert not wrong, f"warpzone.{here} imports {wrong}, which come after it"
-
-
-def test_the_import_check_sees_every_kind_of_import() -> None:
-    assert "errors" in imported(SOURCE / "nes" / "rom.py")
-    assert known_module("warpzone.nes.rom.find_rom") == "nes.rom"
-    assert known_module("warpzone._native.Console") == "_native"
-    assert known_module("warpzone.make") == ""
-    assert layer("nes.rom") < layer("smb.env") == layer("") < layer("ppo.losses")
-    assert layer("training") < layer("video.record") < layer("cli.app") == layer("doctor")
 
 
 def test_versions_agree() -> None:

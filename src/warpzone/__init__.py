@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import gymnasium as _gymnasium
@@ -14,6 +13,7 @@ from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import LevelSpec
 from warpzone.smb.starts import start_level
 from warpzone.smb.vector_env import MarioVectorEnv
+from warpzone.version import VERSION
 
 __all__ = [
     "Console",
@@ -25,7 +25,7 @@ __all__ = [
     "set_engine",
     "start_level",
 ]
-__version__ = version("warpzone")
+__version__ = VERSION
 
 
 def make(level: LevelSpec = "1-1", *, rom: RomSource = None, **settings: Any) -> MarioEnv:

@@ -82,9 +82,9 @@ def warpzone_frames_interpreted(settings: Settings) -> Play:
 
 
 def _console_frames(settings: Settings, engine: str) -> Play:
-    import warpzone
+    from warpzone.nes.console import Console
 
-    console = warpzone.Console(settings.rom, engine=engine)
+    console = Console(settings.rom, engine=engine)
     start_level(console, "1-1")
     start = console.save()
     buttons = [sum(BITS[name] for name in names) for names in ACTIONS]
@@ -126,9 +126,9 @@ def _warpzone(settings: Settings, observation: str) -> Play:
 
 
 def _warpzone_env(settings: Settings, observation: str) -> Any:
-    import warpzone
+    from warpzone.smb.vector_env import MarioVectorEnv
 
-    env = warpzone.make_vec(
+    env = MarioVectorEnv(
         "1-1",
         settings.games,
         threads=settings.threads,

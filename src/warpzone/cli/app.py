@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-import warpzone
 from warpzone.cli import campaign, evaluate, machine, play, record, runs, train, watch
 from warpzone.cli.options import EXIT_ERROR, EXIT_INTERRUPTED
 from warpzone.cli.output import err, out
 from warpzone.errors import WarpzoneError
+from warpzone.version import VERSION
 
 
 class _Commands(TyperGroup):
@@ -43,7 +43,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"warpzone {warpzone.__version__}")
+        out.print(f"warpzone {VERSION}")
         raise typer.Exit
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-import warpzone
 from warpzone.cli.choose import check_level, find_rom, levels_from
 from warpzone.cli.options import EngineOption, RomOption
 from warpzone.cli.output import err, out, print_episode
+from warpzone.nes.console import Console
 
 
 def play(
@@ -44,7 +44,7 @@ def play(
 
     from warpzone.viewers.play import play as open_window
 
-    recorder = Recorder(warpzone.Console(find_rom(rom)))
+    recorder = Recorder(Console(find_rom(rom)))
     try:
         open_window(recorder.console, order, scale=scale, recorder=recorder)
     finally:  # Ctrl-C ends a game like closing the window does
@@ -94,7 +94,7 @@ def replay(
 
     cartridge = find_rom(rom)
     episode = again.read_episode(file, cartridge)
-    player = Replay(episode, warpzone.Console(cartridge))
+    player = Replay(episode, Console(cartridge))
     if not check and output is None:
         from warpzone.viewers.window import require_display
 

@@ -1,4 +1,4 @@
 """Runs, games and maps in a browser, served on this machine.
 
-Only reads; nothing else imports it but the command line.
+Only reads; knows no trainer, and nothing imports it but the command line.
 """

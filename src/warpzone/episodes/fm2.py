@@ -12,7 +12,6 @@ import re
 import uuid
 from pathlib import Path
 
-import warpzone
 from warpzone.episodes.episode import (
     MOST_FRAMES,
     POWER_ON,
@@ -24,6 +23,7 @@ from warpzone.episodes.episode import (
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.files import write_atomically
 from warpzone.nes.rom import HEADER_BYTES, TRAINER_BYTES, Rom
+from warpzone.version import VERSION
 
 SUFFIX = ".fm2"
 BUTTON_LETTERS = "RLDUTSBA"
@@ -219,5 +219,5 @@ def _line(text: str) -> str:
 
 def _emulator_version() -> int:
     """FCEUX writes its version as a whole number; so is ours: 0.1.2 is 102."""
-    major, minor, patch = (int(part) for part in re.findall(r"\d+", warpzone.__version__)[:3])
+    major, minor, patch = (int(part) for part in re.findall(r"\d+", VERSION)[:3])
     return major * 10_000 + minor * 100 + patch

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-import warpzone
 from warpzone.agents.agent import Agent
 from warpzone.dashboard.level_map import MOST_TRACES, RunMaps, heat_json, traces_json
 from warpzone.errors import AgentError, ConfigError, RomError, WarpzoneError
@@ -41,6 +40,7 @@ from warpzone.training.evaluation import EvalResult, wilson
 from warpzone.training.presets import PRESETS
 from warpzone.training.provenance import command_of
 from warpzone.training.run_directory import read_config
+from warpzone.version import VERSION
 
 STATIC = Path(__file__).parents[1] / "dashboard" / "static"
 NAME = "report.html"
@@ -413,7 +413,7 @@ def _origin(run: Path, config: TrainConfig, agent: Agent | None, rom: Rom | None
         else f"{info.seconds / 60:.1f} min of playing and learning"
         + (f", threads: {info.threads}" if info.threads else ""),
         "agent": None if agent is None else f"{agent.path.name}, {agent.title}",
-        "report": f"warpzone {warpzone.__version__}, "
+        "report": f"warpzone {VERSION}, "
         f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
         + ("" if rom is None else f", maps and films with the ROM revision {rom.revision}"),
     }
@@ -464,7 +464,7 @@ def _page(title: str, body: str, notes: str, maps: dict[str, dict[str, Any]] | N
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="generator" content="warpzone {warpzone.__version__}">
+<meta name="generator" content="warpzone {VERSION}">
 <title>{escape(title)}</title>
 <link rel="icon" href="data:,">
 <style>{styles}</style>

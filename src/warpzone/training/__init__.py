@@ -1,5 +1,7 @@
 """Proximal policy optimisation, from a configuration to a run directory with a trained agent.
 
+Knows no window, no film and no browser: who wants to see a run reads its directory.
+
 `train`, which brings torch with it, is loaded at its first use: reading or writing
 configurations stays quick.
 """

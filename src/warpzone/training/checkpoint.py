@@ -17,9 +17,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-import warpzone
 from warpzone.errors import CheckpointError
 from warpzone.files import write_atomically
+from warpzone.version import VERSION
 
 _KIND = b"warpzone checkpoint "
 _HEADER = _KIND + b"1 "
@@ -124,7 +124,7 @@ class Checkpoints:
         try:
             yield
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            ours, writer = warpzone.__version__, snapshot.values.get("version")
+            ours, writer = VERSION, snapshot.values.get("version")
             known = f"warpzone {writer}" if writer else "a warpzone that did not tell its version"
             if writer == ours:
                 known += ", in an earlier state of it"

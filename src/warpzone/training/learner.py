@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import warpzone
 from warpzone import hardware
 from warpzone.cpu import available_cores
 from warpzone.errors import ConfigError
@@ -29,6 +28,7 @@ from warpzone.training.evaluation import EvalResult, evaluate
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.recorder import Recorder
+from warpzone.version import VERSION
 
 
 class Learner:
@@ -206,7 +206,7 @@ class Learner:
         games = bytearray(self.env.save_state())
         tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
         values = {
-            "version": warpzone.__version__,
+            "version": VERSION,
             "step": self.step,
             "updates": self.updates,
             "seconds": self.seconds,

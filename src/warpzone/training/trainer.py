@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import warpzone
 from warpzone import hardware
 from warpzone.cpu import available_cores
 from warpzone.errors import CheckpointError
@@ -241,7 +240,7 @@ def _closing_lines(run: RunDirectory, learner: Learner, judge: Judge) -> list[st
 
 def _games_of(rom: RomSource, threads: int) -> MakeEnv:
     def make(config: EnvConfig, games: int, groups: int, seed: int) -> VectorEnv:
-        return warpzone.make_vec(
+        return MarioVectorEnv(
             num_envs=games, num_groups=groups, threads=threads, seed=seed, rom=rom, config=config
         )
 

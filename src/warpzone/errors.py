@@ -24,6 +24,17 @@ class CheckpointError(WarpzoneError):
     """A checkpoint or run directory that is missing, damaged or of another version."""
 
 
+class FileError(WarpzoneError):
+    """A file that cannot be written: a full disk, a folder that is missing or not writable.
+
+    `errno` is the system's number of the fault, None where it has none.
+    """
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = number
+
+
 class RunError(WarpzoneError):
     """No run directory where one is looked for."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from warpzone.errors import CheckpointError
+from warpzone.errors import FileError
 from warpzone.maps import cache as atlas
 from warpzone.maps.cache import Atlas, open_atlas, pack, strip_png, unpack
 from warpzone.maps.renderer import Strip
@@ -62,7 +62,7 @@ def test_without_a_cache_it_is_drawn_each_time(
     cache: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, data: bytes) -> None:
-        raise CheckpointError("no space")
+        raise FileError("no space")
 
     monkeypatch.setattr(atlas, "write_atomically", full)
     assert len(open_atlas("1-1", rom).strips) == 2

@@ -17,7 +17,7 @@ from tests.support.episodes import make_episode, random_buttons
 from typer.testing import CliRunner
 
 from warpzone.cli.app import app
-from warpzone.errors import CheckpointError, ConfigError, RomError
+from warpzone.errors import ConfigError, FileError, RomError
 from warpzone.nes.rom import Rom
 from warpzone.report import clips
 from warpzone.report import page as report
@@ -261,7 +261,7 @@ def test_a_full_disk_keeps_the_report_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    with pytest.raises(FileError, match="No space left"):
         write_report(run, file, films=0)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert file.read_text() == "an older one"

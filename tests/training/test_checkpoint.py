@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from warpzone.errors import CheckpointError
+from warpzone.errors import CheckpointError, FileError
 from warpzone.files import write_atomically
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 
@@ -86,7 +86,7 @@ def test_a_full_disk_leaves_what_was_saved_and_says_so(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left on device"):
+    with pytest.raises(FileError, match="No space left on device"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -138,7 +138,7 @@ def test_unknown_suffix(tmp_path: Path, name: str) -> None:
 
 
 def test_missing_folder_and_folder_as_film(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(ConfigError, match="there is no folder"):
         check_film_path(tmp_path / "nowhere" / "clip.mp4")
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(ConfigError, match="is a folder"):

@@ -109,7 +109,7 @@ def test_nothing_is_written_of_another_game_than_was_recorded(
 def test_what_cannot_be_written(replay: Replay, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"must end in \.mp4 or \.gif or \.png or \.fm2"):
         export(replay, tmp_path / "clip.webm")
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(ConfigError, match="there is no folder"):
         export(replay, tmp_path / "none" / "clip.mp4")
     with pytest.raises(EpisodeError, match="begins at level 1-1"):
         export(replay, tmp_path / "movie.fm2")

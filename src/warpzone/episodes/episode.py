@@ -28,8 +28,8 @@ from pydantic import (
     model_validator,
 )
 
-from warpzone.errors import ConfigError, EpisodeError
-from warpzone.files import write_atomically
+from warpzone.errors import EpisodeError
+from warpzone.files import check_output_path, write_atomically
 from warpzone.nes.console import FRAMES_PER_SECOND, Console
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS
@@ -302,7 +302,7 @@ class Episode(_Part):
 
         Raises:
             ConfigError: see `check_episode_path`.
-            CheckpointError: the disk is full or the folder cannot be written.
+            FileError: the disk is full or the folder cannot be written.
         """
         check_episode_path(path)
         write_atomically(path, (self.model_dump_json(indent=2) + "\n").encode())
@@ -359,17 +359,9 @@ def check_episode_path(path: Path) -> Path:
     """Return `path` if an episode can be written there; called before anything is played.
 
     Raises:
-        ConfigError: unknown suffix, missing folder, or `path` is a folder.
+        ConfigError: see `warpzone.files.check_output_path`.
     """
-    if path.suffix.lower() != SUFFIX:
-        raise ConfigError(
-            f"cannot write an episode to {str(path)!r}: the name must end in {SUFFIX}, "
-            f"for example {path.stem or 'episode'}{SUFFIX}"
-        )
-    if path.is_dir() or not path.parent.is_dir():
-        what = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
-        raise ConfigError(f"cannot write an episode to {str(path)!r}: {what}")
-    return path
+    return check_output_path(path, "an episode", (SUFFIX,))
 
 
 def ram_digest(console: Console) -> str:

@@ -65,7 +65,7 @@ def write_fm2(path: Path, episode: Episode, rom: Rom) -> None:
     Raises:
         ConfigError: another suffix.
         EpisodeError: the episode begins at a level, which a movie cannot.
-        CheckpointError: the disk is full or the folder cannot be written.
+        FileError: the disk is full or the folder cannot be written.
     """
     if path.suffix.lower() != SUFFIX:
         raise ConfigError(f"cannot write a movie to {str(path)!r}: the name must end in {SUFFIX}")

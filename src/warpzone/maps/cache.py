@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from warpzone.errors import CheckpointError
+from warpzone.errors import FileError
 from warpzone.files import write_atomically
 from warpzone.maps.renderer import HEIGHT, MOST_PLACES, STATUS_BAR, Strip, stitch
 from warpzone.nes.cartridge import RomSource, open_rom
@@ -87,7 +87,7 @@ def open_atlas(level: str, rom: RomSource = None) -> Atlas:
     with suppress(OSError, ValueError, SyntaxError):  # Pillow's for what is no picture
         return Atlas(level, unpack(file.read_bytes()))
     strips = stitch(level, cartridge)
-    with suppress(CheckpointError):  # it will be drawn again
+    with suppress(FileError):  # it will be drawn again
         write_atomically(file, pack(strips))
     return Atlas(level, strips)
 

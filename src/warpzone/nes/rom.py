@@ -21,7 +21,8 @@ from pathlib import Path
 
 import platformdirs
 
-from warpzone.errors import RomError
+from warpzone.errors import FileError, RomError
+from warpzone.files import write_atomically
 
 VARIABLE = "WARPZONE_ROM"
 PACKAGE = "gym-super-mario-bros==7.4.0"
@@ -208,19 +209,11 @@ def _fetch(target: Path, say: Say) -> None:
             f"{digest}, not {PACKAGE_SHA256}. It was not kept. {HELP}"
         )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=target.name, dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(part, target)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
-    except OSError as error:
+        write_atomically(target, data)
+    except FileError as error:
         raise RomError(
-            f"the fetched ROM cannot be kept at {str(target)!r}: {error.strerror or error}. Make "
-            f"that folder writable, or set {VARIABLE} to a ROM of your own."
+            f"the fetched ROM cannot be kept at {str(target)!r}: {error}. Or set {VARIABLE} to a"
+            " ROM of your own."
         ) from error
     say(f"ROM kept at {target}")
 

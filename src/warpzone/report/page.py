@@ -24,8 +24,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from warpzone.agents.agent import Agent
 from warpzone.dashboard.level_map import MOST_TRACES, RunMaps, heat_json, traces_json
-from warpzone.errors import AgentError, ConfigError, RomError, WarpzoneError
-from warpzone.files import write_atomically
+from warpzone.errors import AgentError, RomError, WarpzoneError
+from warpzone.files import check_output_path, write_atomically
 from warpzone.maps.cache import open_atlas, strip_png
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
@@ -82,17 +82,9 @@ def check_report_path(path: Path) -> Path:
     """Return `path` if a report can be written there.
 
     Raises:
-        ConfigError: unknown suffix, missing folder, or `path` is a folder.
+        ConfigError: see `warpzone.files.check_output_path`.
     """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(
-            f"cannot write a report to {str(path)!r}: the name must end in .html, for example "
-            f"{path.stem or 'report'}.html"
-        )
-    if path.is_dir() or not path.parent.is_dir():
-        what = "it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"
-        raise ConfigError(f"cannot write a report to {str(path)!r}: {what}")
-    return path
+    return check_output_path(path, "a report", (".html", ".htm"))
 
 
 def write_report(
@@ -113,7 +105,8 @@ def write_report(
         say: receives a line for each step that takes time.
 
     Raises:
-        CheckpointError: no run there, or the report cannot be written.
+        CheckpointError: no run there.
+        FileError: the report cannot be written.
         ConfigError: see `check_report_path`.
         RomError: `rom` names a file that is none.
         FilmError: a film cannot be made, e.g. because the disk is full.

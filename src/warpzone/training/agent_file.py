@@ -89,7 +89,7 @@ def save_agent(
             are all but equally likely.
 
     Raises:
-        CheckpointError: the disk is full or the directory cannot be written.
+        FileError: the disk is full or the directory cannot be written.
     """
     tensors = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from warpzone.errors import CheckpointError
+from warpzone.errors import CheckpointError, FileError
 from warpzone.files import write_atomically
 from warpzone.version import VERSION
 
@@ -85,7 +85,7 @@ class Checkpoints:
         data = snapshot.pack()
         try:
             write_atomically(path, data)
-        except CheckpointError:
+        except FileError:
             # On a full disk the oldest checkpoint is worth less than the new one.
             for old in self.paths()[: 1 - self.keep]:
                 old.unlink(missing_ok=True)

@@ -93,7 +93,7 @@ class Demonstrations:
         """Copy the files into the run directory.
 
         Raises:
-            CheckpointError: the disk is full or the directory cannot be written.
+            FileError: the disk is full or the directory cannot be written.
         """
         for recording in self.recordings:
             if not recording.kept.exists():

@@ -34,7 +34,7 @@ class History:
         """Keep an agent, in float16, if one is due at its step.
 
         Raises:
-            CheckpointError: the disk is full or the directory cannot be written.
+            FileError: the disk is full or the directory cannot be written.
         """
         apart = self._batch
         while info.steps > MOST * apart:

@@ -4,8 +4,6 @@ Files are whole or not there at all."""
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError, WarpzoneError
+from warpzone.files import check_output_path, replacing
 
 Frame = NDArray[np.uint8]
 
@@ -40,21 +39,9 @@ def check_film_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
     Called before a recording starts, so that minutes of play are not lost to a typing error.
 
     Raises:
-        ConfigError: unknown suffix, missing folder, or `path` is a folder.
+        ConfigError: see `warpzone.files.check_output_path`.
     """
-    if path.suffix.lower() not in suffixes:
-        raise ConfigError(
-            f"cannot write a film to {str(path)!r}: the name must end in {' or '.join(suffixes)}, "
-            f"for example {path.stem or 'clip'}{suffixes[0]}"
-        )
-    if path.is_dir():
-        raise ConfigError(f"cannot write a film to {str(path)!r}: it is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise ConfigError(
-            f"cannot write a film to {str(path)!r}: the folder {str(path.parent)!r} does not "
-            "exist; make it first"
-        )
-    return path
+    return check_output_path(path, "a film", suffixes)
 
 
 def pick_scale(path: Path, scale: int | None, default: Mapping[str, int] = DEFAULT_SCALE) -> int:
@@ -139,34 +126,16 @@ def write_sheet(path: Path, frames: Sequence[Frame], *, palette: NDArray[np.uint
 def _beside(path: Path) -> Iterator[Path]:
     """A name to write to; moved to `path` when all has gone well, else removed."""
     try:
-        descriptor, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-        )
-    except OSError as error:
-        raise FilmError(f"cannot write to {str(path.parent)!r}: {error.strerror}") from error
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files only their owner may read; a film is as public as its folder.
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            yield temporary
     except OSError as error:
         raise FilmError(f"could not write {str(path)!r}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _counted(frames: Iterable[Frame], counter: Iterator[int]) -> Iterator[Frame]:
     for frame in frames:
         next(counter)
         yield frame
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def colours(frame: Frame, palette: NDArray[np.uint8]) -> Frame:

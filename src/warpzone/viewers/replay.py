@@ -36,7 +36,7 @@ def check_export(path: Path, episode: Episode) -> None:
     """Raise what `export` would for the name of the file.
 
     Raises:
-        ConfigError: unknown suffix, missing folder, or `path` is a folder.
+        ConfigError: see `warpzone.files.check_output_path`.
         EpisodeError: a movie of an episode that begins at a level.
     """
     check_film_path(path, OUTPUT_SUFFIXES)
@@ -61,7 +61,7 @@ def export(
         EpisodeError: the RAM after the last frame is not the one that was recorded, or a movie of
             an episode that begins at a level. Nothing is written then.
         FilmError: a film or sheet could not be written.
-        CheckpointError: another file could not be written.
+        FileError: another file could not be written.
     """
     check_export(path, replay.episode)
     suffix = path.suffix.lower()

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warpzone import _native
+from warpzone.errors import FileError
 from warpzone.nes.recompiler import cache
 from warpzone.nes.recompiler.cache import Entry, Unusable
 
@@ -164,7 +165,7 @@ def test_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.path_of(PROGRAM).mkdir(parents=True)
     with pytest.raises(Unusable, match="cannot be read"):
         cache.read(PROGRAM)
-    with pytest.raises(OSError, match=str(cache.path_of(PROGRAM).name)):
+    with pytest.raises(FileError, match=str(cache.path_of(PROGRAM).name)):
         cache.write(PROGRAM, ENTRY)
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -175,22 +176,20 @@ def test_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         cache.read(OTHER)
 
 
-@pytest.mark.parametrize("failing", ["replace", "fdopen", "mkdir"])
+@pytest.mark.parametrize("failing", ["replace", "fsync", "open"])
 def test_a_full_disk_leaves_what_was_there(
     failing: str, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.write(PROGRAM, ENTRY)
 
-    def full(*arguments: Any, **_: Any) -> Any:
-        if failing == "fdopen":
-            os.close(arguments[0])
+    def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path if failing == "mkdir" else os, failing, full)
+    monkeypatch.setattr(os, failing, full)
     for program in (PROGRAM, OTHER):
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(FileError, match="No space left"):
             cache.write(program, Entry(b"new", frozenset(), 1, 1, 1.0))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(FileError, match="No space left"):
         cache.add_wanted(PROGRAM, {0x9000})
     monkeypatch.undo()
     assert [path.suffix for path in cache_directory.iterdir()] == [".code"], "something is left"

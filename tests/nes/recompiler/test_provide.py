@@ -220,7 +220,7 @@ def test_a_cache_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     engine = engine_of(levels)
     engine.wait(60)
     assert engine.compiled
-    assert "does not take it" in engine.reason
+    assert "it is not kept" in engine.reason
     assert_plays_on(levels)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -22,9 +21,11 @@ import llvmlite.binding as llvm
 import platformdirs
 
 from warpzone import _native
+from warpzone.files import write_atomically
 
 MAGIC = b"warpzone compiled cartridge 1\n"
 KEPT_FILES = 8
+ONLY_THIS_USER = 0o600
 SENSELESS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading JSON that is not as it was written can raise."""
 
@@ -101,8 +102,8 @@ def read(program: bytes) -> Entry | None:
 
 
 def write(program: bytes, entry: Entry) -> None:
-    """Keeps a translation; raises OSError when the disk does not take it."""
-    write_atomically(path_of(program), pack(program, entry))
+    """Keeps a translation; raises FileError when the disk does not take it."""
+    write_atomically(path_of(program), pack(program, entry), mode=ONLY_THIS_USER)
     for old in sorted(directory().glob("*.code"), key=_time_made)[:-KEPT_FILES]:
         old.unlink(missing_ok=True)
 
@@ -168,21 +169,9 @@ def read_wanted(program: bytes) -> frozenset[int]:
 
 
 def add_wanted(program: bytes, addresses: Iterable[int]) -> None:
-    """Remembers such addresses for the next translation; raises OSError."""
+    """Remembers such addresses for the next translation; raises FileError."""
     known = read_wanted(program)
     both = known | frozenset(addresses)
     if both != known:
-        write_atomically(wanted_path(program), json.dumps(sorted(both)).encode())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """So that nobody ever sees half a file. Only this user may read and write it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        addresses_known = json.dumps(sorted(both)).encode()
+        write_atomically(wanted_path(program), addresses_known, mode=ONLY_THIS_USER)

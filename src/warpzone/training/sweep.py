@@ -70,7 +70,7 @@ def command(
     entry: Entry, preset: str, total_steps: int, settings: Sequence[str], rom: Path | None
 ) -> list[str]:
     """The process that trains a level up to `total_steps`."""
-    line = [sys.executable, "-m", "warpzone", "train", entry.level, "--preset", preset]
+    line = [sys.executable, "-P", "-m", "warpzone", "train", entry.level, "--preset", preset]
     line += ["--out", str(entry.path), "--steps", str(total_steps), "--threads", "1"]
     if (entry.path / "config.json").exists():
         line.append("--resume")

@@ -114,7 +114,7 @@ def console(engine: str, name: str) -> dict[str, list[str]]:
             game.reset()
             game.step(0, TITLE)
         else:
-            game.start_level(start)
+            warpzone.start_level(game, start)
         ram, picture = hashlib.sha256(), hashlib.sha256()
         for buttons, frames in moves:
             game.step(buttons, frames)
@@ -203,7 +203,7 @@ SHORT = {
     "tutorial": (4, 64),
 }
 """Games and steps of each in a rollout, by preset: at least one minibatch of it."""
-NO_CHANCE_IN_GAMES = ("env.noops=0", "env.sticky=0", "curriculum.share=0")
+NO_CHANCE_IN_GAMES = ("env.noop_max=0", "env.repeat_action_probability=0", "curriculum.share=0")
 """So that how starts and sticky buttons are drawn does not matter."""
 
 
@@ -331,7 +331,7 @@ def agent_to_episode() -> Result:
     with TemporaryDirectory() as folder:
         episode = Path(folder) / "a.json"
         commands().run(
-            *("record", "1-1", "--policy", "argmax", "--noops", "0", "--until-clear", "1"),
+            *("record", "1-1", "--policy", "argmax", "--noop-max", "0", "--until-clear", "1"),
             *("--device", "cpu", "-o", str(Path(folder) / "a.gif"), "--episode", str(episode)),
         )
         commands().run("replay", str(episode), "--check")
@@ -341,9 +341,13 @@ def agent_to_episode() -> Result:
 
 # --- groups --------------------------------------------------------------------------------------
 
-FIXED = ("--noops", "0")
-RANDOM = ("--noops", "30", "--sticky", "0.25", "--seed", "7")
-CHANCE: dict[str, Any] = {"noops": 30, "sticky": 0.25, "sticky_share": 0.5}
+FIXED = ("--noop-max", "0")
+RANDOM = ("--noop-max", "30", "--repeat-action-probability", "0.25", "--seed", "7")
+CHANCE: dict[str, Any] = {
+    "noop_max": 30,
+    "repeat_action_probability": 0.25,
+    "sticky_share": 0.5,
+}
 OBSERVATIONS: dict[str, dict[str, Any]] = {
     "tiles": {"observation": "tiles"},
     "tiles with level": {"observation": "tiles", "show_level": True, "actions": "down"},

@@ -43,13 +43,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, *arguments: str, safe: bool = True, **environment: str
+    folder: Path, *arguments: str, safe: bool = True, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         # What the command `warpzone` does: its script's folder is on the path, not the user's.
         [sys.executable, *(["-P"] if safe else []), "-m", "warpzone", *arguments],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -71,7 +71,7 @@ def test_fetching_a_rom_runs_no_pip_of_the_current_directory(folder: Path) -> No
     home = folder.parent / "home"
     nowhere = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "WARPZONE_ROM": ""}
     pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder.parent)}
-    result = run(folder, "rom", **nowhere, **pip)
+    result = run(folder, "rom", environment={**nowhere, **pip})
     assert executed(folder) == ""
     assert result.returncode == 2
     assert "pip could not download" in result.stderr

@@ -1,11 +1,23 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import IO
 
+import pytest
 from rich.console import Console
 
-from warpzone.training.progress import LineDisplay, LiveDisplay, Status, duration, make_display
+from warpzone.training.progress import (
+    Display,
+    LineDisplay,
+    LiveDisplay,
+    SafeDisplay,
+    Status,
+    duration,
+    make_display,
+)
 
 STATUS = Status(
     title="1-1 · tiles · seed 0",
@@ -65,3 +77,61 @@ def test_the_kind_of_output_decides() -> None:
 
 def test_duration() -> None:
     assert [duration(s) for s in (0, 59.6, 75, 3700)] == ["0:00", "1:00", "1:15", "1:01:40"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "latin-1", "utf-8"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_every_encoding_is_served(encoding: str, terminal: bool) -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    with make_display(Console(file=file, force_terminal=terminal, width=120)) as display:
+        display.update(STATUS)
+        display.say("measured 95.0 % – 99.1 % → runs/\udc80 …")
+    file.flush()
+    assert isinstance(file.buffer, io.BytesIO)
+    shown = file.buffer.getvalue().decode(encoding)
+    assert "50% of recent episodes" in shown
+    assert "measured 95.0 %" in shown
+
+
+def closed_pipe() -> io.TextIOWrapper:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return open(writer, "w", encoding="utf-8", buffering=1)
+
+
+def closed_file() -> io.StringIO:
+    file = io.StringIO()
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize("broken", [closed_pipe, closed_file])
+@pytest.mark.parametrize("kind", [LineDisplay, LiveDisplay, None])
+def test_a_display_that_fails_ends_alone(
+    broken: Callable[[], IO[str]],
+    kind: type[LineDisplay] | type[LiveDisplay] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = broken()
+    monkeypatch.setattr("sys.stdout", file)
+    inner = make_display() if kind is None else kind(Console(file=file, force_terminal=True))
+    with SafeDisplay(inner) as display:
+        for _ in range(3):
+            display.update(STATUS)
+            display.say("a line")
+    file.close()
+
+
+def test_a_display_that_has_failed_is_not_asked_again() -> None:
+    class Faulty(LineDisplay):
+        asked = 0
+
+        def say(self, text: str) -> None:
+            Faulty.asked += 1
+            raise RuntimeError("out of paper")
+
+    display: Display = SafeDisplay(Faulty(Console(file=io.StringIO())))
+    with display:
+        display.say("one")
+        display.say("two")
+    assert Faulty.asked == 1

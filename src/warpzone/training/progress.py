@@ -1,16 +1,24 @@
-"""What a person sees of a run: a live panel in a terminal, plain lines elsewhere."""
+"""What a person sees of a run: a live panel in a terminal, plain lines elsewhere.
+
+A training outlives whoever looks at it: a display that fails, on a terminal that is gone, a pipe
+that is closed or an encoding that lacks a letter, ends alone.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+
+from warpzone.console_text import printable
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class LiveDisplay:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _print(self._console, text)
 
     def update(self, status: Status) -> None:
         self._live.update(panel(status), refresh=True)
@@ -76,7 +84,7 @@ class LineDisplay:
         pass
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _print(self._console, text)
 
     def update(self, status: Status) -> None:
         if time.monotonic() >= self._next:
@@ -84,10 +92,48 @@ class LineDisplay:
             self.say(line(status))
 
 
+class SafeDisplay:
+    """Another display until it fails, then none."""
+
+    def __init__(self, display: Display) -> None:
+        self._display: Display | None = display
+
+    def __enter__(self) -> Self:
+        self._guarded(lambda display: display.__enter__())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._guarded(lambda display: display.__exit__(*error))
+
+    def say(self, text: str) -> None:
+        self._guarded(lambda display: display.say(text))
+
+    def update(self, status: Status) -> None:
+        self._guarded(lambda display: display.update(status))
+
+    def _guarded(self, use: Callable[[Display], object]) -> None:
+        if self._display is None:
+            return
+        try:
+            use(self._display)
+        except (Exception, SystemExit):  # rich exits where a pipe is closed
+            failed, self._display = self._display, None
+            with suppress(
+                Exception, SystemExit
+            ):  # what it changed of the terminal, it shall put back
+                failed.__exit__()
+
+
 def make_display(console: Console | None = None) -> Display:
-    """Choose by whether the output is a terminal."""
+    """Returns a panel where the output is a terminal that can show it, else lines."""
     console = console or Console()
-    return LiveDisplay(console) if console.is_terminal else LineDisplay(console)
+    if console.is_terminal and console.encoding.startswith("utf"):
+        return LiveDisplay(console)
+    return LineDisplay(console)
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(printable(text, console.file), markup=False, highlight=False, soft_wrap=True)
 
 
 def line(status: Status) -> str:

@@ -23,7 +23,7 @@ from warpzone.training.evaluation_schedule import Judge, MakeEnv
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
-from warpzone.training.progress import Display, Status, duration, make_display
+from warpzone.training.progress import Display, SafeDisplay, Status, duration, make_display
 from warpzone.training.recorder import Recorder
 from warpzone.training.run_directory import RunDirectory
 
@@ -86,7 +86,7 @@ def train(
         stack.callback(learner.close)
         run.open(resume)
         shown.keep()
-        display = stack.enter_context(display or make_display())
+        display = stack.enter_context(SafeDisplay(display or make_display()))
         interrupt.announce = partial(display.say, SAVING)
         for remark in remarks:
             display.say(remark)

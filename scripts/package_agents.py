@@ -5,7 +5,7 @@
     python scripts/package_agents.py --again src/warpzone/trained/*.safetensors    # after a change
 
 Each agent plays the levels it was trained on, as it will be packaged (float16), under the three
-protocols of `warpzone.agents.packaged.STARTS` and with both policies. What counts is the worst of
+conditions of `warpzone.training.packaged_index` and with both policies. What counts is the worst of
 the three clear rates, then their mean. If that is more than what the
 packaged agent had, the new one takes its place, and is measured anew on other episodes, which are
 those that are written down. Writes src/warpzone/trained and docs/results.json;
@@ -28,16 +28,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from warpzone.agents.agent import Agent, PolicyMode, find_agent
+from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import evaluate
-from warpzone.agents.packaged import STARTS, Index, Packaged, StartName, score
+from warpzone.agents.packaged import score
 from warpzone.agents.results import Record, Results, read_results
 from warpzone.errors import CheckpointError, WarpzoneError
 from warpzone.files import write_atomically
 from warpzone.smb.levels import parse_levels
-from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
+from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent, save_agent
 from warpzone.training.evaluation import EvalResult
+from warpzone.training.packaged_index import (
+    CONDITIONS,
+    ConditionName,
+    PackagedEntry,
+    PackagedIndex,
+)
 from warpzone.training.provenance import command_of
+from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_directory import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +53,7 @@ RESULTS = ROOT / "docs" / "results.json"
 MOST_BYTES = 25_000_000
 """Of all packaged agents together."""
 
-Rates = dict[StartName, EvalResult]
+Rates = dict[ConditionName, EvalResult]
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Job:
 class Measured:
     """What came out: what the choice is made by, and, if it beats the other, what is told."""
 
-    selection: dict[PolicyMode, dict[StartName, float]]
+    selection: dict[PolicyMode, dict[ConditionName, float]]
     policy: PolicyMode
     rates: Rates | None
 
@@ -77,7 +84,7 @@ def measure(job: Job) -> Measured:
 
     def play(policy: PolicyMode, seed: int) -> Rates:
         rates: Rates = {}
-        for name, start in STARTS.items():
+        for name, start in CONDITIONS.items():
             evaluation = evaluate(
                 agent,
                 [job.level],
@@ -110,7 +117,7 @@ def stage(source: Path, folder: Path) -> Path:
     Raises:
         AgentError: no agent there.
     """
-    file = find_agent(source)
+    file = resolve_agent(source).file
     if file.resolve().parent == FOLDER:
         return Path(shutil.copy(file, folder))
     policy, info = load_agent(file)
@@ -182,10 +189,10 @@ def write(results: Results, source: Path) -> None:
     for file in files:
         if file.parent != FOLDER:
             write_atomically(FOLDER / file.name, file.read_bytes())
-    fields = set(Packaged.model_fields)
-    index = Index(
+    fields = set(PackagedEntry.model_fields)
+    index = PackagedIndex(
         levels={
-            level: Packaged.model_validate(entry.model_dump(include=fields))
+            level: PackagedEntry.model_validate(entry.model_dump(include=fields))
             for level, entry in results.levels.items()
         }
     )

@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from warpzone.agents.packaged import STARTS
 from warpzone.agents.results import Record, Results, read_results
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import LEVELS, level_kind
 from warpzone.training.evaluation import EvalResult
+from warpzone.training.packaged_index import CONDITIONS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NONE = "–"
@@ -72,7 +72,7 @@ def text_of(results: Results) -> str:
 
 
 def _protocol(results: Results) -> Iterator[str]:
-    sticky = STARTS["sticky"]
+    sticky = CONDITIONS["sticky"]
     yield PROTOCOL.format(
         noop_max=sticky.noop_max, repeat_action_probability=sticky.repeat_action_probability
     )
@@ -121,7 +121,7 @@ def _cells(entry: Record | None) -> list[str]:
     minutes = NONE if seconds is None else f"{seconds / 60:.1f}"
     threads = "" if entry.threads is None else f" ({entry.threads})"
     return [
-        *(_rate(entry.rates[name]) for name in STARTS),
+        *(_rate(entry.rates[name]) for name in CONDITIONS),
         NONE if frames is None else f"{frames / FRAMES_PER_SECOND:.1f}",
         entry.policy,
         entry.observation,
@@ -142,7 +142,7 @@ def _commands(results: Results) -> Iterator[str]:
     yield "The measurements, of all levels or of one (`warpzone eval 1-1 …`):\n"
     yield "```sh"
     for episodes, seed in sorted({(entry.episodes, entry.eval_seed) for entry in found}):
-        for start in STARTS.values():
+        for start in CONDITIONS.values():
             yield (
                 f"warpzone eval --levels all --episodes {episodes} --seed {seed}"
                 f" --noop-max {start.noop_max} --sticky {start.repeat_action_probability:g}"

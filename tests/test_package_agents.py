@@ -13,15 +13,15 @@ from scripts import package_agents, write_results
 from scripts.package_agents import Job, Measured, completed, stage
 from tests.support.agents import write_agent
 
-from warpzone.agents.agent import PolicyMode
 from warpzone.agents.evaluate import evaluate
-from warpzone.agents.packaged import STARTS, StartName, read_index, score
+from warpzone.agents.packaged import score
 from warpzone.agents.results import Results, read_results
 from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
-from warpzone.training.agent_file import Stage, load_agent, save_agent
+from warpzone.training.agent_file import PolicyMode, Stage, load_agent, save_agent
 from warpzone.training.evaluation import EvalResult, wilson
+from warpzone.training.packaged_index import CONDITIONS, ConditionName, read_index
 from warpzone.training.presets import resolve
 
 ENV = EnvConfig(levels="1-1", noop_max=30, no_progress_steps=12)
@@ -56,8 +56,8 @@ class Skill:
     def measure(self, job: Job) -> Measured:
         self.measured.append((str(load_agent(job.file)[1].steps), job.level))
         skill = self.rates[self.measured[-1][0]]
-        selection: dict[PolicyMode, dict[StartName, float]] = {
-            policy: dict(zip(STARTS, rates, strict=True)) for policy, rates in skill.items()
+        selection: dict[PolicyMode, dict[ConditionName, float]] = {
+            policy: dict(zip(CONDITIONS, rates, strict=True)) for policy, rates in skill.items()
         }
         best = max(selection, key=lambda policy: score(selection[policy]))
         rates = {name: result(rate, job.episodes) for name, rate in selection[best].items()}

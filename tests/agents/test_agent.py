@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from tests.support.agents import ENV, write_agent
 
-from warpzone.agents.agent import Agent, find_agent
+from warpzone.agents.agent import Agent
 from warpzone.errors import AgentError, ConfigError, LevelError
 from warpzone.nes.cartridge import open_rom
 from warpzone.smb.config import EnvConfig
@@ -188,7 +188,3 @@ def test_sticky_buttons_are_in_every_episode_that_is_measured(tmp_path: Path) ->
     config = envs.config
     envs.close()
     assert (config.repeat_action_probability, config.sticky_share) == (0.5, 1.0)
-
-
-def test_find_agent_takes_a_file_as_it_is(agent_file: Path) -> None:
-    assert find_agent(agent_file) == agent_file

@@ -12,29 +12,29 @@ from scripts import package_agents
 from tests.support.agents import ENV, write_agent
 from tests.support.commands import error_of, plain, run
 
-from warpzone.agents import packaged
-from warpzone.agents.packaged import (
-    STARTS,
-    Collection,
-    Index,
-    Packaged,
-    evaluate_packaged,
-    read_index,
-    score,
-)
+from warpzone.agents.packaged import Collection, evaluate_packaged, score
 from warpzone.agents.playback import Playback
 from warpzone.agents.results import read_results
 from warpzone.errors import AgentError
-from warpzone.training.agent_file import load_agent, trained_folder
+from warpzone.training import packaged_index
+from warpzone.training.agent_file import load_agent
 from warpzone.training.evaluation import EvalResult
+from warpzone.training.packaged_index import (
+    CONDITIONS,
+    ConditionName,
+    PackagedEntry,
+    PackagedIndex,
+    read_index,
+    trained_folder,
+)
 from warpzone.viewers.window import Window
 
 MADE_UP = EvalResult(0.5, 100, (0.4, 0.6), 1000.0, 900.0)
 
 
-def entry(file: str, policy: str) -> Packaged:
-    return Packaged.model_validate(
-        {"file": file, "policy": policy, "rates": dict.fromkeys(STARTS, MADE_UP)}
+def entry(file: str, policy: str) -> PackagedEntry:
+    return PackagedEntry.model_validate(
+        {"file": file, "policy": policy, "rates": dict.fromkeys(CONDITIONS, MADE_UP)}
     )
 
 
@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "trained"
     write_agent(path / "two.safetensors", steps=2)
     write_agent(path / "one.safetensors", seed=1, steps=1)
-    index = Index(
+    index = PackagedIndex(
         levels={
             "2-2": entry("two.safetensors", "sample"),
             "1-2": entry("one.safetensors", "argmax"),
@@ -52,7 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }
     )
     (path / "agents.json").write_text(index.model_dump_json())
-    monkeypatch.setattr(packaged, "trained_folder", lambda: path)
+    monkeypatch.setattr(packaged_index, "trained_folder", lambda: path)
     monkeypatch.chdir(tmp_path)
     return path
 
@@ -60,14 +60,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def nothing_packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "agents.json").write_text('{"levels": {}}')
-    monkeypatch.setattr(packaged, "trained_folder", lambda: tmp_path)
+    monkeypatch.setattr(packaged_index, "trained_folder", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
 def test_one_file_serves_several_levels_and_is_loaded_once(folder: Path) -> None:
     collection = Collection()
     assert collection.levels == ["1-1", "1-2", "2-2"]
-    assert collection.agent("1-1") is collection.agent("2-2")
+    first, other = collection.agent("1-1"), collection.agent("2-2")
+    assert first.policy is other.policy
+    assert (first.level, first.policy_mode) == ("1-1", "argmax")
+    assert (other.level, other.policy_mode) == ("2-2", "sample")
     assert collection.agent("1-1").info.steps == 2
     assert collection.agent("1-2").info.steps == 1
     assert collection["2-2"].policy == "sample"
@@ -226,9 +229,9 @@ def test_the_index_is_an_extract_of_the_results() -> None:
     results = read_results(package_agents.RESULTS)
     assert list(results.levels) == list(INSTALLED.levels)
     for level, record in results.levels.items():
-        fields = record.model_dump(include=set(Packaged.model_fields))
-        assert Packaged.model_validate(fields) == INSTALLED.levels[level]
-        assert set(record.rates) == set(STARTS)
+        fields = record.model_dump(include=set(PackagedEntry.model_fields))
+        assert PackagedEntry.model_validate(fields) == INSTALLED.levels[level]
+        assert set(record.rates) == set(CONDITIONS)
         assert min(rate.episodes for rate in record.rates.values()) >= 100
 
 
@@ -254,9 +257,9 @@ def test_fishers_exact_test() -> None:
 @pytest.mark.usefixtures("some_packaged")
 @pytest.mark.parametrize("start", ["noops", "sticky"])
 @pytest.mark.parametrize("level", chosen() or [None])
-def test_packaged_agents_play_as_well_as_is_said(level: str, start: packaged.StartName) -> None:
+def test_packaged_agents_play_as_well_as_is_said(level: str, start: ConditionName) -> None:
     told = INSTALLED.levels[level].rates[start]
-    protocol = STARTS[start]
+    protocol = CONDITIONS[start]
     found = evaluate_packaged(
         Collection(package_agents.FOLDER),
         [level],

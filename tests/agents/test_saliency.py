@@ -16,12 +16,12 @@ from tests.support.playback import PALETTE, FakePlayback
 from warpzone import _native
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import Moment, Playback
-from warpzone.agents.saliency import picture_saliency, saliency, tile_saliency
+from warpzone.agents.saliency import Heat, picture_saliency, saliency, tile_saliency
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
 from warpzone.training.config import NetworkConfig
-from warpzone.video.heat import Glow, Heat
+from warpzone.video.glow import Glow
 from warpzone.video.record import record
 
 PLANES, ROWS, COLUMNS = _native.TILE_SHAPE

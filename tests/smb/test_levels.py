@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,9 @@ def test_starting_a_level_again_is_exact(rom: Rom) -> None:
     start_level(other, "4-1")
     assert other.save() == begin
     assert np.array_equal(console.screen(), other.screen())
+
+
+@pytest.mark.parametrize("spec", [None, 5, {"1-1": None}, {"1-1": "much"}, {"1-1": 10**400}, [[]]])
+def test_what_names_no_levels_is_a_level_error(spec: Any) -> None:
+    with pytest.raises(LevelError):
+        parse_levels(spec)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from warpzone.agents.agent import PolicyMode
 from warpzone.agents.playback import Moment
 from warpzone.episodes.episode import Outcome
+from warpzone.training.agent_file import PolicyMode
 
 PALETTE = np.random.default_rng(0).integers(0, 256, (64, 3), dtype=np.uint8)
 STEP_FRAMES = 4

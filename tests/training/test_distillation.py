@@ -194,7 +194,7 @@ def test_teachers_that_do_not_fit_are_refused_with_both_shapes(tmp_path: Path) -
     file = teacher(tmp_path / "more.safetensors", 1, actions=9)
     with pytest.raises(ConfigError, match=f"has 9 actions, the student .* and {ACTIONS}"):
         Teachers({"1-1": file}, SHAPES, ACTIONS, CPU)
-    with pytest.raises(AgentError, match="there is no agent"):
+    with pytest.raises(AgentError, match="no run, no agent, no level"):
         Teachers({"1-1": str(tmp_path / "none.safetensors")}, SHAPES, ACTIONS, CPU)
     with pytest.raises(LevelError, match="no level '1-5'"):
         Teachers({"1-5": both(tmp_path)["1-1"]}, SHAPES, ACTIONS, CPU)

@@ -14,9 +14,7 @@ from typer.testing import CliRunner
 
 from warpzone import training
 from warpzone.cli.app import app
-from warpzone.errors import AgentError
-from warpzone.training import agent_file as files
-from warpzone.training.agent_file import agent_file, load_agent
+from warpzone.training.agent_file import load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.provenance import code_commit, command_of
@@ -163,21 +161,3 @@ def test_agents_tell_what_they_began_with(tmp_path: Path) -> None:
     assert infos[2].earlier == (best[0].stage, best[1].stage)
     assert infos[2].stage.steps == steps[2]
     assert infos[2].earlier[1].command == command_of(toy_config(init=str(tmp_path / "0")))
-
-
-def test_an_agent_may_be_named_by_its_level(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert agent_file("1-1").suffix == ".safetensors"
-    assert "1-1" in load_agent(agent_file("1-1"))[1].env.levels
-    (tmp_path / "1-1").mkdir()  # what the user has comes first
-    assert agent_file("1-1") == Path("1-1/best.safetensors")
-
-
-def test_a_level_without_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "trained_folder", lambda: tmp_path)
-    for index in (None, "{", '{"levels": {}}'):
-        if index is not None:
-            (tmp_path / "agents.json").write_text(index)
-        with pytest.raises(AgentError, match="no agent is packaged for level 8-4"):
-            agent_file("8-4")

@@ -12,7 +12,8 @@ import imageio_ffmpeg
 import pytest
 
 from warpzone.agents.agent import Agent
-from warpzone.errors import DisplayError, LevelError
+from warpzone.errors import AgentError, DisplayError, LevelError
+from warpzone.viewers.notebook import show
 
 
 class Video:
@@ -33,7 +34,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("notebook")
 def test_the_film_is_in_the_notebook(agent: Agent, tmp_path: Path) -> None:
     said: list[str] = []
-    video = agent.show("1-2", tries=1, seed=2, scale=1, overlay=True, say=said.append)
+    video = show(agent, "1-2", tries=1, seed=2, scale=1, overlay=True, say=said.append)
     assert isinstance(video, Video)
     assert video.options["embed"] is True
     assert video.options["mimetype"] == "video/mp4"
@@ -51,11 +52,20 @@ def test_the_film_is_in_the_notebook(agent: Agent, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("notebook")
 def test_an_unknown_level(agent: Agent) -> None:
     with pytest.raises(LevelError, match="9-9"):
-        agent.show("9-9")
+        show(agent, "9-9")
+
+
+@pytest.mark.usefixtures("notebook")
+def test_an_agent_may_be_given_by_its_name(tmp_path: Path, agent_file: Path) -> None:
+    said: list[str] = []
+    assert isinstance(show(agent_file, "1-1", tries=1, scale=1, say=said.append), Video)
+    assert said[0].startswith("1-1, sample: ")
+    with pytest.raises(AgentError, match="there is no"):
+        show(tmp_path / "nothing")
 
 
 def test_without_ipython(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", None)
     monkeypatch.delitem(sys.modules, "IPython.display", raising=False)
     with pytest.raises(DisplayError, match=r"pip install ipython.*warpzone record"):
-        agent.show("1-1")
+        show(agent, "1-1")

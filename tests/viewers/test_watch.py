@@ -12,8 +12,8 @@ import pytest
 from tests.support.playback import AFTERMATH_FRAMES, PALETTE, FakePlayback
 
 from warpzone.agents.playback import Moment
+from warpzone.agents.saliency import Heat
 from warpzone.errors import DisplayError
-from warpzone.video.heat import Heat
 from warpzone.viewers.controls import SPEEDS, Controls
 from warpzone.viewers.watch import Tally, watch
 from warpzone.viewers.window import BAR_HEIGHT, Pacer, Window

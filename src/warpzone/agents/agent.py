@@ -1,16 +1,16 @@
-"""A trained agent: found in a run directory or a file, put into games it can play."""
+"""A trained agent: loaded by a name, and put into games that it can play."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from warpzone.agents.saliency import saliency
+from warpzone.agents.saliency import Heat, saliency
 from warpzone.errors import AgentError
 from warpzone.hardware import pick_device
 from warpzone.nes.cartridge import RomSource
@@ -21,20 +21,13 @@ from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import parse_levels
 from warpzone.smb.vector_env import Arrays, MarioVectorEnv
-from warpzone.training.agent_file import AgentInfo, load_agent
-from warpzone.video.heat import Heat
-
-PolicyMode = Literal["sample", "argmax"]
-
-AGENT_FILES = ("best.safetensors", "agent.safetensors")
-"""What is looked for in a run directory, the better one first."""
-RUN_FILES = ("config.json", "metrics.jsonl", "checkpoints")
-TRAIN_HINT = "`warpzone train 1-1` makes one in runs/"
+from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
+from warpzone.training.resolve_agent import AgentSource, resolve_agent
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an agent does in one game, and what it thinks of it.
+    """What an agent does in one game, and what its policy gave out for it.
 
     Attributes:
         action: index of the action taken.
@@ -53,30 +46,53 @@ class Agent:
     Attributes:
         policy: the network; gives logits and values.
         info: how it was trained.
-        path: the file it came from.
+        path: the file that it came from.
+        packaged_for: the level that a packaged agent was asked for by; None of others.
+        policy_mode: what it plays best with, as far as that is known: "sample" but for packaged
+            agents.
     """
 
-    def __init__(self, policy: Policy, info: AgentInfo, path: Path) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        info: AgentInfo,
+        path: Path,
+        *,
+        packaged_for: str | None = None,
+        policy_mode: PolicyMode = "sample",
+    ) -> None:
+        """
+        Args:
+            policy: the network.
+            info: how it was trained.
+            path: the file that it came from.
+            packaged_for: the level that it comes with warpzone for, and was asked for by.
+            policy_mode: what it plays best with.
+        """
         self.policy = policy
         self.info = info
         self.path = path
+        self.policy_mode: PolicyMode = policy_mode
         self.device = next(policy.parameters()).device
+        self.packaged_for = packaged_for
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> Self:
-        """Load an agent; nothing in its file is executed.
+    def load(cls, name: str | Path | AgentSource, device: str = "cpu") -> Self:
+        """Loads an agent; nothing in its file is executed.
 
         Args:
-            path: a run directory (its best agent, else its final one) or a `.safetensors` file.
-            device: "auto", "cpu", "cuda", "cuda:1" …
+            name: a `.safetensors` file; a run directory, for its best agent, else its final one; a
+                level, "1-1" to "8-4", for the agent that comes with warpzone for it; or the name
+                of such an agent's file. What the command line takes, see `resolve_agent`.
+            device: that it computes on: "auto", "cpu", "cuda", "cuda:1" …
 
         Raises:
             AgentError: nothing there, no run, no agent in it yet, or a damaged or foreign file.
             ConfigError: no such device.
         """
-        file = find_agent(Path(path))
-        policy, info = load_agent(file, pick_device(device))
-        return cls(policy, info, file)
+        source = name if isinstance(name, AgentSource) else resolve_agent(name)
+        policy, info = load_agent(source.file, pick_device(device))
+        return cls(policy, info, source.file, packaged_for=source.level, policy_mode=source.policy)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -84,19 +100,24 @@ class Agent:
         return tuple(self.info.env.levels)
 
     @property
+    def level(self) -> str:
+        """The level that it is packaged for, else the first that it was trained on."""
+        return self.packaged_for or self.levels[0]
+
+    @property
     def title(self) -> str:
-        """For people: what it saw in training, and for how long."""
+        """Says in words what it saw in training, and for how long."""
         return f"{self.info.env.observation} agent, {self.info.steps:,} steps"
 
     def random(self, seed: int) -> torch.Generator:
-        """A source of random draws for `act`."""
+        """Returns a source of random draws for `act`."""
         return torch.Generator(self.device).manual_seed(seed)
 
     @torch.inference_mode()
     def act(
         self, observation: Arrays, policy: PolicyMode, generator: torch.Generator
     ) -> NDArray[np.int64]:
-        """Choose actions.
+        """Chooses actions.
 
         Args:
             observation: of n games, arrays [n, ...] as the vector environment gives them.
@@ -114,7 +135,7 @@ class Agent:
     def decide(
         self, observation: Arrays, policy: PolicyMode, generator: torch.Generator
     ) -> Decision:
-        """`act` for one game, whose observation has no first axis, and the reasons for it."""
+        """Chooses as `act` does for one game, whose observation has no first axis, with reasons."""
         if isinstance(observation, dict):
             batch: Arrays = {name: array[None] for name, array in observation.items()}
         else:
@@ -124,14 +145,14 @@ class Agent:
         return Decision(action, float(values[0]), logits[0].softmax(0).cpu().numpy())
 
     def saliency(self, observation: Arrays, ram: NDArray[np.uint8]) -> Heat | None:
-        """How much each part of the screen counts in the decision about one observation; see
-        `warpzone.agents.saliency`."""
+        """Returns how much each part of the screen counts in the decision about one observation;
+        see `warpzone.agents.saliency`."""
         return saliency(self.policy, observation, ram, self.info.env)
 
     def make_env(
         self, level: str, *, noop_max: int, repeat_action_probability: float, rom: RomSource = None
     ) -> MarioEnv:
-        """One game as this agent knows it, on any level, with every frame kept for showing.
+        """Makes one game as this agent knows it, on any level, with every frame kept for showing.
 
         Raises:
             LevelError: no such level.
@@ -155,7 +176,7 @@ class Agent:
         threads: int | None = None,
         rom: RomSource = None,
     ) -> MarioVectorEnv:
-        """Many games of one level as this agent knows them, in two groups where possible.
+        """Makes many games of one level as this agent knows them, in two groups where possible.
 
         With `last_level` they go on from level to level up to that one.
 
@@ -173,14 +194,8 @@ class Agent:
         self._check_fit(envs)
         return envs
 
-    def show(self, level: str | None = None, **options: Any) -> Any:
-        """An episode as a film inside a notebook; see `warpzone.viewers.notebook.show`."""
-        from warpzone.viewers.notebook import show  # it uses this module
-
-        return show(self, level, **options)
-
     def rom_mismatch(self, rom: Rom) -> str | None:
-        """A warning where `rom` is not the cartridge that this agent was trained with."""
+        """Returns a warning where `rom` is not the cartridge that this agent was trained with."""
         if self.info.rom_sha1 in (None, rom.sha1):
             return None
         return (
@@ -225,30 +240,3 @@ class Agent:
 def _choose(logits: torch.Tensor, policy: PolicyMode, generator: torch.Generator) -> torch.Tensor:
     """int64[n] from logits [n, actions]."""
     return ppo.sample(logits, generator) if policy == "sample" else logits.argmax(1)
-
-
-def find_agent(path: Path) -> Path:
-    """The agent's file that `path` means: itself, or the best one of a run directory.
-
-    Raises:
-        AgentError: there is none; the text says what there is instead.
-    """
-    if path.is_file():
-        return path
-    if not path.exists():
-        raise AgentError(f"there is no {str(path)!r}: no run, no agent, no level. {TRAIN_HINT}")
-    for name in AGENT_FILES:
-        if (path / name).is_file():
-            return path / name
-    if any((path / name).exists() for name in RUN_FILES):
-        raise AgentError(
-            f"the run {str(path)!r} has no agent yet. Wait until training has measured or finished "
-            "one, or go on with it: the same `warpzone train` command with --resume"
-        )
-    runs = [run.parent for run in sorted(path.glob("*/*.safetensors")) if run.name in AGENT_FILES]
-    if runs:
-        names = ", ".join(dict.fromkeys(str(run) for run in runs))
-        raise AgentError(f"{str(path)!r} is not a run, but these in it are: {names}")
-    raise AgentError(
-        f"{str(path)!r} is not a run: it holds neither {' nor '.join(AGENT_FILES)}. {TRAIN_HINT}"
-    )

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from warpzone.agents.agent import Agent, PolicyMode
+from warpzone.agents.agent import Agent
 from warpzone.errors import ConfigError
 from warpzone.hardware import torch_threads
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
+from warpzone.training.agent_file import PolicyMode
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.evaluation import evaluate as play_episodes
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from warpzone.agents.agent import AGENT_FILES, Agent
+from warpzone.agents.agent import Agent
 from warpzone.errors import CheckpointError
 from warpzone.hardware import pick_device
 from warpzone.ppo.policy import Policy, shapes_of
@@ -14,6 +14,7 @@ from warpzone.smb.vector_env import observation_space
 from warpzone.training.agent_file import AgentInfo
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
+from warpzone.training.resolve_agent import AGENT_FILES
 from warpzone.training.run_directory import RunDirectory, read_config
 
 MOST = 8

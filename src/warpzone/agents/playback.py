@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.agents.agent import Agent
+from warpzone.agents.saliency import Heat, screen_left
+from warpzone.episodes.episode import Outcome
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE
-from warpzone.video.heat import Heat
-
-if TYPE_CHECKING:
-    from warpzone.agents.agent import Agent, PolicyMode
-    from warpzone.episodes.episode import Outcome
-    from warpzone.smb.env import MarioEnv
+from warpzone.smb.env import MarioEnv
+from warpzone.training.agent_file import PolicyMode
 
 CLEAR_FRAMES = 180
 """Emulated frames from the flag to Mario inside the castle."""
 FAIL_FRAMES = 100
 FASTEST = 4
 """px that the screen moves in a frame at most."""
-
-# RAM addresses, names as in native/smb/memory.h.
-SCREEN_LEFT_PAGE, SCREEN_LEFT = 0x071A, 0x071C
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +46,6 @@ class Moment:
     value: float
     probabilities: NDArray[np.float32]
     heat: Heat | None = None
-
-
-def screen_left(ram: NDArray[np.uint8]) -> int:
-    """px from the left end of the area to that of the screen, of RAM uint8[2048]."""
-    return int(ram[SCREEN_LEFT_PAGE]) * 256 + int(ram[SCREEN_LEFT])
 
 
 class Playback:

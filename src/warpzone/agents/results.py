@@ -6,18 +6,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from warpzone.agents.agent import PolicyMode
-from warpzone.agents.packaged import Packaged, StartName, score
+from warpzone.agents.packaged import score
 from warpzone.errors import AgentError
 from warpzone.settings import describe
 from warpzone.smb.levels import parse_levels
-from warpzone.training.agent_file import Stage
+from warpzone.training.agent_file import PolicyMode, Stage
+from warpzone.training.packaged_index import ConditionName, PackagedEntry
 
 
-class Record(Packaged):
+class Record(PackagedEntry):
     """How one level's agent came about, and how well it plays."""
 
-    selection: dict[PolicyMode, dict[StartName, float]]
+    selection: dict[PolicyMode, dict[ConditionName, float]]
     """Clear rates by which the agent and its policy were chosen. They are of other episodes than
     `rates`: the best of several measurements is on average better than what was measured."""
     eval_seed: int

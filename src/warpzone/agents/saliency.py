@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from warpzone import _native
-from warpzone.agents.playback import screen_left
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import Arrays
-from warpzone.video.heat import SCREEN_HEIGHT, SCREEN_WIDTH, Heat
+
+SCREEN_WIDTH, SCREEN_HEIGHT = 256, 240
 
 # RAM addresses, names as in native/smb/memory.h.
+SCREEN_LEFT_PAGE, SCREEN_LEFT = 0x071A, 0x071C
 X_PAGE, X, Y_PAGE, Y = 0x006D, 0x0086, 0x00B5, 0x00CE
 
 # As native/smb/tiles.h draws the map.
@@ -40,6 +42,32 @@ PITCH, MASK, BLUR = 5.0, 5.0, 3.0
 """px between two parts, and the standard deviations of a part and of its blur, for a picture of
 80 x 80: the numbers of Greydanus et al., enlarged with the picture."""
 _CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Scores of the parts of a rectangle on the screen.
+
+    Attributes:
+        scores: float32[rows, columns], at least 0.
+        left, top: px from the screen's edges to the rectangle's; it may lie partly outside.
+        width, height: of the rectangle in px.
+        smooth: whether the parts flow into each other; else they are blocks.
+        drift: px that the screen moves to the right in the frames that it stands for.
+    """
+
+    scores: NDArray[np.float32]
+    left: int
+    top: int
+    width: int
+    height: int
+    smooth: bool = False
+    drift: int = 0
+
+
+def screen_left(ram: NDArray[np.uint8]) -> int:
+    """Returns how many px the screen's left end is from that of the area, of RAM uint8[2048]."""
+    return int(ram[SCREEN_LEFT_PAGE]) * 256 + int(ram[SCREEN_LEFT])
 
 
 def saliency(

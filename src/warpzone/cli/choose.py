@@ -17,19 +17,18 @@ from warpzone.smb.levels import LEVELS, parse_levels
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.agent import Agent
     from warpzone.agents.packaged import Collection
+    from warpzone.training.agent_file import PolicyMode
 
 
 def find_rom(path: Path | None) -> Rom:
     return roms.find_rom(path, say=lambda text: err.print(escape(text), soft_wrap=True))
 
 
-def one_level(level: str | None, agent: Agent, path: Path) -> str:
-    """The level asked for, or that of the packaged agent, or the first it was trained on."""
-    if level is not None:
-        return check_level(level)
-    return str(path) if is_packaged(path) else agent.levels[0]
+def one_level(level: str | None, agent: Agent) -> str:
+    """Returns the level asked for, or that of the packaged agent, or the first of its training."""
+    return agent.level if level is None else check_level(level)
 
 
 def check_level(level: str) -> str:
@@ -46,17 +45,19 @@ def levels_from(first: str) -> list[str]:
 
 
 def is_packaged(path: Path) -> bool:
-    """Whether an argument for an agent names a level; a file or directory of that name wins."""
-    return str(path) in LEVELS and not path.exists()
+    """Whether an argument for an agent names a level; a file or directory of that name wins.
+
+    Raises:
+        AgentError: it names no agent at all.
+    """
+    from warpzone.training.resolve_agent import resolve_agent
+
+    return resolve_agent(path).level == str(path)
 
 
-def policy_of(given: Policy | None, path: Path) -> PolicyMode:
-    """What was asked for, or what a packaged agent plays best with, or sampled actions."""
-    from warpzone.agents.packaged import Collection
-
-    if given is not None:
-        return given.value
-    return Collection()[str(path)].policy if is_packaged(path) else "sample"
+def policy_of(given: Policy | None, agent: Agent) -> PolicyMode:
+    """Returns what was asked for, or what a packaged agent plays best with, or "sample"."""
+    return agent.policy_mode if given is None else given.value
 
 
 def use_one_torch_thread() -> None:
@@ -69,13 +70,9 @@ def use_one_torch_thread() -> None:
 
 def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
     from warpzone.agents.agent import Agent
-    from warpzone.agents.packaged import Collection
 
     use_one_torch_thread()
-    if is_packaged(path):
-        agent = Collection(device=device).agent(str(path))
-    else:
-        agent = Agent.load(path, device=device)
+    agent = Agent.load(path, device=device)
     cartridge = find_rom(rom)
     warn_of_rom(agent, cartridge)
     return agent, cartridge

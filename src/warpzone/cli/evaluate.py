@@ -11,7 +11,6 @@ from rich.table import Table
 
 from warpzone.cli.choose import (
     check_level,
-    is_packaged,
     load_agent,
     open_collection,
     packaged_levels,
@@ -96,7 +95,7 @@ def evaluate(
                 agent,
                 check_level(first),
                 check_level(through),
-                policy=policy_of(policy, agent_path),
+                policy=policy_of(policy, agent),
                 rom=cartridge,
                 **settings,
             )
@@ -111,11 +110,11 @@ def evaluate(
             )
         else:
             agent, cartridge = load_agent(agent_path, device, rom)
-            own = [str(agent_path)] if is_packaged(agent_path) else list(agent.levels)
+            own = [agent.packaged_for] if agent.packaged_for else list(agent.levels)
             evaluation = measure(
                 agent,
                 list(parse_levels(levels)) if levels else own,
-                policy=policy_of(policy, agent_path),
+                policy=policy_of(policy, agent),
                 rom=cartridge,
                 **settings,
             )

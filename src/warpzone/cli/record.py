@@ -37,9 +37,10 @@ from warpzone.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.agent import Agent
     from warpzone.agents.playback import Playback
     from warpzone.nes.rom import Rom
+    from warpzone.training.agent_file import PolicyMode
 
 
 class Exhibited(NamedTuple):
@@ -161,8 +162,8 @@ def record(
     agent, cartridge = load_agent(agent_path, device, rom)
     playback = Playback(
         agent,
-        one_level(level, agent, agent_path),
-        policy=policy_of(policy, agent_path),
+        one_level(level, agent),
+        policy=policy_of(policy, agent),
         noop_max=noop_max,
         repeat_action_probability=repeat_action_probability,
         saliency=saliency,
@@ -230,9 +231,9 @@ def _compared(
             Exhibited(f"{agent.info.steps:,} steps", agent, name, "sample") for agent in agents
         ], cartridge
     loaded = [load_agent(path, device, rom) for path in paths]
-    name = one_level(level, loaded[0][0], paths[0])
+    name = one_level(level, loaded[0][0])
     return [
-        Exhibited(str(path), agent, name, policy_of(None, path))
+        Exhibited(str(path), agent, name, policy_of(None, agent))
         for path, (agent, _) in zip(paths, loaded, strict=True)
     ], loaded[0][1]
 

@@ -32,9 +32,10 @@ from warpzone.nes.console import PALETTE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from warpzone.agents.agent import Agent, PolicyMode
+    from warpzone.agents.agent import Agent
     from warpzone.agents.playback import Playback
     from warpzone.nes.rom import Rom
+    from warpzone.training.agent_file import PolicyMode
 
 
 def watch(
@@ -59,8 +60,8 @@ def watch(
         title = "packaged agents"
     else:
         agent, cartridge = load_agent(agent_path, device, rom)
-        mode = policy_of(None, agent_path)
-        order, title = levels_from(one_level(level, agent, agent_path)), agent.title
+        mode = policy_of(None, agent)
+        order, title = levels_from(one_level(level, agent)), agent.title
 
         def agent_of(level: str) -> tuple[Agent, PolicyMode]:
             return agent, mode

@@ -47,11 +47,12 @@ class Hats(nn.Module):
                 rows += [(first + column, scale, c, first) for c in range(low, high + 1)]
         columns, scales, centres, present = zip(*rows, strict=True)
         self.size = len(rows)
+        # On the CPU also where a network is made without memory for its weights.
         for name, values in (
-            ("columns", torch.tensor(columns)),
-            ("scales", torch.tensor(scales)),
-            ("centres", torch.tensor(centres, dtype=torch.float32)),
-            ("present", torch.tensor([p for p in present if p >= 0])),
+            ("columns", torch.tensor(columns, device="cpu")),
+            ("scales", torch.tensor(scales, device="cpu")),
+            ("centres", torch.tensor(centres, dtype=torch.float32, device="cpu")),
+            ("present", torch.tensor([p for p in present if p >= 0], device="cpu")),
         ):
             self.register_buffer(name, values, persistent=False)
 

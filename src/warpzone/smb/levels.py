@@ -62,10 +62,17 @@ def parse_levels(spec: LevelSpec) -> dict[str, float]:
     if isinstance(spec, str):
         names = LEVELS if spec.strip() == "all" else [part.strip() for part in spec.split(",")]
         weights = dict.fromkeys(names, 1.0)
-    elif isinstance(spec, Mapping):
-        weights = {str(name): float(weight) for name, weight in spec.items()}
     else:
-        weights = dict.fromkeys((str(name) for name in spec), 1.0)
+        try:
+            if isinstance(spec, Mapping):
+                weights = {str(name): float(weight) for name, weight in spec.items()}
+            else:
+                weights = dict.fromkeys((str(name) for name in spec), 1.0)
+        except (TypeError, ValueError, OverflowError):
+            raise LevelError(
+                f"{spec!r} are no levels: give one such as 1-1, a list of them, a mapping from "
+                "levels to weights, or all"
+            ) from None
     for name, weight in weights.items():
         level_index(name)
         if not math.isfinite(weight) or weight < 0:

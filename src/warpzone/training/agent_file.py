@@ -1,30 +1,49 @@
 """The file of an agent: its weights, and beside them as JSON all that is needed to use them.
 
-Nothing in a file can execute code.
+A file may come from anywhere. Nothing in it can execute code, and it is believed in nothing: its
+header is read and compared with the network that it describes before any weight is read, so that a
+file costs no more memory than it has bytes, several times over, whatever it says of itself.
 """
 
 from __future__ import annotations
 
-import importlib.resources
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal
 
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from warpzone.console_text import escape_controls
 from warpzone.errors import AgentError
-from warpzone.files import write_atomically
-from warpzone.ppo.policy import Policy, Shapes
+from warpzone.files import open_regular_file, write_atomically
+from warpzone.ppo.policy import Policy
+from warpzone.settings import describe
 from warpzone.smb.config import EnvConfig
-from warpzone.smb.levels import LEVELS
 from warpzone.training.config import NetworkConfig
 from warpzone.training.migration import migrate
 
+PolicyMode = Literal["sample", "argmax"]
+"""Whether an agent draws its actions from their probabilities, or takes the likeliest one."""
+
 AGENT_FORMAT = 2
+MOST_BYTES = 512 << 20
+"""A file that is larger is no agent: the largest network for whole pictures needs 100 MB."""
+MOST_HEADER_BYTES = 1 << 20
+"""Names and shapes of the tensors, and the description: some 3 KB."""
+_LENGTH_BYTES = 8
+_DTYPES = {"F16": 2, "BF16": 2, "F32": 4}
+"""Of weights, by the name that safetensors has for them, and the bytes of each."""
+
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(escape_controls)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Extent = Annotated[int, Field(ge=0, le=1 << 20)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Stage(BaseModel):
@@ -32,11 +51,11 @@ class Stage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    command: str | None
-    commit: str | None
-    steps: int
-    seconds: float | None
-    threads: int | None
+    command: Text | None
+    commit: Text | None
+    steps: Count
+    seconds: Seconds | None
+    threads: Count | None
 
 
 class AgentInfo(BaseModel):
@@ -46,44 +65,48 @@ class AgentInfo(BaseModel):
 
     format: int = AGENT_FORMAT
     env: EnvConfig
-    """As it was trained."""
+    """The environment that it was trained in."""
     network: NetworkConfig
-    shapes: Shapes
-    actions: int
-    preset: str
+    shapes: Annotated[
+        dict[Text, Annotated[tuple[Extent, ...], Field(min_length=1, max_length=4)]],
+        Field(min_length=1, max_length=16),
+    ]
+    """Shapes of the arrays of one observation, by name."""
+    actions: Annotated[int, Field(ge=1, le=256)]
+    preset: Text
     seed: int
-    steps: int
-    """Agent steps it was trained for."""
-    rom_revision: str | None = None
-    rom_sha1: str | None = None
-    clear_rate: float | None = None
-    """As measured in training, mean over its levels; None if it was not measured."""
-    eval_episodes: int = 0
-    seconds: float | None = None
-    """Spent playing and learning until then, measurements aside; None: an older file."""
-    threads: int | None = None
+    steps: Count
+    """Agent steps that it was trained for."""
+    rom_revision: Text | None = None
+    rom_sha1: Text | None = None
+    clear_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The mean over its levels, as measured in training; None if it was not measured."""
+    eval_episodes: Count = 0
+    seconds: Seconds | None = None
+    """Spent on playing and learning until then, without measurements; None: an older file."""
+    threads: Count | None = None
     """CPU threads that it was trained with."""
-    commit: str | None = None
+    commit: Text | None = None
     """Of the code that trained it, `-dirty` behind it if that was changed; None: no checkout."""
-    command: str | None = None
+    command: Text | None = None
     """The line that trains it again."""
     earlier: tuple[Stage, ...] = ()
-    """What came before, first things first: the agent of each was what the next began with."""
+    """The trainings before, in their order: each began with the agent of the one before it."""
 
     @property
     def stage(self) -> Stage:
-        """Of the training that saved it."""
+        """The training that saved it."""
         return Stage.model_validate(self.model_dump(include=set(Stage.model_fields)))
 
 
 def save_agent(
     path: Path, weights: Mapping[str, Tensor], info: AgentInfo, *, half: bool = False
 ) -> None:
-    """Write a policy's `state_dict` and everything needed to use it as one safetensors file.
+    """Writes a policy's `state_dict` and everything needed to use it as one safetensors file.
 
     Args:
         path: the file.
-        weights: by name; where they are does not matter.
+        weights: tensors by name, on any device.
         info: what `load_agent` needs to rebuild the policy, and where it comes from.
         half: store weights in float16, half the size. Actions stay the same but where two of them
             are all but equally likely.
@@ -102,61 +125,139 @@ def save_agent(
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
-def trained_folder() -> Path:
-    """Where the packaged agents are installed."""
-    # A module with native code is never imported from within an archive, so this is a real folder.
-    return Path(str(importlib.resources.files("warpzone").joinpath("trained")))
-
-
-def agent_file(name: str | Path) -> Path:
-    """The file that is meant: itself, the best agent of a run directory, or by a level's name
-    the agent that is packaged for it.
-
-    Raises:
-        AgentError: no agent is packaged for the level.
-    """
-    path = Path(name)
-    if str(name) in LEVELS and not path.exists():
-        folder = trained_folder()
-        try:
-            index = json.loads((folder / "agents.json").read_bytes())
-            return folder / str(index["levels"][str(name)]["file"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise AgentError(
-                f"no agent is packaged for level {name}; name a file or a run directory"
-            ) from None
-    return path / "best.safetensors" if path.is_dir() else path
-
-
 def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, AgentInfo]:
-    """Read what `save_agent` wrote; the policy is ready to act, in float32.
+    """Reads what `save_agent` wrote; the policy is ready to act, in float32.
+
+    Args:
+        path: the file.
+        device: that the policy computes on; None: the CPU.
 
     Raises:
-        AgentError: no such file, damaged, not an agent, or of another format.
+        AgentError: there is no such file, or it is no regular file, or too large, damaged, not an
+            agent, of another format, or has weights that are not finite numbers.
     """
-    device = device or torch.device("cpu")
     try:
-        with safetensors.safe_open(path, "pt", device=str(device)) as file:
-            metadata = file.metadata() or {}
-            # The file is no mapping: it has keys() and cannot be iterated.
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with open_regular_file(path, MOST_BYTES) as file:
+            start, header = _read_header(path, file)
+            info = _read_info(path, header)
+            policy = _empty_policy(path, info, header)
+            weights = safetensors.torch.load(start + file.read(_bytes(header) + 1))
     except FileNotFoundError:
-        raise AgentError(f"there is no agent {path}") from None
-    except (OSError, safetensors.SafetensorError) as error:
-        raise AgentError(f"{path} is not a whole safetensors file: {error}") from error
-    if "warpzone" not in metadata:
-        raise AgentError(f"{path} is a safetensors file, but not an agent of warpzone")
-    written = json.loads(metadata["warpzone"])
+        raise AgentError(f"there is no agent {str(path)!r}") from None
+    except OSError as error:
+        raise AgentError(f"the agent {str(path)!r} cannot be read: {error.strerror}") from error
+    except safetensors.SafetensorError as error:
+        raise _no_safetensors(path, str(error)) from error
+    policy.load_state_dict(_fitted(path, weights, policy), assign=True)
+    policy = policy.to(device or torch.device("cpu"))
+    return policy.requires_grad_(False).eval(), info
+
+
+def _read_header(path: Path, file: BinaryIO) -> tuple[bytes, dict[str, Any]]:
+    """The bytes that a safetensors file begins with, and the JSON in them."""
+    start = file.read(_LENGTH_BYTES)
+    length = int.from_bytes(start, "little")
+    if len(start) < _LENGTH_BYTES or not 2 <= length <= MOST_HEADER_BYTES:
+        raise _no_safetensors(path, "it does not begin with a header")
+    text = file.read(length)
+    if len(text) < length:
+        raise _no_safetensors(path, "its header is cut short")
+    header = _parse(text, path, "header")
+    return start + text, header
+
+
+def _parse(text: bytes | str, path: Path, what: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_safetensors(path, f"its {what} is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise _no_safetensors(path, f"its {what} is no JSON object")
+    return values
+
+
+def _read_info(path: Path, header: dict[str, Any]) -> AgentInfo:
+    metadata = header.pop("__metadata__", None)
+    text = metadata.get("warpzone") if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise AgentError(f"{str(path)!r} is a safetensors file, but not an agent of warpzone")
+    written = _parse(text, path, "description")
     found = written.get("format")
     if found != AGENT_FORMAT:
         raise AgentError(
-            f"{path} has agent format {found}, this warpzone reads format {AGENT_FORMAT};"
-            " install the version that wrote it"
+            f"{str(path)!r} has agent format {_shortened(repr(found))}, this warpzone reads format "
+            f"{AGENT_FORMAT}; install the version that wrote it"
         )
     try:
-        info = AgentInfo.model_validate(migrate(written))
-        policy = Policy(info.network, info.shapes, info.actions)
-        policy.load_state_dict(weights)  # which turns float16 into float32
-    except (ValidationError, RuntimeError) as error:
-        raise AgentError(f"{path} does not fit its own description: {error}") from error
-    return policy.to(device).requires_grad_(False).eval(), info
+        return AgentInfo.model_validate(migrate(written))
+    except (ValidationError, RecursionError) as error:
+        reason = describe(error) if isinstance(error, ValidationError) else "too deeply nested"
+        raise _misfit(path, reason) from error
+
+
+def _empty_policy(path: Path, info: AgentInfo, header: dict[str, Any]) -> Policy:
+    """The network that is described, without memory for its weights, if they are in the file."""
+    try:
+        with torch.device("meta"):
+            policy = Policy(info.network, info.shapes, info.actions)
+    # What a network says to shapes that it was not made for.
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise _misfit(path, f"no such network can be made: {error}") from error
+    wanted = {name: list(tensor.shape) for name, tensor in policy.state_dict().items()}
+    found = {name: _shape(path, name, entry) for name, entry in header.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise _misfit(
+                path,
+                f"the weights {name} have the shape {found.get(name, 'of nothing')}, and the "
+                f"network that it describes has {wanted.get(name, 'no such weights')}",
+            )
+    return policy
+
+
+def _shape(path: Path, name: str, entry: Any) -> list[int]:
+    """What the header says of a tensor, if its bytes are as many as it needs."""
+    match entry:
+        case {
+            "dtype": str(dtype),
+            "shape": [*shape],
+            "data_offsets": [int(begin), int(end)],
+        } if dtype in _DTYPES and all(type(extent) is int and extent >= 0 for extent in shape):
+            if end - begin == math.prod(shape) * _DTYPES[dtype]:
+                return shape
+    raise _no_safetensors(path, f"the entry of the weights {name} is damaged")
+
+
+def _bytes(header: dict[str, Any]) -> int:
+    """How many follow the header; of one that `_empty_policy` has accepted."""
+    return sum(end - begin for begin, end in (e["data_offsets"] for e in header.values()))
+
+
+def _fitted(path: Path, weights: dict[str, Tensor], policy: Policy) -> dict[str, Tensor]:
+    """The weights in the type and the order in memory that the policy has for them."""
+    fitted = {}
+    for name, wanted in policy.state_dict().items():
+        given = weights[name]
+        tensor = torch.empty_strided(wanted.size(), wanted.stride(), dtype=wanted.dtype)
+        fitted[name] = tensor.copy_(given)
+        if not torch.isfinite(tensor).all():
+            raise AgentError(
+                f"the agent {str(path)!r} cannot play: among its weights {name} are some that are "
+                "no finite numbers (NaN or infinite). Its training went astray; take an agent that "
+                "was saved earlier, or train again with a lower lr"
+            )
+    return fitted
+
+
+def _no_safetensors(path: Path, reason: str) -> AgentError:
+    return AgentError(f"{str(path)!r} is not a whole safetensors file: {_shortened(reason)}")
+
+
+def _misfit(path: Path, reason: str) -> AgentError:
+    return AgentError(f"{str(path)!r} does not fit its own description: {_shortened(reason)}")
+
+
+def _shortened(text: str, most: int = 400) -> str:
+    """`text` in a form that can be printed, cut where it is long."""
+    shown = " ".join(escape_controls(line) for line in text[: 2 * most].split("\n"))
+    return shown if len(shown) <= most else f"{shown[:most]}…"

@@ -26,7 +26,9 @@ class NetworkConfig(BaseModel):
     kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
     """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
     2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
-    hidden: tuple[Count, ...] = Field((256, 128), min_length=1)
+    hidden: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
+        (256, 128), min_length=1, max_length=16
+    )
     """Widths of the dense layers before the two heads."""
     hats: bool = False
     """Whether `tiles` sees positions and speeds in finer detail too (see

@@ -16,7 +16,8 @@ from torch import Tensor
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import Observation, Policy, Shapes
 from warpzone.smb.levels import LEVELS, level_index
-from warpzone.training.agent_file import agent_file, load_agent
+from warpzone.training.agent_file import load_agent
+from warpzone.training.resolve_agent import resolve_agent
 
 
 class Teachers:
@@ -37,7 +38,7 @@ class Teachers:
     ) -> None:
         self.policies: dict[int, tuple[Policy, bool]] = {}
         for level, file in files.items():
-            policy, info = load_agent(agent_file(file), device)
+            policy, info = load_agent(resolve_agent(file).file, device)
             if (info.shapes, info.actions) != (shapes, actions):
                 raise ConfigError(
                     f"the teacher {file} of {level} sees {info.shapes} and has {info.actions}"

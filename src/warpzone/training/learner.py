@@ -19,7 +19,7 @@ from warpzone.ppo.policy import Policy, shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, Transition, VectorEnv, collect
 from warpzone.ppo.update import Updater, batch_of
 from warpzone.smb.search import Way
-from warpzone.training.agent_file import AgentInfo, Stage, agent_file, load_agent
+from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.curriculum import Curriculum
@@ -28,6 +28,7 @@ from warpzone.training.evaluation import EvalResult, evaluate
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.recorder import Recorder
+from warpzone.training.resolve_agent import resolve_agent
 from warpzone.version import VERSION
 
 
@@ -279,13 +280,13 @@ class Learner:
 
 
 def begin_with(policy: Policy, agent: str) -> AgentInfo:
-    """Give `policy` the weights of `agent`, as `agent_file` has it; return what is known of it.
+    """Gives `policy` the weights of `agent`, a name for `resolve_agent`; returns its description.
 
     Raises:
         AgentError: no such agent, or a damaged one.
         ConfigError: its network is another one.
     """
-    other, info = load_agent(agent_file(agent))
+    other, info = load_agent(resolve_agent(agent).file)
     try:
         policy.load_state_dict(policy.widened(other.state_dict()))
     except RuntimeError:

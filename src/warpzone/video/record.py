@@ -10,7 +10,7 @@ from warpzone.agents.playback import Moment, Playback
 from warpzone.episodes.episode import Outcome
 from warpzone.errors import ConfigError
 from warpzone.video.film import FilmError, Frame, check_film_path, pick_scale, write_film
-from warpzone.video.heat import Glow
+from warpzone.video.glow import Glow
 from warpzone.video.overlay import Overlay
 
 OVERLAY_SCALE = {".mp4": 3, ".gif": 2}

@@ -1,4 +1,4 @@
-"""Films inside a notebook."""
+"""An agent shows itself inside a notebook, as a film."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from warpzone.agents.agent import Agent, PolicyMode
+from warpzone.agents.agent import Agent
 from warpzone.agents.playback import Playback
 from warpzone.errors import DisplayError
 from warpzone.nes.cartridge import RomSource
+from warpzone.training.agent_file import PolicyMode
 from warpzone.video.record import record
 
 
 def show(
-    agent: Agent,
+    agent: Agent | str | Path,
     level: str | None = None,
     *,
-    policy: PolicyMode = "sample",
+    policy: PolicyMode | None = None,
     tries: int = 10,
     seed: int = 0,
     scale: int = 2,
@@ -30,12 +31,14 @@ def show(
     rom: RomSource = None,
     say: Callable[[str], None] = print,
 ) -> Any:
-    """Play one episode and return it as a film that a notebook shows.
+    """Plays one episode and returns it as a film that a notebook shows.
 
     Args:
-        agent: who plays.
-        level: "1-1" to "8-4"; None: the first that the agent was trained on.
-        policy: draw from the action probabilities, or take the likeliest action.
+        agent: who plays: an agent, or a name of one for `Agent.load`, such as a level or a run.
+        level: "1-1" to "8-4"; None: the level that the agent is packaged for, else the first that
+            it was trained on.
+        policy: draw from the action probabilities ("sample"), or take the likeliest action
+            ("argmax"); None: what a packaged agent plays best with, of others "sample".
         tries: the first of so many episodes that clears is shown, or else the farthest.
         seed: of the first try.
         scale: screen pixels per NES pixel, 1-8.
@@ -52,6 +55,7 @@ def show(
 
     Raises:
         DisplayError: IPython is not installed.
+        AgentError: no such agent.
         LevelError: no such level.
         ConfigError: a number out of its range, or saliency of an agent that sees RAM.
     """
@@ -62,7 +66,9 @@ def show(
             "cannot show a film here: IPython is not installed. In a notebook it is; elsewhere "
             "install it (pip install ipython), or write a file: warpzone record … -o clip.mp4"
         ) from None
-    name = agent.levels[0] if level is None else level
+    agent = agent if isinstance(agent, Agent) else Agent.load(agent)
+    name = agent.level if level is None else level
+    policy = policy or agent.policy_mode
     playback = Playback(
         agent,
         name,

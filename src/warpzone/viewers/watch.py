@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.agents.agent import PolicyMode
 from warpzone.agents.playback import Playback
 from warpzone.episodes.episode import Outcome
 from warpzone.nes.console import FRAMES_PER_SECOND
-from warpzone.video.heat import Glow
+from warpzone.training.agent_file import PolicyMode
+from warpzone.video.glow import Glow
 from warpzone.viewers.controls import HELP, Controls
 from warpzone.viewers.window import Pacer, Window
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from warpzone.agents.playback import Moment
+from warpzone.agents.saliency import SCREEN_HEIGHT, SCREEN_WIDTH
 from warpzone.video.film import Frame, colours
-
-if TYPE_CHECKING:
-    from warpzone.agents.playback import Moment
-
-SCREEN_WIDTH, SCREEN_HEIGHT = 256, 240
 
 FADE = 0.98
 """What remains of the brightest score after each decision, as the measure of those that follow:
@@ -26,27 +21,6 @@ COVER = 0.6
 """How much of the picture is covered where most counts."""
 _RAMP = np.array([[255, 0, 128], [255, 60, 40], [255, 220, 40]], np.float32)
 """From what counts little to what counts most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heat:
-    """Scores of the parts of a rectangle on the screen.
-
-    Attributes:
-        scores: float32[rows, columns], at least 0.
-        left, top: px from the screen's edges to the rectangle's; it may lie partly outside.
-        width, height: of the rectangle in px.
-        smooth: whether the parts flow into each other; else they are blocks.
-        drift: px that the screen moves to the right in the frames that it stands for.
-    """
-
-    scores: NDArray[np.float32]
-    left: int
-    top: int
-    width: int
-    height: int
-    smooth: bool = False
-    drift: int = 0
 
 
 class Glow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -65,7 +67,7 @@ def test_names_of_nested_and_optional_models() -> None:
         "env.noop_max",
         "env.levels",
         "spare",
-        "spare.noops",
+        "spare.noop_max",
         "spare.levels",
         "lr",
         "name",
@@ -113,6 +115,32 @@ def test_apply_keeps_the_rest_and_checks() -> None:
     )
     with pytest.raises(ConfigError, match="no such setting"):
         apply(settings, {"sped": 1})
+
+
+class Renamed(Settings):
+    OTHER_NAMES: ClassVar[dict[str, str]] = {"learning_rate": "lr", "env.noops": "env.noop_max"}
+
+
+@pytest.mark.parametrize(
+    ("text", "right"), [("learning-rate=1", "lr"), ("env.noops=1", "env.noop_max")]
+)
+def test_who_knows_a_setting_by_another_name_is_told_ours(text: str, right: str) -> None:
+    with pytest.raises(ConfigError, match=f"It is called {right} here"):
+        parse_overrides([text], Renamed)
+    name, _, value = text.replace("-", "_").partition("=")
+    changes = {"env": {"noops": 1}} if "." in name else {name: value}
+    with pytest.raises(ConfigError, match=f"no such setting. It is called {right} here"):
+        apply(Renamed(), changes)
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "1" * 10_000, "1e999", "NaN", '"' * 5_000])
+def test_values_beyond_all_reason_are_one_short_message(value: str) -> None:
+    for name in ("env", "env.noop_max", "amp"):
+        changes = parse_overrides([f"{name}={value}"], Settings)
+        with pytest.raises(ConfigError) as caught:
+            apply(Settings(), changes)
+        assert caught.value.args[0].startswith(f"{name}: ")
+        assert len(str(caught.value)) < 300
 
 
 def test_describe_names_every_fault_and_its_value() -> None:

@@ -1,4 +1,8 @@
-"""`--set key=value`: settings by dotted name, checked against a pydantic model before use."""
+"""`--set key=value`: settings by dotted name, checked against a pydantic model before use.
+
+A model may tell, as `OTHER_NAMES`, what its settings are called elsewhere or were called once:
+who uses such a name is told the right one. Knows no setting by name.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,26 @@ from warpzone.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
+LONGEST_VALUE = 80
+"""Characters of a value in a message."""
+
 
 def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
-    """Turn `["lr=3e-4", "env.noop_max=10"]` into `{"lr": 0.0003, "env": {"noops": 10}}`.
+    """Turn `["lr=3e-4", "env.noop_max=10"]` into `{"lr": 0.0003, "env": {"noop_max": 10}}`.
 
     Values are read as JSON (numbers, true, null, lists, objects) and otherwise taken as text.
 
     Raises:
-        ConfigError: no `=`, or a name that `model` does not have; the text suggests the nearest.
+        ConfigError: no `=`, or a name that `model` does not have; the text suggests the right one.
     """
-    known = list(setting_names(model))
     result: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
             raise ConfigError(f"--set {text!r} is not of the form name=value, e.g. --set lr=0.0003")
-        if name not in known:
-            raise ConfigError(f"unknown setting {name!r}.{_suggestion(name, known)}")
+        if name not in setting_names(model):
+            raise ConfigError(f"unknown setting {name!r}.{_suggestion(name, model)}")
         *path, last = name.split(".")
         place = result
         for part in path:
@@ -69,19 +75,21 @@ def apply(config: Settings, changes: Mapping[str, Any]) -> Settings:
     try:
         return type(config).model_validate(merge(config.model_dump(), changes))
     except ValidationError as error:
-        raise ConfigError(describe(error)) from error
+        raise ConfigError(describe(error, type(config))) from error
 
 
-def describe(error: ValidationError) -> str:
-    """Say in one line per fault what pydantic found wrong."""
+def describe(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Returns a line for each fault that pydantic has found; `model` suggests the right names."""
     lines = []
     for fault in error.errors(include_url=False):
         name = ".".join(str(part) for part in fault["loc"])
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = "there is no such setting"
+            if model is not None:
+                message += f".{_suggestion(name, model)}"
         # A whole object as the value says nothing about which part of it is wrong.
-        given = "" if isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
+        given = "" if isinstance(fault["input"], dict) else f" (given: {_short(fault['input'])})"
         lines.append(f"{name}: {message}{given}" if name else message)
     return "\n".join(lines)
 
@@ -98,11 +106,23 @@ def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or numbers and lists beyond all reason
         return text
 
 
-def _suggestion(name: str, known: list[str]) -> str:
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+def _suggestion(name: str, model: type[BaseModel]) -> str:
+    known = list(setting_names(model))
+    right = getattr(model, "OTHER_NAMES", {}).get(name)
+    if right is not None:
+        return f" It is called {right} here"
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     last_part = name.rsplit(".", 1)[-1]
     close += [k for k in known if k.rsplit(".", 1)[-1] == last_part and k not in close]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
 import warpzone
-from warpzone.errors import ConfigError, LevelError, WarpzoneError
-from warpzone.smb.config import EnvConfig, env_config
+from warpzone.errors import ConfigError, EngineError, LevelError, WarpzoneError
+from warpzone.smb.config import MOST_NOOPS, MOST_STEPS, EnvConfig, env_config
 from warpzone.smb.levels import LEVELS
 
 
@@ -47,6 +48,17 @@ def message(**settings: Any) -> str:
         ({"actions": [["right", "jump"]]}, "there is no button 'jump'"),
         ({"consecutive": True, "frame_stack": 3}, "frame_stack (3) must equal frame_skip (4)"),
         ({"levels": "1-5"}, "levels: there is no level '1-5'"),
+        ({"levels": None}, "levels: None are no levels"),
+        ({"levels": 5}, "levels: 5 are no levels"),
+        ({"levels": {"1-1": None}}, "levels: the weight of level 1-1 is None; it must be a number"),
+        ({"levels": {"1-1": 10**400}}, "levels: the weight of level 1-1 is 1"),
+        ({"max_steps": 2**63}, "max_steps: Input should be less than or equal to 2147483647"),
+        ({"no_progress_steps": 10**20}, "no_progress_steps: Input should be less than or equal"),
+        ({"start_steps": 2**63}, "start_steps: Input should be less than or equal to"),
+        ({"end_penalty": 1e300}, "end_penalty: Input should be less than or equal to"),
+        ({"end_penalty": float("nan")}, "end_penalty: Input should be a finite number"),
+        ({"repeat_action_probability": float("nan")}, "repeat_action_probability: Input should be"),
+        ({"actions": [["A"]] * 257}, "actions: there are 257, and at most 256"),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
@@ -90,6 +102,18 @@ def test_config_is_frozen_and_goes_through_json() -> None:
     again = EnvConfig.model_validate_json(config.model_dump_json())
     assert again == config
     assert again.levels == {"1-1": 1.0, "1-2": 2.0}
+
+
+def test_the_largest_values_are_ones_that_the_native_core_takes() -> None:
+    most = {"max_steps": MOST_STEPS, "no_progress_steps": MOST_STEPS, "start_steps": MOST_STEPS}
+    config = env_config(**most, end_penalty=1e6, frame_skip=60, frame_stack=16, noop_max=300)
+    config = config.model_copy(update={"noop_max": MOST_NOOPS})
+    rules = config.native_rules()
+    assert (rules.max_steps, rules.start_steps) == (MOST_STEPS, MOST_STEPS)
+    with contextlib.closing(warpzone.make_vec(config=config, num_envs=1)) as env:
+        assert env.num_envs == 1
+    with pytest.raises((ConfigError, EngineError, ValueError), match="noop_max"):
+        warpzone.make_vec(config=config.model_copy(update={"noop_max": MOST_NOOPS + 1}), num_envs=1)
 
 
 def test_every_field_reaches_the_native_core() -> None:

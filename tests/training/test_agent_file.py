@@ -140,7 +140,7 @@ def largest_memory() -> int:
     "claim",
     [
         {"network": {"kind": "tiles", "hidden": [12_000, 12_000]}},
-        {"network": {"kind": "tiles", "hidden": [16_384] * 16}},
+        {"network": {"kind": "tiles", "hidden": [4096] * 8}},
         {"network": {"kind": "tiles", "hidden": [8] * 100_000}},
         {"network": {"kind": "tiles", "hidden": [10**15]}},
         {"shapes": {"tiles": [10**6, 10**6, 10**6]}},

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from warpzone.errors import CheckpointError
-from warpzone.settings import setting_names
+from warpzone.errors import CheckpointError, ConfigError
+from warpzone.settings import parse_overrides, setting_names
 from warpzone.training import resolve
 from warpzone.training.config import TrainConfig
-from warpzone.training.migration import RENAMED, migrate
+from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED, migrate
 from warpzone.training.run_directory import read_config
 
 OLD = {
@@ -39,6 +39,15 @@ def test_every_new_name_exists_and_no_old_one_does() -> None:
     known = set(setting_names(TrainConfig))
     assert set(RENAMED.values()) <= known
     assert not known & set(RENAMED)
+
+
+def test_names_from_elsewhere_lead_to_settings_that_there_are() -> None:
+    known = set(setting_names(TrainConfig))
+    assert set(CALLED_ELSEWHERE.values()) <= known
+    assert not known & set(CALLED_ELSEWHERE)
+    for given, right in {**CALLED_ELSEWHERE, **RENAMED}.items():
+        with pytest.raises(ConfigError, match=rf"{given!r}\. It is called {right} here$"):
+            parse_overrides([f"{given}=1"], TrainConfig)
 
 
 def test_the_settings_of_an_old_run_are_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +19,6 @@ from warpzone.errors import ConfigError, DisplayError, LevelError
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from warpzone.training.config import TrainConfig
 
 
@@ -131,11 +130,10 @@ def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> Train
     config = read_config(run)
     if preset is not None:
         changes = {**changes, "preset": preset.value}
-    if "levels" in changes.get("env", {}):
+    env = changes.get("env")
+    if isinstance(env, Mapping) and "levels" in env:
         # Other levels would replace the run's, not join them.
-        config = config.model_copy(
-            update={"env": config.env.model_copy(update={"levels": changes["env"]["levels"]})}
-        )
+        config = config.model_copy(update={"env": config.env.model_copy(update={"levels": {}})})
     return apply(config, changes)
 
 

@@ -16,6 +16,13 @@ Observation = Literal["tiles", "pixels", "rgb", "ram"]
 Reward = Literal["gym", "tutorial", "progress"]
 Autoreset = Literal["same_step", "next_step", "disabled"]
 
+MOST_STEPS = 2**31 - 1
+"""Agent steps of an episode, more than a year of play."""
+MOST_ACTIONS = 256
+"""As many as there are combinations of eight buttons."""
+MOST_NOOPS = 36_000
+"""Idle frames at the start of an episode, ten minutes, which the native core allows."""
+
 
 class EnvConfig(BaseModel):
     """How an environment behaves. Unknown names are errors.
@@ -23,7 +30,9 @@ class EnvConfig(BaseModel):
     Steps are agent steps of `frame_skip` emulated frames; the console makes 60.0988 a second.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     levels: Annotated[dict[str, float], BeforeValidator(parse_levels)] = {"1-1": 1.0}
     """Levels and their weights; each episode draws its level."""
@@ -35,7 +44,7 @@ class EnvConfig(BaseModel):
     reward: Reward = "progress"
     """`progress`: new-best px, and the end. `gym`: as gym-super-mario-bros. `tutorial`: that, +50
     for the flag, -50 for another end, divided by 10."""
-    end_penalty: float = Field(2.5, ge=0.0)
+    end_penalty: float = Field(2.5, ge=0.0, le=1e6)
     """What an end other than the flag takes from the reward `progress`, in which a step at full
     speed brings about 0.5. Too little beside γ's horizon, and haste pays more than care."""
     frame_skip: int = Field(4, ge=1, le=60)
@@ -66,11 +75,11 @@ class EnvConfig(BaseModel):
     last_level: str | None = None
     """The game goes on by itself from level to level, and an episode is cleared with this one;
     None: each level is an episode of its own."""
-    max_steps: int | None = Field(None, ge=1)
+    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode is truncated; None: no limit but the game's own timer."""
-    no_progress_steps: int | None = Field(None, ge=1)
+    no_progress_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps without a new farthest point after which an episode is truncated."""
-    start_steps: int | None = Field(None, ge=1)
+    start_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode that began within its level is truncated."""
     autoreset: Autoreset = "same_step"
     """When a game of many begins anew: in the step that ended its episode, in the next, or when
@@ -85,6 +94,10 @@ class EnvConfig(BaseModel):
             )
         if not self.action_list:
             raise ValueError("actions: there must be at least one")
+        if len(self.action_list) > MOST_ACTIONS:
+            raise ValueError(
+                f"actions: there are {len(self.action_list)}, and at most {MOST_ACTIONS}"
+            )
         try:
             for names in self.action_list:
                 buttons_of(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from warpzone.errors import LevelError
 
@@ -62,17 +62,15 @@ def parse_levels(spec: LevelSpec) -> dict[str, float]:
     if isinstance(spec, str):
         names = LEVELS if spec.strip() == "all" else [part.strip() for part in spec.split(",")]
         weights = dict.fromkeys(names, 1.0)
+    elif isinstance(spec, Mapping):
+        weights = {str(name): _weight(str(name), weight) for name, weight in spec.items()}
+    elif isinstance(spec, Iterable):
+        weights = dict.fromkeys((str(name) for name in spec), 1.0)
     else:
-        try:
-            if isinstance(spec, Mapping):
-                weights = {str(name): float(weight) for name, weight in spec.items()}
-            else:
-                weights = dict.fromkeys((str(name) for name in spec), 1.0)
-        except (TypeError, ValueError, OverflowError):
-            raise LevelError(
-                f"{spec!r} are no levels: give one such as 1-1, a list of them, a mapping from "
-                "levels to weights, or all"
-            ) from None
+        raise LevelError(
+            f"{spec!r} are no levels: give one such as 1-1, a list of them, a mapping from "
+            "levels to weights, or all"
+        )
     for name, weight in weights.items():
         level_index(name)
         if not math.isfinite(weight) or weight < 0:
@@ -81,3 +79,12 @@ def parse_levels(spec: LevelSpec) -> dict[str, float]:
     if not chosen:
         raise LevelError("no level is chosen: give one such as 1-1, several, or all")
     return chosen
+
+
+def _weight(name: str, weight: Any) -> float:
+    try:
+        return float(weight)
+    except (TypeError, ValueError, OverflowError):
+        raise LevelError(
+            f"the weight of level {name} is {weight!r:.50}; it must be a number, 0 or more"
+        ) from None

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from warpzone.smb.config import EnvConfig
+from warpzone.cpu import MOST_THREADS
+from warpzone.smb.config import MOST_NOOPS, EnvConfig
+from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED
+
+MOST = 10**12
+"""Of what is counted: more than any run gets to, and far less than 64 bits hold."""
+MOST_GAMES = 1 << 16
+MOST_LAYERS = 8
+WIDEST_LAYER = 4096
+MOST_SEED = 2**63 - 1
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0.0, le=1e6)]
+Coefficient = Annotated[float, Field(ge=0.0, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 Schedule = Literal["constant", "linear", "mastery"]
 
 # Which observations a network can read.
@@ -21,14 +33,14 @@ READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixe
 class NetworkConfig(BaseModel):
     """The shape of the policy network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
     """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
     2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
-    hidden: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
-        (256, 128), min_length=1, max_length=16
-    )
+    hidden: tuple[Width, ...] = Field((256, 128), min_length=1, max_length=MOST_LAYERS)
     """Widths of the dense layers before the two heads."""
     hats: bool = False
     """Whether `tiles` sees positions and speeds in finer detail too (see
@@ -38,7 +50,9 @@ class NetworkConfig(BaseModel):
 class DemonstrationConfig(BaseModel):
     """A recorded game to begin with (see `warpzone.episodes.episode`); its file's name will do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     file: str
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
@@ -53,7 +67,9 @@ class CurriculumConfig(BaseModel):
     """Fragments: short episodes that begin within a level, along a way that a search has found or
     somebody has demonstrated (see `warpzone.training.curriculum`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     share: Fraction = 0.0
     """Of all episodes, at the beginning; 0: no search, no curriculum."""
@@ -72,7 +88,11 @@ class CurriculumConfig(BaseModel):
 class TrainConfig(BaseModel):
     """One training run. The defaults are the preset `tiles`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {**CALLED_ELSEWHERE, **RENAMED}
 
     preset: str = "tiles"
     """The preset that this configuration started from."""
@@ -87,9 +107,9 @@ class TrainConfig(BaseModel):
     """Episodes that begin within a level."""
 
     # Rollout
-    num_envs: int = Field(64, ge=2)
+    num_envs: int = Field(64, ge=2, le=MOST_GAMES)
     """Games played at once, in two halves: one plays while the policy decides for the other."""
-    rollout_steps: Count = 128
+    rollout_steps: int = Field(128, ge=1, le=MOST_GAMES)
     """Agent steps of each game between two updates."""
     total_steps: Count = 3_000_000
     """Agent steps of the whole run, all games together; the last rollout is played to its end."""
@@ -111,9 +131,9 @@ class TrainConfig(BaseModel):
     """First weight of the KL penalty; it adapts (objective `kl` only)."""
     kl_target: Positive = 0.01
     """KL divergence that the penalty is steered towards (objective `kl` only)."""
-    value_coef: float = Field(0.5, ge=0.0)
+    value_coef: Coefficient = 0.5
     """Weight of the critic's squared error."""
-    entropy_coef: float = Field(0.01, ge=0.0)
+    entropy_coef: Coefficient = 0.01
     """Weight of the entropy bonus, which keeps the agent trying."""
     entropy_schedule: Schedule = "mastery"
     """How `entropy_coef` falls in the course of a run; as `lr_schedule`."""
@@ -121,11 +141,11 @@ class TrainConfig(BaseModel):
     # Teachers (see `warpzone.training.distillation`)
     teachers: dict[str, str] = {}
     """Agents, named as in `init`, by the level that they teach."""
-    teacher_coef: float = Field(1.0, ge=0.0)
+    teacher_coef: Coefficient = 1.0
     """Weight of KL(teacher ‖ student), mean over the samples."""
     teacher_schedule: Schedule = "constant"
     """How `teacher_coef` falls in the course of a run; as `lr_schedule`."""
-    policy_coef: float = Field(1.0, ge=0.0)
+    policy_coef: Coefficient = 1.0
     """Weight of the objective above; 0 with teachers: imitation alone."""
 
     # Optimisation
@@ -156,7 +176,7 @@ class TrainConfig(BaseModel):
     """Stop as soon as the last 100 training episodes and then a measurement reach this rate."""
     eval_episodes: Count = 100
     """Episodes of a measurement, for each level."""
-    eval_noop_max: int = Field(30, ge=0)
+    eval_noop_max: int = Field(30, ge=0, le=MOST_NOOPS)
     """A measured episode starts after 0 to this many no-op frames."""
     eval_repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per frame that buttons stick in a measured episode."""
@@ -172,11 +192,11 @@ class TrainConfig(BaseModel):
     """Print a line for each update with the farthest x and the nearest x of an episode's end."""
 
     # Machine
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MOST_SEED)
     """Of everything random."""
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
-    threads: Count | None = None
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     """CPU threads for the games and for learning; None: all cores this process may use."""
     amp: bool | None = None
     """Compute in bfloat16; None: where the processor has instructions for it."""

@@ -20,6 +20,51 @@ RENAMED: dict[str, str] = {
 """Old dotted names of settings, and what they are called now. A new name is in the same group."""
 
 
+CALLED_ELSEWHERE: dict[str, str] = {
+    "learning_rate": "lr",
+    "step_size": "lr",
+    "anneal_lr": "lr_schedule",
+    "n_steps": "rollout_steps",
+    "num_steps": "rollout_steps",
+    "horizon": "rollout_steps",
+    "n_envs": "num_envs",
+    "num_workers": "num_envs",
+    "total_timesteps": "total_steps",
+    "timesteps": "total_steps",
+    "batch_size": "minibatch_size",
+    "mini_batch_size": "minibatch_size",
+    "num_minibatches": "minibatch_size",
+    "n_epochs": "update_epochs",
+    "num_epochs": "update_epochs",
+    "epochs": "update_epochs",
+    "discount": "gamma",
+    "lam": "gae_lambda",
+    "lambda": "gae_lambda",
+    "ent_coef": "entropy_coef",
+    "entropy_coeff": "entropy_coef",
+    "vf_coef": "value_coef",
+    "vf_coeff": "value_coef",
+    "clip_range": "clip",
+    "clip_coef": "clip",
+    "clip_eps": "clip",
+    "clip_param": "clip",
+    "norm_adv": "normalize_advantage",
+    "normalize_advantages": "normalize_advantage",
+    "adam_epsilon": "adam_eps",
+    "max_gradient_norm": "max_grad_norm",
+    "n_eval_episodes": "eval_episodes",
+    "eval_freq": "eval_every",
+    "save_freq": "checkpoint_every",
+    "net_arch": "network.hidden",
+    "hidden_sizes": "network.hidden",
+    "frameskip": "env.frame_skip",
+    "num_stack": "env.frame_stack",
+    "sticky_actions": "env.repeat_action_probability",
+    "max_episode_steps": "env.max_steps",
+}
+"""What other libraries (Stable-Baselines3, CleanRL, RLlib, Gymnasium) call our settings."""
+
+
 def migrate(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `settings`, a run's or an agent's as read from JSON, with today's names.
 

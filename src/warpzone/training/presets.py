@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -112,7 +113,7 @@ PRESETS: dict[str, TrainConfig] = {
 
 
 def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
-    """Return the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noops": 0})`.
+    """Return the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noop_max": 0})`.
 
     Raises:
         ConfigError: no such preset, an unknown setting, or a value out of its range.
@@ -120,10 +121,11 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     if preset not in PRESETS:
         raise ConfigError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
     settings = PRESETS[preset].model_dump()
-    if "levels" in changes.get("env", {}):
+    env = changes.get("env")
+    if isinstance(env, Mapping) and "levels" in env:
         # Other levels replace the preset's, they do not join them.
         settings["env"]["levels"] = {}
     try:
         return TrainConfig.model_validate(merge(settings, changes))
     except ValidationError as error:
-        raise ConfigError(describe(error)) from error
+        raise ConfigError(describe(error, TrainConfig)) from error

@@ -33,6 +33,7 @@ from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom, find_rom
+from warpzone.smb.starts import level_starts
 
 BUTTONS = (0x80, 0x81, 0x82, 0x83, 0x40, 0x01, 0x00)
 HELD_FRAMES = 8
@@ -47,11 +48,11 @@ GOALS = {"compiled": 90.0, "interpreted": 13.0}
 """Times as many frames per second as FCEUmm."""
 
 
-def play(console: _native.Console, frames: int, *, skip_waiting: bool = True) -> None:
+def play(console: _native.Console, start: bytes, frames: int, *, skip_waiting: bool = True) -> None:
     """Runs `frames` frames, from the start of 1-1 every `EPISODE_FRAMES`."""
     for number, frame in enumerate(range(0, frames, HELD_FRAMES)):
         if frame % EPISODE_FRAMES == 0:
-            console.start_level(0)
+            console.load(start)
         console.step(DRAWN[number % len(DRAWN)], HELD_FRAMES, skip_waiting)
 
 
@@ -64,8 +65,10 @@ def per_second(work: Callable[[], None], amount: int) -> float:
 
 def contests(rom: Rom, frames: int, fceumm: Path | None) -> dict[str, Callable[[], float]]:
     """What is measured: each returns something per second."""
-    compiled = _native.Console(cartridge_of(rom, "compiled").levels)
-    interpreted = _native.Console(cartridge_of(rom, "interpreter").levels)
+    cartridge = cartridge_of(rom, "compiled")
+    start = level_starts(cartridge).start(0)
+    compiled = _native.Console(cartridge.native)
+    interpreted = _native.Console(cartridge_of(rom, "interpreter").native)
     few = max(frames // 10, HELD_FRAMES)
 
     def draw() -> None:
@@ -73,10 +76,10 @@ def contests(rom: Rom, frames: int, fceumm: Path | None) -> dict[str, Callable[[
             interpreted.screen()
 
     found: dict[str, Callable[[], float]] = {
-        "compiled": lambda: per_second(lambda: play(compiled, frames), frames),
-        "interpreted": lambda: per_second(lambda: play(interpreted, frames), frames),
+        "compiled": lambda: per_second(lambda: play(compiled, start, frames), frames),
+        "interpreted": lambda: per_second(lambda: play(interpreted, start, frames), frames),
         "interpreted, waiting executed": lambda: per_second(
-            lambda: play(interpreted, few, skip_waiting=False), few
+            lambda: play(interpreted, start, few, skip_waiting=False), few
         ),
         "pictures": lambda: per_second(draw, DRAWS),
     }

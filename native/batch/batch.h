@@ -102,7 +102,7 @@ struct Output {
 
 class Batch {
  public:
-  Batch(std::shared_ptr<smb::Levels> levels, Config config)
+  Batch(std::shared_ptr<smb::LevelStarts> levels, Config config)
       : levels_(std::move(levels)), config_(std::move(config)) {
     config_.check();
     const auto n = static_cast<size_t>(config_.num_games);
@@ -140,7 +140,7 @@ class Batch {
   }
 
   const Config& config() const { return config_; }
-  const smb::Levels& levels() const { return *levels_; }
+  const smb::LevelStarts& levels() const { return *levels_; }
   size_t observation_bytes() const { return observation_bytes_; }
   size_t scalar_count() const {
     return config_.observation == Observation::tiles ? smb::kScalars : 0;
@@ -600,7 +600,7 @@ class Batch {
     nes::ppu::draw(game.nes, levels_->cartridge(), frames_.data() + frames_.size() - kBytes);
   }
 
-  std::shared_ptr<smb::Levels> levels_;
+  std::shared_ptr<smb::LevelStarts> levels_;
   Config config_;
   size_t observation_bytes_ = 0;
   std::vector<smb::Game> games_;

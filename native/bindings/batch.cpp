@@ -130,7 +130,7 @@ void bind_batch(nb::module_& m) {
   nb::class_<Batch> batch(m, "Batch",
                           "N games. Arrays are views of memory that stays where it is.");
   batch
-      .def(nb::init<std::shared_ptr<smb::Levels>, Config>(), "levels"_a, "config"_a,
+      .def(nb::init<std::shared_ptr<smb::LevelStarts>, Config>(), "levels"_a, "config"_a,
            "Raises ValueError when the config makes no sense.")
       .def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
       .def("seed", &Batch::seed, "seed"_a, "New random streams for all games.")

@@ -1,60 +1,27 @@
 // The console: a cartridge, its machine, and what can be read from it.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <array>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <span>
-#include <stdexcept>
-#include <utility>
 #include <vector>
 
 #include "bindings/arrays.h"
+#include "bindings/console.h"
 #include "bindings/rooms.h"
 #include "nes/console.h"
 #include "nes/paint.h"
 #include "nes/palette.h"
 #include "nes/snapshot.h"
-#include "nes/trace.h"
-#include "smb/levels.h"
-#include "smb/picture.h"
-#include "smb/tiles.h"
 
 namespace warpzone::bindings {
 
 using namespace nb::literals;
 
 namespace {
-
-// One console, without a game's rules.
-class Console {
- public:
-  explicit Console(std::shared_ptr<smb::Levels> levels)
-      : levels_(std::move(levels)), state_(nes::power_on(cart())) {}
-
-  void reset() { state_ = nes::power_on(cart()); }
-  void step(uint8_t buttons, int frames, bool skip_waiting) {
-    for (int i = 0; i < frames; ++i) {
-      skip_waiting ? nes::run_frame(state_, cart(), buttons)
-                   : nes::interpret_frame<false>(state_, cart(), buttons);
-    }
-  }
-  void trace(std::span<const uint8_t> buttons, uint8_t* marks) {
-    for (const uint8_t held : buttons) nes::trace_frame(state_, cart(), held, marks);
-  }
-  void start_level(int level) { state_ = levels_->start(level); }
-  nes::State& state() { return state_; }
-  const nes::Cartridge& cart() const { return levels_->cartridge(); }
-
- private:
-  std::shared_ptr<smb::Levels> levels_;
-  nes::State state_;
-};
 
 // What the translator has to know: offsets of what compiled code touches, cycles of the opcodes.
 nb::dict machine() {
@@ -112,33 +79,22 @@ void bind_nes(nb::module_& m) {
       },
       "RGB of the 64 colours: uint8[64, 3].");
 
-  nb::class_<smb::Levels>(m, "Levels",
-                          "A cartridge and its level starts, each booted when first wanted.")
+  nb::class_<nes::Cartridge>(m, "Cartridge", "What is in a cartridge, and its native code.")
       .def(
           "__init__",
-          [](smb::Levels* self, const nb::bytes& ines) { new (self) smb::Levels(view(ines)); },
+          [](nes::Cartridge* self, const nb::bytes& ines) {
+            new (self) nes::Cartridge(view(ines));
+          },
           "ines"_a, "Raises ValueError when the bytes are not a whole NROM image in iNES format.")
-      .def(
-          "start",
-          [](smb::Levels& self, int level) {
-            std::vector<uint8_t> bytes(nes::kSnapshotBytes);
-            nes::save(self.start(level), self.cartridge(), bytes.data());
-            return to_bytes(bytes);
-          },
-          "level"_a, "The start of level 0-31 as a snapshot.")
       .def_prop_ro(
-          "program",
-          [](const smb::Levels& self) {
-            const auto& prg = self.cartridge().prg;
-            return nb::bytes(reinterpret_cast<const char*>(prg.data()), prg.size());
-          },
-          "The cartridge's program as it appears at $8000-$FFFF: 32,768 bytes.")
+          "program", [](const nes::Cartridge& self) { return to_bytes(self.prg); },
+          "The program as it appears at $8000-$FFFF: 32,768 bytes.")
       .def(
           "use",
-          [](smb::Levels& self, uintptr_t enter, uintptr_t no_region, uintptr_t regions,
+          [](nes::Cartridge& self, uintptr_t enter, uintptr_t no_region, uintptr_t regions,
              size_t count) {
             self.use(std::make_unique<nes::Compiled>(
-                self.cartridge(), reinterpret_cast<nes::Compiled::Enter>(enter),
+                self, reinterpret_cast<nes::Compiled::Enter>(enter),
                 reinterpret_cast<const void*>(no_region),
                 std::span(reinterpret_cast<const nes::Compiled::Region*>(regions), count)));
           },
@@ -146,14 +102,13 @@ void bind_nes(nb::module_& m) {
           "Runs the program as native code from the next frame on. Addresses of what "
           "warpzone.nes.recompiler has made, which must stay in memory.")
       .def_prop_ro(
-          "compiled",
-          [](const smb::Levels& self) { return self.cartridge().compiled.load() != nullptr; },
+          "compiled", [](const nes::Cartridge& self) { return self.compiled.load() != nullptr; },
           "Whether the program runs as native code.")
-      .def("wanted", &smb::Levels::wanted,
+      .def("wanted", &nes::Cartridge::wanted,
            "Addresses that native code wanted to go on at and that were not translated.");
 
   nb::class_<Console>(m, "Console", "One console with a cartridge.")
-      .def(nb::init<std::shared_ptr<smb::Levels>>(), "levels"_a)
+      .def(nb::init<std::shared_ptr<nes::Cartridge>>(), "cartridge"_a)
       .def("reset", &Console::reset, "Switches the console off and on.")
       .def("step", &Console::step, "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true,
            nb::call_guard<nb::gil_scoped_release>(),
@@ -168,7 +123,6 @@ void bind_nes(nb::module_& m) {
           "buttons"_a, "marks"_a,
           "Interprets a frame for each byte of buttons and marks what it executes: 1 where an "
           "instruction began, 2 where a return, an indirect jump or an interrupt led.")
-      .def("start_level", &Console::start_level, "level"_a, "Goes to the start of level 0-31.")
       .def_prop_ro(
           "frame", [](Console& self) { return self.state().frame; }, "Frames since power-on.")
       .def_prop_ro(
@@ -180,34 +134,6 @@ void bind_nes(nb::module_& m) {
       .def(
           "screen", [](Console& self) { return screen(self.state(), self.cart()); },
           "The last frame as colours 0-63: uint8[240, 256].")
-      .def(
-          "tiles",
-          [](Console& self) {
-            auto planes = new_array<uint8_t>({smb::kPlanes, smb::kTileRows, smb::kTileColumns});
-            std::array<float, smb::kScalars> scalars;
-            smb::observe_tiles(self.state(), smb::Motion{}, 0, -1, planes.data(), scalars.data());
-            return planes;
-          },
-          "The map that an agent with tiles sees now: uint8[8, 13, 16].")
-      .def(
-          "grey",
-          [](Console& self, int height, int width, bool crop_status_bar,
-             const std::optional<nb::bytes>& before) {
-            const bool fits = height >= 1 && height <= nes::kScreenHeight && width >= 1 &&
-                              width <= nes::kScreenWidth;
-            if (!fits) throw std::invalid_argument("a picture is 1x1 to 240x256");
-            auto out =
-                new_array<uint8_t>({static_cast<size_t>(height), static_cast<size_t>(width)});
-            std::optional<nes::State> pooled;
-            if (before) pooled = nes::load(view(*before), self.cart());
-            smb::GreyPicture<>(height, width, crop_status_bar)
-                .draw(self.state(), self.cart(), out.data(), pooled ? &*pooled : nullptr);
-            return out;
-          },
-          "height"_a, "width"_a, "crop_status_bar"_a = false, "before"_a.none() = nb::none(),
-          "The last frame as an agent with pixels sees it, with the snapshot of a frame before "
-          "each "
-          "pixel the brighter of both: uint8[height, width].")
       .def(
           "registers",
           [](Console& self) {

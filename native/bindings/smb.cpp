@@ -1,19 +1,24 @@
 // Super Mario Bros.: its rules, its levels' starts and routes, the search for a way through them.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <vector>
 
 #include "bindings/arrays.h"
+#include "bindings/console.h"
 #include "bindings/rooms.h"
 #include "nes/snapshot.h"
 #include "smb/explore.h"
 #include "smb/game.h"
-#include "smb/levels.h"
+#include "smb/picture.h"
+#include "smb/starts.h"
 #include "smb/tiles.h"
 
 namespace warpzone::bindings {
@@ -31,6 +36,47 @@ void bind_smb(nb::module_& m) {
   m.attr("SCALARS") = smb::kScalars;
   m.attr("MARIO_SCALARS") = smb::kMarioScalars;
   m.attr("OBJECT_SCALARS") = smb::kObjectScalars;
+
+  nb::class_<smb::LevelStarts>(m, "LevelStarts",
+                               "Where the levels begin, each booted when first wanted.")
+      .def(nb::init<std::shared_ptr<nes::Cartridge>>(), "cartridge"_a)
+      .def(
+          "start",
+          [](smb::LevelStarts& self, int level) {
+            std::vector<uint8_t> bytes(nes::kSnapshotBytes);
+            nes::save(self.start(level), self.cartridge(), bytes.data());
+            return to_bytes(bytes);
+          },
+          "level"_a,
+          "The start of level 0-31 as a snapshot. Raises RuntimeError when the cartridge does not "
+          "behave like Super Mario Bros.");
+  m.def(
+      "tiles",
+      [](Console& console) {
+        auto planes = new_array<uint8_t>({smb::kPlanes, smb::kTileRows, smb::kTileColumns});
+        std::array<float, smb::kScalars> scalars;
+        smb::observe_tiles(console.state(), smb::Motion{}, 0, -1, planes.data(), scalars.data());
+        return planes;
+      },
+      "console"_a, "The map that an agent with tiles sees now: uint8[8, 13, 16].");
+  m.def(
+      "grey",
+      [](Console& console, int height, int width, bool crop_status_bar,
+         const std::optional<nb::bytes>& before) {
+        const bool fits =
+            height >= 1 && height <= nes::kScreenHeight && width >= 1 && width <= nes::kScreenWidth;
+        if (!fits) throw std::invalid_argument("a picture is 1x1 to 240x256");
+        auto out = new_array<uint8_t>({static_cast<size_t>(height), static_cast<size_t>(width)});
+        std::optional<nes::State> pooled;
+        if (before) pooled = nes::load(view(*before), console.cart());
+        smb::GreyPicture<>(height, width, crop_status_bar)
+            .draw(console.state(), console.cart(), out.data(), pooled ? &*pooled : nullptr);
+        return out;
+      },
+      "console"_a, "height"_a, "width"_a, "crop_status_bar"_a = false,
+      "before"_a.none() = nb::none(),
+      "The last frame as an agent with pixels sees it, with the snapshot of a frame before each "
+      "pixel the brighter of both: uint8[height, width].");
 
   nb::enum_<smb::Reward>(m, "Reward")
       .value("gym", smb::Reward::gym)
@@ -66,7 +112,7 @@ void bind_smb(nb::module_& m) {
   nb::class_<smb::Way>(m, "Way", "How level 0-31 is played.")
       .def(
           "__init__",
-          [](smb::Way* self, const smb::Levels& levels, int level, const nb::bytes& inputs,
+          [](smb::Way* self, const smb::LevelStarts& levels, int level, const nb::bytes& inputs,
              bool frames, const std::optional<nb::bytes>& begin) {
             const auto bytes = view(inputs);
             std::optional<nes::State> state;
@@ -90,13 +136,14 @@ void bind_smb(nb::module_& m) {
       .def("wrong_floor", &smb::Route::wrong_floor, "area"_a, "x"_a, "y"_a);
   m.def(
       "record_route",
-      [](smb::Levels& levels, const smb::Rules& rules, const std::vector<smb::Way>& ways) {
+      [](smb::LevelStarts& levels, const smb::Rules& rules, const std::vector<smb::Way>& ways) {
         const nb::gil_scoped_release release;
         return smb::record_route(levels, rules, ways);
       },
       "levels"_a, "rules"_a, "ways"_a, "The columns that ways through one level lead past.");
   nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
-      .def(nb::init<std::shared_ptr<smb::Levels>, smb::Rules, int, std::vector<double>, uint64_t>(),
+      .def(nb::init<std::shared_ptr<smb::LevelStarts>, smb::Rules, int, std::vector<double>,
+                    uint64_t>(),
            "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)
       .def("run", &smb::Explorer::run, "steps"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Plays at least so many agent steps more.")

@@ -61,8 +61,9 @@ inline Bytes image() {
   return bytes;
 }
 
-inline std::shared_ptr<smb::Levels> levels() {
-  static const auto all = std::make_shared<smb::Levels>(image());
+inline std::shared_ptr<smb::LevelStarts> levels() {
+  static const auto all =
+      std::make_shared<smb::LevelStarts>(std::make_shared<nes::Cartridge>(image()));
   return all;
 }
 

@@ -68,7 +68,7 @@ inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& r
 // Plays a way, without idle frames or sticky buttons; `see(Replayed)` is called after each step.
 // Throws std::invalid_argument.
 template <typename See>
-inline void replay(Levels& levels, const Rules& rules, const Way& way, See&& see) {
+inline void replay(LevelStarts& levels, const Rules& rules, const Way& way, See&& see) {
   if (way.level < 0 || way.level >= kLevels) throw std::invalid_argument("no such level");
   Rules plain = rules;
   plain.noop_max = 0;
@@ -113,7 +113,7 @@ inline void replay(Levels& levels, const Rules& rules, const Way& way, See&& see
 
 // The moments along a way at which an episode may begin: `steps_back` whole steps without a
 // cutscene lead to each of them. Throws std::invalid_argument.
-inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, const Way& way,
+inline std::vector<Start> record_starts(LevelStarts& levels, const Rules& rules, const Way& way,
                                         int steps_back) {
   if (steps_back < 0) throw std::invalid_argument("steps_back must be at least 0");
   struct Moment {
@@ -150,7 +150,7 @@ inline std::vector<Start> record_starts(Levels& levels, const Rules& rules, cons
 
 // Where ways through one level lead past. A maze is where the game looks whether Mario came the
 // right way.
-inline Route record_route(Levels& levels, const Rules& rules, std::span<const Way> ways) {
+inline Route record_route(LevelStarts& levels, const Rules& rules, std::span<const Way> ways) {
   struct Place {
     uint16_t area;
     int32_t x, y;
@@ -183,7 +183,7 @@ struct Course {
   int32_t death = 0;  // a `Death`
 };
 
-inline Course follow(Levels& levels, const Rules& rules, const Way& way) {
+inline Course follow(LevelStarts& levels, const Rules& rules, const Way& way) {
   Course course;
   replay(levels, rules, way, [&course](const Replayed& played) {
     course.inputs.push_back(static_cast<int64_t>(played.inputs));
@@ -198,7 +198,7 @@ class Explorer {
  public:
   // `rules`: actions and frame skip; `weights`: how often each action is tried.
   // Throws std::invalid_argument.
-  Explorer(std::shared_ptr<Levels> levels, Rules rules, int level, std::vector<double> weights,
+  Explorer(std::shared_ptr<LevelStarts> levels, Rules rules, int level, std::vector<double> weights,
            uint64_t seed)
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
     if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
@@ -359,7 +359,7 @@ class Explorer {
     }
   }
 
-  std::shared_ptr<Levels> levels_;
+  std::shared_ptr<LevelStarts> levels_;
   Rules rules_;
   Random random_;
   std::vector<double> sums_;  // of the actions' weights

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "nes/console.h"
-#include "smb/levels.h"
 #include "smb/signals.h"
+#include "smb/starts.h"
 #include "smb/tiles.h"
 
 namespace warpzone::smb {
@@ -293,7 +293,7 @@ struct Game {
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.
   template <typename SeeFrame>
-  void reset(Levels& levels, const Rules& rules, const Starts& starts, SeeFrame&& see_frame) {
+  void reset(LevelStarts& levels, const Rules& rules, const Starts& starts, SeeFrame&& see_frame) {
     signals.frames = 0;
     signals.steps = 0;
     held = 0;
@@ -400,7 +400,7 @@ struct Game {
     return astray == 0 && route.leads_past(area, signals.x);
   }
 
-  void begin_level(Levels& levels, const Rules& rules) {
+  void begin_level(LevelStarts& levels, const Rules& rules) {
     nes = levels.start(choose_level(rules));
     const int idle = rules.noop_max > 0 ? random.below(rules.noop_max + 1) : 0;
     for (int i = 0; i < idle; ++i) {

@@ -21,7 +21,7 @@ smb::Rules rules_of(std::vector<uint8_t> actions) {
 }
 
 // Where a way leads.
-smb::Game follow(smb::Levels& levels, const smb::Rules& rules, int level, const Bytes& way) {
+smb::Game follow(smb::LevelStarts& levels, const smb::Rules& rules, int level, const Bytes& way) {
   smb::Game last{};
   size_t steps = 0;
   smb::replay(levels, rules, {level, way}, [&](const smb::Replayed& played) {

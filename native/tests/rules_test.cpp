@@ -114,7 +114,8 @@ TEST(area_numbers_count_the_walks_to_a_pipe) {
 
 TEST(another_cartridge_is_told_from_super_mario_bros) {
   for (int threads = 1; threads <= 3; ++threads) {
-    auto levels = std::make_shared<smb::Levels>(program::image({0x4C, 0x00, 0x80}));
+    auto levels = std::make_shared<smb::LevelStarts>(
+        std::make_shared<nes::Cartridge>(program::image({0x4C, 0x00, 0x80})));
     batch::Config config;
     config.rules = usual_rules();
     config.num_games = 4;

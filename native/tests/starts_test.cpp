@@ -48,7 +48,7 @@ void begin(Batch& games, size_t start, size_t count) {
 
 // Actions from the beginning of a level that do not end it: to the right for the most part, with
 // what brings cutscenes about in the stand-in.
-Bytes lively_way(smb::Levels& levels, const smb::Rules& rules, size_t length) {
+Bytes lively_way(smb::LevelStarts& levels, const smb::Rules& rules, size_t length) {
   std::mt19937 random(3);
   const auto ignore = [](const smb::Game&, bool) {};
   std::vector<smb::Game> games(1);
@@ -71,7 +71,7 @@ Bytes lively_way(smb::Levels& levels, const smb::Rules& rules, size_t length) {
 
 // Whether an episode from each start is the play that led there: the console, what is seen, and
 // what comes of the next steps. Returns how many starts there were.
-size_t compare(const std::shared_ptr<smb::Levels>& levels, const batch::Config& config) {
+size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const batch::Config& config) {
   constexpr int32_t kOn = 6;
   const Bytes way = lively_way(*levels, config.rules, 60);
   const auto starts = smb::record_starts(*levels, config.rules, {kLevel, way}, config.stack);
@@ -186,7 +186,7 @@ TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
   for (const int skip : {1, 2, 4}) {
     batch::Config config = one_game(Observation::tiles);
     config.rules.frame_skip = skip;
-    smb::Levels& levels = *standin::levels();
+    smb::LevelStarts& levels = *standin::levels();
     const Bytes way = lively_way(levels, config.rules, 120);
     smb::Way frames{kLevel, {}, true, std::nullopt};
     smb::Game game{};

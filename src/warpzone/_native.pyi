@@ -19,20 +19,17 @@ MACHINE: dict = ...
 def palette() -> NDArray[numpy.uint8]:
     """RGB of the 64 colours: uint8[64, 3]."""
 
-class Levels:
-    """A cartridge and its level starts, each booted when first wanted."""
+class Cartridge:
+    """What is in a cartridge, and its native code."""
 
     def __init__(self, ines: bytes) -> None:
         """
         Raises ValueError when the bytes are not a whole NROM image in iNES format.
         """
 
-    def start(self, level: int) -> bytes:
-        """The start of level 0-31 as a snapshot."""
-
     @property
     def program(self) -> bytes:
-        """The cartridge's program as it appears at $8000-$FFFF: 32,768 bytes."""
+        """The program as it appears at $8000-$FFFF: 32,768 bytes."""
 
     def use(self, enter: int, no_region: int, regions: int, count: int) -> None:
         """
@@ -51,7 +48,7 @@ class Levels:
 class Console:
     """One console with a cartridge."""
 
-    def __init__(self, levels: Levels) -> None: ...
+    def __init__(self, cartridge: Cartridge) -> None: ...
 
     def reset(self) -> None:
         """Switches the console off and on."""
@@ -66,9 +63,6 @@ class Console:
         Interprets a frame for each byte of buttons and marks what it executes: 1 where an instruction began, 2 where a return, an indirect jump or an interrupt led.
         """
 
-    def start_level(self, level: int) -> None:
-        """Goes to the start of level 0-31."""
-
     @property
     def frame(self) -> int:
         """Frames since power-on."""
@@ -79,14 +73,6 @@ class Console:
 
     def screen(self) -> NDArray[numpy.uint8]:
         """The last frame as colours 0-63: uint8[240, 256]."""
-
-    def tiles(self) -> NDArray[numpy.uint8]:
-        """The map that an agent with tiles sees now: uint8[8, 13, 16]."""
-
-    def grey(self, height: int, width: int, crop_status_bar: bool = ..., before: bytes | None = ...) -> NDArray[numpy.uint8]:
-        """
-        The last frame as an agent with pixels sees it, with the snapshot of a frame before each pixel the brighter of both: uint8[height, width].
-        """
 
     def registers(self) -> tuple:
         """pc, a, x, y, p, s of the processor."""
@@ -127,6 +113,24 @@ SCALARS: int = ...
 MARIO_SCALARS: int = ...
 
 OBJECT_SCALARS: int = ...
+
+class LevelStarts:
+    """Where the levels begin, each booted when first wanted."""
+
+    def __init__(self, cartridge: Cartridge) -> None: ...
+
+    def start(self, level: int) -> bytes:
+        """
+        The start of level 0-31 as a snapshot. Raises RuntimeError when the cartridge does not behave like Super Mario Bros.
+        """
+
+def tiles(console: Console) -> NDArray[numpy.uint8]:
+    """The map that an agent with tiles sees now: uint8[8, 13, 16]."""
+
+def grey(console: Console, height: int, width: int, crop_status_bar: bool = ..., before: bytes | None = ...) -> NDArray[numpy.uint8]:
+    """
+    The last frame as an agent with pixels sees it, with the snapshot of a frame before each pixel the brighter of both: uint8[height, width].
+    """
 
 class Reward(enum.Enum):
     gym = 0
@@ -253,12 +257,12 @@ class Start:
 class Way:
     """How level 0-31 is played."""
 
-    def __init__(self, levels: Levels, level: int, inputs: bytes, frames: bool = ..., begin: bytes | None = ...) -> None:
+    def __init__(self, levels: LevelStarts, level: int, inputs: bytes, frames: bool = ..., begin: bytes | None = ...) -> None:
         """
         inputs: an action for each agent step, or (frames) the buttons of each frame. begin: a snapshot; None: the level's start.
         """
 
-def record_starts(levels: Levels, rules: Rules, way: Way, steps_back: int) -> list[Start]:
+def record_starts(levels: LevelStarts, rules: Rules, way: Way, steps_back: int) -> list[Start]:
     """The moments along a way."""
 
 class Course:
@@ -279,7 +283,7 @@ class Course:
     def death(self) -> int:
         """As in the signals."""
 
-def follow(levels: Levels, rules: Rules, way: Way) -> Course:
+def follow(levels: LevelStarts, rules: Rules, way: Way) -> Course:
     """How far a way comes."""
 
 class Route:
@@ -289,13 +293,13 @@ class Route:
 
     def wrong_floor(self, area: int, x: int, y: int) -> bool: ...
 
-def record_route(levels: Levels, rules: Rules, ways: Sequence[Way]) -> Route:
+def record_route(levels: LevelStarts, rules: Rules, ways: Sequence[Way]) -> Route:
     """The columns that ways through one level lead past."""
 
 class Explorer:
     """Search for a way through a level, over snapshots."""
 
-    def __init__(self, levels: Levels, rules: Rules, level: int, weights: Sequence[float], seed: int) -> None: ...
+    def __init__(self, levels: LevelStarts, rules: Rules, level: int, weights: Sequence[float], seed: int) -> None: ...
 
     def run(self, steps: int) -> None:
         """Plays at least so many agent steps more."""
@@ -436,7 +440,7 @@ class Config:
 class Batch:
     """N games. Arrays are views of memory that stays where it is."""
 
-    def __init__(self, levels: Levels, config: Config) -> None:
+    def __init__(self, levels: LevelStarts, config: Config) -> None:
         """Raises ValueError when the config makes no sense."""
 
     def group_begin(self, group: int) -> int:

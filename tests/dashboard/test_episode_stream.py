@@ -17,7 +17,7 @@ from warpzone.dashboard.episode_stream import PICTURES, Projector, Sight, Tape
 from warpzone.episodes.episode import Cartridge, Episode, begin
 from warpzone.errors import EpisodeError, RomError
 from warpzone.nes.console import Console
-from warpzone.smb.tiles import tiles
+from warpzone.smb.observations import grey, tiles
 
 TILES = Sight.of({"env": {"observation": "tiles"}})
 
@@ -98,7 +98,7 @@ def test_what_the_agent_sees_lies_beside(episode: Episode, env: dict[str, object
     elif sight.kind == "pixels":
         pooled = before if "max_pool" in env else None
         size = (60, 72) if "size" in env else (84, 84)
-        expected = console.grey(size, crop_status_bar="size" in env, before=pooled)
+        expected = grey(console, size, crop_status_bar="size" in env, before=pooled)
         assert np.array_equal(seen[5], expected)
     elif sight.kind == "ram":
         assert seen[5].tobytes() == console.ram.tobytes()

@@ -18,7 +18,7 @@ from tests.support.episodes import CLEAR, make_episode, make_run_with, pictures,
 from warpzone.dashboard.server import serving
 from warpzone.episodes.episode import Cartridge, Episode, TrainingPlayer, begin
 from warpzone.nes.console import PALETTE, Console
-from warpzone.smb.tiles import tiles
+from warpzone.smb.observations import grey, tiles
 
 Show = Callable[..., Page]
 
@@ -221,7 +221,7 @@ def test_an_agent_of_pixels_sees_its_grey_picture(
     for held in stored[STORED].buttons[:200]:
         console.step(held)
     shown = canvas_pixels(page, ".stage .sight")
-    assert np.array_equal(shown, np.repeat(console.grey()[..., None], 3, 2))
+    assert np.array_equal(shown, np.repeat(grey(console)[..., None], 3, 2))
 
 
 def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> None:

@@ -39,8 +39,8 @@ def make_vec(levels: Any = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
 
 def course_of(envs: warpzone.MarioVectorEnv, level: str, found: Demonstration) -> NDArray[np.int64]:
     """Frames of the way after 0, 1, 2 … steps."""
-    native = found.way.native(envs.levels, level)
-    course = _native.follow(envs.levels, envs.config.native_rules(), native)
+    native = found.way.native(envs.level_starts, level)
+    course = _native.follow(envs.level_starts, envs.config.native_rules(), native)
     return np.array([0, *course.inputs])
 
 

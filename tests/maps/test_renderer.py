@@ -12,14 +12,16 @@ from warpzone.maps.renderer import COLUMN, HEIGHT, STATUS_BAR, Strip, map_of, sh
 from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
+from warpzone.smb.starts import level_starts
 
 RIGHT, RUN, JUMP = 128, 2, 1
 SAMPLE = ("1-1", "1-2", "2-2", "3-3", "4-4", "5-2", "7-3")
 
 
 def console_at(level: str, rom: Rom) -> _native.Console:
-    console = _native.Console(cartridge_of(rom, "interpreter").levels)
-    console.start_level(level_index(level))
+    cartridge = cartridge_of(rom, "interpreter")
+    console = _native.Console(cartridge.native)
+    console.load(level_starts(cartridge).start(level_index(level)))
     return console
 
 

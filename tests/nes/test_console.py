@@ -16,8 +16,8 @@ from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.console import PALETTE
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.starts import start_level
-from warpzone.smb.tiles import tiles
+from warpzone.smb.observations import grey, tiles
+from warpzone.smb.starts import level_starts, start_level
 
 RIGHT_B = 130
 
@@ -196,10 +196,10 @@ def test_the_grey_bit_keeps_the_greys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_skipping_a_waiting_loop_is_the_same_as_executing_it(rom: Rom, level: str) -> None:
-    levels = cartridge_of(rom, "interpreter").levels
-    skipping, executing = NativeConsole(levels), NativeConsole(levels)
+    cartridge = cartridge_of(rom, "interpreter")
+    skipping, executing = NativeConsole(cartridge.native), NativeConsole(cartridge.native)
     for console in (skipping, executing):
-        console.start_level(LEVELS.index(level))
+        console.load(level_starts(cartridge).start(LEVELS.index(level)))
     rng = np.random.default_rng(LEVELS.index(level))
     for frame in range(400):
         buttons = int(rng.choice([RIGHT_B, RIGHT_B | 1, 129, 0, 64, 32]))
@@ -209,8 +209,8 @@ def test_skipping_a_waiting_loop_is_the_same_as_executing_it(rom: Rom, level: st
 
 
 def test_skipping_is_the_same_from_power_on(rom: Rom) -> None:
-    levels = cartridge_of(rom, "interpreter").levels
-    skipping, executing = NativeConsole(levels), NativeConsole(levels)
+    cartridge = cartridge_of(rom, "interpreter")
+    skipping, executing = NativeConsole(cartridge.native), NativeConsole(cartridge.native)
     for frame in range(300):
         buttons = 8 if frame % 90 == 80 else 128
         skipping.step(buttons)
@@ -249,12 +249,12 @@ def test_the_grey_picture_is_the_one_that_an_agent_sees(rom: Rom, crop: bool, po
         console.step(buttons, 3)
         before = console.save() if pool else None
         console.step(buttons)
-        picture = console.grey((60, 72), crop_status_bar=crop, before=before)
+        picture = grey(console, (60, 72), crop_status_bar=crop, before=before)
         assert np.array_equal(picture, observation[-1])
 
 
 def test_a_grey_picture_has_a_possible_size(rom: Rom) -> None:
     with pytest.raises(ValueError, match="1x1 to 240x256"):
-        Console(rom).grey((0, 84))
+        grey(Console(rom), (0, 84))
     with pytest.raises(ValueError, match="1x1 to 240x256"):
-        Console(rom).grey((84, 257))
+        grey(Console(rom), (84, 257))

@@ -16,14 +16,14 @@ MakeConsole: TypeAlias = Callable[[Path], _native.Console]
 
 
 def interpreted(path: Path) -> _native.Console:
-    return _native.Console(_native.Levels(path.read_bytes()))
+    return _native.Console(_native.Cartridge(path.read_bytes()))
 
 
 def compiled(path: Path) -> _native.Console:
-    levels = _native.Levels(path.read_bytes())
-    code = load(translate(levels).object_code)
-    levels.use(code.enter, code.unknown, code.regions, code.region_count)
-    return _native.Console(levels)
+    cartridge = _native.Cartridge(path.read_bytes())
+    code = load(translate(cartridge).object_code)
+    cartridge.use(code.enter, code.unknown, code.regions, code.region_count)
+    return _native.Console(cartridge)
 
 
 ENGINES: dict[str, MakeConsole] = {"interpreter": interpreted, "compiled": compiled}

@@ -36,9 +36,9 @@ def image(parts: Mapping[int, bytes], *, reset: int, nmi: int, irq: int, fill: i
     return b"NES\x1a" + bytes([2, 1, 1]) + bytes(9) + bytes(program) + pictures
 
 
-def use(levels: _native.Levels, translation: Translation) -> None:
+def use(cartridge: _native.Cartridge, translation: Translation) -> None:
     loaded = load(translation.object_code)
-    levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
+    cartridge.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
 
 
 class Pair:
@@ -47,14 +47,14 @@ class Pair:
     def __init__(
         self, image: bytes, starts: Sequence[bytes] = (), wanted: Iterable[int] = ()
     ) -> None:
-        self.plain_levels, self.levels = _native.Levels(image), _native.Levels(image)
-        self.translation = translate(self.plain_levels, starts, wanted)
-        use(self.levels, self.translation)
+        self.plain_cartridge, self.cartridge = _native.Cartridge(image), _native.Cartridge(image)
+        self.translation = translate(self.plain_cartridge, starts, wanted)
+        use(self.cartridge, self.translation)
         self.plain, self.compiled = (
-            _native.Console(levels) for levels in (self.plain_levels, self.levels)
+            _native.Console(cartridge) for cartridge in (self.plain_cartridge, self.cartridge)
         )
-        assert self.levels.compiled
-        assert not self.plain_levels.compiled
+        assert self.cartridge.compiled
+        assert not self.plain_cartridge.compiled
 
     def load(self, snapshot: bytes) -> None:
         self.plain.load(snapshot)

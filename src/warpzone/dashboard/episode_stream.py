@@ -30,7 +30,7 @@ from warpzone.errors import EpisodeError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig
-from warpzone.smb.tiles import tiles
+from warpzone.smb.observations import grey, tiles
 
 PICTURES = 30
 """In a full segment."""
@@ -92,7 +92,7 @@ class Sight:
         if self.kind == "tiles":
             return tiles(console).reshape(shape)
         if self.kind == "pixels":
-            return console.grey(shape, crop_status_bar=self.crop, before=before)
+            return grey(console, shape, crop_status_bar=self.crop, before=before)
         if self.kind == "ram":
             return console.ram.reshape(shape)
         return np.empty(shape, np.uint8)

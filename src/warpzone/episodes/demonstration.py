@@ -59,7 +59,7 @@ def demonstrations(envs: MarioVectorEnv, episode: Episode) -> dict[str, Demonstr
     Raises:
         EpisodeError: it was recorded on another ROM, or does not go as it was recorded.
     """
-    config, levels = envs.config, envs.levels
+    config, levels = envs.config, envs.level_starts
     replay = Replay(episode, Console(envs.rom))
     replay.verify()
     found = list(_attempts(replay, config.levels))
@@ -99,7 +99,9 @@ def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_Attempt]:
         replay.step()
 
 
-def _best_part(way: Way, level: str, levels: _native.Levels, config: EnvConfig) -> Demonstration:
+def _best_part(
+    way: Way, level: str, levels: _native.LevelStarts, config: EnvConfig
+) -> Demonstration:
     """The way without what comes after its end."""
     course = _native.follow(levels, config.native_rules(), way.native(levels, level))
     ends, progress = np.array(course.inputs), np.array(course.progress)

@@ -18,6 +18,7 @@ from warpzone.errors import EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
 from warpzone.nes.console import PALETTE
 from warpzone.smb.levels import level_index
+from warpzone.smb.starts import level_starts
 
 STATUS_BAR = 32
 """px above the map; of 240."""
@@ -102,11 +103,11 @@ def stitch(level: str, rom: RomSource = None) -> list[Strip]:
         RomError: no ROM.
         EngineError: the cartridge does not behave like Super Mario Bros.
     """
-    cartridge = open_rom(rom)
-    program = cartridge.data[16 : 16 + 0x8000]
-    console = _native.Console(cartridge_of(cartridge, "interpreter").levels)
+    cartridge = cartridge_of(open_rom(rom), "interpreter")
+    program = cartridge.native.program
+    console = _native.Console(cartridge.native)
     try:
-        console.start_level(level_index(level))
+        console.load(level_starts(cartridge).start(level_index(level)))
     except RuntimeError as error:
         raise EngineError(str(error)) from None
     strips: list[Strip] = []

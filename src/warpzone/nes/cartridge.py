@@ -24,7 +24,7 @@ EngineMode = Literal["auto", "interpreter", "compiled"]
 ENGINE_MODES: tuple[EngineMode, ...] = ("auto", "interpreter", "compiled")
 
 
-FindStarts: TypeAlias = Callable[[_native.Levels], Sequence[bytes]]
+FindStarts: TypeAlias = Callable[["Cartridge"], Sequence[bytes]]
 """Returns snapshots from which play shows what of a cartridge is code; none of another game."""
 
 _find_starts: list[FindStarts] = []
@@ -42,8 +42,8 @@ class Cartridge:
     """A ROM in use: the native core's cartridge, and its native code if it is to have some."""
 
     def __init__(self, data: bytes, *, translated: bool) -> None:
-        self.levels = _native.Levels(data)
-        self.engine = Engine(self.levels, data, self._starts) if translated else None
+        self.native = _native.Cartridge(data)
+        self.engine = Engine(self.native, data, self._starts) if translated else None
 
     @property
     def running(self) -> str:
@@ -53,7 +53,7 @@ class Cartridge:
         return f"{'compiled' if self.engine.compiled else 'interpreter'}: {self.engine.reason}"
 
     def _starts(self) -> list[bytes]:
-        return [start for find in _find_starts for start in find(self.levels)]
+        return [start for find in _find_starts for start in find(self)]
 
 
 _default_mode: EngineMode = "auto"

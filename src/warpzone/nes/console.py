@@ -30,7 +30,8 @@ class Console:
 
     def __init__(self, rom: RomSource = None, *, engine: str | None = None) -> None:
         self.rom = open_rom(rom)
-        self.native = _native.Console(cartridge_of(self.rom, engine).levels)
+        self.cartridge = cartridge_of(self.rom, engine)
+        self.native = _native.Console(self.cartridge.native)
         """The native core's console, for what is known of one game."""
 
     def reset(self) -> None:
@@ -73,25 +74,6 @@ class Console:
     def rgb(self) -> NDArray[np.uint8]:
         """The last frame: uint8[240, 256, 3]."""
         return PALETTE[self.native.screen()]
-
-    def grey(
-        self,
-        size: tuple[int, int] = (84, 84),
-        *,
-        crop_status_bar: bool = False,
-        before: bytes | None = None,
-    ) -> NDArray[np.uint8]:
-        """The last frame as an agent with the observation `pixels` sees it: uint8[height, width].
-
-        Args:
-            size: height and width, at most (240, 256).
-            crop_status_bar: without the lines of score and time.
-            before: what `save` gave after the frame before: each pixel is the brighter of both.
-
-        Raises:
-            ValueError: an impossible size, or `before` is no snapshot of this cartridge.
-        """
-        return self.native.grey(*size, crop_status_bar, before)
 
     def save(self) -> bytes:
         """The whole state; `load` goes on from it exactly."""

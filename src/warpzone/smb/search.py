@@ -29,7 +29,7 @@ class Way:
     begin: bytes | None = None
     """A snapshot of the console where it begins; None: the level's start."""
 
-    def native(self, levels: _native.Levels, level: str) -> _native.Way:
+    def native(self, levels: _native.LevelStarts, level: str) -> _native.Way:
         """As the native core takes it. Raises `LevelError`: no such level."""
         return _native.Way(levels, level_index(level), self.inputs, self.frames, self.begin)
 
@@ -56,7 +56,9 @@ class Explorer:
         ConfigError: an impossible seed.
     """
 
-    def __init__(self, levels: _native.Levels, config: EnvConfig, level: str, seed: int) -> None:
+    def __init__(
+        self, levels: _native.LevelStarts, config: EnvConfig, level: str, seed: int
+    ) -> None:
         if not 0 <= seed < 2**64:
             raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
         rules = config.native(num_games=1, num_groups=1, threads=1, seed=0, keep_frames=False).rules

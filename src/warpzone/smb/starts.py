@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import weakref
+
 import warpzone._native as _native
 from warpzone.errors import EngineError
-from warpzone.nes.cartridge import register_starts
+from warpzone.nes.cartridge import Cartridge, register_starts
 from warpzone.nes.console import Console
 from warpzone.smb.levels import LEVELS, level_index
+
+_known: weakref.WeakKeyDictionary[Cartridge, _native.LevelStarts] = weakref.WeakKeyDictionary()
+
+
+def level_starts(cartridge: Cartridge) -> _native.LevelStarts:
+    """Returns where the levels of a cartridge begin: one object for each cartridge in use, which
+    boots a level when it is first wanted."""
+    return _known.setdefault(cartridge, _native.LevelStarts(cartridge.native))
 
 
 def start_level(console: Console, level: str) -> None:
@@ -22,15 +32,16 @@ def start_level(console: Console, level: str) -> None:
     """
     index = level_index(level)
     try:
-        console.native.start_level(index)
+        console.load(level_starts(console.cartridge).start(index))
     except RuntimeError as error:
         raise EngineError(str(error)) from None
 
 
 @register_starts
-def level_starts(levels: _native.Levels) -> list[bytes]:
+def _first_moments(cartridge: Cartridge) -> list[bytes]:
     """Returns snapshots of the first moments of all levels; none where this is another game."""
+    starts = level_starts(cartridge)
     try:
-        return [levels.start(level) for level in range(len(LEVELS))]
+        return [starts.start(level) for level in range(len(LEVELS))]
     except RuntimeError:
         return []

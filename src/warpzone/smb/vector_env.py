@@ -28,6 +28,7 @@ from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.levels import LEVELS, LevelSpec, level_index
 from warpzone.smb.search import Explorer, Way
 from warpzone.smb.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
+from warpzone.smb.starts import level_starts
 
 Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
 
@@ -161,10 +162,10 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             seed=seed,
             keep_frames=keep_frames,
         )
-        self.levels = cartridge_of(self.rom, engine).levels
-        """The cartridge, as the native core has it."""
+        self.level_starts = level_starts(cartridge_of(self.rom, engine))
+        """Where the levels begin, as the native core has it."""
         try:
-            self._batch = _native.Batch(self.levels, native)
+            self._batch = _native.Batch(self.level_starts, native)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]
@@ -265,7 +266,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             LevelError: no such level.
             ConfigError: an impossible seed.
         """
-        return Explorer(self.levels, self.config, level, seed)
+        return Explorer(self.level_starts, self.config, level, seed)
 
     def record_starts(self, level: str, way: Way) -> list[_native.Start]:
         """The moments along a way through `level`.
@@ -280,7 +281,9 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         """
         rules = self.config.native_rules()
         steps_back = self.config.frame_stack
-        return _native.record_starts(self.levels, rules, way.native(self.levels, level), steps_back)
+        return _native.record_starts(
+            self.level_starts, rules, way.native(self.level_starts, level), steps_back
+        )
 
     def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
         """From now on only what lies on one of the ways counts as progress in these levels: neither
@@ -288,8 +291,8 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         rewarded. Not part of `save_state`."""
         rules, routes = self.config.native_rules(), []
         for level, through in ways.items():
-            native = [way.native(self.levels, level) for way in through]
-            route = _native.record_route(self.levels, rules, native)
+            native = [way.native(self.level_starts, level) for way in through]
+            route = _native.record_route(self.level_starts, rules, native)
             routes.append((level_index(level), route))
         self._batch.set_routes(routes)
 

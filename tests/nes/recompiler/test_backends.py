@@ -177,7 +177,7 @@ class Maker:
 def test_random_programs(seed: int) -> None:
     make = Maker(seed)
     program = make.program(160)
-    console = _native.Console(_native.Levels(program))
+    console = _native.Console(_native.Cartridge(program))
     bases = [console.save()]
     for _ in range(4):
         console.step(make.below(256))
@@ -187,7 +187,7 @@ def test_random_programs(seed: int) -> None:
     for state in states:
         pair.load(state)
         pair.run(make.buttons(4))
-    wanted = pair.levels.wanted()
+    wanted = pair.cartridge.wanted()
     assert wanted, "no program was run in a way that its translation did not foresee"
 
     again = Pair(program, states[:6], wanted)
@@ -195,8 +195,8 @@ def test_random_programs(seed: int) -> None:
     for state in states[::3]:
         again.load(state)
         again.run(make.buttons(6))
-    decode = flow.Program(again.levels.program, _native.MACHINE["cycles"]).decode
-    missing = set(again.levels.wanted()) & set(wanted)
+    decode = flow.Program(again.cartridge.program, _native.MACHINE["cycles"]).decode
+    missing = set(again.cartridge.wanted()) & set(wanted)
     assert all(decode(address) is None for address in missing)
 
 
@@ -295,6 +295,6 @@ def test_every_opcode_runs_as_native_code(monkeypatch: pytest.MonkeyPatch) -> No
             pair.load(state)
             pair.run(b"\0\x55")
     native = {
-        pair.levels.program[i] for i in np.flatnonzero(np.frombuffer(bytes(executed), np.uint8))
+        pair.cartridge.program[i] for i in np.flatnonzero(np.frombuffer(bytes(executed), np.uint8))
     }
     assert native == set(OPCODES)

@@ -23,21 +23,22 @@ class Game:
 
     def __init__(self) -> None:
         self.image = open_rom().data
-        self.plain = _native.Levels(self.image)
-        self.starts = [self.plain.start(level) for level in range(len(LEVELS))]
+        self.plain = _native.Cartridge(self.image)
+        starts = _native.LevelStarts(self.plain)
+        self.starts = [starts.start(level) for level in range(len(LEVELS))]
         self.translation: Translation = translate(self.plain, self.starts)
         self.loaded: Loaded = load(self.translation.object_code)
-        self.compiled = self.levels()
+        self.compiled = self.cartridge()
 
-    def levels(self, *, compiled: bool = True) -> _native.Levels:
-        levels = _native.Levels(self.image)
+    def cartridge(self, *, compiled: bool = True) -> _native.Cartridge:
+        cartridge = _native.Cartridge(self.image)
         if compiled:
-            self.use(levels)
-        return levels
+            self.use(cartridge)
+        return cartridge
 
-    def use(self, levels: _native.Levels) -> None:
+    def use(self, cartridge: _native.Cartridge) -> None:
         loaded = self.loaded
-        levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
+        cartridge.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,8 @@ def test_from_power_on(game: Game, seed: int) -> None:
 
 def test_level_starts_are_the_same(game: Game) -> None:
     """Booted by native code."""
-    assert [game.compiled.start(level) for level in (0, 5, 13, 31)] == [
+    starts = _native.LevelStarts(game.compiled)
+    assert [starts.start(level) for level in (0, 5, 13, 31)] == [
         game.starts[level] for level in (0, 5, 13, 31)
     ]
 
@@ -122,14 +124,14 @@ def test_snapshots_go_from_one_way_to_the_other(game: Game) -> None:
 
 
 def test_changing_over_in_the_middle_of_play(game: Game) -> None:
-    levels = game.levels(compiled=False)
-    console, plain = _native.Console(levels), _native.Console(game.plain)
+    cartridge = game.cartridge(compiled=False)
+    console, plain = _native.Console(cartridge), _native.Console(game.plain)
     held = buttons(2, 300)
     for each in (console, plain):
         each.load(game.starts[4])
     seen = play(console, held[:150])
-    game.use(levels)
-    assert levels.compiled
+    game.use(cartridge)
+    assert cartridge.compiled
     seen += play(console, held[150:])
     assert_same(play(plain, held), seen)
 
@@ -137,8 +139,8 @@ def test_changing_over_in_the_middle_of_play(game: Game) -> None:
 def test_many_consoles_in_two_threads_change_over(game: Game) -> None:
     held = [buttons(100 + i, 200) for i in range(16)]
 
-    def run(levels: _native.Levels, i: int) -> bytes:
-        console = _native.Console(levels)
+    def run(cartridge: _native.Cartridge, i: int) -> bytes:
+        console = _native.Console(cartridge)
         console.load(game.starts[2 * i])
         for byte in held[i]:
             console.step(byte)
@@ -149,14 +151,14 @@ def test_many_consoles_in_two_threads_change_over(game: Game) -> None:
     begun = threading.Event()
     plain = [run(game.plain, i) for i in range(16)]
     begun.clear()
-    levels = game.levels(compiled=False)
+    cartridge = game.cartridge(compiled=False)
     with ThreadPoolExecutor(2) as pool:
-        results = [pool.submit(run, levels, i) for i in range(16)]
+        results = [pool.submit(run, cartridge, i) for i in range(16)]
         assert begun.wait(60)
         for _ in range(5):  # again and again: what was in use before must stay
-            game.use(levels)
+            game.use(cartridge)
         seen = [result.result() for result in results]
-    assert levels.compiled
+    assert cartridge.compiled
     assert seen == plain
 
 

@@ -72,8 +72,8 @@ def no_starts() -> Sequence[bytes]:
     return []
 
 
-def engine_of(levels: _native.Levels) -> Engine:
-    return Engine(levels, IMAGE, no_starts)
+def engine_of(cartridge: _native.Cartridge) -> Engine:
+    return Engine(cartridge, IMAGE, no_starts)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, code: int, out: bytes, err: bytes) -> None:
@@ -85,35 +85,35 @@ def answer(monkeypatch: pytest.MonkeyPatch, code: int, out: bytes, err: bytes) -
     monkeypatch.setattr(subprocess, "run", run)
 
 
-def assert_plays_on(levels: _native.Levels) -> None:
-    console = _native.Console(levels)
+def assert_plays_on(cartridge: _native.Cartridge) -> None:
+    console = _native.Console(cartridge)
     console.step(0, 10)
     assert console.ram[0x10] > 5
 
 
-def assert_interpreter_because(engine: Engine, levels: _native.Levels, *words: str) -> None:
+def assert_interpreter_because(engine: Engine, cartridge: _native.Cartridge, *words: str) -> None:
     with pytest.raises(EngineError) as error:
         engine.wait(60)
     for said in (str(error.value), engine.reason):
         assert all(word in said for word in words), said
     assert "Choose the engine 'interpreter' or 'auto'" in str(error.value)
     assert not engine.compiled
-    assert_plays_on(levels)
+    assert_plays_on(cartridge)
 
 
 def test_no_cache_then_native_code_then_the_cache(translator: list[list[str]]) -> None:
-    levels = _native.Levels(IMAGE)
-    engine = engine_of(levels)
-    assert_plays_on(levels)
+    cartridge = _native.Cartridge(IMAGE)
+    engine = engine_of(cartridge)
+    assert_plays_on(cartridge)
     engine.wait(60)
     assert engine.compiled
-    assert levels.compiled
+    assert cartridge.compiled
     assert "instructions in" in engine.reason
     assert "just now" in engine.reason
-    assert_plays_on(levels)
+    assert_plays_on(cartridge)
     assert len(translator) == 1
 
-    again = _native.Levels(IMAGE)
+    again = _native.Cartridge(IMAGE)
     engine = engine_of(again)
     engine.wait(60)
     assert again.compiled
@@ -130,12 +130,12 @@ def test_games_run_while_it_is_translated(monkeypatch: pytest.MonkeyPatch) -> No
         return run(*arguments, **options)
 
     monkeypatch.setattr(subprocess, "run", slowly)
-    levels = _native.Levels(IMAGE)
-    engine = engine_of(levels)
+    cartridge = _native.Cartridge(IMAGE)
+    engine = engine_of(cartridge)
     engine.wait(0.01)  # not done, and nothing wrong
-    console, plain = _native.Console(levels), _native.Console(_native.Levels(IMAGE))
+    console, plain = _native.Console(cartridge), _native.Console(_native.Cartridge(IMAGE))
     console.step(0, 50)
-    assert not levels.compiled
+    assert not cartridge.compiled
     go_on.set()
     engine.wait(60)
     assert engine.compiled
@@ -146,8 +146,8 @@ def test_games_run_while_it_is_translated(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("damage", ["cut short", "flipped", "foreign"])
 def test_a_damaged_file_is_made_again(damage: str) -> None:
-    path = cache.path_of(_native.Levels(IMAGE).program)
-    engine_of(_native.Levels(IMAGE)).wait(60)
+    path = cache.path_of(_native.Cartridge(IMAGE).program)
+    engine_of(_native.Cartridge(IMAGE)).wait(60)
     good = path.read_bytes()
     damaged = {
         "cut short": good[:-10],
@@ -155,22 +155,22 @@ def test_a_damaged_file_is_made_again(damage: str) -> None:
         "foreign": cache.pack(bytes(0x8000), cache.Entry(b"", frozenset(), 0, 0, 0.0)),
     }
     path.write_bytes(damaged[damage])
-    levels = _native.Levels(IMAGE)
-    engine = engine_of(levels)
+    cartridge = _native.Cartridge(IMAGE)
+    engine = engine_of(cartridge)
     engine.wait(60)
     assert engine.compiled
-    assert_plays_on(levels)
-    assert cache.read(levels.program) is not None
+    assert_plays_on(cartridge)
+    assert cache.read(cartridge.program) is not None
 
 
 def test_the_translator_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    levels = _native.Levels(IMAGE)
+    cartridge = _native.Cartridge(IMAGE)
     answer(monkeypatch, 1, b"", b"Traceback\nMemoryError: no memory left\n")
-    assert_interpreter_because(engine_of(levels), levels, "no native code", "no memory left")
+    assert_interpreter_because(engine_of(cartridge), cartridge, "no native code", "no memory left")
     answer(monkeypatch, -9, b"", b"")
-    assert_interpreter_because(engine_of(levels), levels, "exit status -9")
+    assert_interpreter_because(engine_of(cartridge), cartridge, "exit status -9")
     answer(monkeypatch, 0, b"something else", b"")
-    assert_interpreter_because(engine_of(levels), levels, "not a compiled cartridge")
+    assert_interpreter_because(engine_of(cartridge), cartridge, "not a compiled cartridge")
 
 
 def test_the_translator_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,8 +181,8 @@ def test_the_translator_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(subprocess, "run", refuse)
     monkeypatch.setattr(cache, "read", lambda program: None)
-    levels = _native.Levels(IMAGE)
-    assert_interpreter_because(engine_of(levels), levels, "No such file or directory")
+    cartridge = _native.Cartridge(IMAGE)
+    assert_interpreter_because(engine_of(cartridge), cartridge, "No such file or directory")
 
 
 def test_the_translator_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,8 +190,10 @@ def test_the_translator_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
         raise subprocess.TimeoutExpired(["python"], provide.PATIENCE)
 
     monkeypatch.setattr(subprocess, "run", run)
-    levels = _native.Levels(IMAGE)
-    assert_interpreter_because(engine_of(levels), levels, f"timed out after {provide.PATIENCE}")
+    cartridge = _native.Cartridge(IMAGE)
+    assert_interpreter_because(
+        engine_of(cartridge), cartridge, f"timed out after {provide.PATIENCE}"
+    )
 
 
 def test_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,15 +202,17 @@ def test_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("warpzone.nes.recompiler.cache")
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    levels = _native.Levels(IMAGE)
-    assert_interpreter_because(engine_of(levels), levels, "llvmlite")
+    cartridge = _native.Cartridge(IMAGE)
+    assert_interpreter_because(engine_of(cartridge), cartridge, "llvmlite")
 
 
 def test_what_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    levels = _native.Levels(IMAGE)
+    cartridge = _native.Cartridge(IMAGE)
     entry = cache.Entry(b"not an object file", frozenset(), 1, 1, 1.0)
-    cache.write(levels.program, entry)
-    assert_interpreter_because(engine_of(levels), levels, "LLVM cannot load the compiled cartridge")
+    cache.write(cartridge.program, entry)
+    assert_interpreter_because(
+        engine_of(cartridge), cartridge, "LLVM cannot load the compiled cartridge"
+    )
 
 
 def test_a_cache_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -216,33 +220,33 @@ def test_a_cache_that_takes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     folder = tmp_path / "file" / "engine"
     monkeypatch.setenv("WARPZONE_TEST_CACHE", str(folder))
     monkeypatch.setattr(cache, "directory", lambda: folder)
-    levels = _native.Levels(IMAGE)
-    engine = engine_of(levels)
+    cartridge = _native.Cartridge(IMAGE)
+    engine = engine_of(cartridge)
     engine.wait(60)
     assert engine.compiled
     assert "it is not kept" in engine.reason
-    assert_plays_on(levels)
+    assert_plays_on(cartridge)
 
 
 def test_what_was_wanted_joins_the_next_translation(translator: list[list[str]]) -> None:
     script = (
         "from warpzone import _native\n"
         "from warpzone.nes.recompiler import Engine, provide\n"
-        "levels = _native.Levels(pathlib.Path(sys.argv[1]).read_bytes())\n"
+        "cartridge = _native.Cartridge(pathlib.Path(sys.argv[1]).read_bytes())\n"
         "provide.WORTH_IT = 1\n"
         "run = provide.subprocess.run\n"
         f"translate = {worker(TRANSLATOR)!r}\n"
         "provide.subprocess.run = lambda command, **options: run(translate, **options)\n"
-        "engine = Engine(levels, pathlib.Path(sys.argv[1]).read_bytes(), lambda: [])\n"
+        "engine = Engine(cartridge, pathlib.Path(sys.argv[1]).read_bytes(), lambda: [])\n"
         "engine.settled.wait(60)\n"
-        "console = _native.Console(levels)\n"
+        "console = _native.Console(cartridge)\n"
         "console.ram[0x204:0x206] = 0x00, 0xA0\n"
         "state = bytearray(console.save())\n"
         "at = 24 + _native.MACHINE['state']['pc']\n"
         "state[at:at + 2] = 0x00, 0xB0\n"
         "console.load(bytes(state))\n"
         "console.step(0, 3)\n"
-        "print(levels.wanted())\n"
+        "print(cartridge.wanted())\n"
     )
     # $B000 is known; it leads to $A000 through RAM, which nothing in the program says.
     parts = {0x8000: COUNT, 0xA000: HIDDEN, 0xB000: bytes([0x6C]) + word(0x0204)}
@@ -253,7 +257,7 @@ def test_what_was_wanted_joins_the_next_translation(translator: list[list[str]])
     command = [*worker(script), str(path)]
     first = _run(command)
     assert json.loads(first) == [0xA000]
-    program = _native.Levels(hidden).program
+    program = _native.Cartridge(hidden).program
     assert cache.read_wanted(program) == {0xA000}
     entry = cache.read(program)
     assert entry is not None
@@ -266,7 +270,7 @@ def test_what_was_wanted_joins_the_next_translation(translator: list[list[str]])
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_a_forked_process_looks_for_itself(tmp_path: Path) -> None:
-    engine_of(_native.Levels(IMAGE)).wait(60)  # into the cache
+    engine_of(_native.Cartridge(IMAGE)).wait(60)  # into the cache
     path = tmp_path / "game.nes"
     path.write_bytes(IMAGE)
     script = (
@@ -274,7 +278,7 @@ def test_a_forked_process_looks_for_itself(tmp_path: Path) -> None:
         "from warpzone import _native\n"
         "from warpzone.nes.recompiler import Engine, cache, loader\n"
         "data = pathlib.Path(sys.argv[1]).read_bytes()\n"
-        "engine = Engine(_native.Levels(data), data, lambda: [])\n"
+        "engine = Engine(_native.Cartridge(data), data, lambda: [])\n"
         "child = os.fork()\n"
         "engine.wait(60)\n"
         "if child == 0:\n"
@@ -301,7 +305,7 @@ def test_a_fork_during_the_first_imports(tmp_path: Path) -> None:
         "        time.sleep(0.5)\n"
         "    return real(name, *arguments)\n"
         "builtins.__import__ = slowly\n"
-        "engine = Engine(_native.Levels(data), data, lambda: [])\n"
+        "engine = Engine(_native.Cartridge(data), data, lambda: [])\n"
         "while not reached: time.sleep(0.01)\n"
         "child = os.fork()\n"
         "engine.settled.wait(60)\n"
@@ -349,7 +353,7 @@ def test_several_processes_translate_once(tmp_path: Path) -> None:
     results = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len(log.read_text().splitlines()) == 1
-    program = _native.Levels(IMAGE).program
+    program = _native.Cartridge(IMAGE).program
     assert set(results) == {cache.path_of(program).read_bytes()}
 
 
@@ -365,7 +369,7 @@ def test_a_parent_that_ends_early_leaves_a_finished_file() -> None:
     order = Order(IMAGE, (), frozenset()).as_json().encode()
     process = subprocess.Popen(worker(script), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     process.communicate(order, timeout=60)
-    program = _native.Levels(IMAGE).program
+    program = _native.Cartridge(IMAGE).program
     deadline = time.monotonic() + 120
     while cache.read(program) is None and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -374,7 +378,7 @@ def test_a_parent_that_ends_early_leaves_a_finished_file() -> None:
 
 def test_a_process_may_end_at_any_moment(tmp_path: Path) -> None:
     """Also while native code is being loaded."""
-    engine_of(_native.Levels(IMAGE)).wait(60)
+    engine_of(_native.Cartridge(IMAGE)).wait(60)
     path = tmp_path / "program.nes"
     path.write_bytes(IMAGE)
     script = (
@@ -382,9 +386,9 @@ def test_a_process_may_end_at_any_moment(tmp_path: Path) -> None:
         "from warpzone import _native\n"
         "from warpzone.nes.recompiler import Engine\n"
         "data = pathlib.Path(sys.argv[1]).read_bytes()\n"
-        "levels = _native.Levels(data)\n"
-        "Engine(levels, data, lambda: [])\n"
-        "_native.Console(levels).step(0, 5)\n"
+        "cartridge = _native.Cartridge(data)\n"
+        "Engine(cartridge, data, lambda: [])\n"
+        "_native.Console(cartridge).step(0, 5)\n"
         "time.sleep(float(sys.argv[2]))\n"
     )
     for later in ("0", "0.15", "0.3"):
@@ -455,5 +459,5 @@ def test_command_line(tmp_path: Path) -> None:
 
 def test_what_is_started(translator: list[list[str]]) -> None:
     """What is started is this Python, with this package."""
-    engine_of(_native.Levels(IMAGE)).wait(60)
+    engine_of(_native.Cartridge(IMAGE)).wait(60)
     assert translator[0][0] == sys.executable

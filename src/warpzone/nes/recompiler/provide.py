@@ -87,8 +87,8 @@ def make(order: Order) -> bytes:
     from warpzone.nes.recompiler import cache
     from warpzone.nes.recompiler.translate import translate
 
-    levels = _native.Levels(order.image)
-    program = levels.program
+    cartridge = _native.Cartridge(order.image)
+    program = cartridge.program
     with contextlib.ExitStack() as stack:
         try:
             cache.directory().mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def make(order: Order) -> bytes:
             entry = cache.read(program)
             if entry is not None and order.wanted <= entry.wanted:
                 return cache.pack(program, entry)
-        made = translate(levels, order.starts, order.wanted)
+        made = translate(cartridge, order.starts, order.wanted)
         entry = cache.Entry(
             made.object_code, order.wanted, made.instructions, made.regions, made.seconds
         )
@@ -115,7 +115,7 @@ class Engine:
     """Finds or makes the native code of one cartridge.
 
     Args:
-        levels: the cartridge.
+        cartridge: the cartridge.
         image: the same as an iNES image.
         starts: makes snapshots from which play shows what is code.
 
@@ -125,11 +125,11 @@ class Engine:
 
     def __init__(
         self,
-        levels: _native.Levels,
+        cartridge: _native.Cartridge,
         image: bytes,
         starts: Callable[[], Sequence[bytes]],
     ) -> None:
-        self._levels, self._image, self._starts = levels, image, starts
+        self._cartridge, self._image, self._starts = cartridge, image, starts
         self._known: frozenset[int] = frozenset()
         self.reason = "native code is being looked for"
         """Why games run as they do."""
@@ -153,7 +153,7 @@ class Engine:
     @property
     def compiled(self) -> bool:
         """Whether native code is in use now."""
-        return self._levels.compiled
+        return self._cartridge.compiled
 
     def wait(self, timeout: float | None = None) -> None:
         """Returns when native code is in use, or `timeout` seconds later.
@@ -180,7 +180,7 @@ class Engine:
         """Uses what the cache has. Returns whether that is all that can be had."""
         from warpzone.nes.recompiler import cache
 
-        program = self._levels.program
+        program = self._cartridge.program
         self._known = cache.read_wanted(program)
         try:
             entry = cache.read(program)
@@ -210,14 +210,16 @@ class Engine:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         if done.returncode != 0:
             raise EngineError(said[-1] if said else f"exit status {done.returncode}")
-        self._use(cache.unpack(self._levels.program, done.stdout), said[-1] if said else "just now")
+        self._use(
+            cache.unpack(self._cartridge.program, done.stdout), said[-1] if said else "just now"
+        )
 
     def _use(self, entry: Entry, origin: str) -> None:
         from warpzone.nes.recompiler.loader import load
 
         with _unforkable:
             loaded = load(entry.object_code)
-            self._levels.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
+            self._cartridge.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
         self.reason = (
             f"{entry.instructions:,} instructions in {entry.regions:,} regions, translated in "
             f"{entry.seconds:.0f} s, {origin}"
@@ -228,12 +230,12 @@ class Engine:
         """What ran in the interpreter for want of native code joins the next translation."""
         from warpzone.nes.recompiler import cache
 
-        program = flow.Program(self._levels.program, _native.MACHINE["cycles"])
+        program = flow.Program(self._cartridge.program, _native.MACHINE["cycles"])
         wanted = {
             address
-            for address in set(self._levels.wanted()) - self._known
+            for address in set(self._cartridge.wanted()) - self._known
             if program.decode(address) is not None
         }
         if wanted:
             with contextlib.suppress(FileError):
-                cache.add_wanted(self._levels.program, wanted)
+                cache.add_wanted(self._cartridge.program, wanted)

@@ -54,10 +54,10 @@ def machine() -> Machine:
 
 
 def observe(
-    levels: _native.Levels, starts: Iterable[bytes], frames: int = OBSERVED_FRAMES
+    cartridge: _native.Cartridge, starts: Iterable[bytes], frames: int = OBSERVED_FRAMES
 ) -> Observed:
     """Plays with random buttons from power-on and from each of some snapshots."""
-    console = _native.Console(levels)
+    console = _native.Console(cartridge)
     marks = np.zeros(0x8000, np.uint8)
     random = np.random.default_rng(0)
     for start in (None, *starts):
@@ -73,19 +73,19 @@ def _addresses(marks: np.ndarray) -> frozenset[int]:
 
 
 def translate(
-    levels: _native.Levels, starts: Sequence[bytes] = (), wanted: Iterable[int] = ()
+    cartridge: _native.Cartridge, starts: Sequence[bytes] = (), wanted: Iterable[int] = ()
 ) -> Translation:
     """Translates a cartridge's program.
 
     Args:
-        levels: the cartridge.
+        cartridge: the cartridge.
         starts: snapshots to play on from, so that more of the program is seen.
         wanted: addresses known to be jumped to.
     """
     begin = time.perf_counter()
-    program = flow.Program(levels.program, _native.MACHINE["cycles"])
+    program = flow.Program(cartridge.program, _native.MACHINE["cycles"])
     known = frozenset(wanted)
-    observed = observe(levels, starts) | Observed(known, known)
+    observed = observe(cartridge, starts) | Observed(known, known)
     code = flow.reachable(program, observed)
     regions = flow.regions(code, flow.entries(program, code, observed))
     module = ModuleWriter(program, regions, machine()).module

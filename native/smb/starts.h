@@ -1,15 +1,13 @@
 // The 32 levels: where each begins, reached through the game's own title screen.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <stdexcept>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "nes/console.h"
 #include "smb/memory.h"
@@ -65,45 +63,26 @@ inline nes::State boot_level(const nes::Cartridge& cart, int level) {
   return s;
 }
 
-// The cartridge with its level starts, each booted when first wanted and then kept. Shared by all
-// games of a process; may be used from several threads.
-class Levels {
+// The level starts of a cartridge, each booted when first wanted and then kept. Shared by all games
+// of a process; may be used from several threads.
+class LevelStarts {
  public:
-  // Throws std::invalid_argument when the image is not a whole NROM cartridge.
-  explicit Levels(std::span<const uint8_t> ines) : cart_(ines) {}
+  explicit LevelStarts(std::shared_ptr<const nes::Cartridge> cart) : cart_(std::move(cart)) {}
 
-  const nes::Cartridge& cartridge() const { return cart_; }
+  const nes::Cartridge& cartridge() const { return *cart_; }
 
-  // From now on, all frames run with this native code of the program, which must stay in memory.
-  void use(std::unique_ptr<nes::Compiled> compiled) {
-    const std::lock_guard lock(mutex_);
-    compiled_.push_back(std::move(compiled));  // games may still be in the one before
-    cart_.compiled.store(compiled_.back().get(), std::memory_order_release);
-  }
-
-  // Addresses that native code wanted to go on at and that were not translated, rising.
-  std::vector<int> wanted() {
-    const std::lock_guard lock(mutex_);
-    std::vector<int> addresses;
-    for (int address = 0x8000; address <= 0xFFFF; ++address) {
-      const auto wants = [address](const auto& code) { return code->wants(address); };
-      if (std::any_of(compiled_.begin(), compiled_.end(), wants)) addresses.push_back(address);
-    }
-    return addresses;
-  }
-
+  // Throws std::invalid_argument when there is no such level; see `boot_level` too.
   const nes::State& start(int level) {
     if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
     const std::lock_guard lock(mutex_);
     auto& start = starts_[static_cast<size_t>(level)];
-    if (!start) start = std::make_unique<nes::State>(boot_level(cart_, level));
+    if (!start) start = std::make_unique<nes::State>(boot_level(*cart_, level));
     return *start;
   }
 
  private:
-  nes::Cartridge cart_;
+  std::shared_ptr<const nes::Cartridge> cart_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<nes::Compiled>> compiled_;
   std::array<std::unique_ptr<nes::State>, kLevels> starts_;
 };
 

@@ -1,6 +1,7 @@
 """The ROM: which files are taken, which are refused and with what words, and how one is fetched."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -135,8 +136,28 @@ def test_what_is_taken(data: bytes) -> None:
     validate(data, "a ROM")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.timeout(20)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.nes"
+    os.mkfifo(pipe)
+    with pytest.raises(RomError, match="a pipe"):
+        load_rom(pipe)
+    with pytest.raises(RomError, match="/dev/zero"):
+        load_rom("/dev/zero")
+
+
+def test_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.nes"
+    with path.open("wb") as file:
+        file.write(cartridge())
+        file.truncate(20 << 30)  # a hole, which takes no room
+    with pytest.raises(RomError, match="cannot be read"):
+        load_rom(path)
+
+
 def test_a_directory_is_named_as_such(tmp_path: Path) -> None:
-    with pytest.raises(RomError, match="is a directory, not a file"):
+    with pytest.raises(RomError, match="it is a folder, not a file"):
         load_rom(tmp_path)
 
 
@@ -146,11 +167,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path) -> bytes:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     path = write(tmp_path / "game.nes", cartridge())
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(RomError, match="cannot be read: Permission denied"):
         load_rom(path)
 

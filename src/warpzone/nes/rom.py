@@ -22,7 +22,7 @@ from pathlib import Path
 import platformdirs
 
 from warpzone.errors import FileError, RomError
-from warpzone.files import write_atomically
+from warpzone.files import read_regular_file, write_atomically
 
 VARIABLE = "WARPZONE_ROM"
 PACKAGE = "gym-super-mario-bros==7.4.0"
@@ -39,6 +39,8 @@ HEADER_BYTES = 16
 TRAINER_BYTES = 512
 PRG_UNIT = 16 * 1024
 CHR_UNIT = 8 * 1024
+MOST_BYTES = 8 << 20
+"""Of a file: far more than any cartridge of the time has."""
 HELP = (
     f"Give the path of a Super Mario Bros. ROM (.nes), set {VARIABLE} to it, "
     "or let `warpzone rom` fetch one."
@@ -167,10 +169,8 @@ def validate(data: bytes, source: str) -> None:
 def _load(path: Path, origin: str) -> Rom:
     path = path.expanduser()
     source = f"the ROM {str(path)!r} ({origin})"
-    if path.is_dir():
-        raise RomError(f"{source} is a directory, not a file. {HELP}")
     try:
-        data = path.read_bytes()
+        data = read_regular_file(path, MOST_BYTES)
     except FileNotFoundError:
         raise RomError(f"{source} does not exist. {HELP}") from None
     except OSError as error:

@@ -153,6 +153,25 @@ def test_a_file_that_others_may_write(mode: int) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems tell by other means")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.timeout(20)
+def test_what_is_no_file_is_not_waited_for(cache_directory: Path) -> None:
+    cache_directory.mkdir(parents=True)
+    os.mkfifo(cache.path_of(PROGRAM))
+    os.mkfifo(cache.wanted_path(PROGRAM))
+    with pytest.raises(cache.Unusable, match="a pipe"):
+        cache.read(PROGRAM)
+    assert cache.read_wanted(PROGRAM) == frozenset()
+
+
+def test_a_file_far_too_large_is_not_read() -> None:
+    cache.write(PROGRAM, ENTRY)
+    with cache.path_of(PROGRAM).open("r+b") as file:
+        file.truncate(20 << 30)  # a hole, which takes no room
+    with pytest.raises(cache.Unusable, match="cannot be read"):
+        cache.read(PROGRAM)
+
+
 def test_a_file_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.write(PROGRAM, ENTRY)
     another = os.getuid() + 1
@@ -171,7 +190,8 @@ def test_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    cache.write(OTHER, ENTRY)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(Unusable, match="Permission denied"):
         cache.read(OTHER)
 

@@ -21,10 +21,12 @@ import llvmlite.binding as llvm
 import platformdirs
 
 from warpzone import _native
-from warpzone.files import write_atomically
+from warpzone.files import open_regular_file, read_regular_file, write_atomically
 
 MAGIC = b"warpzone compiled cartridge 1\n"
 KEPT_FILES = 8
+MOST_BYTES = 64 << 20
+"""Of a file: twenty times what the largest program of 32 KB needs."""
 ONLY_THIS_USER = 0o600
 SENSELESS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading JSON that is not as it was written can raise."""
@@ -86,15 +88,16 @@ def read(program: bytes) -> Entry | None:
     """
     path = path_of(program)
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path, MOST_BYTES) as file:
             status = os.fstat(file.fileno())
-            data = file.read()
+            # Whoever else can write there shall not even choose what is read.
+            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+                raise Unusable(f"{path} can be written by others than this user")
+            data = file.read(MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror or error}") from None
-    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-        raise Unusable(f"{path} can be written by others than this user")
     try:
         return unpack(program, data)
     except Unusable as error:
@@ -162,7 +165,7 @@ def wanted_path(program: bytes) -> Path:
 def read_wanted(program: bytes) -> frozenset[int]:
     """Addresses that running has shown to be code and that no start led to."""
     try:
-        addresses = json.loads(wanted_path(program).read_text())
+        addresses = json.loads(read_regular_file(wanted_path(program), MOST_BYTES))
         return frozenset(int(address) & 0xFFFF for address in addresses)
     except (OSError, *SENSELESS):
         return frozenset()  # worth a little speed, not an error

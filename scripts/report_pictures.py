@@ -49,7 +49,7 @@ def main(run: Path, out: Path) -> None:
         serving(run.parent) as url,
         sync_playwright() as playwright,
     ):
-        report = write_report(run, Path(folder) / "report.html", say=print).path.as_uri()
+        report = write_report(run, Path(folder) / "report.html", log=print).path.as_uri()
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         wide, phone = {"width": 1100, "height": 1700}, {"width": 390, "height": 844}
         take(browser, report, out / "report-desktop.png", viewport=wide, color_scheme="light")

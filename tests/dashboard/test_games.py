@@ -150,13 +150,13 @@ def test_an_opened_episode_brings_what_the_agent_thought(
 ) -> None:
     with client.websocket_connect(WATCH) as session:
         answer = Viewer(session).open(STORED)
-    thoughts, decisions = answer["thoughts"], stored[STORED].decisions
+    outputs, decisions = answer["outputs"], stored[STORED].decisions
     assert decisions is not None
-    assert thoughts["names"] == NAMES
-    assert thoughts["first_frames"] == decisions.first_frames.tolist()
-    assert thoughts["actions"] == decisions.actions.tolist()
-    assert np.allclose(thoughts["values"], decisions.values, atol=1e-3)
-    assert np.allclose(thoughts["probabilities"], decisions.probabilities, atol=1e-4)
+    assert outputs["names"] == NAMES
+    assert outputs["first_frames"] == decisions.first_frames.tolist()
+    assert outputs["actions"] == decisions.actions.tolist()
+    assert np.allclose(outputs["values"], decisions.values, atol=1e-3)
+    assert np.allclose(outputs["probabilities"], decisions.probabilities, atol=1e-4)
 
 
 def test_values_that_are_no_numbers_are_left_out(client: TestClient, run: Path) -> None:
@@ -168,8 +168,8 @@ def test_values_that_are_no_numbers_are_left_out(client: TestClient, run: Path) 
     make_episode(CLEAR[:8], thinks=False).save(run / OTHER)
     with client.websocket_connect(WATCH) as session:
         viewer = Viewer(session)
-        assert viewer.open(LIVE)["thoughts"]["values"] == [None, None]
-        assert viewer.open(OTHER)["thoughts"] is None
+        assert viewer.open(LIVE)["outputs"]["values"] == [None, None]
+        assert viewer.open(OTHER)["outputs"] is None
 
 
 def test_several_viewers_see_the_same_frames_at_places_of_their_own(

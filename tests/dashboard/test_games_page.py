@@ -99,7 +99,7 @@ def plays_on(page: Page, place: int) -> None:
 
 
 def choose_kept(page: Page, text: str) -> None:
-    page.locator(".shelf li", has_text=text).first.locator("button").click()
+    page.locator(".games .episodes li", has_text=text).first.locator("button").click()
     page.wait_for_function(
         "text => document.querySelector('.stage .about').textContent.includes(text)", arg=text
     )
@@ -202,7 +202,7 @@ def test_the_agents_map_lies_beside(page: Page, stored: dict[str, Episode]) -> N
     for held in stored[STORED].buttons[:200]:
         console.step(held)
     tile_map = tiles(console)
-    shown = canvas_pixels(page, ".stage .sight")
+    shown = canvas_pixels(page, ".stage .observation")
     assert shown.shape == (13, 16, 3)
     assert np.array_equal((shown == [16, 18, 28]).all(2), ~tile_map.any(0))
     assert np.array_equal((shown == 255).all(2), tile_map[7] == 255)
@@ -220,7 +220,7 @@ def test_an_agent_of_pixels_sees_its_grey_picture(
     begin(console, "1-1")
     for held in stored[STORED].buttons[:200]:
         console.step(held)
-    shown = canvas_pixels(page, ".stage .sight")
+    shown = canvas_pixels(page, ".stage .observation")
     assert np.array_equal(shown, np.repeat(grey(console)[..., None], 3, 2))
 
 
@@ -259,7 +259,7 @@ def test_the_large_view_goes_on_to_what_the_game_plays_next(tmp_path: Path, show
 
 
 def test_order_and_filter_of_the_kept(page: Page) -> None:
-    steps = page.locator(".shelf .step")
+    steps = page.locator(".games .episodes .step")
     expect(steps).to_have_text(["step 2,000", "step 1,000"])
     page.locator(".filters select").select_option("best")
     expect(steps).to_have_text(["step 1,000", "step 2,000"])
@@ -269,19 +269,19 @@ def test_order_and_filter_of_the_kept(page: Page) -> None:
 
 
 def test_trouble_with_one_file_is_said_and_the_rest_goes_on(page: Page, run: Path) -> None:
-    expect(page.locator(".shelf li")).to_have_count(2)
+    expect(page.locator(".games .episodes li")).to_have_count(2)
     (run / "episodes" / "000003000-001.json").write_text('{"format": "warpzone epi')
     other = make_episode(CLEAR[:50], step=4000)
     other = other.model_copy(update={"rom": Cartridge(sha1="0" * 40, revision="another")})
     other.save(run / "episodes" / "000004000-001.json")
-    bad = page.locator(".shelf li.bad")
+    bad = page.locator(".games .episodes li.bad")
     expect(bad).to_contain_text("cut short or damaged")
     bad.locator("button").click()
     expect(page.locator(".stage .trouble")).to_contain_text("cut short or damaged")
-    page.locator(".shelf li", has_text="step 4,000").locator("button").click()
+    page.locator(".games .episodes li", has_text="step 4,000").locator("button").click()
     expect(page.locator(".stage .trouble")).to_contain_text("another")
     (run / STORED).unlink()
-    page.locator(".shelf li", has_text="step 1,000").locator("button").click()
+    page.locator(".games .episodes li", has_text="step 1,000").locator("button").click()
     expect(page.locator(".stage .trouble")).to_contain_text("is gone")
     choose_kept(page, "step 2,000")
     expect(page.locator(".stage .trouble")).to_be_hidden()
@@ -366,7 +366,9 @@ def test_the_games_of_a_training_are_shown_while_it_runs(training: Path, show: S
     assert isinstance(episode.player, TrainingPlayer)
     choose_kept(page, f"step {episode.player.step:,}")
     page.keyboard.press("k")
-    shown = page.evaluate("() => document.querySelector('.shelf [aria-pressed=true]').dataset.file")
+    shown = page.evaluate(
+        "() => document.querySelector('.games .episodes [aria-pressed=true]').dataset.file"
+    )
     episode = Episode.load(training / shown)
     for place in (0, episode.frames // 2, episode.frames):
         page.locator(".seek").fill(str(place))

@@ -1,4 +1,4 @@
-"""Maps with heat and traces: as answers to a browser, and as one picture."""
+"""Maps with heat and traces, as answers to a browser."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageColor
+from PIL import Image
 from starlette.testclient import TestClient
 from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import CLEAR, make_episode
-from typer.testing import CliRunner
 
-from warpzone.cli.app import app
-from warpzone.dashboard import level_map
 from warpzone.dashboard.app import create
-from warpzone.dashboard.level_map import COLOURS, HEAT, TEXTS, draw, heat_colour, routes
+from warpzone.dashboard.level_map import routes
 from warpzone.dashboard.server import all_routes
-from warpzone.maps.cache import open_atlas
+from warpzone.maps.cache import open_map
 from warpzone.maps.episode_ends import KINDS
 from warpzone.nes.rom import Rom
 from warpzone.runs.library import SCAN_EVERY, Library
-from warpzone.training import TrainConfig, resolve
+from warpzone.training import resolve
 
 HOST = "http://127.0.0.1:1985"
 LEVELS = {"1-1": 1.0, "1-2": 1.0}
@@ -45,10 +42,6 @@ def client(run: Path) -> Iterator[TestClient]:
     library = Library(run.parent)
     with TestClient(create(library, all_routes(library)), base_url=HOST) as client:
         yield client
-
-
-def test_every_kind_has_a_colour_and_words() -> None:
-    assert set(COLOURS) == set(TEXTS) == set(KINDS)
 
 
 def test_heat_is_told_and_grows(client: TestClient, run: Path) -> None:
@@ -74,7 +67,7 @@ def test_it_is_said_where_places_overlap(client: TestClient, run: Path) -> None:
 
 
 def test_pictures_are_the_strips(client: TestClient, rom: Rom) -> None:
-    for number, strip in enumerate(open_atlas("1-1", rom).strips):
+    for number, strip in enumerate(open_map("1-1", rom).strips):
         answer = client.get(f"/api/map/picture?level=1-1&strip={number}")
         assert answer.headers["content-type"] == "image/png"
         with Image.open(io.BytesIO(answer.content)) as picture:
@@ -128,54 +121,3 @@ def test_a_run_without_levels_is_told(client: TestClient, run: Path) -> None:
     answer = client.get("/api/map?run=bad")
     assert answer.status_code == 422
     assert "names no level" in answer.json()["error"]
-
-
-def test_the_picture_has_heat_where_mario_died(rom: Rom) -> None:
-    atlas = open_atlas("1-1", rom)
-    plain, enemy = np.array(draw(atlas)), KINDS.index("enemy")
-    np.testing.assert_array_equal(plain[:208], atlas.strips[0].rgb())
-    counted = [(0, 31, 10, enemy, 9), (0, 40, 10, enemy, 1), (0, 50, 3, KINDS.index("cleared"), 5)]
-    hot = np.array(draw(atlas, counted=counted))
-    assert hot.shape == plain.shape
-    for column, colour in ((31, HEAT[-1]), (40, heat_colour(1, 9))):
-        cell = hot[160:176, column * 16 : column * 16 + 16]
-        assert (cell == ImageColor.getrgb(colour)).all()
-    dark = hot[48:64, 800:816]
-    assert (dark < plain[48:64, 800:816]).all()  # a clear is no death
-    assert heat_colour(9, 9) != heat_colour(1, 9)
-    assert heat_colour(1, 1) == HEAT[-1]
-
-
-def test_the_command_draws(run: Path, tmp_path: Path) -> None:
-    file = tmp_path / "map.png"
-    done = CliRunner().invoke(app, ["map", "1-1", "-o", str(file), "--run", str(run)])
-    assert done.exit_code == 0, done.output
-    assert "43 episodes ended" in done.output
-    assert "1 lines" in done.output
-    with Image.open(file) as picture:
-        pixels = np.array(picture)
-    assert pixels.shape == (2 * 208 + 8, 3328, 3)
-    green = np.array(ImageColor.getrgb(level_map.TRACE[True]))
-    assert (pixels == green).all(axis=2).sum() > 3000
-    assert CliRunner().invoke(app, ["map", "1-1", "-o", str(file)]).exit_code == 0
-    with Image.open(file) as picture:
-        assert not (np.array(picture) == pixels).all()
-
-
-def test_the_command_tells_what_is_wrong(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    other = tmp_path / "new"
-    other.mkdir()
-    (other / "config.json").write_text(TrainConfig().model_dump_json())
-    for arguments, text in (
-        (["9-9"], "no level"),
-        (["1-1", "-o", "map.jpg"], ".png"),
-        (["1-1", "--last", "5"], "--run"),
-        (["1-1", "--run", str(tmp_path / "empty")], "holds no run"),
-        (["1-1", "--run", str(other)], "no ends of episodes yet"),
-        (["4-1", "--run", str(run)], "is about 1-1"),
-        (["1-1", "--rom", str(tmp_path / "no.nes")], "no.nes"),
-    ):
-        done = CliRunner().invoke(app, ["map", *arguments])
-        assert done.exit_code == 2
-        assert text in done.output.replace("\n", " ")

@@ -13,7 +13,7 @@ from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import CLEAR, make_episode
 
 from warpzone.dashboard.server import serving
-from warpzone.maps.episode_ends import NAME
+from warpzone.maps.episode_ends import NAME, OLD_NAME
 
 OpenMap = Callable[..., Tab]
 
@@ -50,8 +50,8 @@ def test_deaths_are_shown_where_they_were(run: Path, open_map: OpenMap) -> None:
     assert heat(page, 31, 10) != heat(page, 56, 12)
     assert heat(page, 100, 5)[3] == 0
     assert page.locator(".strip").count() == 2
-    image = page.locator(".strip img").first
-    assert image.evaluate("image => image.complete && image.naturalWidth") == 3328
+    picture = "document.querySelector('.strip img')"
+    page.wait_for_function(f"{picture}.complete && {picture}.naturalWidth === 3328")
     room = page.locator(".strip").nth(1)
     expect(room).to_be_hidden()
     page.get_by_label("places where nothing").check()
@@ -152,7 +152,7 @@ def test_nonsense_is_said(run: Path, open_map: OpenMap) -> None:
     with (run / NAME).open("a") as file:
         file.write("nonsense\n")
     page = open_map().page
-    expect(page.locator(".map > p.note").last).to_contain_text("1 lines of ends.jsonl")
+    expect(page.locator(".map > p.note").last).to_contain_text("1 lines about ends of episodes")
     expect(page.locator(".strip").first).to_contain_text("8 of 9 ends here")
 
 
@@ -191,7 +191,12 @@ def test_deaths_of_a_real_training_are_shown(training: Path, open_tab: OpenTab) 
                     .map((i) => ((i - 3) / 4) % width);
             }"""
         )
-    lines = [json.loads(line) for line in (training / NAME).read_text().splitlines()[:-1]]
+    lines = [json.loads(line) for line in _ends(training).read_text().splitlines()[:-1]]
     columns = {(line["x"] + 8) // 16 for line in lines if not line["cleared"]}
     assert len(shown) > 0
     assert set(shown) <= columns
+
+
+def _ends(run: Path) -> Path:
+    """Returns the file that this version writes."""
+    return next(run / name for name in (NAME, OLD_NAME) if (run / name).exists())

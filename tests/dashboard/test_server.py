@@ -97,7 +97,7 @@ def test_no_folder_is_told(tmp_path: Path) -> None:
 def test_beside_a_training_and_no_longer(tmp_path: Path, port: int) -> None:
     said: list[str] = []
     run = tmp_path / "new" / "my run"
-    with beside(run, port, say=said.append):
+    with beside(run, port, log=said.append):
         url = f"http://127.0.0.1:{port}"
         assert said == [f"dashboard: {url}/#/run/my%20run"]
         assert runs_at(url) == []
@@ -113,7 +113,7 @@ def test_beside_a_training_and_no_longer(tmp_path: Path, port: int) -> None:
 
 def test_beside_a_training_a_taken_port_is_only_told(tmp_path: Path, port: int) -> None:
     said: list[str] = []
-    with listen(port), beside(tmp_path / "run", port, say=said.append):
+    with listen(port), beside(tmp_path / "run", port, log=said.append):
         assert len(said) == 1
         assert f"no dashboard on port {port}" in said[0]
 
@@ -122,7 +122,7 @@ def test_beside_a_training_a_taken_port_is_only_told(tmp_path: Path, port: int) 
 def test_it_ends_when_the_training_is_killed(tmp_path: Path, port: int) -> None:
     code = (
         "import sys, time; from pathlib import Path; from warpzone.dashboard.server import beside\n"
-        "with beside(Path(sys.argv[1]), int(sys.argv[2]), say=lambda s: print(s, flush=True)):"
+        "with beside(Path(sys.argv[1]), int(sys.argv[2]), log=lambda s: print(s, flush=True)):"
         " time.sleep(100)"
     )
     with subprocess.Popen(

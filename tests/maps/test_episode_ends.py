@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from tests.support.endings import end, random_ends, write_ends
 
-from warpzone.maps.cache import Atlas, open_atlas
+from warpzone.maps.cache import LevelMap, open_map
 from warpzone.maps.episode_ends import KINDS, Ends, cells, cells_of, total
 from warpzone.maps.renderer import Strip
 from warpzone.nes.rom import Rom
 
-PLACES = Atlas(
+PLACES = LevelMap(
     "8-4",
     [
         Strip(map, 4, left, np.zeros((208, width), np.uint8), np.zeros(16, np.uint8))
@@ -84,8 +84,8 @@ def test_what_is_no_file_is_an_empty_one(tmp_path: Path) -> None:
 def test_every_line_is_counted_once(tmp_path: Path, rom: Rom) -> None:
     lines = random_ends(500)
     write_ends(tmp_path, lines)
-    ends, atlas = read(tmp_path), open_atlas("1-1", rom)
-    counted, unplaced = cells(ends.of_level("1-1"), atlas)
+    ends, level_map = read(tmp_path), open_map("1-1", rom)
+    counted, unplaced = cells(ends.of_level("1-1"), level_map)
     assert unplaced == 0
     assert sum(count for *_, count in counted) == 500
     names = {1: "enemy", 2: "pit", 3: "time", 4: "warp"}
@@ -97,7 +97,7 @@ def test_every_line_is_counted_once(tmp_path: Path, rom: Rom) -> None:
     for strip, column, row, _, _ in counted:
         assert strip == 0
         assert 0 <= row < 13
-        assert 0 <= column * 16 < atlas.strips[0].width
+        assert 0 <= column * 16 < level_map.strips[0].width
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,16 @@ import pytest
 
 from warpzone import _native
 from warpzone.errors import EngineError, LevelError
-from warpzone.maps import renderer as stitching
-from warpzone.maps.renderer import COLUMN, HEIGHT, STATUS_BAR, Strip, map_of, shown_left, stitch
+from warpzone.maps import renderer as rendering
+from warpzone.maps.renderer import (
+    COLUMN,
+    HEIGHT,
+    STATUS_BAR,
+    Strip,
+    map_of,
+    render_level,
+    shown_left,
+)
 from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
@@ -49,7 +57,7 @@ def differing(strip: Strip, console: _native.Console, touched: np.ndarray) -> np
 
 @pytest.mark.parametrize("level", SAMPLE)
 def test_strips_are_the_backgrounds_of_frames(level: str, rom: Rom) -> None:
-    strip = stitch(level, rom)[0]
+    strip = render_level(level, rom)[0]
     random = np.random.default_rng(level_index(level))
     compared, farthest = 0, 0
     for _ in range(6):
@@ -62,10 +70,10 @@ def test_strips_are_the_backgrounds_of_frames(level: str, rom: Rom) -> None:
                 buttons = RIGHT | RUN | (JUMP if random.random() < 0.6 else 0)
             console.ram[0x79F] = 0xFF  # a star, so that he gets farther
             console.step(buttons)
-            if console.ram[0x0E] != stitching.PLAYING:
+            if console.ram[0x0E] != rendering.PLAYING:
                 break
             assert map_of(console.ram) == strip.map
-            assert console.ram[stitching.AREA] + 1 == strip.area
+            assert console.ram[rendering.AREA] + 1 == strip.area
             left = shown_left(console)
             if left < before - 256:
                 break  # a maze has sent him back, with much of what lay around him
@@ -81,7 +89,7 @@ def test_strips_are_the_backgrounds_of_frames(level: str, rom: Rom) -> None:
 
 
 def test_colours_are_those_of_the_screen(rom: Rom) -> None:
-    strip = stitch("1-1", rom)[0]
+    strip = render_level("1-1", rom)[0]
     console = console_at("1-1", rom)
     console.step(0)
     # The upper right of the first screen has no sprites; clouds and sky are there.
@@ -94,27 +102,27 @@ def test_colours_are_those_of_the_screen(rom: Rom) -> None:
 
 
 def test_pipes_and_vines_lead_to_places_of_their_own(rom: Rom) -> None:
-    first, bonus = stitch("1-1", rom)
+    first, bonus = render_level("1-1", rom)
     assert (first.left, bonus.width) == (0, 256)
     assert first.map != bonus.map
     assert first.area == bonus.area == 1
     # Behind the last pipe of 1-2 lies the end of 1-1, and the map of its bonus room is that of
     # 1-1's, farther right.
-    underground, room, end = stitch("1-2", rom)
+    underground, room, end = render_level("1-2", rom)
     assert room.map == bonus.map
     assert room.left >= bonus.right
     assert end.map == first.map
     assert end.right == first.right
     assert (end.rgb() == first.rgb()[:, end.left - first.left :]).all()
     assert underground.map not in (room.map, end.map)
-    assert len(stitch("8-4", rom)) == 2  # the castle and its water
-    assert len(stitch("6-2", rom)) == 5
+    assert len(render_level("8-4", rom)) == 2  # the castle and its water
+    assert len(render_level("6-2", rom)) == 5
 
 
 @pytest.mark.slow
 def test_every_level_is_drawn(rom: Rom) -> None:
     for level in LEVELS:
-        strips = stitch(level, rom)
+        strips = render_level(level, rom)
         assert strips[0].left == 0
         assert 2500 < strips[0].width < 6500
         console = console_at(level, rom)
@@ -127,7 +135,7 @@ def test_every_level_is_drawn(rom: Rom) -> None:
 
 def test_errors_are_told(rom: Rom, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LevelError, match="9-1"):
-        stitch("9-1", rom)
-    monkeypatch.setattr(stitching, "MOST_FRAMES", 10)
+        render_level("9-1", rom)
+    monkeypatch.setattr(rendering, "MOST_FRAMES", 10)
     with pytest.raises(EngineError, match="no end"):
-        stitch("1-1", rom)
+        render_level("1-1", rom)

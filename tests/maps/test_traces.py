@@ -9,7 +9,7 @@ from tests.support.episodes import CLEAR, make_episode, random_buttons
 
 from warpzone.episodes.episode import Cartridge, Episode, begin
 from warpzone.maps import traces as tracing
-from warpzone.maps.cache import open_atlas
+from warpzone.maps.cache import open_map
 from warpzone.maps.traces import Traces
 from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
@@ -44,8 +44,8 @@ def test_traces_are_where_mario_was(run: Path, rom: Rom) -> None:
             expected.append((37, x, y - 256))
     assert later.points.tolist() == [list(point) for point in expected]
 
-    atlas = open_atlas("1-1", rom)
-    ((strip, points),) = clear.lines(atlas)
+    level_map = open_map("1-1", rom)
+    ((strip, points),) = clear.lines(level_map)
     assert strip == 0
     assert points[0][0] < 60
     assert 3150 < points[-1][0] < 3250  # the flagpole
@@ -60,7 +60,7 @@ def test_lines_are_broken_where_mario_is_moved(run: Path, rom: Rom) -> None:
     points[30:, 0] = 66  # the bonus room, in which only some of it lies
     points[30:, 1] = 40
     points[40:, 0] = 3
-    lines = tracing.Trace("name", 1, None, "", points).lines(open_atlas("1-1", rom))
+    lines = tracing.Trace("name", 1, None, "", points).lines(open_map("1-1", rom))
     assert [strip for strip, _ in lines] == [0, 0, 1]
     assert [len(line) for _, line in lines] == [20, 10, 10]
 

@@ -22,6 +22,8 @@ from warpzone.nes.rom import Rom
 from warpzone.report import clips
 from warpzone.report import page as report
 from warpzone.report.page import measured, write_report
+from warpzone.report.sections import MOST_BYTES
+from warpzone.runs.library import Run
 from warpzone.runs.metrics import Metrics
 from warpzone.training import resolve
 from warpzone.training.evaluation import wilson
@@ -75,7 +77,7 @@ def written(run: Path) -> Path:
         patch.setattr(clips, "TRIES", 1)  # none will clear
         written = write_report(run, run / "report.html", films=1)
     assert written.missing == []
-    assert written.size == written.path.stat().st_size < report.MOST_BYTES
+    assert written.size == written.path.stat().st_size < MOST_BYTES
     return written.path
 
 
@@ -285,7 +287,7 @@ def test_rates_of_a_run_that_goes_on_are_those_it_wrote_down(tmp_path: Path) -> 
     run = make_run(tmp_path / "run", agent=False, finished=False)
     metrics = Metrics(run / "metrics.jsonl")
     metrics.refresh()
-    found = measured(run, CONFIG, metrics)
+    found = measured(Run(run, "run"), CONFIG, metrics)
     assert {level: result.clear_rate for level, result in found.items()} == {
         "1-1": 0.75,
         "1-2": 0.25,
@@ -294,6 +296,6 @@ def test_rates_of_a_run_that_goes_on_are_those_it_wrote_down(tmp_path: Path) -> 
     assert found["1-1"].mean_progress == 2500
     for damaged in ("{", "[]", "3", '{"measured": 5}', '{"measured": {"1-1": {}}}'):
         (run / "status.json").write_text(damaged)
-        assert measured(run, CONFIG, metrics)["1-1"] == found["1-1"]
+        assert measured(Run(run, "run"), CONFIG, metrics)["1-1"] == found["1-1"]
     (run / "status.json").unlink()
-    assert measured(run, CONFIG, metrics)["1-2"].clear_rate == 0.25
+    assert measured(Run(run, "run"), CONFIG, metrics)["1-2"].clear_rate == 0.25

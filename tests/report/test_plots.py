@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from warpzone.report.plots import MOST_POINTS, Curve, interval_svg, short, summary, svg, ticks
+from warpzone.report.plots import MOST_POINTS, Line, interval_svg, short, summary, svg, ticks
 
 
 def points(text: str, name: str) -> list[tuple[float, float]]:
@@ -19,9 +19,9 @@ def points(text: str, name: str) -> list[tuple[float, float]]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def curve(count: int, **settings: object) -> Curve:
+def curve(count: int, **settings: object) -> Line:
     steps = np.arange(1, count + 1) * 1000.0
-    return Curve("height & <width>", steps, np.linspace(2.0, 10.0, count), **settings)  # type: ignore[arg-type]
+    return Line("height & <width>", steps, np.linspace(2.0, 10.0, count), **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [1, 2, 50, 10_000])
@@ -36,8 +36,8 @@ def test_a_curve_rises_where_its_values_do(count: int) -> None:
 
 
 def test_shares_are_drawn_from_0_to_1() -> None:
-    half = Curve("rate", np.array([1.0, 2.0]), np.array([0.5, 0.5]), percent=True)
-    low = Curve("rate", np.array([1.0, 2.0]), np.array([0.0, 1.0]), percent=True)
+    half = Line("rate", np.array([1.0, 2.0]), np.array([0.5, 0.5]), percent=True)
+    low = Line("rate", np.array([1.0, 2.0]), np.array([0.0, 1.0]), percent=True)
     (_, middle), _ = points(svg(half), "line")
     (_, bottom), (_, top) = points(svg(low), "line")
     assert middle == pytest.approx((bottom + top) / 2, abs=0.1)
@@ -46,14 +46,14 @@ def test_shares_are_drawn_from_0_to_1() -> None:
 
 def test_dots_need_no_line() -> None:
     nothing = np.array([])
-    text = svg(Curve("rate", nothing, nothing, percent=True, points=[(500.0, 0.25)]))
+    text = svg(Line("rate", nothing, nothing, percent=True, points=[(500.0, 0.25)]))
     assert len([*ET.fromstring(text).iter("circle")]) == 1
     assert "from 25% to 25%" in text
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0, 1e-9, 5e12])
 def test_the_same_value_throughout_can_be_drawn(value: float) -> None:
-    text = svg(Curve("flat", np.array([0.0, 1.0]), np.array([value, value])))
+    text = svg(Line("flat", np.array([0.0, 1.0]), np.array([value, value])))
     line = points(text, "line")
     assert line[0][1] == line[1][1]
     assert 0 <= line[0][1] <= 190

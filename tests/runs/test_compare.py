@@ -45,7 +45,7 @@ def test_results_over_all_levels(tmp_path: Path) -> None:
     make_run(tmp_path / "one", level="1-1", measured=0.5)
     make_run(tmp_path / "camp" / "1-2", level="1-2", measured=0.75)
     make_run(tmp_path / "camp" / "8-4", level="8-4", measured=0.25)
-    table = results(Library(tmp_path).runs())
+    table = results(Library(tmp_path).runs(), LEVELS)
     assert table["columns"] == ["camp", "one"]
     assert [row["level"] for row in table["rows"]] == list(LEVELS)
     found = {row["level"]: row["cells"] for row in table["rows"] if any(row["cells"])}
@@ -68,6 +68,6 @@ def test_a_run_in_training_tells_its_last_measurement(tmp_path: Path) -> None:
         for rate in (0.25, 0.5):
             row = {"step": 1, "eval/clear_rate": rate, "eval/clear_rate/1-3": rate}
             file.write(json.dumps(row) + "\n")
-    cells = {row["level"]: row["cells"][0] for row in results([Run(path, "one")])["rows"]}
+    cells = {row["level"]: row["cells"][0] for row in results([Run(path, "one")], LEVELS)["rows"]}
     assert cells["1-3"] == {"run": "one", "final": False, "clear_rate": 0.5}
     assert sum(cell is not None for cell in cells.values()) == 1

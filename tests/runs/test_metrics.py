@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.support.browser import metrics_line
 
-from warpzone.runs.metrics import BLOCK, LONGEST_LINE, Metrics, Progress
+from warpzone.runs.columns import CURVES
+from warpzone.runs.lines import BLOCK, LONGEST_LINE
+from warpzone.runs.metrics import Metrics, Progress
 
 
 @pytest.fixture
@@ -78,16 +80,17 @@ def test_damaged_lines_are_counted_and_left_out(path: Path, line: bytes) -> None
 
 
 def test_values_that_are_no_numbers_are_gaps(path: Path) -> None:
-    add(path, '{"step": 1, "a": NaN, "b": "x", "c": null, "d": [1], "e": Infinity, "f": 2}\n')
-    add(path, '{"step": 2, "a": 3, "g": ' + "9" * 400 + "}\n")
+    a, b, c, d, e, f, g = (curve.column for curve in CURVES)
+    row = f'"{a}": NaN, "{b}": "x", "{c}": null, "{d}": [1], "{e}": Infinity, "{f}": 2'
+    add(path, f'{{"step": 1, {row}}}\n{{"step": 2, "{a}": 3, "{g}": {"9" * 400}}}\n')
     metrics = Metrics(path)
     metrics.refresh()
     table = metrics.updates
     assert metrics.skipped == 0
-    assert all(math.isnan(table.column(name)[0]) for name in "abcdg")
-    assert table.column("a")[1] == 3
-    assert table.column("f")[0] == 2
-    assert math.isnan(table.column("f")[1])
+    assert all(math.isnan(table.column(name)[0]) for name in (a, b, c, d, g))
+    assert table.column(a)[1] == 3
+    assert table.column(f)[0] == 2
+    assert math.isnan(table.column(f)[1])
     assert math.isnan(table.column("no such")[0])
 
 

@@ -29,14 +29,14 @@ def dashboard(
     """Show runs in a browser of this machine: curves, settings, results, live."""
     from warpzone.dashboard.server import serve
 
-    def say(address: str) -> None:
+    def tell(address: str) -> None:
         out.print(f"dashboard of {escape(str(folder))}: {address}  (Ctrl-C ends it)")
         if open_browser:
             import webbrowser
 
             webbrowser.open(address)
 
-    serve(folder, port, say=say)
+    serve(folder, port, log=tell)
 
 
 def level_map(
@@ -59,8 +59,8 @@ def level_map(
     rom: RomOption = None,
 ) -> None:
     """Draw a level as one long picture, with a heat map of a run's deaths."""
-    from warpzone.dashboard import level_map as drawing
     from warpzone.files import write_atomically
+    from warpzone.maps import picture as drawing
     from warpzone.video.film import SHEET_SUFFIX, check_film_path
 
     path = check_film_path(output or Path(f"map-{check_level(level)}.png"), (SHEET_SUFFIX,))
@@ -94,7 +94,7 @@ def report(
         output or run / NAME,
         films=films,
         rom=rom,
-        say=lambda text: err.print(escape(text), soft_wrap=True),
+        log=lambda text: err.print(escape(text), soft_wrap=True),
     )
     for line in written.missing:
         err.print(f"[yellow]left out:[/] {escape(line)}", soft_wrap=True)

@@ -116,7 +116,7 @@ def train(
 def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
     from warpzone.dashboard.server import beside
 
-    return beside(run, say=lambda text: out.print(escape(text), soft_wrap=True))
+    return beside(run, log=lambda text: out.print(escape(text), soft_wrap=True))
 
 
 def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:

@@ -1,4 +1,5 @@
 """Runs, games and maps in a browser, served on this machine.
 
-Only reads; knows no trainer, and nothing imports it but the command line.
+Answers, and leaves it to `runs`, `maps` and `episodes` to read and compute. Must not know: how a
+run is trained. Never writes into a run; nothing but the command line imports it.
 """

@@ -1,4 +1,4 @@
-"""The pages and their data as one Starlette application. It reads, and answers this machine alone.
+"""The pages and their data as one Starlette application: it reads, and answers this machine alone.
 
 No page of another site can read from it: whoever asks by another name than that of this machine is
 refused (DNS rebinding), nothing is allowed across origins, and a page may load nothing from
@@ -22,13 +22,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from warpzone.dashboard import curves
-from warpzone.dashboard.responses import error_response, json_response
+from warpzone.dashboard import run_data
+from warpzone.dashboard.responses import error_response
 from warpzone.errors import RunError, WarpzoneError
-from warpzone.runs import compare
 from warpzone.runs.library import Library
 
 STATIC = Path(__file__).parent / "static"
+MAPS = ("warpzone.maps", "static")
+"""Where scripts and styles of maps lie, which reports hold, too."""
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine."""
@@ -45,12 +46,7 @@ HEADERS = {
 
 
 def create(library: Library, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """The application over the runs of `library`; `more` are routes of other views."""
-
-    def runs(request: Request) -> Response:
-        found = [run.summary() for run in library.runs()]
-        answer = {"folder": str(library.folder), "problem": library.problem, "runs": found}
-        return json_response(answer, request=request)
+    """Returns the application over the runs of `library`; `more` are routes of other views."""
 
     def index(request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
@@ -61,12 +57,10 @@ def create(library: Library, more: Sequence[BaseRoute] = ()) -> Starlette:
     return Starlette(
         routes=[
             Route("/", index),
-            Route("/api/runs", runs),
-            *curves.routes(library),
-            *compare.routes(library),
+            *run_data.routes(library),
             *more,
             Route("/static/plotly.min.js", charts),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", StaticFiles(directory=STATIC, packages=[MAPS])),
         ],
         middleware=[
             Middleware(SafeHeaders),
@@ -74,6 +68,7 @@ def create(library: Library, more: Sequence[BaseRoute] = ()) -> Starlette:
         ],
         exception_handlers={
             WarpzoneError: _refuse,
+            OSError: _refuse,
             HTTPException: _refuse,
             Exception: _refuse,
         },
@@ -86,6 +81,8 @@ def _refuse(request: Request, error: Exception) -> Response:
             return error_response(str(error), 404)
         case WarpzoneError():
             return error_response(str(error), 422)
+        case OSError():  # a file that vanished, a disk that fails, no file descriptors left
+            return error_response(f"the dashboard cannot read: {error.strerror or error}", 503)
         case HTTPException(status_code=status, detail=detail):
             return error_response(f"{request.url.path}: {detail}", status)
         case _:  # the server's log has the traceback

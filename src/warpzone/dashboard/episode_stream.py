@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from warpzone import _native
 from warpzone.episodes.episode import Episode, Replay
 from warpzone.errors import EpisodeError
+from warpzone.files import read_regular_file
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig
@@ -41,7 +42,7 @@ LONGEST = 30 * 60 * 60
 LARGEST = 32 << 20
 """Bytes of an episode's file."""
 MOST_SNAPSHOTS = 256
-MOST_TAPES = 64
+MOST_STREAMS = 64
 MOST_BYTES = 64 << 20
 """Of segments that are kept."""
 NICE = 10
@@ -50,8 +51,8 @@ LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What an agent sees of a moment, as a picture of bytes.
+class ObservationView:
+    """Shows what an agent sees of a moment, as a picture of bytes.
 
     Attributes:
         kind: the observation. With `rgb` it sees what a person sees, and nothing is added; `none`:
@@ -67,8 +68,8 @@ class Sight:
     pool: bool = False
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Sight:
-        """By a run's config.json; `none` where that does not tell."""
+    def of(cls, settings: Mapping[str, Any]) -> ObservationView:
+        """Returns that of a run by its config.json; `none` where that does not tell."""
         env = settings.get("env")
         if not isinstance(env, Mapping) or "observation" not in env:
             return cls("none")
@@ -87,7 +88,7 @@ class Sight:
         return cls("rgb")
 
     def look(self, console: Console, before: bytes | None) -> NDArray[np.uint8]:
-        """What is seen now: uint8[rows, columns]; `before` as in `Console.grey`."""
+        """Returns what is seen now: uint8[rows, columns]; `before` as in `Console.grey`."""
         shape = (self.rows, self.columns)
         if self.kind == "tiles":
             return tiles(console).reshape(shape)
@@ -98,14 +99,14 @@ class Sight:
         return np.empty(shape, np.uint8)
 
 
-class Tape:
-    """An episode, and the moments of it that were passed already.
+class EpisodeStream:
+    """Plays an episode to and fro, and keeps moments of it that were passed already.
 
     Places are frames played, 0 to `episode.frames`; the picture at a place is that of
-    `Console.screen` then. All tapes may play on one console, one after the other.
+    `Console.screen` then. All streams may play on one console, one after the other.
     """
 
-    def __init__(self, episode: Episode, console: Console, sight: Sight) -> None:
+    def __init__(self, episode: Episode, console: Console, view: ObservationView) -> None:
         """
         Raises:
             EpisodeError: of another ROM, or too long.
@@ -116,20 +117,20 @@ class Tape:
                 "shown here. `warpzone replay FILE` plays it"
             )
         self.episode = episode
-        self.sight = sight
+        self.view = view
         self._replay = Replay(episode, console)
         self._pause = max(PICTURES, -(-episode.frames // MOST_SNAPSHOTS))
         """Frames between two snapshots."""
         self._places = [0]
         self._snapshots = [console.save()]
 
-    def continues(self, other: Tape) -> bool:
-        """Whether this is more of the same game."""
+    def continues(self, other: EpisodeStream) -> bool:
+        """Returns whether this is more of the same game."""
         ours, theirs = self.episode, other.episode
         return ours.start == theirs.start and ours.buttons.startswith(theirs.buttons)
 
     def segment(self, index: int, stride: int) -> bytes:
-        """Pictures from the place `index * PICTURES * stride` on, every `stride` frames.
+        """Returns pictures from the place `index * PICTURES * stride` on, every `stride` frames.
 
         Returns:
             deflated (zlib) uint8: pictures[240, n, 256], colours of `PALETTE`; what the agent sees
@@ -144,25 +145,25 @@ class Tape:
             raise ValueError(f"there is no segment {index} of every frame in {stride}")
         places = range(first, self.episode.frames + 1, stride)[:PICTURES]
         pictures = np.empty((240, len(places), 256), np.uint8)
-        seen = np.empty((self.sight.rows, len(places), self.sight.columns), np.uint8)
+        seen = np.empty((self.view.rows, len(places), self.view.columns), np.uint8)
         buttons = np.empty(len(places), np.uint8)
         console = self._replay.console
         self._rewind(first)
         for i, place in enumerate(places):
             before = None
-            if self.sight.pool and place:
+            if self.view.pool and place:
                 self._go(place - 1)
                 before = console.save()
             self._go(place)
             pictures[:, i] = console.screen()
-            seen[:, i] = self.sight.look(console, before)
+            seen[:, i] = self.view.look(console, before)
             buttons[i] = self._replay.buttons
         packer = zlib.compressobj(LEVEL)
         parts = [packer.compress(part.data) for part in (pictures, seen, buttons)]
         return b"".join([*parts, packer.flush()])
 
     def _rewind(self, place: int) -> None:
-        """To a moment before `place`, from which `_go` leads there."""
+        """Goes to a moment before `place`, from which `_go` leads there."""
         at = bisect_right(self._places, max(place - 1, 0)) - 1
         self._replay.console.load(self._snapshots[at])
         self._replay.place = self._places[at]
@@ -176,10 +177,10 @@ class Tape:
                 self._snapshots.append(replay.console.save())
 
 
-class Projector:
+class Renderer:
     """Plays the episodes of a server in one thread that gives way to others.
 
-    What is asked for again is not played again: the last tapes and segments are kept.
+    What is asked for again is not played again: the last streams and segments are kept.
     """
 
     def __init__(self, rom: RomSource = None) -> None:
@@ -189,31 +190,35 @@ class Projector:
         """
         self._rom = rom
         self._console: Console | None = None
-        self._tapes: OrderedDict[str, Tape] = OrderedDict()
+        self._streams: OrderedDict[str, EpisodeStream] = OrderedDict()
         self._segments: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._bytes = 0
-        self._thread = ThreadPoolExecutor(1, "projector", initializer=_give_way)
+        self._thread = ThreadPoolExecutor(1, "renderer", initializer=_give_way)
         self.played = 0
         """Segments that were made, not found."""
 
-    def open(self, path: Path, sight: Sight) -> Future[tuple[str, Tape]]:
-        """The tape of an episode's file as it is now, and the key to its segments.
+    def open(self, path: Path, view: ObservationView) -> Future[tuple[str, EpisodeStream]]:
+        """Returns the stream of an episode's file as it is now, and the key to its segments.
 
         Raises (the future):
             EpisodeError: missing, damaged, of another ROM, too long.
             RomError: there is no ROM.
         """
-        return self._thread.submit(self._open, path, sight)
+        return self._thread.submit(self._open, path, view)
 
-    def tape(self, key: str) -> Future[Tape]:
-        """Raises (the future) `EpisodeError`: it is not kept any more."""
+    def stream(self, key: str) -> Future[EpisodeStream]:
+        """Returns the stream of a key.
+
+        Raises (the future):
+            EpisodeError: it is not kept any more.
+        """
         return self._thread.submit(self._find, key)
 
     def segment(self, key: str, index: int, stride: int) -> Future[bytes]:
-        """As `Tape.segment`.
+        """Returns what `EpisodeStream.segment` does.
 
         Raises (the future):
-            EpisodeError: the tape is not kept any more.
+            EpisodeError: the stream is not kept any more.
             ValueError: there is no such segment.
         """
         return self._thread.submit(self._segment, key, index, stride)
@@ -221,30 +226,30 @@ class Projector:
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def _open(self, path: Path, sight: Sight) -> tuple[str, Tape]:
+    def _open(self, path: Path, view: ObservationView) -> tuple[str, EpisodeStream]:
         data = read_episode(path)
-        key = hashlib.sha256(repr(sight).encode() + data).hexdigest()[:32]
-        if key not in self._tapes:
+        key = hashlib.sha256(repr(view).encode() + data).hexdigest()[:32]
+        if key not in self._streams:
             episode = Episode.parse(data, path.name)
             if self._console is None:
                 # Drawing and packing take longer than playing: native code is not worth its start.
                 self._console = Console(self._rom, engine="interpreter")
-            self._tapes[key] = Tape(episode, self._console, sight)
-            while len(self._tapes) > MOST_TAPES:
-                self._tapes.popitem(last=False)
+            self._streams[key] = EpisodeStream(episode, self._console, view)
+            while len(self._streams) > MOST_STREAMS:
+                self._streams.popitem(last=False)
         return key, self._find(key)
 
-    def _find(self, key: str) -> Tape:
-        if key not in self._tapes:
+    def _find(self, key: str) -> EpisodeStream:
+        if key not in self._streams:
             raise EpisodeError("the episode was put away: it has not been watched for long")
-        self._tapes.move_to_end(key)
-        return self._tapes[key]
+        self._streams.move_to_end(key)
+        return self._streams[key]
 
     def _segment(self, key: str, index: int, stride: int) -> bytes:
-        tape, name = self._find(key), (key, index, stride)
+        stream, name = self._find(key), (key, index, stride)
         if name not in self._segments:
             self.played += 1
-            data = tape.segment(index, stride)
+            data = stream.segment(index, stride)
             self._segments[name] = data
             self._bytes += len(data)
             while self._bytes > MOST_BYTES:
@@ -254,15 +259,13 @@ class Projector:
 
 
 def read_episode(path: Path) -> bytes:
-    """What is in the file of an episode that a run may put away at any time.
+    """Returns what is in the file of an episode that a run may put away at any time.
 
     Raises:
         EpisodeError: it did, or it cannot be read.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise EpisodeError(f"{path.name} has more than {LARGEST >> 20} MB: no episode")
-        return path.read_bytes()
+        return read_regular_file(path, LARGEST)
     except FileNotFoundError:
         raise EpisodeError(
             f"the episode {path.name} is gone: a run keeps its last episodes and the best. "
@@ -273,7 +276,7 @@ def read_episode(path: Path) -> bytes:
 
 
 def _give_way() -> None:
-    """Of the thread alone; only Linux can do that."""
+    """Lowers the priority of this thread alone; only Linux can do that."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         if os.getpriority(os.PRIO_PROCESS, thread) < NICE:

@@ -8,7 +8,7 @@ A client of the WebSocket asks, with numbers of its own in `ask`, and is answere
     {"ask": 1, "open": "live/003.json", "after": KEY}    {"ask": 1, "key": KEY, "frames": …} or
     {"ask": 2, "key": KEY, "segment": 0, "stride": 1}    {"ask": 1, "error": TEXT}; for segments
                                                          bytes: `ask` as uint32, little endian, then
-                                                         what `Tape.segment` returns
+                                                         what `EpisodeStream.segment` returns
 
 Nothing is sent that was not asked for: who does not look costs nothing, and who is slow gets less.
 """
@@ -33,7 +33,13 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from warpzone import _native
-from warpzone.dashboard.episode_stream import PICTURES, Projector, Sight, Tape, read_episode
+from warpzone.dashboard.episode_stream import (
+    PICTURES,
+    EpisodeStream,
+    ObservationView,
+    Renderer,
+    read_episode,
+)
 from warpzone.dashboard.responses import json_response
 from warpzone.episodes.episode import Episode, TrainingPlayer
 from warpzone.errors import EpisodeError, WarpzoneError
@@ -67,7 +73,7 @@ class Open(_Message):
 
 
 class Segment(_Message):
-    """Asks for pictures, see `Tape.segment`."""
+    """Asks for pictures, see `EpisodeStream.segment`."""
 
     ask: int = Field(ge=0, lt=2**32)
     key: str = Field(max_length=64)
@@ -76,13 +82,13 @@ class Segment(_Message):
 
 
 def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
-    """What the page needs to show games.
+    """Returns what the page needs to show games.
 
     Args:
         library: of the runs.
         rom: a file, a `Rom`, or None to look for one when the first episode is wanted.
     """
-    games = _Games(library, Projector(rom))
+    games = _Games(library, Renderer(rom))
     return [
         Route("/api/episodes", games.list),
         WebSocketRoute("/api/watch", games.watch),
@@ -90,7 +96,7 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
 
 
 class Lists:
-    """What lies in the folders of runs; may be used by several threads."""
+    """Lists what lies in the folders of runs; several threads may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -99,7 +105,7 @@ class Lists:
         self._lists: dict[Path, tuple[float, dict[str, Any]]] = {}
 
     def of(self, run: Run) -> dict[str, Any]:
-        """`live` and `episodes`, each a list of what `_summary` returns, by name."""
+        """Returns `live` and `episodes`, each a list of what `_summary` returns, by name."""
         with self._lock:
             now = time.monotonic()
             self._lists = {
@@ -134,7 +140,7 @@ class Lists:
 
 
 def _summary(path: Path, modified: float) -> dict[str, Any]:
-    """`file`, `modified` in seconds since 1970, and `error` or what `describe` returns."""
+    """Returns `file`, `modified` in seconds since 1970, and `error` or what `describe` does."""
     about = {"file": f"{path.parent.name}/{path.name}", "modified": modified}
     try:
         return about | describe(Episode.parse(read_episode(path), path.name))
@@ -143,7 +149,7 @@ def _summary(path: Path, modified: float) -> dict[str, Any]:
 
 
 def describe(episode: Episode) -> dict[str, Any]:
-    """Level, frames, who played and how it ended; JSON can hold it."""
+    """Returns level, frames, who played and how it ended; JSON can hold it."""
     outcome, player = episode.outcome, episode.player
     about: dict[str, Any] = {
         "level": episode.start,
@@ -158,8 +164,8 @@ def describe(episode: Episode) -> dict[str, Any]:
     return about
 
 
-def thoughts(episode: Episode) -> dict[str, Any] | None:
-    """What the agent thought in each decision; None where that is not known."""
+def policy_outputs(episode: Episode) -> dict[str, Any] | None:
+    """Returns value and probabilities of each decision; None where they are not known."""
     decisions = episode.decisions
     if decisions is None or not len(decisions.actions):
         return None
@@ -175,16 +181,16 @@ def thoughts(episode: Episode) -> dict[str, Any] | None:
 
 
 def _finite(value: float, digits: int) -> float | None:
-    """JSON knows neither NaN nor infinity."""
+    """Returns it rounded; None for NaN and infinity, which JSON does not know."""
     return round(value, digits) if abs(value) < float("inf") else None
 
 
 class _Games:
-    """The answers to what clients ask."""
+    """Answers what clients ask."""
 
-    def __init__(self, library: Library, projector: Projector) -> None:
+    def __init__(self, library: Library, renderer: Renderer) -> None:
         self._library = library
-        self._projector = projector
+        self._renderer = renderer
         self._lists = Lists()
         self._viewers = 0
 
@@ -218,8 +224,8 @@ class _Games:
             await socket.close()
             return
         # In a thread: another one may hold the run while it reads long curves.
-        sight = await asyncio.to_thread(lambda: Sight.of(run.config))
-        await socket.send_json(_hello(sight))
+        view = await asyncio.to_thread(lambda: ObservationView.of(run.config))
+        await socket.send_json(_hello(view))
         while True:
             received = await socket.receive()
             if received["type"] == "websocket.disconnect":
@@ -231,39 +237,39 @@ class _Games:
                 return
             try:
                 if isinstance(message, Open):
-                    await socket.send_json(await self._open(run.path, sight, message))
+                    await socket.send_json(await self._open(run.path, view, message))
                 else:
                     data = await asyncio.wrap_future(
-                        self._projector.segment(message.key, message.segment, message.stride)
+                        self._renderer.segment(message.key, message.segment, message.stride)
                     )
                     await socket.send_bytes(message.ask.to_bytes(4, "little") + data)
             except (WarpzoneError, ValueError) as error:
                 await socket.send_json({"ask": message.ask, "error": str(error)})
 
-    async def _open(self, run: Path, sight: Sight, message: Open) -> dict[str, Any]:
+    async def _open(self, run: Path, view: ObservationView, message: Open) -> dict[str, Any]:
         if not NAME.fullmatch(message.open):
             raise EpisodeError(f"{message.open!r} is no episode of this run")
-        key, tape = await asyncio.wrap_future(self._projector.open(run / message.open, sight))
-        answer = {"ask": message.ask, "key": key, **describe(tape.episode)}
-        answer["thoughts"] = thoughts(tape.episode)
-        answer["continues"] = key != message.after and await self._continues(tape, message.after)
+        key, stream = await asyncio.wrap_future(self._renderer.open(run / message.open, view))
+        answer = {"ask": message.ask, "key": key, **describe(stream.episode)}
+        answer["outputs"] = policy_outputs(stream.episode)
+        answer["continues"] = key != message.after and await self._continues(stream, message.after)
         return answer
 
-    async def _continues(self, tape: Tape, before: str | None) -> bool:
+    async def _continues(self, stream: EpisodeStream, before: str | None) -> bool:
         try:
-            return before is not None and tape.continues(
-                await asyncio.wrap_future(self._projector.tape(before))
+            return before is not None and stream.continues(
+                await asyncio.wrap_future(self._renderer.stream(before))
             )
         except EpisodeError:
             return False
 
 
-def _hello(sight: Sight) -> dict[str, Any]:
-    """What a client must know to read what follows."""
+def _hello(view: ObservationView) -> dict[str, Any]:
+    """Returns what a client must know to read what follows."""
     return {
         "palette": b64encode(PALETTE.tobytes()).decode(),
         "pictures": PICTURES,
-        "sight": {"kind": sight.kind, "rows": sight.rows, "columns": sight.columns},
+        "observation": {"kind": view.kind, "rows": view.rows, "columns": view.columns},
         "planes": _native.TILE_PLANES,
     }
 
@@ -280,6 +286,6 @@ def _parse(text: str | None) -> Open | Segment | None:
 
 
 def _is_foreign(socket: WebSocket) -> bool:
-    """Whether another site's page asks; browsers let it, and say so."""
+    """Returns whether another site's page asks; browsers let it, and say so."""
     origin = socket.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != socket.headers.get("host")

@@ -1,4 +1,4 @@
-"""What the server of views answers: JSON that any browser reads, and errors as JSON."""
+"""The forms of answers: JSON that any browser reads, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 
 def json_response(value: Any, status: int = 200, request: Request | None = None) -> Response:
-    """`value` as JSON; numbers that JSON has no words for are null.
+    """Returns `value` as JSON; numbers that JSON has no words for are null.
 
     With `request` the answer has an ETag, and is empty (304) where the browser has it already.
     """
@@ -26,5 +26,5 @@ def json_response(value: Any, status: int = 200, request: Request | None = None)
 
 
 def error_response(text: str, status: int) -> Response:
-    """`{"error": text}`."""
+    """Returns `{"error": text}`."""
     return json_response({"error": text}, status)

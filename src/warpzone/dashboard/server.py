@@ -62,12 +62,12 @@ def serve(
     folder: Path,
     port: int = PORT,
     *,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
     until: IO[bytes] | None = None,
 ) -> None:
     """Serve the runs under `folder` until Ctrl-C or SIGTERM, or the end of the stream `until`.
 
-    `say` receives the address as soon as it answers.
+    `log` receives the address as soon as it answers.
 
     Raises:
         RunError: there is no such folder.
@@ -75,7 +75,7 @@ def serve(
     """
     config = _configure(folder)
     with listen(port) as listening:
-        server = _Server(config, lambda: say(address(listening)))
+        server = _Server(config, lambda: log(address(listening)))
         if until is not None:
             threading.Thread(target=_wait, args=(until, server), daemon=True).start()
         with suppress(KeyboardInterrupt):  # the way to end it
@@ -134,14 +134,14 @@ def _wait(stream: IO[bytes], server: uvicorn.Server) -> None:
 
 @contextmanager
 def beside(
-    run: Path, port: int | None = None, *, say: Callable[[str], None] = print
+    run: Path, port: int | None = None, *, log: Callable[[str], None] = print
 ) -> Iterator[None]:
     """While entered, a process of its own serves the run directory `run` and those beside it.
 
     On `port`, by default 1985.
 
     It has a lower priority than this process, and ends with it, however that ends. Where it cannot
-    be had, `say` is told why, and nothing else happens.
+    be had, `log` is told why, and nothing else happens.
     """
     folder = run.resolve().parent
     with suppress(OSError):  # which the training tells of
@@ -158,9 +158,9 @@ def beside(
     try:
         told = process.stdout.readline().decode(errors="replace").strip()
         if told.startswith("http://"):
-            say(f"dashboard: {told}/#/run/{quote(run.resolve().name)}")
+            log(f"dashboard: {told}/#/run/{quote(run.resolve().name)}")
         else:
-            say(told or "there is no dashboard: its process ended at once")
+            log(told or "there is no dashboard: its process ended at once")
         yield
     finally:
         process.stdin.close()
@@ -180,7 +180,7 @@ def _beside(folder: str, port: str) -> None:
         serve(
             Path(folder),
             int(port),
-            say=lambda text: print(text, flush=True),
+            log=lambda text: print(text, flush=True),
             until=sys.stdin.buffer,
         )
     except (WarpzoneError, OSError) as error:

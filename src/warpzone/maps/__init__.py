@@ -1,4 +1,10 @@
-"""Levels as long pictures, with where episodes ended and the ways that they took.
+"""Levels as long pictures, with where a run's episodes ended and traces of those it kept.
 
-Knows no run of training and no browser; serves nothing.
+Holds what draws them in a page, too (`static/`), for whoever writes one. Must not know: how a run
+is trained, a server, and the pages that show a map.
 """
+
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+"""The scripts and styles that draw a map in a page."""

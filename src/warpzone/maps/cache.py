@@ -17,14 +17,16 @@ from PIL import Image, PngImagePlugin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warpzone.errors import FileError
-from warpzone.files import write_atomically
-from warpzone.maps.renderer import HEIGHT, MOST_PLACES, STATUS_BAR, Strip, stitch
+from warpzone.files import read_regular_file, write_atomically
+from warpzone.maps.renderer import HEIGHT, MOST_PLACES, STATUS_BAR, Strip, render_level
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.console import PALETTE
 from warpzone.smb.levels import level_index
 
 VERSION = 1
 """Of how levels are drawn: other pictures, another number."""
+LARGEST = 1 << 24
+"""Of a file, in bytes; the largest level takes 20 kB."""
 ENTRIES = 16
 """Palette entries of one place."""
 MARIO_WIDTH, MARIO_HEIGHT = 16, 32
@@ -47,8 +49,8 @@ class _Places(BaseModel):
 
 
 @dataclass(frozen=True)
-class Atlas:
-    """A level's pictures.
+class LevelMap:
+    """Holds a level's pictures.
 
     Attributes:
         level: "1-1" to "8-4".
@@ -59,7 +61,7 @@ class Atlas:
     strips: Sequence[Strip]
 
     def find(self, x: int, *, map: int | None = None, area: int | None = None) -> int | None:
-        """The number of the strip that a place is on; None: it is on none.
+        """Returns the number of the strip that a place is on; None: it is on none.
 
         Args:
             x: px from the left end of the map.
@@ -73,7 +75,7 @@ class Atlas:
         return None
 
 
-def open_atlas(level: str, rom: RomSource = None) -> Atlas:
+def open_map(level: str, rom: RomSource = None) -> LevelMap:
     """Read a level's pictures from the cache, or draw them.
 
     Raises:
@@ -85,20 +87,20 @@ def open_atlas(level: str, rom: RomSource = None) -> Atlas:
     cartridge = open_rom(rom)
     file = directory() / f"{cartridge.sha1[:16]}-{level}-{VERSION}.png"
     with suppress(OSError, ValueError, SyntaxError):  # Pillow's for what is no picture
-        return Atlas(level, unpack(file.read_bytes()))
-    strips = stitch(level, cartridge)
+        return LevelMap(level, unpack(read_regular_file(file, LARGEST)))
+    strips = render_level(level, cartridge)
     with suppress(FileError):  # it will be drawn again
         write_atomically(file, pack(strips))
-    return Atlas(level, strips)
+    return LevelMap(level, strips)
 
 
 def directory() -> Path:
-    """Where the files are."""
+    """Returns the folder that the files are in."""
     return Path(platformdirs.user_cache_dir("warpzone")) / "maps"
 
 
 def pack(strips: Sequence[Strip]) -> bytes:
-    """Strips one below the other as a PNG that says what they are."""
+    """Returns strips one below the other as a PNG that says what they are."""
     width = max(strip.width for strip in strips)
     sheet = np.zeros((HEIGHT * len(strips), width), np.uint8)
     colours = np.zeros((256, 3), np.uint8)
@@ -116,7 +118,7 @@ def pack(strips: Sequence[Strip]) -> bytes:
 
 
 def unpack(data: bytes) -> list[Strip]:
-    """What `pack` made.
+    """Returns the strips that `pack` was given.
 
     Raises:
         ValueError: it is something else, or damaged.
@@ -141,7 +143,7 @@ def unpack(data: bytes) -> list[Strip]:
 
 
 def strip_png(strip: Strip) -> bytes:
-    """One strip as a PNG by itself, 208 px high."""
+    """Returns one strip as a PNG by itself, 208 px high."""
     colours = np.zeros((256, 3), np.uint8)
     colours[:ENTRIES] = PALETTE[strip.palette]
     return _png(strip.picture, colours[:ENTRIES], json.dumps({"map": strip.map}))
@@ -151,8 +153,8 @@ Pixels = TypeVar("Pixels", int, NDArray[np.int64])
 
 
 def middle_of_mario(x: Pixels, screen_y: Pixels) -> tuple[Pixels, Pixels]:
-    """Where he is on a strip's map, px, from the place of his upper left corner on the screen: the
-    middle of small Mario, who stands in the lower half of what he takes up."""
+    """Returns where he is on a strip's map, px, from the place of his upper left corner on the
+    screen: the middle of small Mario, who stands in the lower half of what he takes up."""
     return x + MARIO_WIDTH // 2, screen_y + MARIO_HEIGHT * 3 // 4 - STATUS_BAR
 
 

@@ -1,4 +1,4 @@
-"""Where training episodes ended, as a run's `ends.jsonl` tells, read on as it grows."""
+"""Where training episodes ended, as a run's `episode_ends.jsonl` tells, read on as it grows."""
 
 from __future__ import annotations
 
@@ -6,68 +6,117 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import WarpzoneError
-from warpzone.maps.cache import Atlas, middle_of_mario
+from warpzone.maps.cache import LevelMap, middle_of_mario
 from warpzone.maps.renderer import COLUMN, HEIGHT, Strip
-from warpzone.runs.metrics import LineReader
+from warpzone.runs.lines import LineReader
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.signals import DEATHS
 
-NAME = "ends.jsonl"
-KINDS = (*DEATHS[1:], "cut", "cleared")
-"""How an episode can end: the deaths of `DEATHS`; cut off by a limit of steps; at the flag."""
+NAME, OLD_NAME = "episode_ends.jsonl", "ends.jsonl"
+"""The file of a run, and what older versions called it."""
+
+
+class Kind(NamedTuple):
+    """Says how an episode can end: its name, and what people are shown."""
+
+    name: str
+    text: str
+    colour: str
+
+
+_SHOWN = {
+    "enemy": ("an enemy", "#d55e00"),
+    "pit": ("a pit", "#0072b2"),
+    "time": ("out of time", "#b8a500"),
+    "warp": ("left by a warp", "#aa4499"),
+    "maze": ("sent back by a maze", "#117733"),
+    "cut": ("cut off, no progress", "#777777"),
+    "cleared": ("cleared", "#009e73"),
+}
+END_KINDS = tuple(Kind(name, *_SHOWN[name]) for name in (*DEATHS[1:], "cut", "cleared"))
+"""The deaths of `DEATHS`; cut off by a limit of steps; at the flag. Colours are told apart by
+people who see them otherwise, too (Okabe & Ito)."""
+KINDS = tuple(kind.name for kind in END_KINDS)
 ROWS = HEIGHT // COLUMN
 UNKNOWN = -1
 """Where a line does not say which map it means."""
 MOST = 1 << 16
 """What a coordinate is below: 256 screens."""
+MOST_ENDS = 1 << 21
+"""Of a run, the latest; 56 bytes each."""
 
 
 class EndsError(WarpzoneError):
     """A run does not tell where episodes ended."""
 
 
-class Ends:
-    """The ends of one run. `refresh` reads what was added since; may be used from several threads.
+class _File:
+    """Holds what one file tells.
 
     Attributes:
+        table: int64[n, 7], columns as in `Ends.FIELDS`; another array after each change.
         skipped: lines that made no sense.
     """
 
-    FIELDS = ("level", "area", "map", "x", "y", "kind", "own")
+    def __init__(self, path: Path) -> None:
+        self._reader = LineReader(path)
+        self._clear()
 
-    def __init__(self, run: Path) -> None:
+    def _clear(self) -> None:
+        self.table = np.empty((0, len(Ends.FIELDS)), np.int64)
         self.skipped = 0
-        self._reader = LineReader(run / NAME)
-        self._table = self._empty()
-        self._lock = threading.Lock()
-
-    def _empty(self) -> NDArray[np.int64]:
-        return np.empty((0, len(self.FIELDS)), np.int64)
 
     def refresh(self) -> None:
-        """Read on. A file that is not there is an empty one."""
-        with self._lock:
-            while (blocks := self._reader.blocks()) is None:  # it has become another file
-                self.skipped, self._table = 0, self._empty()
+        blocks = self._reader.blocks()
+        if blocks is None:  # it has become another file
+            self._clear()
+            blocks = self._reader.blocks() or iter(())
+        for block in blocks:
             rows = []
-            for line in b"".join(blocks).splitlines():
+            for line in block.splitlines():
                 try:
                     rows.append(_row(line))
                 except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
                     self.skipped += 1
-            if rows:  # another array: who reads has the one before
-                self._table = np.vstack([self._table, np.array(rows, np.int64)])
+            if rows:
+                self.table = np.vstack([self.table, np.array(rows, np.int64)])[-MOST_ENDS:]
+
+
+class Ends:
+    """Holds the ends of one run, up to date after `refresh`; several threads may use it."""
+
+    FIELDS = ("level", "area", "map", "x", "y", "kind", "own")
+
+    def __init__(self, run: Path) -> None:
+        # A run that was begun by an older version and gone on with has both.
+        self._files = [_File(run / name) for name in (OLD_NAME, NAME)]
+        self._table = self._files[0].table
+        self._lock = threading.Lock()
+
+    @property
+    def skipped(self) -> int:
+        """Returns how many lines made no sense."""
+        return sum(file.skipped for file in self._files)
+
+    def refresh(self) -> None:
+        """Reads on. A file that is not there is an empty one."""
+        with self._lock:
+            for file in self._files:
+                file.refresh()
+            older, newer = (file.table for file in self._files)
+            self._table = np.vstack([older, newer]) if len(older) else newer
 
     def __len__(self) -> int:
         return len(self._table)
 
     def of_level(self, level: str, last: int | None = None) -> NDArray[np.int64]:
-        """The ends in a level, oldest first, columns as in `FIELDS`: int64[n, 7].
+        """Returns the ends in a level, oldest first, columns as in `FIELDS`: int64[n, 7].
 
         Args:
             level: "1-1" to "8-4".
@@ -78,13 +127,13 @@ class Ends:
         return found if last is None else found[max(len(found) - last, 0) :]
 
     def levels(self) -> dict[str, int]:
-        """How many ends there are in each level that has some."""
+        """Returns how many ends there are in each level that has some."""
         counts = np.bincount(self._table[:, 0], minlength=len(LEVELS))
         return {LEVELS[i]: int(counts[i]) for i in np.flatnonzero(counts)}
 
 
 def _row(line: bytes) -> tuple[int, ...]:
-    """Columns as in `Ends.FIELDS`. Raises what Python raises where a line makes no sense."""
+    """Returns columns as in `Ends.FIELDS`; raises what Python does where a line makes no sense."""
     given = json.loads(line)
     kind = _kind(bool(given["cleared"]), int(given["death"]))
     area, x, y, map = (int(given.get(name, UNKNOWN)) for name in ("area", "x", "y", "map"))
@@ -103,13 +152,13 @@ def _kind(cleared: bool, death: int) -> int:
 
 
 def cells(
-    ends: NDArray[np.int64], atlas: Atlas
+    ends: NDArray[np.int64], level_map: LevelMap
 ) -> tuple[list[tuple[int, int, int, int, int]], int]:
-    """Count ends in cells of 16×16 px.
+    """Counts ends in cells of 16×16 px.
 
     Args:
         ends: as from `Ends.of_level`.
-        atlas: of the same level.
+        level_map: of the same level.
 
     Returns:
         (strip, column, row, kind, count), columns and rows of its picture, kinds of `KINDS`; and
@@ -118,13 +167,13 @@ def cells(
     _, area, map, x, y, kind, _ = ends.T
     strip = np.full(len(ends), -1)
     column, row = np.zeros((2, len(ends)), np.int64)
-    for number, shown in enumerate(atlas.strips):
+    for number, shown in enumerate(level_map.strips):
         here = (strip < 0) & (area == shown.area) & ((map == shown.map) | (map == UNKNOWN))
         here &= (shown.left <= x) & (x < shown.right)
         strip[here] = number
         column[here], row[here] = cells_of(shown, x[here], y[here], kind[here])
     placed = strip >= 0
-    shape = (len(atlas.strips), MOST // COLUMN, ROWS, len(KINDS))
+    shape = (len(level_map.strips), MOST // COLUMN, ROWS, len(KINDS))
     parts = tuple(part[placed] for part in (strip, column, row, kind))
     keys, counts = np.unique(np.ravel_multi_index(parts, shape), return_counts=True)
     fields = (*np.unravel_index(keys, shape), counts)
@@ -135,7 +184,8 @@ def cells(
 def cells_of(
     strip: Strip, x: NDArray[np.int64], y: NDArray[np.int64], kind: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Columns and rows of the cells where Mario ended, from the signals `x` and `y`: [n] each."""
+    """Returns columns and rows of the cells where Mario ended, from the signals `x` and `y`: [n]
+    each."""
     # Below the screen the signal y begins again at its top.
     screen_y = np.where(kind == KINDS.index("pit"), 239, 255 - y)
     middle_x, middle_y = middle_of_mario(x - strip.left, screen_y)
@@ -144,6 +194,6 @@ def cells_of(
 
 
 def total(counted: Sequence[tuple[int, int, int, int, int]], kinds: Sequence[str]) -> int:
-    """How many of these kinds were counted."""
+    """Returns how many of these kinds were counted."""
     wanted = {KINDS.index(kind) for kind in kinds}
     return sum(count for *_, kind, count in counted if kind in wanted)

@@ -1,5 +1,5 @@
-"""The level as long pictures, one for each place that Mario can be in: the game itself is driven
-from left to right, and its background is copied as it scrolls.
+"""Draws a level as long pictures, one for each place that Mario can be in: the game itself is
+driven from left to right, and its background is copied as it scrolls.
 
 Mario is carried above the screen for that, where nothing touches him. Where a pipe or a vine leads
 is what the game writes down as it passes them; it is then told that Mario goes there.
@@ -56,7 +56,7 @@ SETTLED_FRAMES = 16
 
 @dataclass(frozen=True)
 class Strip:
-    """One place of a level, as far as the screen can scroll in it.
+    """Holds one place of a level, as far as the screen can scroll in it.
 
     Attributes:
         map: which of the game's maps lies there, see `map_of`.
@@ -79,23 +79,25 @@ class Strip:
 
     @property
     def right(self) -> int:
-        """px from the left end of the map to the right end of the picture."""
+        """Returns px from the left end of the map to the right end of the picture."""
         return self.left + self.width
 
     def holds(self, x: int) -> bool:
+        """Returns whether the picture shows a place, px from the left end of the map."""
         return self.left <= x < self.right
 
     def rgb(self) -> NDArray[np.uint8]:
-        """uint8[208, width, 3]."""
+        """Returns the picture in colours, uint8[208, width, 3]."""
         return PALETTE[self.palette[self.picture]]
 
 
 def map_of(ram: NDArray[np.uint8]) -> int:
-    """The number of the map that is loaded, 0-127; the same in all revisions of the game."""
+    """Returns the number of the map that is loaded, 0-127; the same in all revisions of the
+    game."""
     return (int(ram[AREA_TYPE]) & 3) << 5 | int(ram[AREA_OFFSET]) & 31
 
 
-def stitch(level: str, rom: RomSource = None) -> list[Strip]:
+def render_level(level: str, rom: RomSource = None) -> list[Strip]:
     """Draw a level: first where it begins, then the places behind its pipes and vines.
 
     Raises:
@@ -132,8 +134,8 @@ def _screen_left(ram: NDArray[np.uint8]) -> int:
 
 
 def shown_left(console: _native.Console) -> int:
-    """px from the left end of the map to that of the picture that the console shows; what is in
-    RAM may already be of the next picture."""
+    """Returns px from the left end of the map to that of the picture that the console shows; what
+    is in RAM may already be of the next picture."""
     now = _screen_left(console.ram)
     return now + (console.scroll - now + 256) % 512 - 256
 
@@ -144,7 +146,7 @@ def _playing(ram: NDArray[np.uint8]) -> bool:
 
 
 def _come_in(console: _native.Console) -> bool:
-    """Wait until Mario has come out of a pipe; False: he did not."""
+    """Waits until Mario has come out of a pipe; False: he did not."""
     for _ in range(PATIENCE):
         if _playing(console.ram):
             return True
@@ -153,7 +155,7 @@ def _come_in(console: _native.Console) -> bool:
 
 
 class _Drive:
-    """One place, from where Mario comes into it to its right end.
+    """Drives through one place, from where Mario comes into it to its right end.
 
     Attributes:
         doors: snapshots of Mario in a pipe, one for each place that is led to from here.

@@ -1,4 +1,4 @@
-"""The ways that Mario went in stored episodes, found by playing them again."""
+"""Where Mario was in stored episodes, found by playing them again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpzone.episodes.episode import SUFFIX, Episode, TrainingPlayer, begin
 from warpzone.errors import WarpzoneError
-from warpzone.maps.cache import Atlas, middle_of_mario
+from warpzone.maps.cache import LevelMap, middle_of_mario
 from warpzone.maps.renderer import OPER_MODE, OPER_MODE_TASK, X_PAGE, Y_PAGE, X, Y, map_of
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.console import Console
@@ -26,7 +26,7 @@ JUMP = 96
 
 @dataclass(frozen=True)
 class Trace:
-    """One episode's way.
+    """Holds where Mario was in one episode.
 
     Attributes:
         file: name of the episode's file.
@@ -42,14 +42,14 @@ class Trace:
     text: str
     points: NDArray[np.int32]
 
-    def lines(self, atlas: Atlas) -> list[tuple[int, list[tuple[int, int]]]]:
-        """Strip and the points on it, px of its picture, for each unbroken stretch."""
+    def lines(self, level_map: LevelMap) -> list[tuple[int, list[tuple[int, int]]]]:
+        """Returns strip and the points on it, px of its picture, for each unbroken stretch."""
         lines: list[tuple[int, list[tuple[int, int]]]] = []
         before: tuple[int | None, int, int] = (None, 0, 0)
         for map, x, y in self.points.tolist():
-            strip = atlas.find(x, map=map)
+            strip = level_map.find(x, map=map)
             if strip is not None:
-                point = middle_of_mario(x - atlas.strips[strip].left, y)
+                point = middle_of_mario(x - level_map.strips[strip].left, y)
                 near = max(abs(point[0] - before[1]), abs(point[1] - before[2])) < JUMP
                 if strip != before[0] or not near:
                     lines.append((strip, []))
@@ -61,7 +61,7 @@ class Trace:
 
 
 class Traces:
-    """Traces of one run's stored episodes, each played once; may be used from several threads."""
+    """Holds traces of one run's stored episodes, each played once; several threads may use it."""
 
     def __init__(self, run: Path, rom: RomSource = None) -> None:
         self.folder = run / FOLDER
@@ -71,7 +71,7 @@ class Traces:
         self._traces: dict[tuple[Path, float], Trace] = {}
 
     def newest(self, level: str, most: int) -> list[Trace]:
-        """Of the episodes of a level the newest by training step, newest first.
+        """Returns traces of a level's episodes, the newest by training step first.
 
         Raises:
             RomError: there is no ROM.
@@ -106,7 +106,7 @@ class Traces:
         self._traces = {key: trace for key, trace in self._traces.items() if key[0] in files}
 
     def _read(self, path: Path) -> Episode | None:
-        """None where it is damaged, or gone by now."""
+        """Returns the episode; None where it is damaged, or gone by now."""
         try:
             changed = path.stat().st_mtime
             known = self._episodes.get(path)

@@ -1,4 +1,4 @@
 """A run as one HTML file that holds everything it shows.
 
-Serves nothing; knows no browser's requests and no training while it goes on.
+Must not know: the dashboard, a server, a network. Never writes into a run but the report itself.
 """

@@ -25,7 +25,7 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Clip:
-    """A film and what is seen in it.
+    """Holds a film and what is seen in it.
 
     Attributes:
         title, text: for people.
@@ -38,9 +38,9 @@ class Clip:
 
 
 def of_agent(
-    agent: Agent, level: str, config: TrainConfig, rom: Rom, say: Callable[[str], None]
+    agent: Agent, level: str, config: TrainConfig, rom: Rom, log: Callable[[str], None]
 ) -> Clip:
-    """The first of some tries that clears the level, or the one that got farthest.
+    """Films the first of some tries that clears the level, or the one that got farthest.
 
     Raises:
         FilmError: it could not be written, e.g. because the disk is full.
@@ -55,14 +55,14 @@ def of_agent(
     )
     with tempfile.TemporaryDirectory() as folder, closing(playback):
         path = Path(folder) / "agent.mp4"
-        film = record(playback, path, tries=TRIES, scale=SCALE, say=say)
+        film = record(playback, path, tries=TRIES, scale=SCALE, say=log)
         (take,) = film.takes
         title = f"{level}, {agent.title}"
         return Clip(title, f"{str(take)[:1].upper()}{str(take)[1:]}.", path.read_bytes())
 
 
 def of_episode(episode: Episode, rom: Rom) -> Clip:
-    """A stored episode from its start.
+    """Films a stored episode from its start.
 
     Raises:
         EpisodeError: it was played on another ROM.
@@ -79,7 +79,7 @@ def of_episode(episode: Episode, rom: Rom) -> Clip:
 
 
 def early_episode(run: Path, levels: Sequence[str], rom: Rom) -> Episode | None:
-    """The first stored episode of one of these levels that began where the level begins."""
+    """Returns the first stored episode of one of these levels that began where the level begins."""
     try:
         files = sorted((run / FOLDER).glob(f"*{SUFFIX}"))
     except OSError:

@@ -16,8 +16,8 @@ MOST_POINTS = 240
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Values over agent steps.
+class Line:
+    """Holds values over agent steps.
 
     Attributes:
         title: for people.
@@ -38,7 +38,7 @@ class Curve:
 
 
 def short(value: float) -> str:
-    """A number in four characters or so: 950, 1.2k, 3M, 0.012."""
+    """Returns a number in four characters or so: 950, 1.2k, 3M, 0.012."""
     size = abs(value)
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= unit:
@@ -47,7 +47,7 @@ def short(value: float) -> str:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`, at the most so many."""
+    """Returns round numbers from `low` to `high`, at the most so many."""
     raw = (high - low) / max(most - 1, 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= raw * 0.999)
@@ -55,12 +55,12 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [step * k for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def svg(curve: Curve) -> str:
-    """The curve: the mean over stretches of steps, and a band from their lowest to their highest.
+def svg(curve: Line) -> str:
+    """Returns the mean over segments of steps as a line, and a band from lowest to highest.
 
     Colours are the page's: `currentColor`, `--accent`, `--soft`, `--line`.
     """
-    steps, low, mean, high = _stretches(curve.steps, curve.values)
+    steps, low, mean, high = _segments(curve.steps, curve.values)
     dots = list(curve.points)
     bottom, top = _range(np.concatenate([low, high, [v for _, v in dots]]), curve.percent)
     last = max([float(steps[-1]) if len(steps) else 0.0, *(s for s, _ in dots), 1.0])
@@ -98,15 +98,15 @@ def svg(curve: Curve) -> str:
     )
 
 
-def summary(curve: Curve) -> str:
-    """First, highest and last value, in words."""
+def summary(curve: Line) -> str:
+    """Returns first, highest and last value, in words."""
     values = curve.values if len(curve.values) else np.array([v for _, v in curve.points])
     first, most, last = (curve.text(float(v)) for v in (values[0], values.max(), values[-1]))
     return f"from {first} to {last}, at most {most}"
 
 
 def interval_svg(rate: float, low: float, high: float) -> str:
-    """A share and its confidence interval, 0-1, as a bar."""
+    """Returns a share and its confidence interval, 0-1, as a bar."""
     return (
         '<svg class="interval" viewBox="0 0 100 12" preserveAspectRatio="none" '
         'aria-hidden="true">'
@@ -117,10 +117,10 @@ def interval_svg(rate: float, low: float, high: float) -> str:
     )
 
 
-def _stretches(
+def _segments(
     steps: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], ...]:
-    """Steps, lowest, mean and highest values of at most `MOST_POINTS` stretches."""
+    """Returns steps, lowest, mean and highest values of at most `MOST_POINTS` segments."""
     if not len(steps):
         return steps, values, values, values
     parts = np.array_split(np.arange(len(steps)), min(len(steps), MOST_POINTS))

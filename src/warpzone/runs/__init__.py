@@ -1,4 +1,5 @@
 """Run directories as a reader sees them, while they are written and afterwards.
 
-Knows no network and no game; never writes into a run.
+Must not know: PyTorch, the game, how a run is trained, and who shows it. Never writes into a run,
+and whatever lies in a run directory, only that run is the worse for it.
 """

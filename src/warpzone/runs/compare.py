@@ -6,45 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from warpzone.dashboard.responses import json_response
-from warpzone.errors import RunError
-from warpzone.runs.library import Library, Run, number
-from warpzone.smb.levels import LEVELS
+from warpzone.runs.columns import MEASURED
+from warpzone.runs.library import Run, number
 
 WHOLE = ("env.levels", "teachers")
 """Settings that are one value, although they are JSON objects."""
+CLEAR_RATE = MEASURED[0]
 MISSING = "—"
 """Of a setting that a run of an older version does not have."""
 
 
-def routes(library: Library) -> list[BaseRoute]:
-    """`/api/compare?run=A&run=B…` and `/api/config?run=A`."""
-
-    def compare(request: Request) -> Response:
-        runs = [library.run(name) for name in dict.fromkeys(request.query_params.getlist("run"))]
-        if not runs:
-            raise RunError("which runs? For example /api/compare?run=NAME&run=OTHER")
-        answer = {
-            "runs": [run.name for run in runs],
-            "differences": differences([run.config for run in runs]),
-            "results": results(runs),
-        }
-        return json_response(answer, request=request)
-
-    def config(request: Request) -> Response:
-        settings = flatten(library.run(request.query_params.get("run", "")).config)
-        named = {name: shown(value) for name, value in settings.items()}
-        return json_response(named, request=request)
-
-    return [Route("/api/compare", compare), Route("/api/config", config)]
-
-
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted name."""
+    """Returns settings by dotted name."""
     result: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict) and prefix + name not in WHOLE:
@@ -55,7 +29,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A setting as a person would write it."""
+    """Returns a setting as a person would write it."""
     match value:
         case None:
             return "none"
@@ -74,7 +48,7 @@ def shown(value: Any) -> str:
 
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows `{"name": dotted name, "values": [a text for each run]}` of what is not the same."""
+    """Returns rows `{"name": dotted name, "values": [a text for each run]}` of what differs."""
     flat = [flatten(config) for config in configs]
     names = dict.fromkeys(name for settings in flat for name in settings)
     rows = []
@@ -85,8 +59,9 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def results(runs: Sequence[Run]) -> dict[str, Any]:
-    """Measured clear rates: `columns`, and for each of the 32 levels a cell or None for each.
+def results(runs: Sequence[Run], levels: Sequence[str]) -> dict[str, Any]:
+    """Returns measured clear rates: `columns`, and for each level `rows` with a cell or None for
+    each column.
 
     A column is a run, or a campaign, whose runs have a level each. A cell has `clear_rate`, and
     where they are known `episodes`, `low` and `high` (95 %), the `run`, and whether it is `final`:
@@ -104,13 +79,14 @@ def results(runs: Sequence[Run]) -> dict[str, Any]:
         "columns": list(columns),
         "rows": [
             {"level": level, "cells": [cells.get(level) for cells in columns.values()]}
-            for level in LEVELS
+            for level in levels
         ],
     }
 
 
 def _measured(run: Run) -> dict[str, dict[str, Any]]:
-    """By level, from status.json, or of a run that has not ended the last in metrics.jsonl."""
+    """Returns cells by level, from status.json, or of a run that has not ended the last ones in
+    metrics.jsonl."""
     final = {}
     for level, result in run.measured.items():
         interval = result.get("ci95")
@@ -128,8 +104,9 @@ def _measured(run: Run) -> dict[str, dict[str, Any]]:
     with run.lock:
         table = run.metrics.measured
         cells = {}
-        for level in LEVELS:
-            if (name := f"eval/clear_rate/{level}") in table.names:
+        for name in table.names:
+            measured, _, level = name.rpartition("/")
+            if measured == CLEAR_RATE:
                 rates = table.column(name)
                 known = rates[np.isfinite(rates)]
                 if known.size:

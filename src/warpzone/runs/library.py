@@ -1,14 +1,14 @@
 """Run directories under a folder, as a reader sees them.
 
-Reading alone: no locks, nothing written, files that change or vanish meanwhile are no errors. A
-folder holds runs, and campaigns, whose runs lie one deeper.
+Nothing is locked or written; files that change or vanish meanwhile are no errors, and what is wrong
+with a run is told beside it and spoils no other. A folder holds runs, and campaigns, whose runs lie
+one deeper.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from warpzone.errors import RunError
+from warpzone.files import read_regular_file
 from warpzone.runs.metrics import Metrics, Progress
 
 SCAN_EVERY = 0.5
@@ -30,7 +31,7 @@ MARKS = ("status.json", "metrics.jsonl", "checkpoints", "agent.safetensors")
 
 
 class Document:
-    """A JSON object in a file, read again when the file has changed.
+    """Holds a JSON object of a file, which is read again when the file has changed.
 
     Attributes:
         value: the object; empty where there is none.
@@ -46,6 +47,7 @@ class Document:
         self._stamp: tuple[int, int, int] | None = None
 
     def refresh(self) -> None:
+        """Reads the file again if it has changed."""
         name = self.path.name
         try:
             found = self.path.stat()
@@ -53,12 +55,7 @@ class Document:
             self.modified = found.st_mtime
             if stamp == self._stamp:
                 return
-            if not stat.S_ISREG(found.st_mode):
-                self._set({}, f"{name} is not a file")
-            elif found.st_size > LARGEST_DOCUMENT:
-                self._set({}, f"{name} has {found.st_size / 1e6:.0f} MB, too many to be one")
-            else:
-                self._parse(self.path.read_bytes())
+            self._parse(read_regular_file(self.path, LARGEST_DOCUMENT))
             self._stamp = stamp
         except FileNotFoundError:
             self._set({}, f"there is no {name}")
@@ -83,11 +80,11 @@ class Document:
 
 
 class Run:
-    """A run directory.
+    """Reads a run directory.
 
     Attributes:
         path: the directory.
-        name: its path below the folder of the library, with `/` in campaigns.
+        name: its path below the folder of the library, `printable`, with `/` in campaigns.
         lock: to be held, by threads of this process, while `metrics` are refreshed and read.
     """
 
@@ -101,21 +98,27 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The settings as config.json has them, those of older versions too; {}: unreadable."""
+        """Returns the settings as config.json has them, those of older versions too; {} where it
+        cannot be read."""
         with self.lock:
             self._config.refresh()
             return self._config.value
 
     @property
+    def config_problem(self) -> str | None:
+        """Returns what is wrong with config.json, as last read, for people; None: nothing."""
+        return self._config.problem
+
+    @property
     def status(self) -> dict[str, Any]:
-        """What status.json says now; {}: nothing."""
+        """Returns what status.json says now; {}: nothing."""
         with self.lock:
             self._status.refresh()
             return self._status.value
 
     @property
     def metrics(self) -> Metrics:
-        """All of metrics.jsonl up to now; hold `lock` while you use it."""
+        """Returns all of metrics.jsonl up to now; hold `lock` while you use it."""
         with self.lock:
             if self._metrics is None:
                 self._metrics = Metrics(self.path / "metrics.jsonl")
@@ -124,14 +127,14 @@ class Run:
 
     @property
     def levels(self) -> list[str]:
-        """Names of the levels that are trained on."""
+        """Returns the names of the levels that are trained on."""
         env = self.config.get("env")
         levels = env.get("levels") if isinstance(env, dict) else None
         return [str(name) for name in levels] if isinstance(levels, dict | list) else []
 
     @property
     def measured(self) -> dict[str, dict[str, Any]]:
-        """The measurement of a finished run by level, as `EvalResult.as_dict` has it."""
+        """Returns the measurement of a finished run by level, as `EvalResult.as_dict` has it."""
         measured = self.status.get("measured")
         if not isinstance(measured, dict):
             return {}
@@ -142,7 +145,7 @@ class Run:
         }
 
     def summary(self) -> dict[str, Any]:
-        """What a list of runs shows; JSON can hold it.
+        """Returns what a list of runs shows; JSON can hold it.
 
         `state` is that of status.json, `starting` before there is one, or `damaged`; `best` the
         best measured clear rate, 0-1; `updated` when the run last wrote, in seconds since 1970;
@@ -159,6 +162,7 @@ class Run:
                 told = self._read_progress()
                 step = told.step if told.step is not None else step
                 best = told.best if best is None else best
+                problems.append(told.problem)
             return {
                 "name": self.name,
                 "state": state if isinstance(state, str) and config else "damaged",
@@ -187,7 +191,7 @@ class Run:
 
 
 class Library:
-    """The runs under a folder. A folder that is a run directory itself is a library of one.
+    """Finds the runs under a folder. A folder that is a run directory itself is a library of one.
 
     May be used by several threads.
     """
@@ -211,13 +215,14 @@ class Library:
         self._scanned = -math.inf
 
     def runs(self) -> list[Run]:
-        """What is there now, by name; damaged run directories too."""
+        """Returns what is there now, by name; damaged run directories too."""
         return list(self._scan().values())
 
     def run(self, name: str) -> Run:
-        """
+        """Returns the run of that name.
+
         Raises:
-            RunError: there is none of that name.
+            RunError: there is none.
         """
         found = self._scan()
         if name not in found:
@@ -233,7 +238,7 @@ class Library:
         with self._lock:
             if time.monotonic() >= self._scanned + SCAN_EVERY:
                 try:
-                    found = dict(_find(self.folder))
+                    found = _named(_find(self.folder))
                     self.problem = None
                 except OSError as error:
                     found = {}
@@ -244,6 +249,22 @@ class Library:
                 }
                 self._scanned = time.monotonic()
             return self._runs
+
+
+def printable(name: str) -> str:
+    """Returns the name of a file as text: bytes that are no UTF-8 become `\\xff`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _named(found: Iterator[tuple[str, Path]]) -> dict[str, Path]:
+    """Returns run directories by their names as text, each of which is another one."""
+    named: dict[str, Path] = {}
+    for name, path in found:
+        text = printable(name)
+        while text in named:
+            text += "'"
+        named[text] = path
+    return named
 
 
 def _find(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -274,7 +295,7 @@ def _is_run(path: Path) -> bool:
 
 
 def number(value: object) -> int | float | None:
-    """`value` if it is a finite number, else None."""
+    """Returns `value` if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -1,113 +1,45 @@
-"""`metrics.jsonl` as it grows: each call reads what was added since the last.
+"""`metrics.jsonl` as numbers, read on as the file grows.
 
 Whatever a file holds, a reader goes on: half-written last lines wait for their end, lines that are
-no metrics are counted and left out, and a file that was cut back, as a resumed run does, is read
-anew.
+no metrics are counted and left out, columns that nobody shows are not kept, nor are rows beyond a
+size that no training reaches; a file that was cut back, as a resumed run does, is read anew.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import stat
-import time
 from array import array
-from collections.abc import Sequence
-from itertools import accumulate, groupby
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-BLOCK = 1 << 22
-"""Bytes read at once."""
-REMEMBERED = 256
-"""Bytes before the place where reading goes on, which tell whether the file is still the same."""
-LONGEST_LINE = 1 << 20
-"""Of a line of metrics, in bytes; a longer one is no line."""
-MOST_COLUMNS = 2_000
+from warpzone.runs.columns import MEASUREMENT, column_of
+from warpzone.runs.lines import LineReader
+
+MOST_CELLS = 1 << 24
+"""Numbers that a table holds: 128 MB, a million updates with all the curves that are shown."""
+MOST_COLUMNS = 256
+"""Of a table; a measurement of all levels has 66."""
+MOST_LAYOUTS = 256
+"""Rows have the names of few sets of columns; so many are remembered."""
 SECONDS = ("charts/rollout_seconds", "charts/update_seconds")
 """What an update took: playing and learning."""
 
-
-class LineReader:
-    """Reads a growing file of lines; never waits, writes or locks.
-
-    Attributes:
-        generation: another number each time that the file is read from its start.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.generation = time.time_ns()
-        self._start_over()
-
-    def _start_over(self) -> None:
-        self._offset = 0
-        self._before = b""
-        self._stamp: tuple[int, int, int] | None = None
-
-    def blocks(self) -> list[bytes] | None:
-        """Whole lines that were added, in blocks; None where the file must be read anew.
-
-        After None the next call begins at the start. A file that is not there is an empty one.
-        """
-        try:
-            found = self.path.stat()
-            if not stat.S_ISREG(found.st_mode):
-                raise FileNotFoundError
-            stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
-            if stamp == self._stamp:
-                return []
-            with self.path.open("rb", buffering=0) as file:
-                if found.st_size < self._offset or not self._unchanged(file.fileno()):
-                    self._forget()
-                    return None
-                return self._read(file.fileno(), stamp)
-        except OSError:
-            if self._offset == 0:
-                return []
-            self._forget()
-            return None
-
-    def _forget(self) -> None:
-        self._start_over()
-        self.generation += 1
-
-    def _unchanged(self, file: int) -> bool:
-        os.lseek(file, self._offset - len(self._before), os.SEEK_SET)
-        return os.read(file, len(self._before)) == self._before
-
-    def _read(self, file: int, stamp: tuple[int, int, int]) -> list[bytes]:
-        blocks = []
-        rest = b""
-        while added := os.read(file, BLOCK):
-            data = rest + added
-            whole = data.rfind(b"\n") + 1
-            if whole:
-                blocks.append(data[:whole])
-                self._offset += whole
-                self._before = (self._before + data[max(0, whole - REMEMBERED) : whole])[
-                    -REMEMBERED:
-                ]
-            rest = data[whole:]
-            if len(rest) > LONGEST_LINE:  # left out up to its end
-                blocks.append(b"\n")
-                self._offset += len(rest)
-                self._before = rest[-REMEMBERED:]
-                rest = b""
-        self._stamp = stamp
-        return blocks
+Row = dict[str, object]
 
 
 class Table:
-    """Rows of named numbers, each at a step.
+    """Holds rows of named numbers, each at a step. A column that a row lacks holds NaN there.
 
-    A column that a row lacks holds NaN there.
+    Attributes:
+        dropped: rows that found no room.
     """
 
     def __init__(self) -> None:
+        self.dropped = 0
         self._steps = array("d")
         self._seconds = array("d")
         self._columns: dict[str, array[float]] = {}
@@ -117,45 +49,51 @@ class Table:
 
     @property
     def names(self) -> list[str]:
+        """Returns the names of the columns that any row has."""
         return list(self._columns)
 
     @property
     def steps(self) -> NDArray[np.float64]:
-        """[N]: agent steps."""
+        """Returns agent steps, [N]."""
         return np.array(self._steps)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """[N]: of playing and learning up to then; NaN where the run does not tell."""
+        """Returns seconds of playing and learning up to then, [N]; NaN where they are not told."""
         return np.array(self._seconds)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """[N]; all NaN if there is none of that name."""
+        """Returns its numbers, [N]; all are NaN if there is none of that name."""
         values = np.full(len(self), math.nan)
         found = np.array(self._columns.get(name, ()))
         values[: len(found)] = found
         return values
 
-    def extend(
-        self, steps: Sequence[float], seconds: Sequence[float], rows: Sequence[dict[str, object]]
-    ) -> None:
-        """Add rows, at least one, that all have the same names."""
-        count = len(self._steps)
-        self._steps.extend(steps)
-        self._seconds.extend(seconds)
-        for name in rows[0]:
-            column = self._columns.get(name)
-            if column is None:
-                if len(self._columns) >= MOST_COLUMNS:
+    def extend(self, steps: Sequence[float], seconds: Sequence[float], rows: Sequence[Row]) -> None:
+        """Adds rows, or as many as there is room for."""
+        names = dict.fromkeys(name for row in rows for name in row)
+        new = [name for name in names if name not in self._columns]
+        new = new[: max(MOST_COLUMNS - len(self._columns), 0)]
+        room = MOST_CELLS // (len(self._columns) + len(new) + 2) - len(self)
+        taken = min(max(room, 0), len(rows))
+        self.dropped += len(rows) - taken
+        if not taken:
+            return
+        count = len(self)
+        self._steps.extend(steps[:taken])
+        self._seconds.extend(seconds[:taken])
+        for name in names:
+            if name not in self._columns:
+                if name not in new:
                     continue
-                column = self._columns[name] = array("d")
-            if len(column) < count:
-                column.extend([math.nan] * (count - len(column)))
-            column.extend(_numbers([row[name] for row in rows]))
+                self._columns[name] = array("d")
+            column = self._columns[name]
+            column.extend([math.nan] * (count - len(column)))
+            column.extend(_numbers([row.get(name) for row in rows[:taken]]))
 
 
 def _numbers(values: list[object]) -> array[float]:
-    """NaN for what is no number."""
+    """Returns them as an array, with NaN for what is no number."""
     try:
         # What is no number raises, which is what is tried here.
         return array("d", values)  # type: ignore[arg-type]
@@ -165,18 +103,32 @@ def _numbers(values: list[object]) -> array[float]:
         return array("d", [_numbers([value])[0] for value in values])
 
 
+class _Layout:
+    """Says what is taken of rows that have the same names."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.is_measurement = any(name.startswith(MEASUREMENT) for name in names)
+        taken = {column_of(name): name for name in names}
+        taken.pop(None, None)
+        self.taken = [
+            (column, name)
+            for column, name in taken.items()
+            if column is not None and column.startswith(MEASUREMENT) == self.is_measurement
+        ]
+
+
 class Metrics:
-    """What a run says about itself, up to date after `refresh`.
+    """Holds what a run says about itself, up to date after `refresh`.
 
     Attributes:
         updates: a row for each update.
         measured: a row for each measurement, its columns begin with `eval/`.
         skipped: lines that are no metrics.
-        generation: changes when the file was read anew; rows before then are gone.
     """
 
     def __init__(self, path: Path) -> None:
         self._reader = LineReader(path)
+        self._layouts: dict[tuple[str, ...], _Layout] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -185,35 +137,62 @@ class Metrics:
 
     @property
     def generation(self) -> int:
+        """Returns a number that changes when the file was read anew; rows before then are gone."""
         return self._reader.generation
 
+    @property
+    def dropped(self) -> int:
+        """Returns how many rows found no room."""
+        return self.updates.dropped + self.measured.dropped
+
+    @property
+    def problem(self) -> str | None:
+        """Returns why the file is not read, for people; None: it is."""
+        return self._reader.problem
+
     def refresh(self) -> None:
-        """Take in what was added to the file."""
+        """Takes in what was added to the file."""
         blocks = self._reader.blocks()
         if blocks is None:
             self._clear()
-            blocks = self._reader.blocks() or []
+            blocks = self._reader.blocks() or iter(())
         for block in blocks:
-            rows = [parse(line) for line in block.split(b"\n") if line.strip()]
-            good = [row for row in rows if row is not None]
-            self.skipped += len(rows) - len(good)
-            for names, alike in groupby(good, tuple):
-                self._take(names, list(alike))
+            self._take(block)
 
-    def _take(self, names: tuple[str, ...], rows: list[dict[str, object]]) -> None:
-        # `parse` lets no other step through than a number, which its type cannot say.
-        steps: list[float] = [row.pop("step") for row in rows]  # type: ignore[misc]
-        if any(name.startswith("eval/") for name in names):
-            self.measured.extend(steps, [self._seconds] * len(rows), rows)
-            return
-        spent = [_numbers([row.get(name) for row in rows]) for name in SECONDS]
-        seconds = [*accumulate(map(sum, zip(*spent, strict=True)), initial=self._seconds)][1:]
-        self._seconds = seconds[-1]
-        self.updates.extend(steps, seconds, rows)
+    def _take(self, block: bytes) -> None:
+        updates: tuple[list[float], list[float], list[Row]] = ([], [], [])
+        measured: tuple[list[float], list[float], list[Row]] = ([], [], [])
+        for row in self._rows(block):
+            layout = self._layout(tuple(row))
+            if not layout.is_measurement:
+                self._seconds += sum(_numbers([row.get(name) for name in SECONDS]))
+            steps, seconds, rows = measured if layout.is_measurement else updates
+            steps.append(row["step"])  # type: ignore[arg-type]  # a number, see `parse`
+            seconds.append(self._seconds)
+            rows.append({column: row[name] for column, name in layout.taken})
+        self.updates.extend(*updates)
+        self.measured.extend(*measured)
+
+    def _rows(self, block: bytes) -> Iterator[Row]:
+        for line in block.split(b"\n"):
+            if line.strip():
+                row = parse(line)
+                if row is None:
+                    self.skipped += 1
+                else:
+                    yield row
+
+    def _layout(self, names: tuple[str, ...]) -> _Layout:
+        layout = self._layouts.get(names)
+        if layout is None:
+            layout = _Layout(names)
+            if len(self._layouts) < MOST_LAYOUTS:
+                self._layouts[names] = layout
+        return layout
 
 
-def parse(line: bytes) -> dict[str, object] | None:
-    """A line of metrics, with a finite `step`; None if it is none."""
+def parse(line: bytes) -> Row | None:
+    """Returns a line of metrics, with a finite `step`; None if it is none."""
     try:
         row = from_json(line)
         if not isinstance(row, dict) or not math.isfinite(row["step"]):
@@ -224,7 +203,7 @@ def parse(line: bytes) -> dict[str, object] | None:
 
 
 class Progress:
-    """The last step and the best measured clear rate of a run, without reading all its numbers."""
+    """Holds the last step and the best measured clear rate of a run, without all its numbers."""
 
     NAME = b'"eval/clear_rate":'
 
@@ -236,12 +215,17 @@ class Progress:
         self.step: int | None = None
         self.best: float | None = None
 
+    @property
+    def problem(self) -> str | None:
+        """Returns why the file is not read, for people; None: it is."""
+        return self._reader.problem
+
     def refresh(self) -> None:
-        """Take in what was added to the file."""
+        """Takes in what was added to the file."""
         blocks = self._reader.blocks()
         if blocks is None:
             self._clear()
-            blocks = self._reader.blocks() or []
+            blocks = self._reader.blocks() or iter(())
         for block in blocks:
             self._find_measurements(block)
             for line in reversed(block.split(b"\n")[-8:]):

@@ -1,15 +1,7 @@
 // Curves of one run or of several over each other.
-import { make, missing, percent } from "./dom.js";
+import { CURVES } from "./curves.js";
+import { count, make, missing, percent } from "./dom.js";
 
-const CHARTS = [
-  { id: "clear_rate", title: "Clear rate", note: "last 100 episodes; ◆ measured", format: ".0%", ticks: ".0%" },
-  { id: "best_x", title: "Best x", note: "px, of an update's games", format: ",.0f", ticks: ".3~s" },
-  { id: "episode_return", title: "Return", note: "mean of the last episodes", format: ".1f", ticks: ".3~g" },
-  { id: "entropy", title: "Entropy", note: "nats", format: ".3f", ticks: ".3~g" },
-  { id: "kl", title: "KL divergence", note: "of an update", format: ".4f", ticks: ".2~g" },
-  { id: "explained_variance", title: "Explained variance", note: "of the value", format: ".2f", ticks: ".2~g" },
-  { id: "steps_per_second", title: "Steps per second", note: "agent steps", format: ",.0f", ticks: ".3~s" },
-];
 /** Told apart by people who are colour-blind too (Okabe & Ito 2008), as far as both themes allow. */
 const COLOURS = ["#0084d1", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c6bb1", "#8a8a00"];
 const DASHES = ["solid", "dash", "dot", "dashdot"];
@@ -82,12 +74,12 @@ export class Charts {
     this.note = make("p", { class: "note" });
     const grid = make("div", { class: "charts" });
     element.append(this.note, grid);
-    this.figures = CHARTS.map((chart) => {
+    this.figures = CURVES.map((chart) => {
       const plot = make("div", { class: "plot" });
       const value = make("output", { "aria-live": "off" });
       const figure = make(
         "figure",
-        { id: `chart-${chart.id}` },
+        { id: `chart-${chart.name}` },
         make("figcaption", {}, make("strong", {}, chart.title), " ", make("small", {}, chart.note), value),
         plot,
       );
@@ -104,11 +96,15 @@ export class Charts {
   show(runs) {
     this.runs = runs;
     const most = Math.max(1, ...runs.map(({ data }) => data.bucket));
-    const skipped = runs.filter(({ data }) => data.skipped > 0);
+    const told = (text) => (run) => (text(run.data) ? `${run.name}: ${text(run.data)}.` : "");
     this.note.textContent = [
       most > 1 ? `A point is the mean of up to ${most} updates${runs.length === 1 ? ", with lowest and highest behind it" : ""}.` : "",
-      ...skipped.map(({ name, data }) => `${name}: ${data.skipped} lines of metrics.jsonl are damaged and left out.`),
-    ].join(" ");
+      ...runs.map(told(({ skipped }) => skipped && `${count(skipped)} lines of metrics.jsonl are damaged and left out`)),
+      ...runs.map(told(({ dropped }) => dropped && `the last ${count(dropped)} lines of metrics.jsonl are left out: no run is shown that far`)),
+      ...runs.map(told(({ problem }) => problem)),
+    ]
+      .filter(Boolean)
+      .join(" ");
     return this.#outdate();
   }
 
@@ -148,13 +144,13 @@ export class Charts {
     const traces = this.runs.flatMap((run) => this.#traces(chart, run));
     const [only] = this.runs;
     chart.value.textContent =
-      this.runs.length === 1 ? shown(last(only.data.curves[chart.id]?.mean ?? []), chart.format) : "";
+      this.runs.length === 1 ? shown(last(only.data.curves[chart.name]?.mean ?? []), chart.format) : "";
     chart.plot.setAttribute("role", "img");
     chart.plot.setAttribute(
       "aria-label",
       `${chart.title}: ` +
         this.runs
-          .map(({ name, data }) => `${name} ${shown(last(data.curves[chart.id]?.mean ?? []), chart.format)} at the end`)
+          .map(({ name, data }) => `${name} ${shown(last(data.curves[chart.name]?.mean ?? []), chart.format)} at the end`)
           .join(", "),
     );
     const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
@@ -178,7 +174,7 @@ export class Charts {
         yaxis: {
           ...axis,
           tickformat: chart.ticks,
-          ...(chart.id === "clear_rate" ? { range: [-0.02, 1.02] } : {}),
+          ...(chart.name === "clear_rate" ? { range: [-0.02, 1.02] } : {}),
         },
       },
       { responsive: true, displaylogo: false, displayModeBar: false, doubleClick: "reset" },
@@ -186,7 +182,7 @@ export class Charts {
   }
 
   #traces(chart, { name, place, data }) {
-    const curve = data.curves[chart.id];
+    const curve = data.curves[chart.name];
     const { color, dash } = style(place);
     const at = (source) =>
       this.axis === "step" ? source.step : source.seconds.map((value) => (value == null ? null : value / 60));
@@ -209,7 +205,7 @@ export class Charts {
         hovertemplate: `%{y:${chart.format}}`,
       });
     }
-    if (chart.id === "clear_rate" && data.measured.step.length) {
+    if (chart.name === "clear_rate" && data.measured.step.length) {
       traces.push({
         x: at(data.measured),
         y: data.measured.clear_rate,

@@ -89,6 +89,8 @@ export class Curves {
     this.updates = 0;
     this.bucket = 1;
     this.skipped = 0;
+    this.dropped = 0;
+    this.problem = null;
   }
 
   /** Take in what was added; true if anything was. */
@@ -98,7 +100,8 @@ export class Curves {
       answer.token === this.token &&
       answer.updates === this.updates &&
       answer.measured.step.length === this.measured.step.length &&
-      answer.skipped === this.skipped;
+      answer.skipped === this.skipped &&
+      answer.problem === this.problem;
     if (same) return false;
     const first = answer.first;
     if (first === 0) this.forget();
@@ -117,6 +120,8 @@ export class Curves {
     this.updates = answer.updates;
     this.bucket = answer.bucket;
     this.skipped = answer.skipped;
+    this.dropped = answer.dropped;
+    this.problem = answer.problem;
     this.token = answer.token;
     this.revision += 1;
     return true;

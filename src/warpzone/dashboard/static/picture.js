@@ -13,7 +13,7 @@ export const PLANES = {
 const BEHIND = [16, 18, 28];
 const PLANE_ROWS = 13;
 
-export const SIGHTS = {
+export const OBSERVATIONS = {
   tiles: "The agent sees a map of the tiles around Mario",
   pixels: "The agent sees a grey picture",
   ram: "The agent sees the 2,048 bytes of RAM",
@@ -64,9 +64,9 @@ export class Screen extends Canvas {
 }
 
 // Nothing is drawn where the agent sees what people see.
-export class Sight extends Canvas {
+export class ObservationView extends Canvas {
   constructor(canvas, hello) {
-    const { kind, rows, columns } = hello.sight;
+    const { kind, rows, columns } = hello.observation;
     const shown = kind === "tiles" ? PLANE_ROWS : rows;
     super(canvas, columns || 1, shown || 1);
     canvas.hidden = !rows;

@@ -1,140 +1,124 @@
-// The games of a run: a wall of those that are played now, one of them or a kept episode large.
-import { about, ask } from "./data.js";
-import { make } from "./dom.js";
-import { ORDERS, Shelf } from "./shelf.js";
-import { Stage } from "./stage.js";
-import { Link } from "./tape.js";
-import { Tile } from "./tile.js";
+// One episode being played, on the wall or large.
+import { Lost, EpisodeStream } from "./episode_stream.js";
 
-const POLL = 3000; // ms between two looks at what there is
-/** ms between two pictures of the wall: drawn all at once, since each time costs a part of a core. */
-const WALL = 1000 / 15;
+export const FRAMES_PER_SECOND = 60.0988;
+export const LOADING = "Loading …";
+const AGAIN = 2000; // ms until what failed, or has not gone on yet, is tried again
+const END = 1200; // ms for which the end of a game is shown before the next
+const LEAD = 60; // frames shown before the first decision, where others led there
 
-// A panel of a run, see run.js.
-export function mountGames(element, run) {
-  const { name } = run;
-  addStyle();
-  element.classList.add("games");
-  const trouble = make("p", { class: "trouble", role: "status", hidden: true });
-  const wall = make("ul", { class: "wall" });
-  const title = make("h3");
-  const none = make("p", { class: "none", hidden: true });
-  const large = make("section", { class: "stage", "aria-label": "the chosen game" });
-  const kept = make("section", { class: "shelf" });
-  element.append(trouble, make("section", { class: "now" }, title, none, wall), large, kept);
-  const link = new Link(name);
-  const stage = new Stage(large, link);
-  const shelf = new Shelf(kept, choose);
-  const tiles = new Map();
-  let [chosen, closed, asked, last, frame, behind] = [null, false, -Infinity, null, 0, 0];
-  const onScreen = new Set();
-  const watcher = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      isIntersecting ? onScreen.add(target) : onScreen.delete(target);
-    }
-    for (const tile of tiles.values()) tile.seen = onScreen.has(tile.item);
-    wake();
-  });
-  watcher.observe(element);
-
-  function choose(file) {
-    chosen = file;
-    stage.open(file);
-    shelf.mark(file);
-    for (const [at, tile] of tiles) tile.button.setAttribute("aria-pressed", String(at === file));
-  }
-
-  async function update(now = run) {
-    run = now;
-    title.textContent = run.state === "running" ? "Playing now" : "Played last";
-    if (closed || document.hidden || performance.now() < asked + POLL / 3) return;
-    asked = performance.now();
-    try {
-      const found = await ask(about("/api/episodes", name));
-      if (!closed) show(found);
-      trouble.hidden = true;
-    } catch (error) {
-      trouble.hidden = false;
-      trouble.textContent = error.told ? error.message : "The dashboard does not answer.";
-    }
-  }
-
-  function show({ live, episodes }) {
-    for (const { file } of live) {
-      if (tiles.has(file)) continue;
-      const tile = new Tile(link, file, choose);
-      tiles.set(file, tile);
-      wall.append(tile.item);
-      watcher.observe(tile.item);
-    }
-    for (const [file, tile] of tiles) {
-      if (live.some((game) => game.file === file)) continue;
-      watcher.unobserve(tile.item);
-      tile.item.remove();
-      tiles.delete(file);
-    }
-    none.hidden = live.length > 0;
-    none.textContent = episodes.length
-      ? "This run shows no games of its own."
-      : "This run has no games to show: it was not asked to keep any, or an older version wrote it.";
-    element.classList.toggle("empty", !live.length && !episodes.length);
-    shelf.show(episodes);
-    if (chosen === null && live.length + episodes.length) {
-      choose((live[0] ?? [...episodes].sort(ORDERS.newest)[0]).file);
-    }
-  }
-
-  // Only while somebody can see it.
-  function wake() {
-    const awake = !closed && !document.hidden && onScreen.has(element);
-    if (awake && !frame) {
-      last = null;
-      frame = requestAnimationFrame(tick);
-      update();
-    } else if (!awake) {
-      cancelAnimationFrame(frame);
-      frame = 0;
-      link.close();
-    }
-  }
-
-  function tick(now) {
-    frame = requestAnimationFrame(tick);
-    const passed = last === null ? 0 : Math.min(now - last, 250);
-    last = now;
-    if (chosen !== null) stage.tick(now, passed);
-    behind += passed;
-    if (behind < WALL - 2 && passed > 0) return; // a picture of the page may come a bit early
-    for (const tile of tiles.values()) tile.tick(now, behind);
-    behind = 0;
-  }
-
-  function press(event) {
-    if (chosen !== null && stage.key(event)) event.preventDefault();
-  }
-
-  element.addEventListener("keydown", press);
-  document.addEventListener("visibilitychange", wake);
-  const timer = setInterval(() => onScreen.has(element) && update(), POLL);
-  update();
-
-  return {
-    update,
-    close() {
-      closed = true;
-      clearInterval(timer);
-      watcher.disconnect();
-      document.removeEventListener("visibilitychange", wake);
-      element.removeEventListener("keydown", press);
-      wake();
-      element.classList.remove("games", "empty");
-      element.replaceChildren();
-    },
-  };
+// The number of a watched game by its file.
+export function gameOf(file) {
+  return Number(/(\d+)\.json$/.exec(file)?.[1] ?? 0);
 }
 
-function addStyle() {
-  const href = new URL("player.css", import.meta.url).href;
-  if (document.querySelector(`link[href="${href}"]`)) return;
-  document.head.append(make("link", { rel: "stylesheet", href }));
+// Plays one episode: where it is, and whether it goes on by itself to what the game plays next.
+export class Player {
+  constructor(link, options) {
+    this.link = link;
+    this.options = options;
+    this.file = null;
+    this.stream = null;
+    this.place = 0;
+    this.playing = true;
+    this.speed = 1;
+    this.message = "";
+    this.endedAt = null;
+    this.tries = 0;
+    this.retryAt = Infinity;
+    this.turn = 0; // of the question that counts
+  }
+
+  get live() {
+    return this.file !== null && this.file.startsWith("live/");
+  }
+
+  async open(file, { onward = false } = {}) {
+    const turn = (this.turn += 1);
+    if (!onward) Object.assign(this, { file, stream: null, message: LOADING, endedAt: null, tries: 0 });
+    this.retryAt = Infinity;
+    const before = this.stream;
+    try {
+      const hello = await this.link.ready();
+      const question = { open: file, after: before?.about.key ?? null };
+      const about = await this.link.ask(question, this.options.urgent);
+      if (turn !== this.turn || about === null) return;
+      this.message = "";
+      if (before && about.key === before.about.key && !before.failed) {
+        this.wait();
+        return;
+      }
+      this.tries = 0;
+      const same = before && (about.continues || about.key === before.about.key);
+      this.stream = new EpisodeStream(this.link, hello, about, this.options);
+      this.place = same ? Math.min(this.place, about.frames) : Player.start(about);
+      this.endedAt = null;
+      this.options.onload?.(this);
+    } catch (error) {
+      if (turn !== this.turn) return;
+      this.message = error.message;
+      if (error instanceof Lost || this.live) this.retryAt = performance.now() + AGAIN;
+    }
+  }
+
+  static start(about) {
+    return about.own === false ? Math.max((about.outputs?.first_frames[0] ?? 0) - LEAD, 0) : 0;
+  }
+
+  // The game has not gone on: after some time it is shown once more.
+  wait() {
+    this.tries += 1;
+    if (this.tries % 3 === 0) {
+      this.place = Player.start(this.stream.about);
+      this.endedAt = null;
+    } else {
+      this.retryAt = performance.now() + AGAIN;
+    }
+  }
+
+  // Called for each picture of the page; what is to be shown, or null while it is not there.
+  tick(now, passed) {
+    if (now >= this.retryAt) {
+      this.retryAt = Infinity;
+      this.open(this.file, { onward: this.stream !== null });
+    }
+    const stream = this.stream;
+    if (!stream) return null;
+    if (stream.failed && !(stream.failed instanceof Lost) && this.retryAt === Infinity) {
+      this.retryAt = now + AGAIN;
+    }
+    if (stream.failed) this.message = stream.failed.message;
+    else if (this.retryAt === Infinity) this.message = "";
+    const ended = this.place >= stream.frames;
+    if (this.playing && !ended) {
+      const next = Math.min(this.place + (passed * FRAMES_PER_SECOND * this.speed) / 1000, stream.frames);
+      if (stream.at(next)) this.place = next;
+      stream.prepare(next);
+    }
+    if (this.playing && ended && this.live) {
+      this.endedAt ??= now;
+      if (now >= this.endedAt + END && this.retryAt === Infinity) {
+        this.endedAt = Infinity;
+        this.open(this.file, { onward: true });
+      }
+    }
+    return stream.at(this.place);
+  }
+
+  seek(place) {
+    if (!this.stream) return;
+    this.place = Math.min(Math.max(Math.round(place), 0), this.stream.frames);
+    this.endedAt = null;
+  }
+
+  // One frame on or back, paused.
+  step(frames) {
+    this.playing = false;
+    this.seek(Math.floor(this.place) + frames);
+  }
+
+  toggle() {
+    this.playing = !this.playing;
+    if (this.playing && this.stream && this.place >= this.stream.frames && !this.live) this.seek(0);
+  }
 }

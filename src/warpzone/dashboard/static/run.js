@@ -4,8 +4,8 @@ import { Charts } from "./charts.js";
 import { resultsTable } from "./compare.js";
 import { Curves, about, ask } from "./data.js";
 import { count, make, moveWithArrows, percent } from "./dom.js";
-import { mountMap } from "./map.js";
-import { mountGames } from "./player.js";
+import { mountMap } from "./map_panel.js";
+import { mountGames } from "./games.js";
 import { ago, state } from "./runs.js";
 
 export const PANELS = [

@@ -1,8 +1,8 @@
-import { Deck, FRAMES_PER_SECOND, gameOf } from "./deck.js";
+import { Player, FRAMES_PER_SECOND, gameOf } from "./player.js";
 import { count, make } from "./dom.js";
-import { Mind } from "./mind.js";
-import { PLANES, SIGHTS, Screen, Sight } from "./picture.js";
-import { Tape } from "./tape.js";
+import { PolicyPanel } from "./policy_panel.js";
+import { PLANES, OBSERVATIONS, Screen, ObservationView } from "./picture.js";
+import { EpisodeStream } from "./episode_stream.js";
 
 /** ms between two changes of what is not the picture while it runs: a page that is laid out anew costs more. */
 const WRITTEN = 100;
@@ -18,12 +18,12 @@ export class Stage {
         text,
       );
     this.canvas = make("canvas", { class: "game", tabindex: "0", role: "img", "aria-label": "the game" });
-    this.map = make("canvas", { class: "sight", role: "img", "aria-label": "what the agent sees" });
+    this.map = make("canvas", { class: "observation", role: "img", "aria-label": "what the agent sees" });
     this.legend = make("figcaption");
     this.trouble = make("p", { class: "trouble", role: "status", hidden: true });
     this.range = make("input", {
       type: "range", class: "seek", min: "0", max: "0", value: "0", step: "1", "aria-label": "place in the episode",
-      input: () => this.deck.seek(Number(this.range.value)),
+      input: () => this.player.seek(Number(this.range.value)),
     });
     this.button = press("toggle", "Pause", "Space");
     this.button.classList.add("toggle");
@@ -35,7 +35,7 @@ export class Stage {
     this.select.value = "1";
     this.time = make("output", { class: "time" });
     this.about = make("p", { class: "about" });
-    const mind = make("div", { class: "mind" });
+    const policy = make("div", { class: "policy" });
     element.append(
       make(
         "div",
@@ -55,26 +55,26 @@ export class Stage {
         ),
         this.about,
       ),
-      mind,
+      policy,
     );
-    this.mind = new Mind(mind);
+    this.policy = new PolicyPanel(policy);
     this.written = 0;
-    const options = { stride: 1, kept: 10, urgent: true, onload: (deck) => this.load(deck) };
-    this.deck = new Deck(link, options);
+    const options = { stride: 1, kept: 10, urgent: true, onload: (player) => this.load(player) };
+    this.player = new Player(link, options);
   }
 
   act(what) {
-    const { deck } = this;
-    if (what === "toggle") deck.toggle();
-    else if (what === "back") deck.step(-1);
-    else if (what === "on") deck.step(1);
-    else if (what === "start") deck.seek(0);
-    else if (what === "end") deck.seek(Infinity);
-    else deck.seek(deck.place + Number(what) * FRAMES_PER_SECOND);
+    const { player } = this;
+    if (what === "toggle") player.toggle();
+    else if (what === "back") player.step(-1);
+    else if (what === "on") player.step(1);
+    else if (what === "start") player.seek(0);
+    else if (what === "end") player.seek(Infinity);
+    else player.seek(player.place + Number(what) * FRAMES_PER_SECOND);
   }
 
   pace(speed) {
-    this.deck.speed = speed;
+    this.player.speed = speed;
     this.select.value = String(speed);
   }
 
@@ -84,7 +84,7 @@ export class Stage {
     if (event.ctrlKey || event.altKey || event.metaKey || on.matches("select, input:not(.seek)")) return false;
     const presses = on.matches("button, [role=button]") && (event.key === " " || event.key === "Enter");
     if (presses) return false;
-    const faster = SPEEDS.indexOf(this.deck.speed) + { "+": 1, "-": -1 }[event.key];
+    const faster = SPEEDS.indexOf(this.player.speed) + { "+": 1, "-": -1 }[event.key];
     const acts = { " ": "toggle", k: "toggle", ",": "back", ".": "on", Home: "start", End: "end" };
     const seconds = { ArrowLeft: "-1", ArrowRight: "1" };
     if (event.key in acts) this.act(acts[event.key]);
@@ -95,53 +95,53 @@ export class Stage {
   }
 
   open(file) {
-    this.deck.playing = true;
-    this.mind.load(null);
+    this.player.playing = true;
+    this.policy.load(null);
     this.canvas.removeAttribute("data-place");
     this.shown = null;
-    this.deck.open(file);
+    this.player.open(file);
   }
 
-  load({ tape }) {
-    this.screen ??= new Screen(this.canvas, tape.hello);
-    if (!this.sight) {
-      this.sight = new Sight(this.map, tape.hello);
-      const { kind } = tape.hello.sight;
-      this.legend.replaceChildren(SIGHTS[kind] ?? "", legend(kind));
+  load({ stream }) {
+    this.screen ??= new Screen(this.canvas, stream.hello);
+    if (!this.observation) {
+      this.observation = new ObservationView(this.map, stream.hello);
+      const { kind } = stream.hello.observation;
+      this.legend.replaceChildren(OBSERVATIONS[kind] ?? "", legend(kind));
     }
-    this.mind.load(tape);
-    this.range.max = tape.frames;
+    this.policy.load(stream);
+    this.range.max = stream.frames;
     this.shown = this.told = null;
-    const { about } = tape;
+    const { about } = stream;
     const parts = [about.level, about.outcome ?? "no end yet", about.player];
     if (about.own === false) parts.push("began within the level");
-    if (this.deck.live) parts.unshift(`Game ${about.game ?? gameOf(this.deck.file)}`);
+    if (this.player.live) parts.unshift(`Game ${about.game ?? gameOf(this.player.file)}`);
     this.about.textContent = parts.join(" · ");
   }
 
   tick(now, passed) {
-    const found = this.deck.tick(now, passed);
-    const { tape, message, playing, place } = this.deck;
+    const found = this.player.tick(now, passed);
+    const { stream, message, playing, place } = this.player;
     this.trouble.hidden = !message;
     if (this.trouble.textContent !== message) this.trouble.textContent = message;
-    const stopped = !playing || (tape && place >= tape.frames && !this.deck.live);
+    const stopped = !playing || (stream && place >= stream.frames && !this.player.live);
     const label = stopped ? "Play" : "Pause";
     if (this.button.textContent !== label) {
       this.button.textContent = label;
       this.button.title = `${label} (Space)`;
     }
-    if (!tape) return;
-    const at = tape.round(place);
+    if (!stream) return;
+    const at = stream.round(place);
     if (found && this.shown !== at) {
       this.shown = at;
       this.screen.draw(found);
-      this.sight.draw(found);
-      this.mind.show(at, Tape.buttons(found));
+      this.observation.draw(found);
+      this.policy.show(at, EpisodeStream.buttons(found));
       this.canvas.dataset.place = at;
     }
     if (stopped || now >= this.written + WRITTEN) {
       if (Number(this.range.value) !== at) this.range.value = at;
-      this.write(now, tape.frames);
+      this.write(now, stream.frames);
     }
   }
 
@@ -151,7 +151,7 @@ export class Stage {
     if (at === null || at === this.told) return;
     this.told = at;
     this.written = now;
-    this.mind.mark(at);
+    this.policy.mark(at);
     this.time.textContent = `frame ${count(at)} of ${count(frames)}`;
     this.range.setAttribute("aria-valuetext", `${(at / FRAMES_PER_SECOND).toFixed(1)} seconds`);
   }

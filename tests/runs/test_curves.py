@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.browser import make_run, metrics_line
 
-from warpzone.dashboard.curves import MOST_POINTS, bucket_size, curves
+from warpzone.runs.curves import MOST_POINTS, bucket_size, curves
 from warpzone.runs.library import Run
 
 Add = Callable[..., None]

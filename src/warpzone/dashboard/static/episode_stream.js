@@ -20,7 +20,7 @@ export class Link {
     this.reason = "the connection to the dashboard was lost";
   }
 
-  // What the server says first: palette, sight, pictures in a segment.
+  // What the server says first: palette, observation, pictures in a segment.
   ready() {
     if (this.hello) return this.hello;
     if (performance.now() < this.lostAt + RETRY) return Promise.reject(new Lost(this.reason));
@@ -113,7 +113,7 @@ async function inflate(data) {
 }
 
 // One episode. `about` is what the server says of it; `failed` why pictures are missing, if it does.
-export class Tape {
+export class EpisodeStream {
   constructor(link, hello, about, { stride = 1, kept = 8, urgent = false } = {}) {
     Object.assign(this, { link, hello, about, stride, kept, urgent });
     this.frames = about.frames;
@@ -168,7 +168,7 @@ export class Tape {
   }
 
   keep(index, bytes) {
-    const { rows, columns } = this.hello.sight;
+    const { rows, columns } = this.hello.observation;
     const count = bytes.length / (240 * 256 + rows * columns + 1);
     this.segments.set(index, { bytes, count });
     for (const old of this.segments.keys()) {
@@ -184,7 +184,7 @@ export class Tape {
 
   // The number of the decision that the frame at a place belongs to; -1 before the first.
   decision(place) {
-    const first = this.about.thoughts?.first_frames ?? [];
+    const first = this.about.outputs?.first_frames ?? [];
     let [low, high] = [0, first.length];
     while (low < high) {
       const middle = (low + high) >> 1;

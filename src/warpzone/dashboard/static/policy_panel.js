@@ -1,4 +1,4 @@
-// What an agent does and thinks: the pad, the value, the probabilities of its actions.
+// What the agent does and what its policy says: the pad, the value, the probabilities of actions.
 import { make, missing } from "./dom.js";
 
 const BUTTONS = { A: 1, B: 2, select: 4, start: 8, up: 16, down: 32, left: 64, right: 128 };
@@ -23,7 +23,7 @@ function drawing(text) {
   return document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
 }
 
-export class Mind {
+export class PolicyPanel {
   constructor(element) {
     this.pad = drawing(PAD);
     this.number = make("output", {}, missing);
@@ -34,24 +34,24 @@ export class Mind {
       this.pad,
       make("div", { class: "value" }, make("div", {}, make("span", {}, "value expected"), this.number), line),
       this.odds,
-      make("p", { class: "unknown" }, "What the agent thought is not kept with this episode."),
+      make("p", { class: "unknown" }, "The outputs of the policy are not kept with this episode."),
     );
     this.element = element;
     this.rows = [];
-    this.tape = null;
+    this.stream = null;
   }
 
-  load(tape) {
-    this.tape = tape;
+  load(stream) {
+    this.stream = stream;
     this.shown = null;
     this.held = null;
-    const thoughts = tape?.about.thoughts;
-    this.element.classList.toggle("thoughtless", !thoughts);
-    if (!thoughts) return;
-    this.draw(thoughts, tape.frames);
-    if (this.names !== thoughts.names.join("|")) {
-      this.names = thoughts.names.join("|");
-      this.rows = thoughts.names.map((name) =>
+    const outputs = stream?.about.outputs;
+    this.element.classList.toggle("no-outputs", !outputs);
+    if (!outputs) return;
+    this.draw(outputs, stream.frames);
+    if (this.names !== outputs.names.join("|")) {
+      this.names = outputs.names.join("|");
+      this.rows = outputs.names.map((name) =>
         make(
           "li",
           {},
@@ -81,11 +81,11 @@ export class Mind {
 
   show(place, held) {
     if (held !== this.held) this.press(held);
-    if (!this.tape?.about.thoughts) return;
-    const decision = this.tape.decision(place);
+    if (!this.stream?.about.outputs) return;
+    const decision = this.stream.decision(place);
     if (decision === this.shown) return;
     this.shown = decision;
-    const { values, probabilities, actions } = this.tape.about.thoughts;
+    const { values, probabilities, actions } = this.stream.about.outputs;
     this.number.textContent = values[decision]?.toFixed(2) ?? missing;
     this.rows.forEach((row, action) => {
       const share = probabilities[decision]?.[action] ?? 0;
@@ -97,8 +97,8 @@ export class Mind {
 
   /** Marks `place` on the curve of values. */
   mark(place) {
-    if (!this.tape?.about.thoughts) return;
-    const x = ((100 * place) / this.tape.frames).toFixed(2);
+    if (!this.stream?.about.outputs) return;
+    const x = ((100 * place) / this.stream.frames).toFixed(2);
     this.now.setAttribute("x1", x);
     this.now.setAttribute("x2", x);
   }

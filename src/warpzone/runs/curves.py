@@ -11,46 +11,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from warpzone.dashboard.responses import json_response
-from warpzone.runs.library import Library, Run
+from warpzone.runs.columns import CURVES
+from warpzone.runs.library import Run
 from warpzone.runs.metrics import Table
 
 MOST_POINTS = 400
-CURVES = {
-    "clear_rate": "rollout/clear_rate",
-    "best_x": "rollout/best_x",
-    "episode_return": "rollout/episode_return",
-    "entropy": "losses/entropy",
-    "kl": "losses/approx_kl",
-    "explained_variance": "losses/explained_variance",
-    "steps_per_second": "charts/SPS",
-}
-"""Name of a curve → its column in metrics.jsonl."""
-
-
-def routes(library: Library) -> list[BaseRoute]:
-    """`/api/curves?run=NAME&after=TOKEN`, see `curves`."""
-
-    def answer(request: Request) -> Response:
-        run = library.run(request.query_params.get("run", ""))
-        return json_response(curves(run, request.query_params.get("after", "")))
-
-    return [Route("/api/curves", answer)]
 
 
 def curves(run: Run, after: str = "") -> dict[str, Any]:
-    """The curves of a run, or what has changed since the answer with the token `after`.
+    """Returns the curves of a run, or what has changed since the answer with the token `after`.
 
     Returns:
         `first`: index of the first bucket in this answer; 0: all that was known before is to be
         forgotten. `step`, `seconds`: at the end of each bucket. `curves`: by name `mean`, `low`
         and `high` of each bucket, None where there is no number. `measured`: `step`, `seconds` and
         `clear_rate` of every measurement. `updates`: rows in all, `bucket`: of them in a bucket,
-        `skipped`: lines of the file that are no metrics. `token`: for the next call.
+        `skipped`: lines of the file that are no metrics, `dropped`: those beyond what is kept of a
+        run. `problem`: why the file is not read, or None. `token`: for the next call.
     """
     with run.lock:
         metrics = run.metrics
@@ -64,12 +42,14 @@ def curves(run: Run, after: str = "") -> dict[str, Any]:
             "updates": len(table),
             "bucket": size,
             "skipped": metrics.skipped,
+            "dropped": metrics.dropped,
+            "problem": metrics.problem,
             "step": _numbers(table.steps[ends]),
             "seconds": _numbers(table.seconds[ends]),
             "curves": {
-                name: _buckets(table, column, size, first)
-                for name, column in CURVES.items()
-                if column in table.names
+                curve.name: _buckets(table, curve.column, size, first)
+                for curve in CURVES
+                if curve.column in table.names
             },
             "measured": {
                 "step": _numbers(measured.steps),
@@ -80,7 +60,7 @@ def curves(run: Run, after: str = "") -> dict[str, Any]:
 
 
 def bucket_size(rows: int) -> int:
-    """The smallest power of two that makes at most `MOST_POINTS` buckets of them."""
+    """Returns the smallest power of two that makes at most `MOST_POINTS` buckets of them."""
     size = 1
     while -(-rows // size) > MOST_POINTS:
         size *= 2
@@ -88,7 +68,7 @@ def bucket_size(rows: int) -> int:
 
 
 def _first(after: str, generation: int, size: int, rows: int) -> int:
-    """The first bucket that whoever has the token `after` does not have, or not whole."""
+    """Returns the first bucket that whoever has the token `after` does not have, or not whole."""
     found = re.fullmatch(r"([0-9]{1,20})-([0-9]{1,12})-([0-9]{1,12})", after)
     if found is None:
         return 0
@@ -114,5 +94,5 @@ def _buckets(table: Table, column: str, size: int, first: int) -> dict[str, list
 
 
 def _numbers(values: NDArray[np.float64]) -> list[float | None]:
-    """Seven digits are more than a screen shows; what is no finite number becomes None."""
+    """Returns them with seven digits, more than a screen shows; None for what is not finite."""
     return [float(f"{x:.7g}") if np.isfinite(x) else None for x in values.tolist()]

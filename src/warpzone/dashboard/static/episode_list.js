@@ -13,7 +13,7 @@ function rank(episode) {
 const NONE = "None yet: a run keeps the episodes of some games as they end.";
 
 // The episodes that the run kept.
-export class Shelf {
+export class EpisodeList {
   constructor(element, choose) {
     const again = () => this.show(this.episodes);
     this.list = make("ol");

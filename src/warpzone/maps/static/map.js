@@ -1,11 +1,10 @@
 // The level as one long picture, with a heat map of where episodes ended and traces of stored ones.
-// Reports hold this file, too, behind dom.js.
+// It draws what it is given and asks nobody: the dashboard's panel feeds it, and a report holds it.
 
 import { make } from "./dom.js";
 
 const ZOOMS = [["fit", "whole level"], ["1", "1×"], ["1.5", "1.5×"], ["2", "2×"], ["3", "3×"]];
 const LAST = [["", "all"], ["1000", "the last 1,000"], ["100", "the last 100"]];
-const TRACES_EVERY = 10_000; // ms
 const WORST = 12; // rows of the table of places
 
 const number = (value) => value.toLocaleString("en");
@@ -376,7 +375,7 @@ export class LevelMap {
         ? "The run tells the area and x, not which of the places: where they overlap, the first is taken."
         : null,
       unplaced ? `${number(unplaced)} ended at places that are not in the picture.` : null,
-      skipped ? `${number(skipped)} lines of ends.jsonl made no sense and are left out.` : null,
+      skipped ? `${number(skipped)} lines about ends of episodes made no sense and are left out.` : null,
     ];
     const text = said.filter(Boolean).join(" ");
     if (this.notes.textContent !== text) this.notes.textContent = text;
@@ -385,91 +384,4 @@ export class LevelMap {
   #zoom() {
     this.strips.forEach((strip) => strip.zoom(this.zoom));
   }
-}
-
-async function fetched(url) {
-  const response = await fetch(url, { headers: { accept: "application/json" } });
-  const text = await response.text();
-  if (response.ok) return text;
-  let told = `${url}: HTTP ${response.status}`;
-  try {
-    told = JSON.parse(text).error ?? told;
-  } catch {
-    // no JSON: the status says what there is to say
-  }
-  throw Object.assign(new Error(told), { told: true });
-}
-
-/** A panel of the dashboard: the map of `run`, which `update` brings up to date. */
-export function mountMap(element, run) {
-  addStyle();
-  const trouble = make("p", { class: "problem", role: "alert", hidden: true });
-  const place = make("div");
-  element.append(trouble, place);
-  const address = (path, values) => `${path}?${new URLSearchParams(values)}`;
-  let question = { run: run.name };
-  let before = "";
-  let tracesBefore = "";
-  let tracedAt = -Infinity;
-  let turn = 0;
-  let closed = false;
-  const map = new LevelMap(
-    place,
-    (level, strip) => address("/api/map/picture", { level, strip, version: version() }),
-    (level, last) => {
-      question = { run: run.name, level, ...(last ? { last } : {}) };
-      tracedAt = -Infinity;
-      update();
-    },
-  );
-  let pictures = 0;
-  const version = () => pictures;
-
-  async function update() {
-    const mine = (turn += 1);
-    try {
-      const text = await fetched(address("/api/map", question));
-      if (closed || mine !== turn) return 0;
-      const begun = performance.now();
-      if (text !== before) {
-        const data = JSON.parse(text);
-        ({ pictures } = data);
-        if (map.data?.level !== data.level) tracesBefore = "";
-        map.show(data);
-        before = text;
-      }
-      let spent = performance.now() - begun;
-      if (begun - tracedAt >= TRACES_EVERY) {
-        tracedAt = begun;
-        const level = map.data.level;
-        const traces = await fetched(address("/api/map/traces", { run: run.name, level }));
-        if (closed || mine !== turn) return spent;
-        const again = performance.now();
-        if (traces !== tracesBefore) map.showTraces(JSON.parse(traces).traces);
-        tracesBefore = traces;
-        spent += performance.now() - again;
-      }
-      trouble.hidden = true;
-      return spent;
-    } catch (error) {
-      if (closed || mine !== turn) return 0;
-      if (!error.told) throw error; // the server is gone: the page says so
-      trouble.textContent = error.message;
-      trouble.hidden = false;
-      return 0;
-    }
-  }
-
-  return {
-    update,
-    close() {
-      closed = true;
-    },
-  };
-}
-
-function addStyle() {
-  const href = new URL("map.css", import.meta.url).href;
-  if (document.querySelector(`link[href="${href}"]`)) return;
-  document.head.append(make("link", { rel: "stylesheet", href }));
 }

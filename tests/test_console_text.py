@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from warpzone.console_text import escape_controls, printable
+from warpzone.console_text import escape_controls, printable, show_everything
 
 
 def stream(encoding: str) -> io.TextIOWrapper:
@@ -37,3 +37,16 @@ def test_a_terminal_obeys_nothing_in_a_text_from_elsewhere() -> None:
     assert escape_controls("a\x1b]0;title\x07b\r\n") == "a\\x1b]0;title\\x07b\\r\\n"
     assert escape_controls("\u202egpj.exe") == "\\u202egpj.exe"
     assert escape_controls("World 1-1 ‒ Häuser 马") == "World 1-1 ‒ Häuser 马"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "utf-8"])
+def test_a_stream_that_shows_everything(encoding: str) -> None:
+    out = stream(encoding)
+    show_everything(out)
+    out.write("95 % – \udc80 ⠋ 马\n")
+    out.flush()
+    assert isinstance(out.buffer, io.BytesIO)
+    written = out.buffer.getvalue().decode(encoding)
+    assert written.startswith("95 % ")
+    assert "\\udc80" in written
+    assert (written == "95 % - \\udc80 * \\u9a6c\n") == (encoding != "utf-8")

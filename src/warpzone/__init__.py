@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from warpzone import startup as _startup
+
+# isort: split
 from typing import Any
 
 import gymnasium as _gymnasium
@@ -57,3 +60,4 @@ _gymnasium.register(
     vector_entry_point="warpzone.smb.vector_env:make_registered",
     order_enforce=True,
 )
+_startup.end()

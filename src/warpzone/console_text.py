@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+import codecs
+from typing import IO, Any, TextIO
+
+HANDLER = "warpzone.ascii"
+"""Name of the codec error handler of `show_everything`."""
 
 
-def escape_controls(text: str) -> str:
+def escape_controls(text: str, keep: str = "") -> str:
     """Returns `text` with control characters, as in a file from elsewhere, written as escapes.
 
     They move the cursor, change colours or titles, or reverse the direction of writing, when a
-    terminal prints them. Spaces of all kinds and everything that can be seen stay as they are.
+    terminal prints them. Spaces of all kinds and everything that can be seen stay as they are, and
+    so do the letters of `keep`.
     """
     if text.isprintable():
         return text
     return "".join(
         letter
-        if letter.isprintable() or letter == "\N{NO-BREAK SPACE}"
+        if letter.isprintable() or letter in keep or letter == "\N{NO-BREAK SPACE}"
         else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
@@ -35,15 +40,28 @@ def printable(text: str, stream: IO[Any]) -> str:
     if not encoding:
         return text
     try:
-        text.encode(encoding)
+        codecs.lookup(encoding)
     except LookupError:
         encoding = "ascii"
-    except UnicodeEncodeError:
-        pass
-    else:
-        return text
-    plain = text.translate(_SUBSTITUTES)
-    return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, HANDLER).decode(encoding)
+
+
+def show_everything(stream: TextIO) -> None:
+    """Makes a stream write whatever it is given, as `printable` does, in place of raising
+    UnicodeEncodeError. For a program's own streams: a library leaves them alone."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors=HANDLER)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(
+        _SUBSTITUTES.get(ord(letter)) or letter.encode("ascii", "backslashreplace").decode("ascii")
+        for letter in lacking
+    ), error.end
 
 
 _SUBSTITUTES = str.maketrans(
@@ -68,6 +86,9 @@ _SUBSTITUTES = str.maketrans(
         "━": "-",
         "─": "-",
         "│": "|",
+        **{chr(code): "*" for code in range(0x2800, 0x2900)},  # Braille, of which spinners are made
     }
 )
 """What stands for characters of ours where a terminal lacks them."""
+
+codecs.register_error(HANDLER, _in_ascii)

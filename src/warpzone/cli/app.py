@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from warpzone.cli import campaign, evaluate, machine, play, record, runs, train, watch
 from warpzone.cli.options import EXIT_ERROR, EXIT_INTERRUPTED
-from warpzone.cli.output import err, out
+from warpzone.cli.output import err, out, plain
 from warpzone.errors import WarpzoneError
 from warpzone.version import VERSION
+
+_NEWLINE = "\n"
 
 
 class _Commands(TyperGroup):
@@ -22,11 +23,22 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except WarpzoneError as error:
-            err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+            _report(str(error))
+            raise typer.Exit(EXIT_ERROR) from error
+        except BrokenPipeError:
+            raise  # whoever read the output has seen enough
+        except OSError as error:
+            # A full disk, a folder that may not be entered, a name that is too long.
+            where = "" if error.filename is None else f"{str(error.filename)!r}: "
+            _report(f"{where}{error.strerror or error}")
             raise typer.Exit(EXIT_ERROR) from error
         except KeyboardInterrupt as error:
             err.print("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def _report(text: str) -> None:
+    err.print(f"[bold red]error:[/] {plain(text, keep=_NEWLINE)}", soft_wrap=True)
 
 
 app = typer.Typer(

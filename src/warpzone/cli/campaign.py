@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from warpzone.cli.choose import find_rom
 from warpzone.cli.options import EngineOption, JsonOption, Preset, RomOption
-from warpzone.cli.output import err, out
+from warpzone.cli.output import out, plain, remark
 from warpzone.smb.levels import parse_levels
 
 
@@ -58,7 +57,7 @@ def campaign(
         target=target,
         settings=settings or [],
         rom=rom,
-        say=lambda text: err.print(escape(text), soft_wrap=True),
+        say=remark,
     )
     if as_json:
         print(json.dumps(many.summary(entries), indent=2))
@@ -66,7 +65,5 @@ def campaign(
     table = Table("level", "steps", "best measured", "run", box=None, header_style="bold")
     for entry in entries:
         rate = "–" if entry.clear_rate is None else f"{entry.clear_rate:.0%}"
-        table.add_row(
-            entry.level, f"{entry.steps:,}", rate, escape(entry.reason or str(entry.path))
-        )
+        table.add_row(entry.level, f"{entry.steps:,}", rate, plain(entry.reason or str(entry.path)))
     out.print(table)

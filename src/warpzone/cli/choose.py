@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from warpzone.cli.options import Policy
-from warpzone.cli.output import err
+from warpzone.cli.output import err, plain, remark
 from warpzone.errors import AgentError, LevelError
 from warpzone.nes import rom as roms
 from warpzone.nes.rom import Rom
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def find_rom(path: Path | None) -> Rom:
-    return roms.find_rom(path, say=lambda text: err.print(escape(text), soft_wrap=True))
+    return roms.find_rom(path, say=remark)
 
 
 def one_level(level: str | None, agent: Agent) -> str:
@@ -81,7 +79,7 @@ def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
 def warn_of_rom(agent: Agent, cartridge: Rom) -> None:
     warning = agent.rom_mismatch(cartridge)
     if warning:
-        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        err.print(f"[yellow]warning:[/] {plain(warning)}", soft_wrap=True)
 
 
 def open_collection(device: str, rom: Path | None) -> tuple[Collection, Rom]:

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from warpzone.cli.choose import (
@@ -27,7 +26,7 @@ from warpzone.cli.options import (
     SeedOption,
     StickyOption,
 )
-from warpzone.cli.output import err, out
+from warpzone.cli.output import err, out, plain
 from warpzone.errors import ConfigError
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import level_index, parse_levels
@@ -186,4 +185,4 @@ def _print_origin(protocols: Iterable[str], rom: Mapping[str, str]) -> None:
     for protocol in protocols:
         out.print(f"[dim]{protocol}[/]", soft_wrap=True)
     text = f"ROM: {rom['revision']}, SHA-1 {rom['sha1']}"
-    out.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
+    out.print(f"[dim]{plain(text)}[/]", soft_wrap=True)

@@ -7,12 +7,11 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from warpzone.cli.choose import find_rom
 from warpzone.cli.options import EngineOption, JsonOption, RomOption
-from warpzone.cli.output import err, out
+from warpzone.cli.output import err, out, plain
 from warpzone.errors import EngineError
 from warpzone.smb.level_guide import GUIDE
 from warpzone.smb.levels import LEVELS, level_kind
@@ -43,7 +42,7 @@ def doctor(
         table = Table(box=None, show_header=False)
         marks = {True: "[green]ok[/]", False: "[bold red]bad[/]", None: "[dim]--[/]"}
         for finding in findings:
-            table.add_row(marks[finding.ok], finding.name, escape(finding.text))
+            table.add_row(marks[finding.ok], finding.name, plain(finding.text))
         out.print(table)
     if not ward.healthy(findings):
         raise typer.Exit(1)
@@ -73,8 +72,8 @@ def bench(
         print(json.dumps(run.as_json(result, found), indent=2))
         return
     for line in report.describe(report.machine(), found):
-        out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
-    out.print(f"games run {escape(cartridge.running)}", soft_wrap=True)
+        out.print(f"[dim]{plain(line)}[/]", soft_wrap=True)
+    out.print(f"games run {plain(cartridge.running)}", soft_wrap=True)
     table = Table(box=None, header_style="bold")
     table.add_column("one thread unless it says more")
     table.add_column("median (range)", justify="right")
@@ -82,7 +81,7 @@ def bench(
     for title, unit in result.units.items():
         spread = result.rates.get(title)
         text = result.problems[title] if spread is None else spread.text(",.0f")
-        table.add_row(title, escape(text), unit)
+        table.add_row(title, plain(text), unit)
     for title, seconds in result.times.items():
         table.add_row(title, f"{seconds * 1e6:,.1f}", "µs")
     out.print(table)
@@ -107,4 +106,4 @@ def rom(
         print(json.dumps(facts, indent=2))
         return
     for name, text in facts.items():
-        out.print(f"[bold]{name:<10}[/]{escape(text)}", soft_wrap=True)
+        out.print(f"[bold]{name:<10}[/]{plain(text)}", soft_wrap=True)

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from warpzone import startup
 from warpzone.nes.cartridge import ENGINE_MODES, set_engine
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = startup.EXIT_INTERRUPTED
 
 
 class Preset(StrEnum):

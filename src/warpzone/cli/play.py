@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from warpzone.cli.choose import check_level, find_rom, levels_from
 from warpzone.cli.options import EngineOption, RomOption
-from warpzone.cli.output import err, out, print_episode
+from warpzone.cli.output import err, out, plain, print_episode
 from warpzone.nes.console import Console
 
 
@@ -53,7 +52,7 @@ def play(
             episode.save(record)
             print_episode(record, episode)
         elif record is not None:
-            err.print(f"nothing was played: {escape(str(record))} is not written", soft_wrap=True)
+            err.print(f"nothing was played: {plain(record)} is not written", soft_wrap=True)
 
 
 def replay(
@@ -114,4 +113,4 @@ def replay(
     out.print(f"RAM after the last frame: {known}")
     if output is not None:
         size = output.stat().st_size / 1e6
-        out.print(f"[bold]{escape(str(output))}[/]  {size:.2f} MB", soft_wrap=True)
+        out.print(f"[bold]{plain(output)}[/]  {size:.2f} MB", soft_wrap=True)

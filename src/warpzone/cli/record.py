@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from rich.markup import escape
 
 from warpzone.cli.choose import (
     check_level,
@@ -31,7 +30,7 @@ from warpzone.cli.options import (
     SeedOption,
     StickyOption,
 )
-from warpzone.cli.output import err, out, print_episode, print_film
+from warpzone.cli.output import out, plain, print_episode, print_film, remark
 from warpzone.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ def film(
             scale=scale,
             seed=seed,
             overlay=overlay,
-            say=lambda text: err.print(escape(text)),
+            say=remark,
         )
         traced = None if episode is None else trace(playback, recording.takes[0].seed)
     for take in recording.takes:
@@ -264,6 +263,6 @@ def _film_together(
             tries=tries,
             scale=scale,
             seed=seed,
-            say=lambda text: out.print(escape(text), soft_wrap=True),
+            say=lambda text: out.print(plain(text), soft_wrap=True),
         )
     print_film(path, recording.frames)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from warpzone.cli.choose import check_level, find_rom, use_one_torch_thread
 from warpzone.cli.options import EngineOption, RomOption
-from warpzone.cli.output import err, out
+from warpzone.cli.output import err, out, plain, remark
 from warpzone.errors import ConfigError
 
 
@@ -30,7 +29,7 @@ def dashboard(
     from warpzone.dashboard.server import serve
 
     def tell(address: str) -> None:
-        out.print(f"dashboard of {escape(str(folder))}: {address}  (Ctrl-C ends it)")
+        out.print(f"dashboard of {plain(folder)}: {address}  (Ctrl-C ends it)")
         if open_browser:
             import webbrowser
 
@@ -69,8 +68,8 @@ def level_map(
     picture, lines = drawing.draw_run(check_level(level), run, last=last, rom=find_rom(rom))
     write_atomically(path, drawing.png(picture))
     for line in lines:
-        out.print(escape(line), soft_wrap=True)
-    out.print(f"[bold]{escape(str(path))}[/]  {picture.width}×{picture.height} px", soft_wrap=True)
+        out.print(plain(line), soft_wrap=True)
+    out.print(f"[bold]{plain(path)}[/]  {picture.width}×{picture.height} px", soft_wrap=True)
 
 
 def report(
@@ -94,9 +93,9 @@ def report(
         output or run / NAME,
         films=films,
         rom=rom,
-        log=lambda text: err.print(escape(text), soft_wrap=True),
+        log=remark,
     )
     for line in written.missing:
-        err.print(f"[yellow]left out:[/] {escape(line)}", soft_wrap=True)
+        err.print(f"[yellow]left out:[/] {plain(line)}", soft_wrap=True)
     size = written.size / 1e6
-    out.print(f"[bold]{escape(str(written.path))}[/]  {size:.2f} MB", soft_wrap=True)
+    out.print(f"[bold]{plain(written.path)}[/]  {size:.2f} MB", soft_wrap=True)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from warpzone.cli.choose import find_rom, levels_from, load_agent
 from warpzone.cli.options import EXIT_INTERRUPTED, EngineOption, Preset, RomOption
-from warpzone.cli.output import out
+from warpzone.cli.output import out, plain
 from warpzone.cli.record import film
 from warpzone.cli.watch import open_window
 from warpzone.errors import ConfigError, DisplayError, LevelError
@@ -116,7 +115,7 @@ def train(
 def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
     from warpzone.dashboard.server import beside
 
-    return beside(run, log=lambda text: out.print(escape(text), soft_wrap=True))
+    return beside(run, log=lambda text: out.print(plain(text), soft_wrap=True))
 
 
 def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
@@ -177,6 +176,6 @@ def _watch_or_film(run: Path, rom: Path | None) -> None:
             return
         except DisplayError as error:
             reason = str(error)
-    out.print(f"No window: {escape(reason)}. Making a film instead.", soft_wrap=True)
+    out.print(f"No window: {plain(reason)}. Making a film instead.", soft_wrap=True)
     playback = Playback(agent, level, rom=cartridge)
     film(playback, run / f"{level}.mp4", episodes=1, tries=10, scale=None, seed=0)

@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from warpzone.console_text import printable
+from warpzone.console_text import escape_controls, printable
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def make_display(console: Console | None = None) -> Display:
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(printable(text, console.file), markup=False, highlight=False, soft_wrap=True)
+    text = printable(escape_controls(text, "\n"), console.file)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def line(status: Status) -> str:

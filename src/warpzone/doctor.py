@@ -28,7 +28,7 @@ LIBRARIES = (
     "torch",
     "typer",
 )
-CACHE_SECONDS = 3.0
+CACHE_SECONDS = 1.0
 """How long to wait for native code out of the cache before saying that it is not in use."""
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.support.commands import error_of, plain, run
 
+from warpzone import doctor
+from warpzone.errors import EngineError
 from warpzone.smb.level_guide import GUIDE
 from warpzone.smb.levels import LEVELS
 
@@ -51,3 +55,38 @@ def test_doctor_survives_what_it_examines(monkeypatch: pytest.MonkeyPatch) -> No
     result = run("doctor")
     assert result.exit_code == 1
     assert "OSError: the disk is on fire" in plain(result.output)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX counts the time of children")
+@pytest.mark.parametrize(("name", "limit"), [("rom", 1.0), ("doctor", 3.0), ("--help", 1.0)])
+def test_who_asks_is_answered_soon(name: str, limit: float) -> None:
+    """In processor time, which does not depend on what else the computer does."""
+    import resource
+
+    spent = []
+    for _ in range(2):  # the first may have to compile bytecode
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-P", "-m", "warpzone", name]
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) <= limit
+
+
+def test_doctor_does_not_wait_for_a_translation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+
+    class Slow:
+        def wait(self, seconds: float) -> None:
+            waited.append(seconds)
+            raise EngineError("still being translated")
+
+    class Cartridge:
+        engine = Slow()
+        running = "interpreter: being translated in the background"
+
+    monkeypatch.setattr("warpzone.nes.cartridge.cartridge_of", lambda rom: Cartridge())
+    assert doctor._games(None).text == Cartridge.running
+    assert sum(waited) <= 1.0

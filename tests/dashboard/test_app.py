@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +16,14 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from tests.support.browser import make_run
 
+from warpzone import maps
 from warpzone.dashboard.app import STATIC, create
+from warpzone.dashboard.responses import json_response
 from warpzone.errors import EpisodeError
 from warpzone.runs.library import Library
 
 HOST = "http://127.0.0.1:1985"
+STATIC_FILES = [*STATIC.iterdir(), *maps.STATIC.iterdir()]
 
 
 @pytest.fixture
@@ -146,17 +152,60 @@ def test_errors_of_other_views_are_json(folder: Path) -> None:
 
 
 def test_the_page_names_nothing_elsewhere() -> None:
-    for file in STATIC.iterdir():
+    for file in STATIC_FILES:
         text = file.read_text(encoding="utf-8").replace("http://www.w3.org/", "")
         assert not re.search(r"https?://|@import|url\(", text), file.name
 
 
 def test_what_a_run_says_is_never_taken_for_html() -> None:
     """Elements come from constants alone; text is put in as text."""
-    for file in STATIC.glob("*.js"):
+    scripts = [file for file in STATIC_FILES if file.suffix == ".js"]
+    assert {"map.js", "games.js", "runs.js"} <= {file.name for file in scripts}
+    for file in scripts:
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), file
         templates = re.findall(r"innerHTML = `([^`]*)`", text)
         assert len(templates) == text.count("innerHTML"), file.name
         inserted = [name for part in templates for name in re.findall(r"\$\{([^}]*)\}", part)]
         assert all(re.fullmatch("[A-Z_]+", name) for name in inserted), file.name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_no_run_directory_takes_the_list_down(tmp_path: Path) -> None:
+    runs = tmp_path / os.fsdecode(b"runs\xff")
+    make_run(runs / "good")
+    make_run(runs / os.fsdecode(b"\xff\xfe"))
+    make_run(runs / "\x1b[31m<script>alert(1)</script>")
+    pipe = make_run(runs / "pipe")
+    for name in ("config.json", "status.json", "metrics.jsonl"):
+        (pipe / name).unlink()
+        os.mkfifo(pipe / name)
+    half = make_run(runs / "half a character")
+    (half / "status.json").write_text('{"state": "\\ud800"}')
+    (half / "config.json").write_text('{"preset": "\\ud800", "env": {"levels": ["\\udfff"]}}')
+    with TestClient(create(Library(runs)), base_url=HOST) as client:
+        answer = client.get("/api/runs").json()
+        assert answer["folder"] == str(tmp_path / "runs") + "\\xff"
+        states = {run["name"]: run["state"] for run in answer["runs"]}
+        assert len(states) == 5
+        assert states["good"] == states["\\xff\\xfe"] == "finished"
+        assert states["pipe"] == "damaged"
+        for name in states:
+            for path in ("/api/curves", "/api/compare", "/api/config"):
+                assert client.get(path, params={"run": name}).status_code == 200, (path, name)
+
+
+def test_what_no_json_can_hold_is_escaped() -> None:
+    answer = json_response({"a\ud800": ["\udcff", float("nan"), 1, None, {"b": ("c",)}]})
+    assert json.loads(bytes(answer.body)) == {"a\\ud800": ["\\udcff", None, 1, None, {"b": ["c"]}]}
+
+
+def test_files_that_cannot_be_opened_are_no_fault_of_the_program(folder: Path) -> None:
+    def fail(request: Request) -> Response:
+        raise OSError(24, "Too many open files")
+
+    application = create(Library(folder), [Route("/fail", fail)])
+    with TestClient(application, base_url=HOST) as client:  # it raises what is not handled
+        answer = client.get("/fail")
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "the dashboard cannot read: Too many open files"}

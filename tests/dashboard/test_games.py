@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,29 @@ def test_there_is_an_end_to_the_number_of_viewers(
             assert caught.value.code == games.TOO_MANY
     with client.websocket_connect(WATCH) as third:
         Viewer(third)  # the first has left
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_among_the_episodes_is_told_and_stops_nobody(client: TestClient, run: Path) -> None:
+    for folder in ("live", "episodes"):
+        os.mkfifo(run / folder / "999.json")
+    (run / "live/998.json").mkdir()
+    answer = client.get("/api/episodes?run=run").json()
+    told = {entry["file"]: entry.get("error") for entry in answer["live"] + answer["episodes"]}
+    assert told[LIVE] is told[STORED] is told[OTHER] is None
+    for file in ("live/999.json", "episodes/999.json"):
+        assert told[file] == "999.json cannot be read: it is a pipe, not a file"
+    assert "it is a folder" in told["live/998.json"]
+    with client.websocket_connect(WATCH) as session:
+        viewer = Viewer(session)
+        assert "it is a pipe" in viewer.open("live/999.json")["error"]
+        assert viewer.segment(viewer.open(LIVE)["key"], 0)
+
+
+def test_a_folder_of_many_files_is_listed_so_far(
+    client: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(games, "MOST_LISTED", 1)
+    told, newest = client.get("/api/episodes?run=run").json()["episodes"]
+    assert newest["file"] == OTHER
+    assert told["error"] == "1 older ones are not listed"

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
 import pytest
 from tests.support.browser import make_run
 from tests.support.toy import corridors, toy_config
@@ -116,6 +117,78 @@ def test_beside_a_training_a_taken_port_is_only_told(tmp_path: Path, port: int) 
     with listen(port), beside(tmp_path / "run", port, log=said.append):
         assert len(said) == 1
         assert f"no dashboard on port {port}" in said[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an executable of POSIX")
+@pytest.mark.parametrize("says", ["", "echo no newline | tr -d '\\n';"], ids=["nothing", "half"])
+def test_one_that_hangs_does_not_hang_the_training(
+    tmp_path: Path, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = tmp_path / "python"
+    stuck.write_text(f"#!/bin/sh\ntrap '' TERM\n{says}\nexec sleep 1000\n")
+    stuck.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stuck))
+    monkeypatch.setattr(server, "PATIENCE", 0.5)
+    monkeypatch.setattr(server, "ENDING", 0.5)
+    said: list[str] = []
+    began = time.monotonic()
+    with beside(tmp_path / "run", log=said.append):
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
+    assert said == ["there is no dashboard: its process has not answered within 0.5 s"]
+
+
+def test_one_that_hangs_later_does_not_hang_the_end(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sys.platform == "win32":
+        pytest.skip("signals of POSIX")
+    monkeypatch.setattr(server, "ENDING", 0.5)
+    with beside(tmp_path / "run", port, log=lambda text: None):
+        (child,) = psutil.Process().children()
+        child.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert not child.is_running()
+
+
+def test_one_that_cannot_be_started_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    said: list[str] = []
+    with beside(tmp_path / "run", log=said.append):
+        pass
+    assert len(said) == 1
+    assert said[0].startswith("there is no dashboard: its process cannot be started: ")
+
+
+def test_nothing_in_the_current_directory_is_executed(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module beside the user, of the name of one that the dashboard imports, is not run."""
+    for name in ("uvicorn", "pip", "typer", "starlette", "json", "h11", "warpzone"):
+        (tmp_path / f"{name}.py").write_text("open('executed', 'w').close()\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    with beside(tmp_path / "runs" / "one", port, log=said.append):
+        assert said == [f"dashboard: http://127.0.0.1:{port}/#/run/one"]
+        assert runs_at(f"http://127.0.0.1:{port}") == []
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_a_run_whose_name_is_no_text_has_a_dashboard(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    folder = tmp_path / os.fsdecode(b"runs\xff\xc3\xa4")
+    said: list[str] = []
+    with beside(make_run(folder / os.fsdecode(b"\xe4")), port, log=said.append):
+        assert said == [f"dashboard: http://127.0.0.1:{port}/#/run/%5Cxe4"]
+        assert runs_at(f"http://127.0.0.1:{port}") == ["\\xe4"]
+    with listen(port), beside(folder / "other", port, log=said.append):
+        assert "no dashboard on port" in said[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -109,6 +110,54 @@ def test_a_run_that_has_just_begun_has_no_status(tmp_path: Path) -> None:
     (path / "metrics.jsonl").unlink()
     summary = Run(path, "one").summary()
     assert (summary["state"], summary["step"], summary["problems"]) == ("starting", None, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_names_that_are_no_text_are_runs_as_well(tmp_path: Path) -> None:
+    for name in (b"\xff", b"\\xff", b"camp\xe4/1-1"):
+        make_run(tmp_path / os.fsdecode(name))
+    library = Library(tmp_path)
+    assert names(library) == ["\\xff", "\\xff'", "camp\\xe4/1-1"]
+    for run in library.runs():
+        json.dumps(run.summary()).encode()
+        assert run.name.encode()
+        assert library.run(run.name) is run
+        assert run.summary()["state"] == "finished"
+
+
+def test_what_nobody_thought_of_is_a_problem_of_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "good")
+    make_run(tmp_path / "odd")
+    library = Library(tmp_path)
+
+    def fail() -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(library.run("odd")._config, "refresh", fail)
+    good, odd = (run.summary() for run in library.runs())
+    assert good["state"] == "finished"
+    assert odd.keys() == good.keys()
+    assert odd["state"] == "damaged"
+    assert odd["problems"] == ["it cannot be read: ZeroDivisionError: by nothing"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("file", ["config.json", "status.json", "metrics.jsonl"])
+def test_a_pipe_in_place_of_a_file_is_told(tmp_path: Path, file: str) -> None:
+    path = make_run(tmp_path / "one", state="running")
+    (path / file).unlink()
+    os.mkfifo(path / file)
+    (problem,) = Run(path, "one").summary()["problems"]
+    assert problem == f"{file} cannot be read: it is a pipe, not a file"
+
+
+def test_a_file_that_no_training_reaches_is_not_read(tmp_path: Path) -> None:
+    path = make_run(tmp_path / "one", state="running")
+    os.truncate(path / "metrics.jsonl", 1 << 40)
+    (problem,) = Run(path, "one").summary()["problems"]
+    assert "metrics.jsonl cannot be read: it has" in problem
 
 
 @pytest.mark.parametrize("preset", PRESETS)

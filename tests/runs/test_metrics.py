@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from tests.support.browser import metrics_line
 
+from warpzone.runs import metrics as reading
 from warpzone.runs.columns import CURVES
 from warpzone.runs.lines import BLOCK, LONGEST_LINE
 from warpzone.runs.metrics import Metrics, Progress
@@ -142,6 +144,50 @@ def test_a_file_that_vanishes_or_never_was_a_file(path: Path) -> None:
         os.mkfifo(path)  # which would make a careless reader wait for ever
         metrics.refresh()
     assert len(metrics.updates) == 0
+
+
+def columns_of(path: Path, names: list[str], rows: int) -> Metrics:
+    """A run whose rows have one number each, in turns under these names."""
+    with path.open("w") as file:
+        file.writelines(f'{{"step": {i}, "{names[i % len(names)]}": 1}}\n' for i in range(rows))
+    metrics = Metrics(path)
+    metrics.refresh()
+    assert metrics.skipped == 0
+    return metrics
+
+
+def numbers_kept(metrics: Metrics) -> int:
+    tables = (metrics.updates, metrics.measured)
+    return sum(len(table) * (len(table.names) + 2) for table in tables)
+
+
+def test_columns_that_nobody_shows_are_not_kept(path: Path) -> None:
+    names = [f"c/{i}" for i in range(2000)]
+    tracemalloc.start()
+    metrics = columns_of(path, names, 100_000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (metrics.updates.names, len(metrics.updates), metrics.dropped) == ([], 100_000, 0)
+    assert most < 150e6  # a dense table of them would have 1.6 GB
+
+
+@pytest.mark.parametrize("name", ["losses/entropy", "eval/clear_rate/{}"])
+def test_rows_beyond_any_training_are_counted_and_left_out(
+    path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_CELLS", 20_000)
+    metrics = columns_of(path, [name.format(i) for i in range(2000)], 30_000)
+    assert numbers_kept(metrics) <= 2 * 20_000
+    assert metrics.dropped == 30_000 - len(metrics.updates) - len(metrics.measured) > 0
+    assert len(metrics.measured.names) <= reading.MOST_COLUMNS
+
+
+def test_columns_of_older_versions_go_on_under_todays_name(path: Path) -> None:
+    add(path, '{"step": 1, "losses/approx_kl": 0.5}\n{"step": 2, "losses/kl": 0.25}\n')
+    metrics = Metrics(path)
+    metrics.refresh()
+    assert metrics.updates.names == ["losses/kl"]
+    assert metrics.updates.column("losses/kl").tolist() == [0.5, 0.25]
 
 
 def test_a_file_of_many_blocks(path: Path) -> None:

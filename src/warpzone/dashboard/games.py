@@ -16,12 +16,13 @@ Nothing is sent that was not asked for: who does not look costs nothing, and who
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import threading
 import time
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -52,7 +53,10 @@ NAME = re.compile(r"(live|episodes)/[0-9A-Za-z][0-9A-Za-z._-]{0,99}\.json")
 MOST_VIEWERS = 64
 MOST_ASKED = 4096
 """Characters of a message."""
-MOST_SUMMARIES = 5000
+MOST_LISTED = 1000
+"""Files of a folder, the last by name; a training keeps some hundred."""
+MOST_RUNS = 32
+"""Runs whose lists are kept."""
 LIST_EVERY = 1.0
 """Seconds for which a list is taken as it is, so that many viewers cost one."""
 TOO_MANY = 4013
@@ -100,42 +104,58 @@ class Lists:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._summaries: OrderedDict[Path, tuple[tuple[int, int, int], dict[str, Any]]]
-        self._summaries = OrderedDict()
-        self._lists: dict[Path, tuple[float, dict[str, Any]]] = {}
+        self._runs: OrderedDict[Path, _Folders] = OrderedDict()
 
     def of(self, run: Run) -> dict[str, Any]:
         """Returns `live` and `episodes`, each a list of what `_summary` returns, by name."""
         with self._lock:
-            now = time.monotonic()
-            self._lists = {
-                path: kept for path, kept in self._lists.items() if now < kept[0] + LIST_EVERY
-            }
-            if run.path not in self._lists:
-                lists = {folder: [*self._folder(run.path / folder)] for folder in FOLDERS}
-                self._lists[run.path] = now, lists
-            return self._lists[run.path][1]
+            folders = self._runs.setdefault(run.path, _Folders(run.path))
+            self._runs.move_to_end(run.path)
+            while len(self._runs) > MOST_RUNS:
+                self._runs.popitem(last=False)
+        return folders.list()
 
-    def _folder(self, folder: Path) -> Iterator[dict[str, Any]]:
+
+class _Folders:
+    """Lists what lies in the folders of one run; whoever waits for it keeps no other run back."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._summaries: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+        self._listed = -LIST_EVERY
+        self._lists: dict[str, Any] = {}
+
+    def list(self) -> dict[str, Any]:
+        with self._lock:
+            if time.monotonic() >= self._listed + LIST_EVERY:
+                before, self._summaries = self._summaries, {}
+                self._lists = {name: [*self._folder(name, before)] for name in FOLDERS}
+                self._listed = time.monotonic()
+            return self._lists
+
+    def _folder(
+        self, folder: str, before: Mapping[Path, tuple[tuple[int, int, int], dict[str, Any]]]
+    ) -> Iterator[dict[str, Any]]:
         try:
-            paths = sorted(folder.iterdir())
+            with os.scandir(self._run / folder) as entries:
+                names = sorted(e.name for e in entries if NAME.fullmatch(f"{folder}/{e.name}"))
         except OSError:  # an older run has none
             return
-        for path in paths:
-            if not NAME.fullmatch(f"{folder.name}/{path.name}"):
-                continue
+        if len(names) > MOST_LISTED:
+            text = f"{len(names) - MOST_LISTED:,} older ones are not listed"
+            yield {"file": f"{folder}/", "modified": 0.0, "error": text}
+        for name in names[-MOST_LISTED:]:
+            path = self._run / folder / name
             try:
                 found = path.stat()
             except OSError:  # put away meanwhile
                 continue
             stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
-            kept = self._summaries.get(path)
+            kept = before.get(path)
             if kept is None or kept[0] != stamp:
                 kept = stamp, _summary(path, found.st_mtime)
-                self._summaries[path] = kept
-                while len(self._summaries) > MOST_SUMMARIES:
-                    self._summaries.popitem(last=False)
-            self._summaries.move_to_end(path)
+            self._summaries[path] = kept
             yield kept[1]
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty, Queue
 from typing import IO
 from urllib.parse import quote
 
@@ -18,25 +19,32 @@ from starlette.routing import BaseRoute
 
 from warpzone.dashboard import games, level_map
 from warpzone.dashboard.app import create
+from warpzone.dashboard.connections import Protocol, Server
+from warpzone.dashboard.games import MOST_ASKED
 from warpzone.errors import ServerError, WarpzoneError
-from warpzone.runs.library import Library
+from warpzone.runs.library import Library, printable
 
 ADDRESS = "127.0.0.1"
 PORT = 1985
 NICENESS = 10
 """Of a dashboard beside a training, which is to have the processor first."""
+PATIENCE = 15.0
+"""Seconds that a training waits for the dashboard beside it to begin."""
+ENDING = 5.0
+"""Seconds that it waits for it to end."""
+LONGEST_LINE = 4096
 
 
 def all_routes(library: Library) -> list[BaseRoute]:
-    """Those of every view that has a module of its own."""
+    """Returns the routes of every view that has a module of its own."""
     return [*games.routes(library), *level_map.routes(library)]
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that waits for browsers of this machine; port 0: any that is free.
+    """Returns a socket that waits for browsers of this machine; port 0: any that is free.
 
     Raises:
-        ServerError: the port is taken or not to be had.
+        ServerError: the port is taken or refused.
     """
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -55,6 +63,7 @@ def listen(port: int) -> socket.socket:
 
 
 def address(server: socket.socket) -> str:
+    """Returns what a browser is to be given."""
     return f"http://{ADDRESS}:{server.getsockname()[1]}"
 
 
@@ -65,7 +74,7 @@ def serve(
     log: Callable[[str], None] = print,
     until: IO[bytes] | None = None,
 ) -> None:
-    """Serve the runs under `folder` until Ctrl-C or SIGTERM, or the end of the stream `until`.
+    """Serves the runs under `folder` until Ctrl-C or SIGTERM, or the end of the stream `until`.
 
     `log` receives the address as soon as it answers.
 
@@ -84,7 +93,7 @@ def serve(
 
 @contextmanager
 def serving(folder: Path, port: int = 0) -> Iterator[str]:
-    """The same in a thread of this process, on any free port by default: the address.
+    """While entered, a thread of this process serves, on any free port by default: the address.
 
     Raises:
         RunError: there is no such folder.
@@ -92,7 +101,7 @@ def serving(folder: Path, port: int = 0) -> Iterator[str]:
     """
     config = _configure(folder)
     with listen(port) as listening:
-        server = uvicorn.Server(config)
+        server = Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
@@ -109,14 +118,17 @@ def _configure(folder: Path) -> uvicorn.Config:
         log_level="error",
         access_log=False,
         lifespan="off",
+        http=Protocol,
+        loop="asyncio",  # whose failures `Server` knows
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=1,
+        ws_max_size=MOST_ASKED,
         ws_per_message_deflate=False,  # what is large is packed already
     )
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
@@ -140,51 +152,78 @@ def beside(
 
     On `port`, by default 1985.
 
-    It has a lower priority than this process, and ends with it, however that ends. Where it cannot
-    be had, `log` is told why, and nothing else happens.
+    It has a lower priority than this process, and ends with it, however that ends. Where there is
+    none, or it hangs, `log` is told why, and nothing else happens.
     """
     folder = run.resolve().parent
     with suppress(OSError):  # which the training tells of
         folder.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "warpzone.dashboard.server", str(folder), str(port or PORT)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # In a group of its own, so that Ctrl-C is for the training.
-        process_group=0 if sys.platform != "win32" else None,
-    )
+    # -P: what lies in the user's current directory is not imported.
+    command = [sys.executable, "-P", "-m", "warpzone.dashboard.server"]
+    try:
+        process = subprocess.Popen(
+            [*command, str(folder), str(port or PORT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # In a group of its own, so that Ctrl-C is for the training.
+            process_group=0 if sys.platform != "win32" else None,
+        )
+    except OSError as error:
+        log(f"there is no dashboard: its process cannot be started: {error.strerror or error}")
+        yield
+        return
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        told = process.stdout.readline().decode(errors="replace").strip()
-        if told.startswith("http://"):
-            log(f"dashboard: {told}/#/run/{quote(run.resolve().name)}")
+        told = _first_line(process.stdout)
+        if told is None:
+            process.kill()
+            log(f"there is no dashboard: its process has not answered within {PATIENCE:g} s")
+        elif told.startswith("http://"):
+            log(f"dashboard: {told}/#/run/{quote(printable(run.resolve().name))}")
         else:
             log(told or "there is no dashboard: its process ended at once")
         yield
     finally:
         process.stdin.close()
         try:
-            process.wait(5)
+            process.wait(ENDING)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
-        process.stdout.close()
+            with suppress(subprocess.TimeoutExpired):  # one that cannot be killed stays behind
+                process.wait(ENDING)
+
+
+def _first_line(stream: IO[bytes]) -> str | None:
+    """Returns what a process says first; None: it says nothing for too long."""
+    lines: Queue[bytes] = Queue()
+
+    def read() -> None:  # by itself, since nothing ends a read that waits
+        with stream:
+            lines.put(stream.readline(LONGEST_LINE))
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        return lines.get(timeout=PATIENCE).decode(errors="replace").strip()
+    except Empty:
+        return None
 
 
 def _beside(folder: str, port: str) -> None:
-    """The process that `beside` starts: a line, the address or why there is none, then serving."""
+    """Runs as the process that `beside` starts: a line, the address or why there is none; then it
+    serves."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     try:
-        serve(
-            Path(folder),
-            int(port),
-            log=lambda text: print(text, flush=True),
-            until=sys.stdin.buffer,
-        )
+        serve(Path(folder), int(port), log=_tell, until=sys.stdin.buffer)
     except (WarpzoneError, OSError) as error:
-        print(error, flush=True)
+        _tell(str(error))
+
+
+def _tell(text: str) -> None:
+    """Writes a line to the process that began this one, whatever the encoding of the terminal."""
+    sys.stdout.buffer.write(text.encode(errors="backslashreplace") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

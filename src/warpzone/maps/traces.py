@@ -18,6 +18,10 @@ from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
 
 FOLDER = "episodes"
+MOST_FILES = 1000
+"""That are looked at, the last by name; a training keeps some hundred."""
+LONGEST = 30 * 60 * 60
+"""Frames of an episode that is played again: half an hour."""
 EVERY = 3
 """Frames between two points of a trace."""
 JUMP = 96
@@ -84,7 +88,7 @@ class Traces:
             for path in sorted(files, reverse=True):
                 episode = self._read(path)
                 if episode is not None and episode.start == level:
-                    if episode.rom.sha1 == rom.sha1:
+                    if episode.rom.sha1 == rom.sha1 and episode.frames <= LONGEST:
                         chosen.append((path, episode))
                     if len(chosen) == most:
                         break
@@ -97,9 +101,10 @@ class Traces:
 
     def _files(self) -> list[Path]:
         try:
-            return [path for path in self.folder.iterdir() if path.suffix == SUFFIX]
+            files = [path for path in self.folder.iterdir() if path.suffix == SUFFIX]
         except OSError:
             return []
+        return sorted(files)[-MOST_FILES:]
 
     def _forget_all_but(self, files: set[Path]) -> None:
         self._episodes = {path: v for path, v in self._episodes.items() if path in files}

@@ -149,8 +149,21 @@ class Run:
 
         `state` is that of status.json, `starting` before there is one, or `damaged`; `best` the
         best measured clear rate, 0-1; `updated` when the run last wrote, in seconds since 1970;
-        `problems` are for people.
+        `problems` are for people. What nobody has thought of is a problem of this run alone.
         """
+        try:
+            return self._summary()
+        except Exception as error:
+            nothing = ("preset", "seed", "step", "total_steps", "best", "error", "updated")
+            return {
+                **dict.fromkeys(nothing),
+                "name": self.name,
+                "state": "damaged",
+                "levels": [],
+                "problems": [f"it cannot be read: {type(error).__name__}: {error}"],
+            }
+
+    def _summary(self) -> dict[str, Any]:
         with self.lock:
             config, status = self.config, self.status
             state = status.get("state")

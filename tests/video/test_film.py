@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -13,7 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
+from warpzone.agents.agent import Agent
+from warpzone.agents.playback import Playback
 from warpzone.errors import ConfigError
+from warpzone.nes.console import PALETTE as CONSOLE_PALETTE
 from warpzone.video.film import FilmError, check_film_path, write_film
 
 PALETTE = np.random.default_rng(0).integers(0, 256, (64, 3), dtype=np.uint8)
@@ -38,6 +42,39 @@ def test_mp4_has_every_frame_and_plays_everywhere(tmp_path: Path) -> None:
     assert facts["size"] == (512, 480)
     assert facts["pix_fmt"].startswith("yuv420p")
     assert facts["codec"] == "h264"
+
+
+def noise_ratio(path: Path, frames: NDArray[np.uint8], scale: int) -> list[float]:
+    """PSNR in dB of some pictures of a film, against each NES pixel enlarged to a square."""
+    reader = imageio_ffmpeg.read_frames(str(path))
+    assert next(reader)["size"] == (256 * scale, 240 * scale)
+    ratios = []
+    for number, data in enumerate(reader):
+        if number % 7 == 0:
+            seen = np.frombuffer(data, np.uint8).reshape(240, scale, 256, scale, 3)
+            wanted = CONSOLE_PALETTE[frames[number] & 63][:, None, :, None]
+            error = np.square(seen.astype(np.float32) - wanted).mean()
+            ratios.append(10 * float(np.log10(255**2 / max(error, 1e-9))))
+    return ratios
+
+
+@pytest.mark.parametrize("level", ["1-1", "3-2"])
+def test_a_film_of_play_is_small_and_looks_like_the_game(level: str, tmp_path: Path) -> None:
+    agent = Agent.load(level)
+    pictures: list[NDArray[np.uint8]] = []
+    with closing(Playback(agent, level, policy=agent.policy_mode)) as playback:
+        for moment in playback.episode(0):
+            pictures += list(moment.frames)
+            if len(pictures) >= 300:
+                break
+    frames = np.array(pictures[:300])
+    path = tmp_path / "clip.mp4"
+    write_film(path, frames, palette=CONSOLE_PALETTE)
+    # 1.5 MB for 20 seconds.
+    assert path.stat().st_size < 1.5e6 * 5 / 20
+    ratios = noise_ratio(path, frames, 4)
+    assert len(ratios) == 43
+    assert min(ratios) > 40
 
 
 def test_mp4_shows_the_colours_of_the_palette(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_each_agent_has_its_own_tries(pictures: list[np.ndarray]) -> None:
     assert said[0] == "1-1: cleared in 0.2 s (after 3 tries, seed 2)"
     assert "none of which cleared" in said[1]
     # The default scale is the largest that fits.
-    assert pictures[0].shape == (256 * 3, 512 * 3, 3)
+    assert pictures[0].shape == (256 * 4, 512 * 4, 3)
 
 
 def test_thirty_two_fit_by_default_and_too_large_a_scale_is_told(

@@ -78,7 +78,9 @@ def replay(
     scale: Annotated[
         int | None,
         typer.Option(
-            help="Screen or film pixels per NES pixel. Default: 3; for gif 1.", min=1, max=8
+            help="Screen or film pixels per NES pixel. Default: 3; for mp4 4, for gif 1.",
+            min=1,
+            max=8,
         ),
     ] = None,
     pictures: Annotated[

@@ -77,7 +77,8 @@ def record(
     scale: Annotated[
         int | None,
         typer.Option(
-            help="Default: 3 for mp4 (less for many agents), 1 for gif (2 with --overlay).",
+            help="Default: 4 for mp4 (less for many agents), 1 for gif (2 with --overlay). An odd "
+            "one blurs the colours of an mp4 and makes it twice as large.",
             min=1,
             max=8,
         ),

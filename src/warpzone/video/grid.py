@@ -22,7 +22,7 @@ WIDTH, HEIGHT, STRIP = 256, 240, 16
 MOST_PIXELS = 4096
 """Width and height that players and graphics chips can be relied on to decode as H.264."""
 GOOD_WIDTH = 2048
-"""The default scale is the largest up to 3 that stays within it."""
+"""The default scale is the largest up to 4 that stays within it."""
 HOLD_FRAMES = 120
 """How long the last picture stands."""
 
@@ -63,7 +63,7 @@ def record_together(
         path: `.mp4` or `.gif`.
         tries: the first of so many episodes that clears is shown of each agent, or else the
             farthest, and which try it is; 1 shows what comes.
-        scale: whole factor 1-8; default: up to 3, as large as fits 2048 pixels; 1 for GIF.
+        scale: whole factor 1-8; default: up to 4, as large as fits 2048 pixels; 1 for GIF.
         seed: of every agent's first try.
         say: receives a line per agent.
 
@@ -93,7 +93,7 @@ def record_together(
 
 
 def _scale(path: Path, scale: int | None, columns: int, rows: int) -> int:
-    fitting = max(1, min(3, GOOD_WIDTH // (columns * WIDTH)))
+    fitting = max(1, min(4, GOOD_WIDTH // (columns * WIDTH)))
     factor = pick_scale(path, scale, {".mp4": fitting, ".gif": 1})
     largest = max(columns * WIDTH, rows * (HEIGHT + STRIP))
     if largest * factor > MOST_PIXELS:

@@ -13,7 +13,7 @@ from warpzone.video.film import FilmError, Frame, check_film_path, pick_scale, w
 from warpzone.video.glow import Glow
 from warpzone.video.overlay import Overlay
 
-OVERLAY_SCALE = {".mp4": 3, ".gif": 2}
+OVERLAY_SCALE = {".mp4": 4, ".gif": 2}
 """At 1 the text of the overlay cannot be read."""
 
 

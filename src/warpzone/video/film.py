@@ -23,8 +23,8 @@ GIF_KEEP = 3
 GIF_FRAME_MS = 50
 DEFAULT_SCALE = {".mp4": 4, ".gif": 1}
 """H.264 as every player decodes it has one colour for 2 x 2 pixels: with an even scale each pixel
-of the game keeps its own, and where the screen scrolls, colours move by whole steps, so that nothing
-is left to be encoded. An odd scale takes twice the bytes, for blurred edges."""
+of the game keeps its own, and where the screen scrolls, colours move by whole steps, so that
+nothing is left to be encoded. An odd scale takes twice the bytes, for blurred edges."""
 MAX_SCALE = 8
 _ENCODING = (
     *("-preset", "veryfast", "-crf", "18"),

@@ -6,6 +6,7 @@ standard input is a JSON list of arguments, the answer one of `[exit status, out
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import os
@@ -31,6 +32,11 @@ class Commands:
             stdout=subprocess.PIPE,
             encoding="utf-8",
         )
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.communicate()
 
     def run(self, *arguments: str) -> str:
         """Returns what the command prints to standard output. Fails if its status is not 0."""
@@ -47,7 +53,7 @@ class Commands:
 
 @cache
 def commands() -> Commands:
-    """Returns the one process of this session, which ends with its standard input."""
+    """Returns the one process of this session."""
     return Commands()
 
 

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+import warpzone
+from warpzone import errors
+
 ROOT = Path(__file__).parents[1]
 
 LOADING = {"src", "srcset", "data", "poster", "background"}
@@ -68,6 +71,17 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
         assert outside(loads.addresses + in_css(styles)) == [], page.name
     for style in site.rglob("*.css"):
         assert outside(in_css(style.read_text(encoding="utf-8"))) == [], style.name
+
+
+def test_the_reference_has_everything_that_is_imported(site: Path) -> None:
+    page = (site / "api.html").read_text(encoding="utf-8")
+    told = set(re.findall(r'id="(warpzone[\w.]*)"', page))
+    names = {name for name in warpzone.__all__ if not name.startswith("_")}
+    names |= {"Agent", "EnvConfig", "TrainConfig", "evaluate", "train"}
+    names |= {name for name in vars(errors) if name.endswith("Error")}
+    assert {name for name in names if not any(t.endswith(f".{name}") for t in told)} == set()
+    for argument in ("warpzone.make", "EnvConfig.frame_skip", "TrainConfig.lr", "Console.save"):
+        assert any(name.endswith(argument) for name in told), argument
 
 
 def test_what_would_be_loaded_is_noticed() -> None:

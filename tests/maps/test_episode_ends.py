@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from tests.support.endings import end, random_ends, write_ends
 
+from warpzone.maps import episode_ends as ending
 from warpzone.maps.cache import LevelMap, open_map
-from warpzone.maps.episode_ends import KINDS, Ends, cells, cells_of, total
+from warpzone.maps.episode_ends import KINDS, NAME, OLD_NAME, Ends, cells, cells_of, total
 from warpzone.maps.renderer import Strip
 from warpzone.nes.rom import Rom
 
@@ -61,6 +62,25 @@ def test_the_file_is_read_on_as_it_grows(tmp_path: Path) -> None:
     assert len(ends) == 0
 
 
+def test_files_of_older_versions_are_read_and_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / OLD_NAME).write_text(json.dumps(end(x=100)) + "\n")
+    ends = read(tmp_path)
+    assert ends.of_level("1-1")[:, 3].tolist() == [100]
+    write_ends(tmp_path, [end(x=200)])
+    ends.refresh()
+    assert ends.of_level("1-1")[:, 3].tolist() == [100, 200]
+    assert ends.of_level("1-1", last=1)[:, 3].tolist() == [200]
+    (tmp_path / OLD_NAME).unlink()
+    ends.refresh()
+    assert ends.of_level("1-1")[:, 3].tolist() == [200]
+
+
+def test_of_very_many_the_latest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "MOST_ENDS", 5)
+    write_ends(tmp_path, [end(x=x) for x in range(100, 110)])
+    assert read(tmp_path).of_level("1-1")[:, 3].tolist() == [105, 106, 107, 108, 109]
+
+
 @pytest.mark.parametrize(
     "line",
     ["", "{", "[]", "3", "null", '{"level": "1-1"}', "\x00\xff", "[" * 100_000]
@@ -70,14 +90,14 @@ def test_the_file_is_read_on_as_it_grows(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_lines_without_sense_are_counted_and_left_out(tmp_path: Path, line: str) -> None:
     whole = json.dumps(end())
-    (tmp_path / "ends.jsonl").write_text(f"{whole}\n{line}\n{whole}\n", errors="surrogateescape")
+    (tmp_path / NAME).write_text(f"{whole}\n{line}\n{whole}\n", errors="surrogateescape")
     ends = read(tmp_path)
     assert (len(ends), ends.skipped) == (2, 1)
     assert len(ends.of_level("1-1")) == 2
 
 
 def test_what_is_no_file_is_an_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "ends.jsonl").mkdir()
+    (tmp_path / NAME).mkdir()
     assert len(read(tmp_path)) == 0
 
 

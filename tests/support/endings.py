@@ -1,4 +1,4 @@
-"""Files `ends.jsonl` as training writes them, without training."""
+"""Files `episode_ends.jsonl` as training writes them, without training."""
 
 from __future__ import annotations
 

@@ -107,7 +107,8 @@ class EpisodeStream:
     """
 
     def __init__(self, episode: Episode, console: Console, view: ObservationView) -> None:
-        """
+        """Puts the console to the start of the episode.
+
         Raises:
             EpisodeError: of another ROM, or too long.
         """
@@ -184,7 +185,8 @@ class Renderer:
     """
 
     def __init__(self, rom: RomSource = None) -> None:
-        """
+        """Begins a thread.
+
         Args:
             rom: a file, a `Rom`, or None to look for one when the first episode is wanted.
         """
@@ -224,6 +226,7 @@ class Renderer:
         return self._thread.submit(self._segment, key, index, stride)
 
     def close(self) -> None:
+        """Ends its thread; what is still asked for is not answered."""
         self._thread.shutdown(cancel_futures=True)
 
     def _open(self, path: Path, view: ObservationView) -> tuple[str, EpisodeStream]:

@@ -127,6 +127,7 @@ class _Folders:
         self._lists: dict[str, Any] = {}
 
     def list(self) -> dict[str, Any]:
+        """Returns what lies there; as it was a moment ago, where somebody has just asked."""
         with self._lock:
             if time.monotonic() >= self._listed + LIST_EVERY:
                 before, self._summaries = self._summaries, {}
@@ -215,10 +216,12 @@ class _Games:
         self._viewers = 0
 
     def list(self, request: Request) -> Response:
+        """Answers what games and episodes a run has."""
         run = self._library.run(request.query_params.get("run", ""))
         return json_response(self._lists.of(run), request=request)
 
     async def watch(self, socket: WebSocket) -> None:
+        """Answers one page's questions for as long as it asks."""
         if _is_foreign(socket):
             await socket.close()  # before it is accepted: status 403
             return

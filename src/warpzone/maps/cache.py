@@ -76,7 +76,7 @@ class LevelMap:
 
 
 def open_map(level: str, rom: RomSource = None) -> LevelMap:
-    """Read a level's pictures from the cache, or draw them.
+    """Reads a level's pictures from the cache, or draws them.
 
     Raises:
         LevelError: no such level.

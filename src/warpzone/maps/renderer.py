@@ -75,6 +75,7 @@ class Strip:
 
     @property
     def width(self) -> int:
+        """Returns px."""
         return int(self.picture.shape[1])
 
     @property
@@ -98,7 +99,7 @@ def map_of(ram: NDArray[np.uint8]) -> int:
 
 
 def render_level(level: str, rom: RomSource = None) -> list[Strip]:
-    """Draw a level: first where it begins, then the places behind its pipes and vines.
+    """Draws a level: first where it begins, then the places behind its pipes and vines.
 
     Raises:
         LevelError: no such level.
@@ -172,6 +173,7 @@ class _Drive:
         self._way_out, self._way_out_frames = (0, 0), 0
 
     def strip(self) -> Strip:
+        """Returns its picture, after driving through it."""
         parts: list[NDArray[np.uint8]] = []
         right, palettes = self._left, []
         first = (map_of(self._ram), int(self._ram[AREA]) + 1)
@@ -188,8 +190,8 @@ class _Drive:
         return Strip(*first, self._left, np.hstack(parts), np.array(usual, np.uint8))
 
     def _screens(self) -> Iterator[tuple[int, int | None]]:
-        """Scroll on. After each frame: where its picture begins, and where the map ends, when that
-        is known."""
+        """Scrolls on. Yields after each frame where its picture begins, and where the map ends, when
+        that is known."""
         end: int | None = None
         still = 0
         self._console.step(0)  # so that the picture is of this place

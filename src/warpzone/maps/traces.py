@@ -124,7 +124,7 @@ class Traces:
 
 
 def follow(name: str, episode: Episode, rom: Rom) -> Trace:
-    """Play an episode again, and write down where Mario was."""
+    """Plays an episode again, and writes down where Mario was."""
     console = Console(rom, engine="interpreter")  # at once, and fast enough
     begin(console, episode.start)
     ram = console.ram

@@ -34,6 +34,7 @@ class Line:
     points: Sequence[tuple[float, float]] = ()
 
     def text(self, value: float) -> str:
+        """Returns a value as people read it."""
         return f"{value:.0%}" if self.percent else short(value)
 
 

@@ -210,7 +210,8 @@ class Library:
     """
 
     def __init__(self, folder: Path) -> None:
-        """
+        """Looks at a folder.
+
         Raises:
             RunError: there is no such folder.
         """

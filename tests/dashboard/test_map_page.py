@@ -75,7 +75,7 @@ def test_deaths_are_shown_where_they_were(run: Path, open_map: OpenMap) -> None:
     box = stage.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 904 * box["width"] / 3328, box["y"] + 200 / 208 * box["height"])
-    expect(page.locator(".strip output").first).to_have_text("x 896 px: a pit 2")
+    expect(page.locator(".strip output").first).to_have_text("x 896 px: fell into a pit 2")
 
 
 def test_it_follows_a_training(run: Path, open_map: OpenMap) -> None:
@@ -125,7 +125,7 @@ def test_keys_are_enough(run: Path, open_map: OpenMap) -> None:
     assert page.evaluate("document.activeElement.textContent") == "x 896 px"
     page.keyboard.press("Enter")
     expect(scroller).to_be_focused()
-    expect(page.locator(".strip output").first).to_have_text("x 896 px: a pit 2")
+    expect(page.locator(".strip output").first).to_have_text("x 896 px: fell into a pit 2")
     expect(page.locator(".mark").first).to_be_visible()
     left, right = page.evaluate(
         """() => {

@@ -1,7 +1,8 @@
-"""The ways of stored episodes."""
+"""Where Mario was in stored episodes."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,17 @@ def test_what_cannot_be_played_is_left_out(run: Path, rom: Rom) -> None:
     )
     assert [trace.step for trace in Traces(run, rom).newest("1-1", 5)] == [2000, 1000]
     assert Traces(run / "missing", rom).newest("1-1", 5) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_and_an_endless_episode_are_passed_over(
+    run: Path, rom: Rom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(run / "episodes/999999999-000.json")
+    assert [trace.step for trace in Traces(run, rom).newest("1-1", 12)] == [2000, 1000]
+    monkeypatch.setattr(tracing, "LONGEST", 10)
+    assert Traces(run, rom).newest("1-1", 12) == []
+    monkeypatch.setattr(tracing, "LONGEST", 1000)
+    monkeypatch.setattr(tracing, "MOST_FILES", 2)
+    assert [trace.step for trace in Traces(run, rom).newest("4-1", 12)] == [3000]
+    assert Traces(run, rom).newest("1-1", 12) == []  # of very many files the last are looked at

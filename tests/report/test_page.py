@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -299,3 +301,28 @@ def test_rates_of_a_run_that_goes_on_are_those_it_wrote_down(tmp_path: Path) -> 
         assert measured(Run(run, "run"), CONFIG, metrics)["1-1"] == found["1-1"]
     (run / "status.json").unlink()
     assert measured(Run(run, "run"), CONFIG, metrics)["1-2"].clear_rate == 0.25
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_what_is_wrong_with_a_run_is_told_in_its_report(tmp_path: Path) -> None:
+    run = make_run(tmp_path / os.fsdecode(b"\xff\x1b[31m"), agent=False)
+    (run / "status.json").write_text('{"state": "\\ud800<script>", "measured": {"1-1": "\\udfff"}}')
+    (run / "metrics.jsonl").unlink()
+    os.mkfifo(run / "metrics.jsonl")
+    os.mkfifo(run / "episodes/000000001-000.json")
+    written = write_report(run, tmp_path / "report.html", films=1)
+    assert "No curves: metrics.jsonl cannot be read: it is a pipe, not a file" in written.missing
+    text = written.path.read_text(encoding="utf-8")
+    assert "<h1>\\xff\x1b[31m</h1>" in text
+    assert "early in training: step 4,096" in text
+    assert "<script>" not in text.partition('<script type="application/json"')[0]
+
+
+def test_a_report_holds_nothing_of_the_dashboard() -> None:
+    code = (
+        "import sys, warpzone.report.page, warpzone.maps.picture, warpzone.runs.curves\n"
+        "rooms = ('warpzone.dashboard', 'starlette', 'uvicorn')\n"
+        "print([name for name in sys.modules if name.startswith(rooms)])"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"[]\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -237,3 +238,11 @@ def test_a_folder_that_is_not_ours_is_passed_over(tmp_path: Path) -> None:
     make_run(tmp_path / "one")
     (tmp_path / "closed").mkdir(mode=0)
     assert names(Library(tmp_path)) == ["one"]
+
+
+def test_readers_know_neither_the_learner_nor_the_game_nor_a_server() -> None:
+    for file in Path(runs.__file__).parent.glob("*.py"):
+        names = re.findall(r"^\s*(?:from|import) ([\w.]+)", file.read_text(), re.MULTILINE)
+        assert not {name.partition(".")[0] for name in names} & {"torch", "starlette", "uvicorn"}
+        ours = {".".join(n.split(".")[:2]) for n in names if n.startswith("warpzone")}
+        assert ours <= {"warpzone.errors", "warpzone.files", "warpzone.runs"}, file.name

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from warpzone import _native
-from warpzone.episodes.episode import Episode, Replay
+import warpzone._native as _native
+from warpzone.episodes.episode import LARGEST, Episode, Replay
 from warpzone.errors import EpisodeError
 from warpzone.files import read_regular_file
 from warpzone.nes.cartridge import RomSource
@@ -39,8 +39,6 @@ STRIDES = (1, 4)
 """Every frame, or every fourth: 60 or 15 pictures for a second of the game."""
 LONGEST = 30 * 60 * 60
 """Frames of an episode that is shown here: half an hour. The way to its end takes 2 s once."""
-LARGEST = 32 << 20
-"""Bytes of an episode's file."""
 MOST_SNAPSHOTS = 256
 MOST_STREAMS = 64
 MOST_BYTES = 64 << 20

@@ -33,7 +33,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from warpzone import _native
+import warpzone._native as _native
 from warpzone.dashboard.episode_stream import (
     PICTURES,
     EpisodeStream,

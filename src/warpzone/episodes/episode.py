@@ -29,10 +29,11 @@ from pydantic import (
 )
 
 from warpzone.errors import EpisodeError
-from warpzone.files import check_output_path, write_atomically
+from warpzone.files import check_output_path, read_regular_file, write_atomically
 from warpzone.nes.console import FRAMES_PER_SECOND, Console
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.signals import DEATH_TEXTS, DEATHS
 from warpzone.smb.starts import start_level
 
 FORMAT: Literal["warpzone episode"] = "warpzone episode"
@@ -42,15 +43,8 @@ POWER_ON = "power-on"
 """The start of an episode that begins when the console is switched on; others name a level."""
 MOST_FRAMES = 24 * 60 * 60 * 61
 """A day: what claims to be longer is damaged, and would fill the memory."""
-
-
-DEATH_TEXTS = {
-    1: "killed by an enemy",
-    2: "fell into a pit",
-    3: "ran out of time",
-    4: "left the level by a warp",
-    5: "sent back by a maze",
-}
+LARGEST = 64 << 20
+"""Bytes of an episode's file; one of a training takes some 10 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class Outcome:
 
     Attributes:
         cleared: flagpole or axe reached.
-        death: 0 alive, else a key of `DEATH_TEXTS`.
+        death: 0 alive, else an index of `DEATHS`.
         progress: best progress in pixels.
         frames: emulated frames in the episode.
     """
@@ -81,7 +75,8 @@ class Outcome:
     def __str__(self) -> str:
         if self.cleared:
             return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
-        return f"{DEATH_TEXTS.get(self.death, 'gave up')} at {self.progress} px"
+        died = 0 < self.death < len(DEATHS)
+        return f"{DEATH_TEXTS[DEATHS[self.death]] if died else 'gave up'} at {self.progress} px"
 
 
 def _pack(buttons: bytes) -> str:
@@ -342,9 +337,9 @@ class Episode(_Part):
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in a file. Raises `EpisodeError`."""
+    """Returns what is in a regular file of at most `LARGEST` bytes. Raises `EpisodeError`."""
     try:
-        return path.read_bytes()
+        return read_regular_file(path, LARGEST)
     except FileNotFoundError:
         raise EpisodeError(f"there is no episode {str(path)!r}") from None
     except OSError as error:

@@ -16,7 +16,7 @@ from warpzone.maps.cache import LevelMap, middle_of_mario
 from warpzone.maps.renderer import COLUMN, HEIGHT, Strip
 from warpzone.runs.lines import LineReader
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.signals import DEATHS
+from warpzone.smb.signals import DEATH_TEXTS, DEATHS
 
 NAME, OLD_NAME = "episode_ends.jsonl", "ends.jsonl"
 """The file of a run, and what older versions called it."""
@@ -30,18 +30,13 @@ class Kind(NamedTuple):
     colour: str
 
 
-_SHOWN = {
-    "enemy": ("an enemy", "#d55e00"),
-    "pit": ("a pit", "#0072b2"),
-    "time": ("out of time", "#b8a500"),
-    "warp": ("left by a warp", "#aa4499"),
-    "maze": ("sent back by a maze", "#117733"),
-    "cut": ("cut off, no progress", "#777777"),
-    "cleared": ("cleared", "#009e73"),
-}
-END_KINDS = tuple(Kind(name, *_SHOWN[name]) for name in (*DEATHS[1:], "cut", "cleared"))
-"""The deaths of `DEATHS`; cut off by a limit of steps; at the flag. Colours are told apart by
-people who see them otherwise, too (Okabe & Ito)."""
+_TEXTS = {**DEATH_TEXTS, "cut": "cut off, no progress", "cleared": "cleared"}
+_COLOURS = ("#d55e00", "#0072b2", "#b8a500", "#aa4499", "#117733", "#777777", "#009e73")
+END_KINDS = tuple(
+    Kind(name, text, colour) for (name, text), colour in zip(_TEXTS.items(), _COLOURS, strict=True)
+)
+"""The ways to die; cut off by a limit of steps; at the flag. Colours are told apart by people who
+see them otherwise, too (Okabe & Ito)."""
 KINDS = tuple(kind.name for kind in END_KINDS)
 ROWS = HEIGHT // COLUMN
 UNKNOWN = -1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone import _native
+import warpzone._native as _native
 from warpzone.errors import EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
 from warpzone.nes.console import PALETTE
@@ -190,8 +190,8 @@ class _Drive:
         return Strip(*first, self._left, np.hstack(parts), np.array(usual, np.uint8))
 
     def _screens(self) -> Iterator[tuple[int, int | None]]:
-        """Scrolls on. Yields after each frame where its picture begins, and where the map ends, when
-        that is known."""
+        """Scrolls on. Yields after each frame where its picture begins, and where the map ends,
+        when that is known."""
         end: int | None = None
         still = 0
         self._console.step(0)  # so that the picture is of this place

@@ -89,8 +89,8 @@ def traces_json(traces: Sequence[Trace], level_map: LevelMap) -> list[dict[str, 
 
 
 def _overlaps(level_map: LevelMap) -> bool:
-    """Returns whether a place behind a pipe is larger than a room, where nobody dies but of old age,
-    and reaches over the same x as one before it."""
+    """Returns whether a place behind a pipe is larger than a room, where nobody dies but of old
+    age, and reaches over the same x as one before it."""
     strips = level_map.strips
     return any(
         later.width > SCREEN and later.left < earlier.right and earlier.left < later.right

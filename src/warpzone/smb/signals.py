@@ -30,7 +30,15 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     start         index of where in the level it began (`MarioVectorEnv.set_starts`); -1: its start
 """
 
-DEATHS: tuple[str, ...] = ("alive", "enemy", "pit", "time", "warp", "maze")
+DEATH_TEXTS: dict[str, str] = {
+    "enemy": "killed by an enemy",
+    "pit": "fell into a pit",
+    "time": "ran out of time",
+    "warp": "left the level by a warp",
+    "maze": "sent back by a maze",
+}
+"""The ways to die, in words for people; all others that are shown are made of these."""
+DEATHS: tuple[str, ...] = ("alive", *DEATH_TEXTS)
 """What the values of the signal `death` mean."""
 
 SignalArrays: TypeAlias = dict[str, NDArray[np.generic]]

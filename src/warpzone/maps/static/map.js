@@ -290,7 +290,7 @@ export class LevelMap {
     const names = this.data.kinds.filter((_, kind) => counts.has(kind)).map(({ name }) => name);
     if (String(boxes.map((box) => box.dataset.kind)) !== String(names)) {
       this.kinds.replaceChildren(
-        make("legend", {}, "Ended by"),
+        make("legend", {}, "Ended"),
         ...this.data.kinds.map((kind, index) => {
           if (!counts.has(index)) return "";
           const label = check("", !this.hidden.has(kind.name), (on) => {

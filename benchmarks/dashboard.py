@@ -59,7 +59,7 @@ COLUMNS = (
     "charts/SPS", "charts/learning_rate", "charts/mastery", *SECONDS, "rollout/clear_rate",
     "rollout/best_x", "rollout/episodes", "rollout/nearest_end_x", "rollout/episode_return",
     "rollout/episode_length", "losses/policy_loss", "losses/value_loss", "losses/entropy",
-    "losses/approx_kl", "losses/clipfrac", "losses/explained_variance",
+    "losses/kl", "losses/clipfrac", "losses/explained_variance",
 )  # fmt: skip
 HIDDEN = """
 Object.defineProperty(document, "hidden", { get: () => window.benchmarkHidden ?? false });

@@ -23,7 +23,7 @@ LINES = {
     "rollout/best_x": 700.0,
     "rollout/episode_return": 12.0,
     "losses/entropy": 1.9,
-    "losses/approx_kl": 0.01,
+    "losses/kl": 0.01,
     "losses/explained_variance": 0.4,
 }
 

@@ -23,7 +23,7 @@ MOST_CELLS = 1 << 24
 """Numbers that a table holds: 128 MB, a million updates with all the curves that are shown."""
 MOST_COLUMNS = 256
 """Of a table; a measurement of all levels has 66."""
-MOST_LAYOUTS = 256
+MOST_LAYOUTS = 4096
 """Rows have the names of few sets of columns; so many are remembered."""
 SECONDS = ("charts/rollout_seconds", "charts/update_seconds")
 """What an update took: playing and learning."""
@@ -103,6 +103,12 @@ def _numbers(values: list[object]) -> array[float]:
         return array("d", [_numbers([value])[0] for value in values])
 
 
+def _number(value: object) -> float:
+    if value is None:
+        return math.nan
+    return value if isinstance(value, float) else _numbers([value])[0]
+
+
 class _Layout:
     """Says what is taken of rows that have the same names."""
 
@@ -165,7 +171,7 @@ class Metrics:
         for row in self._rows(block):
             layout = self._layout(tuple(row))
             if not layout.is_measurement:
-                self._seconds += sum(_numbers([row.get(name) for name in SECONDS]))
+                self._seconds += _number(row.get(SECONDS[0])) + _number(row.get(SECONDS[1]))
             steps, seconds, rows = measured if layout.is_measurement else updates
             steps.append(row["step"])  # type: ignore[arg-type]  # a number, see `parse`
             seconds.append(self._seconds)

@@ -31,15 +31,16 @@ import uvicorn
 import websockets
 from rich.table import Table
 from starlette.applications import Starlette
+from warpzone.agents.trace import trace
 
 from warpzone.agents.packaged import Collection
 from warpzone.agents.playback import Playback
-from warpzone.agents.trace import trace
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.dashboard.episode_stream import LEVEL, PICTURES
 from warpzone.dashboard.games import routes
-from warpzone.episodes.episode import Episode, Replay
+from warpzone.episodes.format import Episode
+from warpzone.episodes.replay import Replay
 from warpzone.nes.console import FRAMES_PER_SECOND, Console
 from warpzone.nes.rom import find_rom
 from warpzone.runs.library import Library

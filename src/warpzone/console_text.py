@@ -26,6 +26,12 @@ def escape_controls(text: str, keep: str = "") -> str:
     )
 
 
+def one_line(text: str, most: int = 400) -> str:
+    """Returns the beginning of a text from elsewhere as one line that can be printed."""
+    shown = escape_controls(" ".join(text[: 2 * most].split("\n")))
+    return shown if len(shown) <= most and len(text) <= 2 * most else f"{shown[:most]}…"
+
+
 def printable(text: str, stream: IO[Any]) -> str:
     """Returns `text` with what the encoding of `stream` lacks written in ASCII.
 

@@ -14,7 +14,7 @@ import pytest
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import FAIL_FRAMES, Playback
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.nes.console import PALETTE
 from warpzone.video.record import record
 from warpzone.viewers.watch import Tally, watch

@@ -10,7 +10,8 @@ import pytest
 from tests.support.commands import error_of, plain, run
 
 from warpzone.cli.options import EXIT_INTERRUPTED
-from warpzone.episodes.episode import Person, Recorder
+from warpzone.episodes.format import Person
+from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.nes.console import Console
 
 
@@ -25,7 +26,7 @@ def test_watch_without_screen_points_to_record(
     assert "warpzone watch 1-1 --terminal" in text
     assert "no screen" in error_of("play", "1-1")
     game = tmp_path / "game.json"
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin("1-1")
     recorder.step(128)
     recorder.episode(Person()).save(game)

@@ -14,7 +14,8 @@ from tests.support.episodes import CLEAR, make_episode, pictures, random_buttons
 
 from warpzone.dashboard import episode_stream as streaming
 from warpzone.dashboard.episode_stream import PICTURES, EpisodeStream, ObservationView, Renderer
-from warpzone.episodes.episode import Cartridge, Episode, begin
+from warpzone.episodes.format import Episode, RomIdentity
+from warpzone.episodes.replay import begin
 from warpzone.errors import EpisodeError, RomError
 from warpzone.nes.console import Console
 from warpzone.smb.observations import grey, tiles
@@ -175,7 +176,7 @@ def test_what_cannot_be_shown_is_said(
     assert "cut short or damaged" in says(path)
     path.write_text("[]")
     assert "no episode" in says(path)
-    other = episode.model_copy(update={"rom": Cartridge(sha1="0" * 40, revision="another")})
+    other = episode.model_copy(update={"rom": RomIdentity(sha1="0" * 40, revision="another")})
     other.save(path)
     assert "'another'" in says(path)
     path.unlink()
@@ -183,7 +184,7 @@ def test_what_cannot_be_shown_is_said(
     assert "cannot be read" in says(path)
     path.rmdir()
     episode.save(path)
-    monkeypatch.setattr(streaming, "LARGEST", 100)
+    monkeypatch.setattr(streaming, "MOST_FILE_BYTES", 100)
     assert "such a file has at most" in says(path)
     monkeypatch.undo()
     monkeypatch.setattr(streaming, "LONGEST", 100)

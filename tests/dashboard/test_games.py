@@ -26,7 +26,7 @@ from warpzone.dashboard import games
 from warpzone.dashboard.app import create
 from warpzone.dashboard.episode_stream import PICTURES
 from warpzone.dashboard.games import routes
-from warpzone.episodes.episode import Episode
+from warpzone.episodes.format import Episode
 from warpzone.runs.library import Library
 
 STORED = "episodes/000001000-000.json"

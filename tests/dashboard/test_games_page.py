@@ -16,7 +16,8 @@ from tests.support.browser import OpenTab
 from tests.support.episodes import CLEAR, make_episode, make_run_with, pictures, random_buttons
 
 from warpzone.dashboard.server import serving
-from warpzone.episodes.episode import Cartridge, Episode, TrainingPlayer, begin
+from warpzone.episodes.format import Episode, RomIdentity, TrainingPlayer
+from warpzone.episodes.replay import begin
 from warpzone.nes.console import PALETTE, Console
 from warpzone.smb.observations import grey, tiles
 
@@ -272,7 +273,7 @@ def test_trouble_with_one_file_is_said_and_the_rest_goes_on(page: Page, run: Pat
     expect(page.locator(".games .episodes li")).to_have_count(2)
     (run / "episodes" / "000003000-001.json").write_text('{"format": "warpzone epi')
     other = make_episode(CLEAR[:50], step=4000)
-    other = other.model_copy(update={"rom": Cartridge(sha1="0" * 40, revision="another")})
+    other = other.model_copy(update={"rom": RomIdentity(sha1="0" * 40, revision="another")})
     other.save(run / "episodes" / "000004000-001.json")
     bad = page.locator(".games .episodes li.bad")
     expect(bad).to_contain_text("cut short or damaged")

@@ -12,7 +12,9 @@ from tests.support.scripts import ACTIONS, FLAGPOLE, HOP, LEAP, PIPE, RUN, WALK,
 import warpzone
 from warpzone import _native
 from warpzone.episodes.demonstration import LAST_FRAMES, Demonstration, demonstrations
-from warpzone.episodes.episode import POWER_ON, Cartridge, Episode, Person, Recorder, Replay
+from warpzone.episodes.format import POWER_ON, Episode, Person, RomIdentity
+from warpzone.episodes.play_recorder import PlayRecorder
+from warpzone.episodes.replay import Replay
 from warpzone.errors import EpisodeError
 from warpzone.nes.console import Console
 from warpzone.smb.levels import LEVELS
@@ -25,7 +27,7 @@ CLEAR = [buttons for buttons in steps(FLAGPOLE) for _ in range(4)]
 
 
 def recorded(buttons: list[int], start: str = "1-1") -> Episode:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin(start)
     for byte in buttons:
         recorder.step(byte)
@@ -156,7 +158,7 @@ def test_the_last_moments_before_a_death_are_left_out() -> None:
 def test_the_best_of_several_attempts_counts() -> None:
     # Dies at the first Goomba, comes again, and gets farther.
     console = Console()
-    recorder = Recorder(console)
+    recorder = PlayRecorder(console)
     recorder.begin("1-1")
     again = 0
     for _ in range(1200):
@@ -183,7 +185,7 @@ def test_the_best_of_several_attempts_counts() -> None:
 
 
 def test_a_game_from_power_on_and_through_several_levels_has_ways_in_each() -> None:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin(POWER_ON)
     for i in range(900):
         if playing(recorder.console):
@@ -213,7 +215,7 @@ def test_a_game_from_power_on_and_through_several_levels_has_ways_in_each() -> N
 
 def test_games_of_another_rom_or_another_course_are_refused() -> None:
     episode = recorded([RUN] * 100)
-    other = episode.model_copy(update={"rom": Cartridge(sha1="0" * 40, revision="another")})
+    other = episode.model_copy(update={"rom": RomIdentity(sha1="0" * 40, revision="another")})
     with pytest.raises(EpisodeError, match="played on the ROM revision 'another'"):
         demonstrations(make_vec(), other)
     changed = episode.model_copy(update={"buttons": bytes([WALK] * 100)})

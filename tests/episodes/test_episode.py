@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,18 @@ from tests.support.scripts import FLAGPOLE, PIPE, steps
 from warpzone.agents.agent import Agent
 from warpzone.agents.packaged import Collection
 from warpzone.agents.playback import Moment, Playback
-from warpzone.agents.trace import trace
-from warpzone.episodes.episode import (
+from warpzone.agents.record_episode import record_episode
+from warpzone.episodes.format import (
     POWER_ON,
-    Cartridge,
     Decisions,
     Episode,
-    Outcome,
     Person,
-    Recorder,
-    Replay,
+    RomIdentity,
     check_episode_path,
-    ram_digest,
 )
+from warpzone.episodes.outcome import Outcome
+from warpzone.episodes.play_recorder import PlayRecorder
+from warpzone.episodes.replay import Replay, ram_digest
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
@@ -45,7 +45,7 @@ from warpzone.viewers.window import Pacer
 
 def recorded(start: str, frames: int = 400, seed: int = 0) -> tuple[Episode, Console]:
     """A game of random buttons, and the console that it was played on."""
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin(start)
     for buttons in np.random.default_rng(seed).integers(0, 256, frames // 5).repeat(5).tolist():
         recorder.step(buttons)
@@ -79,7 +79,7 @@ def test_a_replay_from_a_file_ends_in_the_same_state(start: str, tmp_path: Path)
 
 
 def test_a_recorder_begins_anew() -> None:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin("1-1")
     recorder.step(RIGHT)
     recorder.begin("1-2")
@@ -93,7 +93,7 @@ def test_a_recorder_begins_anew() -> None:
 def test_a_frame_that_an_interrupt_kept_from_being_played_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin("1-1")
     recorder.step(RIGHT)
 
@@ -133,7 +133,7 @@ def test_another_course_of_the_game_is_told(file: Path) -> None:
 
 
 def test_another_rom_is_told(file: Path) -> None:
-    other = Cartridge(sha1="0" * 40, revision="World")
+    other = RomIdentity(sha1="0" * 40, revision="World")
     episode = Episode.load(file).model_copy(update={"rom": other})
     with pytest.raises(EpisodeError, match=r"'World' \(SHA-1 0{40}\).*--rom"):
         Replay(episode, Console())
@@ -142,9 +142,9 @@ def test_another_rom_is_told(file: Path) -> None:
 # --- an agent's ---------------------------------------------------------------------------------
 
 
-def check_trace(playback: Playback, seed: int) -> Episode:
+def check_recorded(playback: Playback, seed: int) -> Episode:
     """The episode of a seed, compared with the game that the agent plays in, picture by picture."""
-    episode = trace(playback, seed)
+    episode = record_episode(playback, seed)
     moments: list[Moment] = []
     frames: list[np.ndarray] = []
     for moment in playback.episode(seed):
@@ -163,7 +163,7 @@ def check_trace(playback: Playback, seed: int) -> Episode:
 
 def test_an_agents_episode_is_exact_and_says_who_played(agent: Agent) -> None:
     with closing(Playback(agent, "1-1", noop_max=30)) as playback:
-        episode = check_trace(playback, 3)
+        episode = check_recorded(playback, 3)
     player = episode.player
     assert player.kind == "agent"
     assert (player.file, player.policy, player.seed) == ("agent.safetensors", "sample", 3)
@@ -177,7 +177,7 @@ def test_sticky_buttons_are_in_the_episode(
     with closing(
         Playback(agent, "1-1", repeat_action_probability=repeat_action_probability)
     ) as playback:
-        check_trace(playback, seed)
+        check_recorded(playback, seed)
 
 
 @pytest.mark.parametrize("repeat_action_probability", [0.0, 0.2])
@@ -187,7 +187,7 @@ def test_through_cutscenes_to_the_flag(repeat_action_probability: float) -> None
             Collection().agent("1-2"), "1-2", repeat_action_probability=repeat_action_probability
         )
     ) as playback:
-        outcomes = (check_trace(playback, seed).outcome for seed in range(6))
+        outcomes = (check_recorded(playback, seed).outcome for seed in range(6))
         assert any(outcome and outcome.cleared for outcome in outcomes)
 
 
@@ -197,8 +197,8 @@ def test_a_game_that_cannot_be_followed_is_an_error(
     with closing(Playback(agent, "1-1")) as playback:
         ram = playback.env.ram() ^ 1
         monkeypatch.setattr(playback.env, "ram", lambda: ram)
-        with pytest.raises(EpisodeError, match="step 1 of it could not be played again"):
-            trace(playback, 0)
+        with pytest.raises(EpisodeError, match=r"seed 0 cannot be written.*another game"):
+            record_episode(playback, 0)
 
 
 # --- a person's ---------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def dummy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_persons_game_is_the_same_again(script: Any) -> None:
     held = iter([buttons for buttons in steps(script) for _ in range(4)] + [0] * 200)
     console = Console()
-    recorder = Recorder(console)
+    recorder = PlayRecorder(console)
 
     def press(pads: object) -> int:
         buttons = next(held, None)
@@ -243,7 +243,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("dummy", "interruptible")
 def test_ctrl_c_keeps_the_game() -> None:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     frames = 0
 
     def press(pads: object) -> int:
@@ -379,3 +379,63 @@ def test_decisions_that_do_not_fit_together(changed: dict[str, Any], reason: str
     }
     with pytest.raises(ValidationError, match=reason):
         Decisions.of(["noop", "right"], **{**arrays, **changed})
+
+
+# --- files from anywhere ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_only_regular_files_are_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "pipe.json")
+    with pytest.raises(EpisodeError, match="not a file"):
+        Episode.load(tmp_path / "pipe.json")
+
+
+def test_a_file_too_large_for_an_episode_is_not_read(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(20 << 30)  # takes no room on the disk
+    with pytest.raises(EpisodeError, match="MB"):
+        Episode.load(file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "\x1b[2J" * 1000},
+        {"version": [[0] * 1000] * 100},
+        {"\x1b]0;title\x07": 1},
+        {"start": "\x1b[2J"},
+        {"player": {"kind": "\x1b[2J"}},
+        {"player": {"kind": "movie", "author": "\x1b[2J"}},
+        {"rom": {"sha1": "0" * 40, "revision": "a\nb"}},
+        {"frames": 10**40},
+        {"frames": float("nan")},
+        {"outcome": {"cleared": 1, "death": {}, "progress": None, "frames": -1}},
+        {"decisions": {"action_names": ["\x07"]}},
+        {"buttons": "\u00e9"},
+        {"buttons": [1, 2]},
+    ],
+)
+def test_what_is_said_of_a_damaged_file_is_short_and_printable(
+    file: Path, change: dict[str, Any]
+) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(EpisodeError) as caught:
+        Episode.load(file)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "opening", ["[", '{"a":', '{"format":"warpzone episode","version":1,"a":[']
+)
+def test_deep_nesting_is_no_episode(file: Path, opening: str) -> None:
+    for depth in (100, 990, 100_000):
+        file.write_text(opening * depth)
+        with pytest.raises(EpisodeError):
+            Episode.load(file)
+        file.write_text(
+            '{"format":"warpzone episode","version":1,"a":' + "[" * depth + "]" * depth + "}"
+        )
+        with pytest.raises(EpisodeError):
+            Episode.load(file)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from warpzone.episodes.episode import POWER_ON, Episode, MoviePlayer, Person, Recorder, Replay
 from warpzone.episodes.fm2 import read_fm2, rom_checksum, write_fm2
+from warpzone.episodes.format import POWER_ON, Episode, MoviePlayer, Person
+from warpzone.episodes.play_recorder import PlayRecorder
+from warpzone.episodes.replay import Replay
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
@@ -20,7 +23,7 @@ START = 8
 
 def recorded(start: str = POWER_ON) -> tuple[Episode, Console]:
     """From the title screen into 1-1, with random buttons there."""
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin(start)
     random = np.random.default_rng(0).integers(0, 256, 60).repeat(5).tolist()
     for buttons in [*[0] * 40, START, START, *[0] * 250, *random]:
@@ -169,3 +172,37 @@ def test_the_checksum_leaves_a_trainer_out(rom: Rom) -> None:
     header[6] |= 4
     trained = Rom(rom.path, bytes(header) + bytes(512) + rom.data[16:], "", "", "", "")
     assert rom_checksum(trained) == rom_checksum(rom)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("romChecksum base64:", "romChecksum \x1b[2Jbase64:"),
+        ("version 3", "version \x1b[2J"),
+        ("palFlag 0", "palFlag \x1b]0;title\x07"),
+        ("port0 1", "port0 \x1b[2J"),
+        ("warpzone-ram-sha256 ", "warpzone-ram-sha256 \x1b[2J"),
+        ("|0|....T...|||", "|0|\x1b[2J.T...|||"),
+        ("|0|....T...|||", "|0|....T...|\x1b[2J||"),
+        ("|0|....T...|||", "\x1b[2J"),
+    ],
+)
+def test_control_characters_of_a_movie_are_not_printed(
+    movie: Path, rom: Rom, old: str, new: str
+) -> None:
+    text = movie.read_text()
+    assert old in text
+    movie.write_bytes(text.replace(old, new, 1).encode())
+    with pytest.raises(EpisodeError) as caught:
+        read_fm2(movie, rom)
+    assert str(caught.value).isprintable()
+
+
+def test_a_pipe_or_a_huge_file_is_no_movie(movie: Path, rom: Rom, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.fm2")
+    with pytest.raises(EpisodeError, match="it is a pipe"):
+        read_fm2(tmp_path / "pipe.fm2", rom)
+    with movie.open("r+b") as file:
+        file.truncate(20 << 30)  # takes no room on the disk
+    with pytest.raises(EpisodeError, match="MB"):
+        read_fm2(movie, rom)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.support.episodes import CLEAR, make_episode, random_buttons
 
-from warpzone.episodes.episode import Cartridge, Episode, begin
+from warpzone.episodes.format import Episode, RomIdentity
+from warpzone.episodes.replay import begin
 from warpzone.maps import traces as tracing
 from warpzone.maps.cache import open_map
 from warpzone.maps.traces import Traces
@@ -91,7 +92,7 @@ def test_what_cannot_be_played_is_left_out(run: Path, rom: Rom) -> None:
     (folder / "000005000-000.json").write_bytes(b"\xff\x00")
     (folder / "000006000-000.json").mkdir()
     (folder / "notes.txt").write_text("no episode")
-    other = Cartridge(sha1="0" * 40, revision="another")
+    other = RomIdentity(sha1="0" * 40, revision="another")
     make_episode(random_buttons(60, 3), step=7000).model_copy(update={"rom": other}).save(
         folder / "000007000-000.json"
     )

@@ -9,15 +9,9 @@ import numpy as np
 from tests.support.browser import make_run
 from tests.support.scripts import FLAGPOLE, steps
 
-from warpzone.episodes.episode import (
-    Decisions,
-    Episode,
-    Outcome,
-    TrainingPlayer,
-    begin,
-    cartridge_in,
-    ram_digest,
-)
+from warpzone.episodes.format import Decisions, Episode, TrainingPlayer, rom_identity
+from warpzone.episodes.outcome import Outcome
+from warpzone.episodes.replay import begin, ram_digest
 from warpzone.nes.console import Console
 from warpzone.smb.actions import ACTION_SETS, action_names
 
@@ -46,7 +40,7 @@ def make_episode(
     for held in buttons:
         console.step(held)
     return Episode(
-        rom=cartridge_in(console),
+        rom=rom_identity(console.rom),
         start=level,
         frames=len(buttons),
         ram_sha256=ram_digest(console),

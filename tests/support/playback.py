@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from warpzone.agents.playback import Moment
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.training.agent_file import PolicyMode
 
 PALETTE = np.random.default_rng(0).integers(0, 256, (64, 3), dtype=np.uint8)

@@ -14,7 +14,8 @@ from tests.support.scripts import FLAGPOLE, RUN, steps
 from tests.training.test_games import SMALL, interrupted_after, play
 
 import warpzone
-from warpzone.episodes.episode import Cartridge, Episode, Person, Recorder
+from warpzone.episodes.format import Episode, Person, RomIdentity
+from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.console import Console
 from warpzone.training import TrainConfig, resolve
@@ -24,7 +25,7 @@ from warpzone.training.run_directory import read_config
 
 
 def record(path: Path, buttons: list[int], start: str = "1-1") -> Path:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin(start)
     for byte in buttons:
         recorder.step(byte)
@@ -130,7 +131,7 @@ def test_files_that_are_no_demonstrations_are_refused(game: Path, tmp_path: Path
 
     episode = Episode.load(game)
     other = tmp_path / "other.json"
-    rom = Cartridge(sha1="0" * 40, revision="another")
+    rom = RomIdentity(sha1="0" * 40, revision="another")
     episode.model_copy(update={"rom": rom}).save(other)
     assert f"{str(other)!r} cannot be a demonstration: the episode was played on the ROM" in (
         error_of(other)

@@ -14,14 +14,9 @@ import rich.console
 import torch
 
 import warpzone
-from warpzone.episodes.episode import (
-    Cartridge,
-    Episode,
-    Outcome,
-    Replay,
-    TrainingPlayer,
-    ram_digest,
-)
+from warpzone.episodes.format import Episode, RomIdentity, TrainingPlayer
+from warpzone.episodes.outcome import Outcome
+from warpzone.episodes.replay import Replay, ram_digest
 from warpzone.nes.console import Console
 from warpzone.ppo.rollout import Rollout
 from warpzone.training import recorder as recorder_module
@@ -256,7 +251,7 @@ def test_the_best_stays_where_another_episode_of_its_rollout_was_written_before(
 
     def write(name: str, progress: int) -> Path:
         episode = Episode(
-            rom=Cartridge(sha1=env.rom.sha1, revision=env.rom.revision),
+            rom=RomIdentity(sha1=env.rom.sha1, revision=env.rom.revision),
             start="1-1",
             frames=1,
             ram_sha256=None,

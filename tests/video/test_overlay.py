@@ -13,7 +13,7 @@ from tests.support.playback import PALETTE, FakePlayback
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import Moment
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import to_tensors
 from warpzone.video.overlay import CHOSEN, GROUND, LIT, OTHER, VALUE, Overlay

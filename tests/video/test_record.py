@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageSequence
 from tests.support.playback import PALETTE, FakePlayback
 
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.video.record import record
 

@@ -12,7 +12,9 @@ import pygame
 import pytest
 from PIL import Image, ImageSequence
 
-from warpzone.episodes.episode import POWER_ON, Episode, Person, Recorder, Replay
+from warpzone.episodes.format import POWER_ON, Episode, Person
+from warpzone.episodes.play_recorder import PlayRecorder
+from warpzone.episodes.replay import Replay
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.console import PALETTE, Console
 from warpzone.nes.rom import Rom
@@ -24,7 +26,7 @@ RIGHT, A = 128, 1
 
 
 def recorded(start: str, frames: int) -> Episode:
-    recorder = Recorder(Console())
+    recorder = PlayRecorder(Console())
     recorder.begin(start)
     for frame in range(frames):
         recorder.step(RIGHT | (A if frame % 40 > 20 else 0))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.saliency import Heat, screen_left
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from warpzone import _native
+import warpzone._native as _native
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import Arrays

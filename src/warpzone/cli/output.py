@@ -13,7 +13,7 @@ from warpzone.nes.console import FRAMES_PER_SECOND
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from warpzone.episodes.episode import Episode
+    from warpzone.episodes.format import Episode
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)

@@ -31,7 +31,8 @@ def play(
     engine: EngineOption = "auto",
 ) -> None:
     """Play a level yourself, with keyboard or gamepad."""
-    from warpzone.episodes.episode import POWER_ON, Person, Recorder, check_episode_path
+    from warpzone.episodes.format import POWER_ON, Person, check_episode_path
+    from warpzone.episodes.play_recorder import PlayRecorder
     from warpzone.viewers.window import require_display
 
     order = levels_from(check_level(level))
@@ -43,7 +44,7 @@ def play(
 
     from warpzone.viewers.play import play as open_window
 
-    recorder = Recorder(Console(find_rom(rom)))
+    recorder = PlayRecorder(Console(find_rom(rom)))
     try:
         open_window(recorder.console, order, scale=scale, recorder=recorder)
     finally:  # Ctrl-C ends a game like closing the window does
@@ -90,7 +91,7 @@ def replay(
     engine: EngineOption = "auto",
 ) -> None:
     """Play an episode again, exactly: in a window, or into a film, a sheet or an FM2 movie."""
-    from warpzone.episodes.episode import Replay
+    from warpzone.episodes.replay import Replay
     from warpzone.viewers import replay as again
 
     cartridge = find_rom(rom)

@@ -151,7 +151,7 @@ def record(
         )
         return
     if episode is not None:
-        from warpzone.episodes.episode import check_episode_path
+        from warpzone.episodes.format import check_episode_path
 
         check_episode_path(episode)
         if episodes > 1:
@@ -182,7 +182,7 @@ def film(
     overlay: bool = False,
     episode: Path | None = None,
 ) -> None:
-    from warpzone.agents.trace import trace
+    from warpzone.agents.record_episode import record_episode
     from warpzone.video.record import record as make_film
 
     with closing(playback):
@@ -196,13 +196,15 @@ def film(
             overlay=overlay,
             say=remark,
         )
-        traced = None if episode is None else trace(playback, recording.takes[0].seed)
+        again = None
+        if episode is not None:
+            again = record_episode(playback, recording.takes[0].seed)
     for take in recording.takes:
         out.print(f"{playback.level}, {playback.policy}: {take}")
     print_film(path, recording.frames)
-    if episode is not None and traced is not None:
-        traced.save(episode)
-        print_episode(episode, traced)
+    if episode is not None and again is not None:
+        again.save(episode)
+        print_episode(episode, again)
 
 
 def _every_packaged(device: str, rom: Path | None) -> tuple[list[Exhibited], Rom]:

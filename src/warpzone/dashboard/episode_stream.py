@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import warpzone._native as _native
-from warpzone.episodes.episode import LARGEST, Episode, Replay
+from warpzone.episodes.format import MOST_BYTES as MOST_FILE_BYTES
+from warpzone.episodes.format import Episode
+from warpzone.episodes.replay import Replay
 from warpzone.errors import EpisodeError
 from warpzone.files import read_regular_file
 from warpzone.nes.cartridge import RomSource
@@ -266,7 +268,7 @@ def read_episode(path: Path) -> bytes:
         EpisodeError: it did, or it cannot be read.
     """
     try:
-        return read_regular_file(path, LARGEST)
+        return read_regular_file(path, MOST_FILE_BYTES)
     except FileNotFoundError:
         raise EpisodeError(
             f"the episode {path.name} is gone: a run keeps its last episodes and the best. "

@@ -42,7 +42,7 @@ from warpzone.dashboard.episode_stream import (
     read_episode,
 )
 from warpzone.dashboard.responses import json_response
-from warpzone.episodes.episode import Episode, TrainingPlayer
+from warpzone.episodes.format import Episode, TrainingPlayer
 from warpzone.errors import EpisodeError, WarpzoneError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import warpzone._native as _native
-from warpzone.episodes.episode import Episode, Outcome, Replay
+from warpzone.episodes.format import Episode
+from warpzone.episodes.outcome import Outcome
+from warpzone.episodes.replay import Replay
 from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS

@@ -12,12 +12,13 @@ import re
 import uuid
 from pathlib import Path
 
-from warpzone.episodes.episode import (
+from warpzone.console_text import one_line
+from warpzone.episodes.format import (
     MOST_FRAMES,
     POWER_ON,
-    Cartridge,
     Episode,
     MoviePlayer,
+    RomIdentity,
     read_bytes,
 )
 from warpzone.errors import ConfigError, EpisodeError
@@ -30,6 +31,8 @@ BUTTON_LETTERS = "RLDUTSBA"
 """In a line's order: right 128, left 64, down 32, up 16, start 8, select 4, B 2, A 1."""
 SOFT_RESET, POWER = 1, 2
 """Bits of a line's commands."""
+MOST_BYTES = 128 << 20
+"""Of a movie: a day has 80 MB, 15 bytes a frame."""
 RAM_COMMENT = "warpzone-ram-sha256"
 AUTHOR_COMMENT = "author"
 """First words of comments."""
@@ -101,7 +104,7 @@ def read_fm2(path: Path, rom: Rom) -> Episode:
             a start from a savestate, PAL, binary movies, resets, a second controller's buttons.
     """
     source = f"the movie {str(path)!r}"
-    text = read_bytes(path).decode("utf-8", errors="replace")
+    text = read_bytes(path, MOST_BYTES).decode("utf-8", errors="replace")
     header: dict[str, str] = {}
     comments: dict[str, str] = {}
     buttons = bytearray()
@@ -130,14 +133,14 @@ def read_fm2(path: Path, rom: Rom) -> Episode:
                 word, _, value = value.partition(" ")
                 comments[word] = value.strip()
             else:
-                header[key] = value.strip()
+                header[key] = one_line(value.strip(), 200)  # it may be printed
     if not buttons:
         raise EpisodeError(f"{source} has no frames: is it cut short, or a binary movie?")
     digest = comments.get(RAM_COMMENT)
     if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
         raise EpisodeError(f"{source}: the comment {RAM_COMMENT} is damaged: {digest[:80]!r}")
     return Episode(
-        rom=Cartridge(sha1=rom.sha1, revision=rom.revision),
+        rom=RomIdentity(sha1=rom.sha1, revision=rom.revision),
         start=POWER_ON,
         frames=len(buttons),
         ram_sha256=digest,
@@ -199,7 +202,7 @@ def _buttons(line: str, source: str, *, first: bool) -> int:
         )
     if match[3].strip(_RELEASED):
         raise EpisodeError(
-            f"{source}: the second controller holds {match[3]!r}; there is only the first here"
+            f"{source}: the second controller holds {match[3][:80]!r}; there is only the first here"
         )
     pressed = ("0" if letter in _RELEASED else "1" for letter in match[2])
     return int("".join(pressed), 2)

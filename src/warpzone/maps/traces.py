@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.episodes.episode import SUFFIX, Episode, TrainingPlayer, begin
+from warpzone.episodes.format import SUFFIX, Episode, TrainingPlayer
+from warpzone.episodes.replay import begin
 from warpzone.errors import WarpzoneError
 from warpzone.maps.cache import LevelMap, middle_of_mario
 from warpzone.maps.renderer import OPER_MODE, OPER_MODE_TASK, X_PAGE, Y_PAGE, X, Y, map_of

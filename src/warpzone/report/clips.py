@@ -10,7 +10,8 @@ from pathlib import Path
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import Playback
-from warpzone.episodes.episode import SUFFIX, Episode, Replay, TrainingPlayer
+from warpzone.episodes.format import SUFFIX, Episode, TrainingPlayer
+from warpzone.episodes.replay import Replay
 from warpzone.errors import WarpzoneError
 from warpzone.maps.traces import FOLDER
 from warpzone.nes.console import PALETTE, Console

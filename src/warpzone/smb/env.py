@@ -13,7 +13,7 @@ from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import LevelSpec
 from warpzone.smb.signals import RewardFunction
-from warpzone.smb.vector_env import Arrays, MarioVectorEnv
+from warpzone.smb.vector_env import Arrays, Journal, MarioVectorEnv
 
 
 class MarioEnv(gymnasium.Env[Any, np.int64]):
@@ -108,6 +108,20 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         """Lets the game run on without rules, e.g. to see what follows the flag; needs
         `keep_frames`. Returns the frames, uint8[frames, 240, 256]."""
         return self._games.run_on(frames, buttons)
+
+    def keep_inputs(self) -> None:
+        """From the next episode on, keeps the buttons of every emulated frame, for `inputs`. What
+        is played does not change by it."""
+        self._games.watch_games([0])
+
+    def inputs(self) -> Journal | None:
+        """The buttons of each emulated frame since the level of the running or ended episode began;
+        None before the first episode after `keep_inputs`."""
+        running = self._games.journal(0)
+        if running is not None:
+            return running
+        ended = self._games.ended_journal(0)
+        return None if ended is None else ended[0]
 
     def ram(self) -> NDArray[np.uint8]:
         """Work RAM, uint8[2048]: a view, writing to it changes the game."""

@@ -19,7 +19,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from warpzone.console_text import escape_controls
+from warpzone.console_text import escape_controls, one_line
 from warpzone.errors import AgentError
 from warpzone.files import open_regular_file, write_atomically
 from warpzone.ppo.policy import Policy
@@ -185,7 +185,7 @@ def _read_info(path: Path, header: dict[str, Any]) -> AgentInfo:
     found = written.get("format")
     if found != AGENT_FORMAT:
         raise AgentError(
-            f"{str(path)!r} has agent format {_shortened(repr(found))}, this warpzone reads format "
+            f"{str(path)!r} has agent format {one_line(repr(found))}, this warpzone reads format "
             f"{AGENT_FORMAT}; install the version that wrote it"
         )
     try:
@@ -250,14 +250,8 @@ def _fitted(path: Path, weights: dict[str, Tensor], policy: Policy) -> dict[str,
 
 
 def _no_safetensors(path: Path, reason: str) -> AgentError:
-    return AgentError(f"{str(path)!r} is not a whole safetensors file: {_shortened(reason)}")
+    return AgentError(f"{str(path)!r} is not a whole safetensors file: {one_line(reason)}")
 
 
 def _misfit(path: Path, reason: str) -> AgentError:
-    return AgentError(f"{str(path)!r} does not fit its own description: {_shortened(reason)}")
-
-
-def _shortened(text: str, most: int = 400) -> str:
-    """`text` in a form that can be printed, cut where it is long."""
-    shown = " ".join(escape_controls(line) for line in text[: 2 * most].split("\n"))
-    return shown if len(shown) <= most else f"{shown[:most]}…"
+    return AgentError(f"{str(path)!r} does not fit its own description: {one_line(reason)}")

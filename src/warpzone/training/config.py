@@ -48,7 +48,7 @@ class NetworkConfig(BaseModel):
 
 
 class DemonstrationConfig(BaseModel):
-    """A recorded game to begin with (see `warpzone.episodes.episode`); its file's name will do."""
+    """A recorded game to begin with (see `warpzone.episodes.format`); its file's name will do."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False

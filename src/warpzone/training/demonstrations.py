@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpzone.episodes.demonstration import demonstrations
-from warpzone.episodes.episode import SUFFIX, Episode, read_bytes
+from warpzone.episodes.format import SUFFIX, Episode, read_bytes
 from warpzone.errors import EpisodeError
 from warpzone.files import write_atomically
 from warpzone.ppo.rollout import VectorEnv

@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from warpzone.episodes.episode import Cartridge, Decisions, Episode, Outcome, TrainingPlayer
+from warpzone.episodes.format import Decisions, Episode, RomIdentity, TrainingPlayer
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError
 from warpzone.ppo.rollout import Rollout, Transition
 from warpzone.smb.actions import action_names
@@ -95,7 +96,7 @@ class Recorder:
         """Bytes of ends.jsonl."""
         self._name = _one_line(run.resolve().name)
         self._names = action_names(env.config.action_list)
-        self._cartridge = Cartridge(sha1=env.rom.sha1, revision=env.rom.revision)
+        self._cartridge = RomIdentity(sha1=env.rom.sha1, revision=env.rom.revision)
         self._ended: list[_Ended] = []
         self._ends: list[dict[str, Any]] = []
         self._running: dict[int, list[_Thoughts]] = {game: [] for game in self.games}

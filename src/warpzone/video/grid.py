@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.playback import Playback
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.video.film import Frame, check_film_path, colours, enlarge, pick_scale, write_film
 from warpzone.video.overlay import FAINT, GROUND, INK, Pen

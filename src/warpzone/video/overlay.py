@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from warpzone.agents.playback import Moment, Playback
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.video.film import Frame, colours, enlarge
 
 WIDTH = 144

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpzone.agents.playback import Moment, Playback
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.video.film import FilmError, Frame, check_film_path, pick_scale, write_film
 from warpzone.video.glow import Glow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from warpzone.episodes.episode import Recorder
+from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE, Console
 from warpzone.viewers.controls import HELP, Controls
 from warpzone.viewers.gamepad import KEYBOARD_HELP, Gamepad, pressed_buttons
@@ -22,7 +22,7 @@ def play(
     scale: int = 3,
     max_frames: int | None = None,
     read_buttons: Callable[[Sequence[Gamepad]], int] = pressed_buttons,
-    recorder: Recorder | None = None,
+    recorder: PlayRecorder | None = None,
 ) -> int:
     """Let a person play until the window is closed; return how many frames were played.
 
@@ -44,12 +44,12 @@ def play(
     """
     instead = "To play, run this where there is a screen"
     with Window(f"warpzone {levels[0]}", PALETTE, scale=scale, instead=instead) as window:
-        return _run(window, recorder or Recorder(console), levels, max_frames, read_buttons)
+        return _run(window, recorder or PlayRecorder(console), levels, max_frames, read_buttons)
 
 
 def _run(
     window: Window,
-    recorder: Recorder,
+    recorder: PlayRecorder,
     levels: Sequence[str],
     max_frames: int | None,
     read_buttons: Callable[[Sequence[Gamepad]], int],

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warpzone.episodes import fm2
-from warpzone.episodes.episode import POWER_ON, SUFFIX, Episode, Replay
+from warpzone.episodes.format import POWER_ON, SUFFIX, Episode
+from warpzone.episodes.replay import Replay
 from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE
 from warpzone.nes.rom import Rom

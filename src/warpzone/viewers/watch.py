@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.playback import Playback
-from warpzone.episodes.episode import Outcome
+from warpzone.episodes.outcome import Outcome
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.training.agent_file import PolicyMode
 from warpzone.video.glow import Glow

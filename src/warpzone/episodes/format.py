@@ -1,17 +1,16 @@
-"""Episodes as files: how the console began and which buttons were held in each frame since.
+"""The file of an episode: how the console began and which buttons were held in each frame since.
 
 The console has no chance in it, so that is the whole game. A file is JSON, see docs/episodes.md.
+It may come from anywhere: it is read only up to a size, and believed only as far as it is checked.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,13 +27,14 @@ from pydantic import (
     model_validator,
 )
 
+from warpzone.console_text import one_line
+from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError
 from warpzone.files import check_output_path, read_regular_file, write_atomically
-from warpzone.nes.console import FRAMES_PER_SECOND, Console
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.nes.rom import Rom
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.signals import DEATH_TEXTS, DEATHS
-from warpzone.smb.starts import start_level
 
 FORMAT: Literal["warpzone episode"] = "warpzone episode"
 VERSION: Literal[1] = 1
@@ -43,40 +43,8 @@ POWER_ON = "power-on"
 """The start of an episode that begins when the console is switched on; others name a level."""
 MOST_FRAMES = 24 * 60 * 60 * 61
 """A day: what claims to be longer is damaged, and would fill the memory."""
-LARGEST = 64 << 20
-"""Bytes of an episode's file; one of a training takes some 10 kB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one episode ended.
-
-    Attributes:
-        cleared: flagpole or axe reached.
-        death: 0 alive, else an index of `DEATHS`.
-        progress: best progress in pixels.
-        frames: emulated frames in the episode.
-    """
-
-    cleared: bool
-    death: int
-    progress: int
-    frames: int
-
-    @classmethod
-    def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
-        return cls(
-            cleared=bool(signals["flag"]),
-            death=int(signals["death"]),
-            progress=int(signals["progress"]),
-            frames=int(signals["frames"]),
-        )
-
-    def __str__(self) -> str:
-        if self.cleared:
-            return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
-        died = 0 < self.death < len(DEATHS)
-        return f"{DEATH_TEXTS[DEATHS[self.death]] if died else 'gave up'} at {self.progress} px"
+MOST_BYTES = 64 << 20
+"""Of a file: one of training has 10 KB, and that of a day of play, which is packed, fits."""
 
 
 def _pack(buttons: bytes) -> str:
@@ -118,11 +86,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Cartridge(_Part):
+class RomIdentity(_Part):
     """What was in the console: the SHA-1 of the whole ROM file, and the revision's name."""
 
     sha1: Annotated[Sha, Field(min_length=40, max_length=40)]
     revision: Text
+
+
+def rom_identity(rom: Rom) -> RomIdentity:
+    """Returns how an episode names `rom`."""
+    return RomIdentity(sha1=rom.sha1, revision=rom.revision)
 
 
 class Person(_Part):
@@ -267,7 +240,7 @@ class Episode(_Part):
 
     format: Literal["warpzone episode"] = FORMAT
     version: Literal[1] = VERSION
-    rom: Cartridge
+    rom: RomIdentity
     start: str
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
     ram_sha256: Annotated[Sha, Field(min_length=64, max_length=64)] | None
@@ -325,29 +298,29 @@ class Episode(_Part):
             raise EpisodeError(f'{name!r} is JSON, but no episode: no "format": "{FORMAT}"')
         if values.get("version") != VERSION:
             raise EpisodeError(
-                f"{name!r} has episode version {values.get('version')!r}, this warpzone reads "
-                f"version {VERSION}; install the version that wrote it"
+                f"{name!r} has episode version {one_line(repr(values.get('version')), 80)}, this "
+                f"warpzone reads version {VERSION}; install the version that wrote it"
             )
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise EpisodeError(
-                f"{name!r} is a damaged episode: {_shorten(describe(error))}"
+                f"{name!r} is a damaged episode: {one_line(describe(error))}"
             ) from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """Returns what is in a regular file of at most `LARGEST` bytes. Raises `EpisodeError`."""
+def read_bytes(path: Path, limit: int = MOST_BYTES) -> bytes:
+    """Returns what is in a regular file of at most `limit` bytes.
+
+    Raises:
+        EpisodeError: there is no such file, or it is too large or cannot be read.
+    """
     try:
-        return read_regular_file(path, LARGEST)
+        return read_regular_file(path, limit)
     except FileNotFoundError:
         raise EpisodeError(f"there is no episode {str(path)!r}") from None
     except OSError as error:
         raise EpisodeError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
-
-
-def _shorten(text: str, most: int = 400) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def check_episode_path(path: Path) -> Path:
@@ -357,142 +330,3 @@ def check_episode_path(path: Path) -> Path:
         ConfigError: see `warpzone.files.check_output_path`.
     """
     return check_output_path(path, "an episode", (SUFFIX,))
-
-
-def ram_digest(console: Console) -> str:
-    """SHA-256 of the console's RAM, in hexadecimal."""
-    return hashlib.sha256(console.ram.tobytes()).hexdigest()
-
-
-def begin(console: Console, start: str) -> None:
-    """Put the console where an episode begins: `POWER_ON` or a level.
-
-    Raises:
-        LevelError: there is no such level.
-        EngineError: the cartridge does not behave like Super Mario Bros.
-    """
-    if start == POWER_ON:
-        console.reset()
-    else:
-        start_level(console, start)
-
-
-class Recorder:
-    """Keeps the buttons of a console since it began. Begins anew with every `begin`."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._start = POWER_ON
-        self._first = 0
-        self._buttons = bytearray()
-
-    def begin(self, start: str) -> None:
-        """See the function `begin`."""
-        begin(self.console, start)
-        self._start, self._first = start, self.console.frame
-        self._buttons.clear()
-
-    def step(self, buttons: int) -> None:
-        """One frame with these buttons held."""
-        self._buttons.append(buttons)
-        self.console.step(buttons)
-
-    @property
-    def frames(self) -> int:
-        """Frames since the start."""
-        # Not those of the list: Ctrl-C may have come between a frame's two lines.
-        return self.console.frame - self._first
-
-    def episode(self, player: Person | AgentPlayer | TrainingPlayer) -> Episode:
-        """What was played since the start.
-
-        Raises:
-            EpisodeError: nothing was.
-        """
-        if self.frames == 0:
-            raise EpisodeError("nothing was played, so there is no episode to write")
-        return Episode(
-            rom=cartridge_in(self.console),
-            start=self._start,
-            frames=self.frames,
-            ram_sha256=ram_digest(self.console),
-            player=player,
-            buttons=bytes(self._buttons[: self.frames]),
-        )
-
-
-def cartridge_in(console: Console) -> Cartridge:
-    return Cartridge(sha1=console.rom.sha1, revision=console.rom.revision)
-
-
-class Replay:
-    """An episode played again on a console, frame by frame.
-
-    Attributes:
-        place: frames played so far.
-
-    Raises:
-        EpisodeError: it was recorded on another ROM.
-    """
-
-    def __init__(self, episode: Episode, console: Console) -> None:
-        if episode.rom.sha1 != console.rom.sha1:
-            raise EpisodeError(
-                f"the episode was played on the ROM revision {episode.rom.revision!r} (SHA-1 "
-                f"{episode.rom.sha1}), and this is {console.rom.revision!r} ({console.rom.sha1}, "
-                f"{console.rom.path}). Name the other ROM with --rom"
-            )
-        self.episode = episode
-        self.console = console
-        self.seek(0)
-
-    @property
-    def ended(self) -> bool:
-        return self.place == self.episode.frames
-
-    @property
-    def buttons(self) -> int:
-        """Held in the last frame; 0 before the first."""
-        return self.episode.buttons[self.place - 1] if self.place else 0
-
-    def step(self) -> None:
-        """Play the next frame."""
-        self.console.step(self.episode.buttons[self.place])
-        self.place += 1
-
-    def seek(self, place: int) -> None:
-        """Go to the moment after `place` frames. The way back leads through the start."""
-        if not 0 <= place <= self.episode.frames:
-            raise ValueError(f"place must be 0-{self.episode.frames}, not {place}")
-        begin(self.console, self.episode.start)
-        self.place = 0
-        while self.place < place:
-            self.step()
-
-    def pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """Play from the start: the picture of each frame, uint8[240, 256] of `PALETTE`."""
-        self.seek(0)
-        while not self.ended:
-            self.step()
-            yield self.console.screen()
-
-    def verify(self) -> Episode:
-        """Play to the end, and return the episode with the RAM's checksum in it.
-
-        Raises:
-            EpisodeError: the RAM after the last frame is not the one that was recorded.
-        """
-        self.seek(self.episode.frames)
-        if not self.exact:
-            raise EpisodeError(
-                "the game went another way than when it was recorded: the RAM after frame "
-                f"{self.place} has SHA-256 {ram_digest(self.console)}, not "
-                f"{self.episode.ram_sha256}. The file was changed, or another version of warpzone "
-                "wrote it"
-            )
-        return self.episode.model_copy(update={"ram_sha256": ram_digest(self.console)})
-
-    @property
-    def exact(self) -> bool:
-        """At the end: whether the RAM is as recorded; True as well where that is not known."""
-        return self.episode.ram_sha256 in (None, ram_digest(self.console))

@@ -1,0 +1,47 @@
+"""How an episode ended, and what people are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.signals import DEATH_TEXTS, DEATHS
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one episode ended.
+
+    Attributes:
+        cleared: flagpole or axe reached.
+        death: an index into `warpzone.smb.signals.DEATHS`; 0: alive.
+        progress: best progress in pixels.
+        frames: emulated frames in the episode.
+    """
+
+    cleared: bool
+    death: int
+    progress: int
+    frames: int
+
+    @classmethod
+    def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
+        """Returns the outcome that the signals after the last step tell of."""
+        return cls(
+            cleared=bool(signals["flag"]),
+            death=int(signals["death"]),
+            progress=int(signals["progress"]),
+            frames=int(signals["frames"]),
+        )
+
+    def __str__(self) -> str:
+        """Says it in words."""
+        if self.cleared:
+            return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
+        return f"{_ending(self.death)} at {self.progress} px"
+
+
+def _ending(death: int) -> str:
+    return DEATH_TEXTS[DEATHS[death]] if 0 < death < len(DEATHS) else "gave up"

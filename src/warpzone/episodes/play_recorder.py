@@ -1,0 +1,63 @@
+"""Records what is played on a console, by whomever, as an episode."""
+
+from __future__ import annotations
+
+from warpzone.episodes.format import (
+    POWER_ON,
+    AgentPlayer,
+    Episode,
+    Person,
+    TrainingPlayer,
+    rom_identity,
+)
+from warpzone.episodes.replay import begin, ram_digest
+from warpzone.errors import EpisodeError
+from warpzone.nes.console import Console
+
+
+class PlayRecorder:
+    """Keeps the buttons of a console since it began. Begins anew with every `begin`.
+
+    Attributes:
+        console: that is played on.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._start = POWER_ON
+        self._first = 0
+        self._buttons = bytearray()
+
+    def begin(self, start: str) -> None:
+        """See the function `begin`."""
+        begin(self.console, start)
+        self._start, self._first = start, self.console.frame
+        self._buttons.clear()
+
+    def step(self, buttons: int) -> None:
+        """One frame with these buttons held."""
+        self._buttons.append(buttons)
+        self.console.step(buttons)
+
+    @property
+    def frames(self) -> int:
+        """Frames since the start."""
+        # Not those of the list: Ctrl-C may have come between a frame's two lines.
+        return self.console.frame - self._first
+
+    def episode(self, player: Person | AgentPlayer | TrainingPlayer) -> Episode:
+        """What was played since the start.
+
+        Raises:
+            EpisodeError: nothing was.
+        """
+        if self.frames == 0:
+            raise EpisodeError("nothing was played, so there is no episode to write")
+        return Episode(
+            rom=rom_identity(self.console.rom),
+            start=self._start,
+            frames=self.frames,
+            ram_sha256=ram_digest(self.console),
+            player=player,
+            buttons=bytes(self._buttons[: self.frames]),
+        )

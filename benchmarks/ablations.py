@@ -31,7 +31,7 @@ farthest x of any game in a rollout.
     starts          curriculum.share=0.8 env.start_steps=96: fragments along a way that a search has
                     found. The search's own steps (20 million at the most) are not counted, and
                     `best_x` contains what is reached from within the level.
-    lr-constant     lr_schedule=constant: the step size does not fall with mastery
+    constant        schedule=constant: step size and entropy bonus do not fall with competence
     pixels          preset pixels, with `--pixels` only, for `--pixel-steps` agent steps
 """
 
@@ -110,8 +110,8 @@ GROUPS = (
     ),
     Group(
         "step size",
-        "falls with mastery",
-        {"lr-constant": Variant("constant", ("lr_schedule=constant",))},
+        "falls with competence",
+        {"constant": Variant("constant", ("schedule=constant",))},
     ),
     Group("observation", "tiles", {"pixels": Variant("pixels", preset="pixels")}),
 )

@@ -56,7 +56,7 @@ GOAL_RATIO = 0.98
 POLL = 0.005
 STATES = (*("finished",) * 30, *("interrupted",) * 9, "running")
 COLUMNS = (
-    "charts/SPS", "charts/learning_rate", "charts/mastery", *SECONDS, "rollout/clear_rate",
+    "charts/SPS", "charts/learning_rate", "charts/competence", *SECONDS, "rollout/clear_rate",
     "rollout/best_x", "rollout/episodes", "rollout/nearest_end_x", "rollout/episode_return",
     "rollout/episode_length", "losses/policy_loss", "losses/value_loss", "losses/entropy",
     "losses/kl", "losses/clipfrac", "losses/explained_variance",

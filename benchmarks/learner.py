@@ -33,9 +33,10 @@ from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.cpu import available_cores
 from warpzone.ppo import losses as ppo
-from warpzone.ppo.policy import Policy, shapes_of
-from warpzone.ppo.update import Batch, Updater
+from warpzone.ppo.policy import shapes_of
+from warpzone.ppo.update import Batch, Coefficients, Updater
 from warpzone.smb.vector_env import observation_space
+from warpzone.training.networks import make_policy
 from warpzone.training.presets import PRESETS
 
 MINIBATCHES = 8
@@ -59,7 +60,7 @@ def measure(preset: str, threads: int, keep_memory: bool) -> dict[str, float]:
     config = PRESETS[preset].model_copy(update={"update_epochs": 1})
     shapes = shapes_of(observation_space(config.env))
     actions = len(config.env.action_list)
-    policy = Policy(config.network, shapes, actions)
+    policy = make_policy(config.network, shapes, actions)
     policy.amp = hardware.has_bfloat16(torch.device("cpu"))
     samples = config.minibatch_size * MINIBATCHES
     observations = {
@@ -78,7 +79,7 @@ def measure(preset: str, threads: int, keep_memory: bool) -> dict[str, float]:
     updater, shuffle = Updater(policy, observations, config, threads), torch.Generator()
 
     def learn() -> None:
-        updater.update(batch, shuffle, lr=1e-9, entropy_coef=0.0, beta=1.0)
+        updater.update(batch, shuffle, Coefficients(lr=1e-9, entropy=0.0))
 
     rows = config.num_envs // 2
     few = {name: array[:rows] for name, array in observations.items()}

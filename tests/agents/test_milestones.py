@@ -28,8 +28,7 @@ TINY = {
 
 
 def weights(agent: Agent | Learner) -> list[torch.Tensor]:
-    policy = agent.averaged if isinstance(agent, Learner) else agent.policy
-    return [tensor.clone() for tensor in policy.state_dict().values()]
+    return [tensor.clone() for tensor in agent.policy.state_dict().values()]
 
 
 def equal(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:

@@ -21,6 +21,7 @@ from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
 from warpzone.training.config import NetworkConfig
+from warpzone.training.networks import make_policy
 from warpzone.video.glow import Glow
 from warpzone.video.record import record
 
@@ -35,7 +36,7 @@ MARIO = (640, 176)
 def silent_policy() -> Policy:
     """Sees tiles and says the same whatever they are; its first hidden unit moves action 1."""
     shapes = {"scalars": (_native.SCALARS,), "tiles": _native.TILE_SHAPE}
-    policy = Policy(NetworkConfig(kind="tiles", hidden=(4,)), shapes, 3)
+    policy = make_policy(NetworkConfig(kind="tiles", hidden=(4,)), shapes, 3)
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.zero_()

@@ -75,7 +75,7 @@ def assert_starts_are_moments_of(
     for index in range(0, len(starts), max(len(starts) // 25, 1)):
         weights = np.zeros(len(starts))
         weights[index] = 1
-        envs.weigh_starts(weights, 1.0)
+        envs.set_start_weights(weights, 1.0)
         obs, infos = envs.reset()
         assert isinstance(obs, np.ndarray)
         assert obs[0].tobytes() == known[places[index]]

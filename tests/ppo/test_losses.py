@@ -190,8 +190,8 @@ def test_schedules() -> None:
         assert ppo.scheduled(2.0, "linear", 1.0, clear_rate) == 0.0
 
 
-def test_mastery_lowers_a_setting_to_a_tenth_however_long_it_takes() -> None:
+def test_competence_lowers_a_setting_to_a_tenth_however_long_it_takes() -> None:
     for progress in (0.0, 0.5, 1.0):
-        assert ppo.scheduled(2.0, "mastery", progress, 0.0) == 2.0
-        assert ppo.scheduled(2.0, "mastery", progress, 0.5) == pytest.approx(1.1)
-        assert ppo.scheduled(2.0, "mastery", progress, 1.0) == pytest.approx(0.2)
+        assert ppo.scheduled(2.0, "competence", progress, 0.0) == 2.0
+        assert ppo.scheduled(2.0, "competence", progress, 0.5) == pytest.approx(1.1)
+        assert ppo.scheduled(2.0, "competence", progress, 1.0) == pytest.approx(0.2)

@@ -15,6 +15,7 @@ from warpzone.ppo.rollout import Rollout, collect
 from warpzone.ppo.update import batch_of
 from warpzone.smb.config import EnvConfig
 from warpzone.training.config import NetworkConfig
+from warpzone.training.networks import make_policy
 
 CPU = torch.device("cpu")
 STEPS, GAMES = 80, 6
@@ -46,7 +47,7 @@ def _copy(step: Any) -> dict[str, Any]:
         "truncated": step.truncated.copy(),
         "finished": step.finished.copy(),
         "final_obs": {k: v.copy() for k, v in step.final_obs.items()},
-        "level": step.signals["level"].copy(),
+        "task": step.task.copy(),
     }
 
 
@@ -55,7 +56,7 @@ def played() -> tuple[Tape, Policy, Rollout, Any]:
     config = EnvConfig(levels={"1-1": 1.0, "1-2": 1.0})
     env = Tape(config, GAMES, 2, seed=3)
     torch.manual_seed(0)
-    policy = Policy(NetworkConfig(hidden=(16,)), shapes_of(env.single_observation_space), 4)
+    policy = make_policy(NetworkConfig(hidden=(16,)), shapes_of(env.single_observation_space), 4)
     # Large enough weights that values differ between states.
     with torch.no_grad():
         policy.heads.weight[-1] *= 5
@@ -87,7 +88,7 @@ def test_each_action_is_stored_with_what_it_was_decided_on_and_what_it_led_to(
             np.testing.assert_array_equal(
                 rollout.ended[t, rows], step["terminated"] | step["truncated"]
             )
-            np.testing.assert_array_equal(rollout.levels[t, rows], step["level"])
+            np.testing.assert_array_equal(rollout.tasks[t, rows], step["task"])
             seen = step["obs"]
         with torch.no_grad():
             _, value = policy(to_tensors(seen, CPU))
@@ -129,7 +130,7 @@ def test_an_end_both_terminal_and_cut_off_is_terminal() -> None:
             return step
 
     env = Both(EnvConfig(), 4, seed=0)
-    policy = Policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
+    policy = make_policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
     rollout = Rollout(STEPS, env, CPU)
     terminal: list[int] = []
     collect(
@@ -153,7 +154,7 @@ def test_rollouts_join_without_a_gap(played: tuple[Tape, Policy, Rollout, Any]) 
 
 def test_no_pass_of_the_network_is_made_for_values_alone() -> None:
     env = Corridor(EnvConfig(), 4, seed=0)
-    policy = Policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
+    policy = make_policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
     rows: list[int] = []
     policy.register_forward_hook(lambda module, args, output: rows.append(len(output[1])))
     rollout = Rollout(STEPS, env, CPU)
@@ -174,7 +175,7 @@ def test_no_pass_of_the_network_is_made_for_values_alone() -> None:
 
 def test_value_targets() -> None:
     env = Corridor(EnvConfig(), 4, seed=0)
-    policy = Policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
+    policy = make_policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
     rollout = Rollout(STEPS, env, CPU)
     collect(env, policy, rollout, torch.Generator().manual_seed(0), lambda rows, step: None)
     settings = {"num_envs": 4, "minibatch_size": 64, "normalize_advantage": False, "gamma": 0.9}

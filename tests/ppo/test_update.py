@@ -1,4 +1,4 @@
-"""Gradients of a minibatch do not depend on how it is shared out among threads."""
+"""Gradients of a minibatch do not depend on how it is split among threads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from warpzone.ppo.policy import ARRAY, Observation, Policy
-from warpzone.ppo.update import Batch, Updater, losses
+from warpzone.ppo.update import Batch, Coefficients, Updater, losses
 from warpzone.smb.config import EnvConfig
 from warpzone.training.config import NetworkConfig, TrainConfig
+from warpzone.training.networks import make_policy
 
 SAMPLES, ACTIONS = 400, 5
+COEFFICIENTS = Coefficients(lr=1e-3, entropy=0.01)
 
 TILES = TrainConfig(network=NetworkConfig(hidden=(16, 16)), minibatch_size=300, update_epochs=1)
 PICTURES = TrainConfig(
@@ -45,7 +47,7 @@ def batch(config: TrainConfig) -> Batch:
 def policy(config: TrainConfig, samples: Batch) -> Policy:
     torch.manual_seed(1)
     shapes = {name: tuple(array.shape[1:]) for name, array in samples.observations.items()}
-    return Policy(config.network, shapes, ACTIONS)
+    return make_policy(config.network, shapes, ACTIONS)
 
 
 @pytest.mark.parametrize("config", [TILES, PICTURES], ids=["tiles", "pictures"])
@@ -59,11 +61,11 @@ def test_gradients_and_losses_are_those_of_the_whole_minibatch(
     index = torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(2))[:count]
     chosen = {name: array[index] for name, array in samples.observations.items()}
     fields = (samples.actions, samples.log_probs, samples.advantages, samples.targets)
-    loss, parts = losses(whole, Batch(chosen, *(f[index] for f in fields)), config, 0.01, 1.0)
+    loss, parts = losses(whole, Batch(chosen, *(f[index] for f in fields)), config, COEFFICIENTS)
     loss.backward()  # type: ignore[no-untyped-call]
     updater = Updater(shared, samples.observations, config, threads)
     assert len(updater.gathered) == threads
-    found = updater.differentiate(samples, index, 0.01, 1.0)
+    found = updater.compute_gradients(samples, index, COEFFICIENTS)
     for name, part in parts.items():
         torch.testing.assert_close(found[name], part, rtol=1e-4, atol=1e-5)
     for ours, theirs in zip(shared.parameters(), whole.parameters(), strict=True):
@@ -74,29 +76,19 @@ def test_gradients_and_losses_are_those_of_the_whole_minibatch(
 
 
 @pytest.mark.parametrize("config", [TILES, PICTURES], ids=["tiles", "pictures"])
-def test_every_sample_is_learnt_from_once_a_pass(config: TrainConfig) -> None:
+def test_every_sample_is_learnt_from_once_an_epoch(config: TrainConfig) -> None:
     samples, seen = batch(config), []
     updater = Updater(policy(config, samples), samples.observations, config, 2)
-    real = updater.differentiate
+    real = updater.compute_gradients
 
     def note(
-        batch: Batch,
-        index: torch.Tensor,
-        entropy_coef: float,
-        beta: float,
-        teacher_coef: float = 0.0,
+        batch: Batch, index: torch.Tensor, coefficients: Coefficients
     ) -> dict[str, torch.Tensor]:
         seen.append(index)
-        return real(batch, index, entropy_coef, beta, teacher_coef)
+        return real(batch, index, coefficients)
 
-    updater.differentiate = note  # type: ignore[method-assign]
-    updater.update(
-        samples,
-        torch.Generator().manual_seed(3),
-        lr=1e-3,
-        entropy_coef=0.0,
-        beta=1.0,
-    )
+    updater.compute_gradients = note  # type: ignore[method-assign]
+    updater.update(samples, torch.Generator().manual_seed(3), COEFFICIENTS)
     assert [len(index) for index in seen] == [300, 100]
     assert sorted(torch.cat(seen).tolist()) == list(range(SAMPLES))
 
@@ -105,14 +97,14 @@ def test_a_failure_in_a_helper_reaches_the_caller() -> None:
     samples = batch(TILES)
     updater = Updater(policy(TILES, samples), samples.observations, TILES, 2)
     index = torch.arange(300)
-    index[-1] = SAMPLES + 7  # no such sample, in the helper's share
+    index[-1] = SAMPLES + 7  # no such sample, in the helper's shard
     with pytest.raises((IndexError, RuntimeError)):
-        updater.differentiate(samples, index, 0.0, 1.0)
+        updater.compute_gradients(samples, index, COEFFICIENTS)
 
 
-def test_threads_are_not_more_than_shares_are_worth() -> None:
+def test_threads_are_not_more_than_shards_are_worth() -> None:
     samples = batch(TILES)
     small = TILES.model_copy(update={"minibatch_size": 128})
     updater = Updater(policy(small, samples), samples.observations, small, 16)
     assert len(updater.gathered) == 2
-    assert updater.threads_per_share == 8
+    assert updater.threads_per_shard == 8

@@ -35,9 +35,9 @@ def test_settings_as_a_person_writes_them() -> None:
     assert shown({}) == "none"
     assert shown([256, 128]) == "256, 128"
     assert shown(1e-5) == "1e-05"
-    assert flatten({"a": {"b": {"c": 1}}, "teachers": {"1-1": "x"}}) == {
+    assert flatten({"a": {"b": {"c": 1}}, "distillation_policies": {"1-1": "x"}}) == {
         "a.b.c": 1,
-        "teachers": {"1-1": "x"},
+        "distillation_policies": {"1-1": "x"},
     }
 
 

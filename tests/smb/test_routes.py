@@ -109,7 +109,7 @@ def test_an_episode_ends_where_a_maze_throws_mario_back_if_it_is_to() -> None:
     starts = plain.record_starts("4-4", way)
     for envs in (plain, ending):
         envs.set_starts(starts)
-        envs.weigh_starts(np.ones(len(starts)), 1.0)
+        envs.set_start_weights(np.ones(len(starts)), 1.0)
         envs.reset()
     assert DEATHS[5] == "maze"
     random = np.random.default_rng(0)
@@ -188,7 +188,7 @@ def test_only_episodes_that_began_within_the_level_are_cut_after_start_steps() -
     envs.set_starts(starts)
     weights = np.zeros(len(starts))
     weights[2] = 1
-    envs.weigh_starts(weights, 0.5)
+    envs.set_start_weights(weights, 0.5)
     within = envs.reset()[1]["start"] >= 0
     assert 5 < within.sum() < 35
     for step in range(1, 6):

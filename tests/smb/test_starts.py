@@ -29,7 +29,7 @@ def one_hot(index: int, count: int) -> np.ndarray:
 
 
 def begin(envs: warpzone.MarioVectorEnv, index: int, count: int) -> tuple[Any, dict[str, Any]]:
-    envs.weigh_starts(one_hot(index, count), 1.0)
+    envs.set_start_weights(one_hot(index, count), 1.0)
     return envs.reset()
 
 
@@ -115,7 +115,7 @@ def test_a_start_tells_which_and_of_which_level_it_is() -> None:
     envs.set_starts(starts)
     weights = np.zeros(len(starts))
     weights[5], weights[-3] = 1, 3
-    envs.weigh_starts(weights, 0.5)
+    envs.set_start_weights(weights, 0.5)
     begun = [envs.reset()[1]]
     begun += [envs.step(np.zeros(300, np.int64))[4] for _ in range(2)][1:]  # by itself
     for infos in begun:
@@ -135,11 +135,11 @@ def test_no_start_is_drawn_before_weights_are_given() -> None:
     own = envs.reset()[1]["start"].tolist()
     envs.set_starts(starts)
     assert envs.reset()[1]["start"].tolist() == own == [-1] * 20
-    envs.weigh_starts(np.ones(len(starts)), 1.0)
+    envs.set_start_weights(np.ones(len(starts)), 1.0)
     assert (envs.reset()[1]["start"] >= 0).all()
-    envs.weigh_starts(np.ones(len(starts)), 0.0)
+    envs.set_start_weights(np.ones(len(starts)), 0.0)
     assert envs.reset()[1]["start"].tolist() == own
-    envs.weigh_starts(np.ones(len(starts)), 1.0)
+    envs.set_start_weights(np.ones(len(starts)), 1.0)
     envs.set_starts(starts)
     assert envs.reset()[1]["start"].tolist() == own
 
@@ -151,7 +151,7 @@ def test_a_saved_state_goes_on_where_the_same_starts_are_given() -> None:
         envs = make_vec(num_envs=4, seed=1, max_steps=5, observation="ram")
         starts = envs.record_starts("1-1", Way(way))
         envs.set_starts(starts)
-        envs.weigh_starts(np.ones(len(starts)), 0.7)
+        envs.set_start_weights(np.ones(len(starts)), 0.7)
         return envs
 
     def trace(envs: warpzone.MarioVectorEnv) -> list[Any]:
@@ -190,7 +190,7 @@ def test_wrong_starts_are_told_in_plain_words() -> None:
         (np.full(len(starts), np.inf), 0.5, "weights must have a finite sum"),
     ]:
         with pytest.raises(ValueError, match=words):
-            envs.weigh_starts(weights, share)
+            envs.set_start_weights(weights, share)
     assert envs.reset()[1]["start"].tolist() == [-1]  # none of that has changed anything
 
 

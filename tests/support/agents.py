@@ -10,11 +10,12 @@ import torch
 
 from warpzone.agents.agent import Agent
 from warpzone.nes.cartridge import open_rom
-from warpzone.ppo.policy import Policy, shapes_of
+from warpzone.ppo.policy import shapes_of
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import observation_space
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.config import NetworkConfig
+from warpzone.training.networks import make_policy
 
 ENV = EnvConfig(levels=["1-1", "1-2"], noop_max=30, no_progress_steps=12)
 
@@ -25,7 +26,7 @@ def write_agent(path: Path, env: EnvConfig = ENV, *, seed: int = 0, steps: int =
     network = NetworkConfig(kind=kind, hidden=(16,))
     shapes = shapes_of(observation_space(env))
     torch.manual_seed(seed)
-    policy = Policy(network, shapes, len(env.action_list))
+    policy = make_policy(network, shapes, len(env.action_list))
     rom = open_rom()
     info = AgentInfo(
         env=env,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
@@ -37,9 +37,12 @@ class Step:
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
-    signals: dict[str, np.ndarray]
     finished: np.ndarray
     final_obs: Any
+    task: np.ndarray
+    success: np.ndarray
+    score: np.ndarray
+    signals: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,9 @@ class Corridor:
             self._begin(game)
         self.obs = self._observe(np.arange(n))
 
+    def tasks(self) -> Sequence[str]:
+        return LEVELS
+
     def observations(self) -> Any:
         return self.obs
 
@@ -141,7 +147,18 @@ class Corridor:
         for name, array in (fresh if isinstance(fresh, dict) else {"": fresh}).items():
             (self.obs[name] if name else self.obs)[rows] = array
         view = {k: v[rows] for k, v in self.obs.items()} if not self.picture else self.obs[rows]
-        return Step(view, reward, terminated, truncated, signals, finished, final)
+        return Step(
+            view,
+            reward,
+            terminated,
+            truncated,
+            finished,
+            final,
+            task=signals["level"],
+            success=signals["flag"],
+            score=signals["progress"],
+            signals=signals,
+        )
 
     def save_state(self) -> bytes:
         assert not self.actions
@@ -166,13 +183,13 @@ class Corridor:
         index = level_index(level)
         return [Start(index, step, step * STEP_PX) for step in range(1, len(way.inputs))]
 
-    def set_routes(self, ways: dict[str, list[Way]]) -> None:
-        self.ways = dict(ways)
+    def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
+        self.ways = {level: list(through) for level, through in ways.items()}
 
     def set_starts(self, starts: list[Start]) -> None:
         self.starts, self.share = starts, 0.0
 
-    def weigh_starts(self, weights: np.ndarray, share: float) -> None:
+    def set_start_weights(self, weights: np.ndarray, share: float) -> None:
         self.weights, self.share = weights / weights.sum(), share
 
     def close(self) -> None:
@@ -215,9 +232,7 @@ def toy_config(**changes: Any) -> TrainConfig:
         "minibatch_size": 128,
         "total_steps": 16 * 32 * 6,
         "lr": 3e-3,
-        "lr_schedule": "constant",
-        "entropy_schedule": "constant",
-        "target_kl": None,
+        "schedule": "constant",
         "checkpoint_every": 2,
         "eval_every": 4,
         "eval_episodes": 20,

@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warpzone.errors import AgentError
-from warpzone.ppo.policy import Policy, Shapes
+from warpzone.ppo.policy import Shapes
 from warpzone.smb.config import EnvConfig
 from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
 from warpzone.training.config import NetworkConfig
+from warpzone.training.networks import make_policy
 
 SHAPES: Shapes = {"scalars": (2,), "tiles": (3, 2, 2)}
 
@@ -40,14 +41,14 @@ def agent(tmp_path: Path, **changes: Any) -> Path:
         **changes,
     )
     path = tmp_path / "agent.safetensors"
-    save_agent(path, Policy(network, SHAPES, 4).state_dict(), info)
+    save_agent(path, make_policy(network, SHAPES, 4).state_dict(), info)
     return path
 
 
 def test_an_agent_acts_after_loading_as_before_saving(tmp_path: Path) -> None:
     path = agent(tmp_path, clear_rate=0.75)
     torch.manual_seed(0)
-    original = Policy(NetworkConfig(hidden=(8,)), SHAPES, 4)
+    original = make_policy(NetworkConfig(hidden=(8,)), SHAPES, 4)
     loaded, info = load_agent(path)
     observation = {
         "scalars": torch.randn(5, 2),
@@ -74,7 +75,7 @@ def test_errors_of_agents_name_the_file_and_the_fault(tmp_path: Path) -> None:
         load_agent(path)
     network = NetworkConfig(hidden=(9,))
     info = load_agent(agent(tmp_path))[1]
-    save_agent(path, Policy(network, SHAPES, 4).state_dict(), info)
+    save_agent(path, make_policy(network, SHAPES, 4).state_dict(), info)
     with pytest.raises(AgentError, match="own description"):
         load_agent(path)
 
@@ -82,7 +83,7 @@ def test_errors_of_agents_name_the_file_and_the_fault(tmp_path: Path) -> None:
 def test_half_precision_halves_the_file_and_keeps_the_actions(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = NetworkConfig(hidden=(64, 64))
-    policy = Policy(network, SHAPES, 4)
+    policy = make_policy(network, SHAPES, 4)
     # Logits as far apart as those of a trained policy, not as those of a new one.
     with torch.no_grad():
         policy.heads.weight.mul_(100)
@@ -201,7 +202,7 @@ def test_only_regular_files_are_opened(tmp_path: Path, make: Callable[[Path], No
 def test_weights_that_are_no_numbers_are_named(tmp_path: Path, value: float) -> None:
     path = agent(tmp_path)
     info = load_agent(path)[1]
-    policy = Policy(info.network, SHAPES, 4)
+    policy = make_policy(info.network, SHAPES, 4)
     with torch.no_grad():
         policy.heads.weight[1, 2] = value
     save_agent(path, policy.state_dict(), info)
@@ -249,7 +250,7 @@ def test_a_network_for_pictures_and_one_with_finer_scalars_come_back(tmp_path: P
             {"array": torch.randint(0, 256, (3, 4, 84, 84), dtype=torch.uint8)},
         ),
         (
-            NetworkConfig(hidden=(8, 8), hats=True),
+            NetworkConfig(hidden=(8, 8), piecewise_linear=True),
             {"scalars": (64,), "tiles": (3, 4, 4)},
             {
                 "scalars": torch.randn(3, 64),
@@ -261,7 +262,7 @@ def test_a_network_for_pictures_and_one_with_finer_scalars_come_back(tmp_path: P
         info = load_agent(agent(tmp_path))[1].model_copy(
             update={"network": network, "shapes": shapes}
         )
-        policy = Policy(network, shapes, 4)
+        policy = make_policy(network, shapes, 4)
         save_agent(tmp_path / "a.safetensors", policy.state_dict(), info)
         loaded, _ = load_agent(tmp_path / "a.safetensors")
         for ours, theirs in zip(loaded(observation), policy(observation), strict=True):

@@ -25,7 +25,7 @@ def test_the_tutorial_keeps_the_recipes_numbers() -> None:
     assert (config.update_epochs, config.minibatch_size) == (10, 256)
     assert (config.value_coef, config.entropy_coef) == (1.0, 0.05)
     assert (config.value_target, config.objective) == ("one_step", "clip")
-    assert (config.lr_schedule, config.entropy_schedule) == ("constant", "constant")
+    assert config.schedule == "constant"
     assert (config.checkpoint_every, config.keep_checkpoints) == (10, 3)
     assert config.epoch_lines
     assert config.network.kind == "tutorial"

@@ -54,13 +54,13 @@ class Games:
     def set_routes(self, ways: dict[str, list[Way]]) -> None:
         self.routes = dict(ways)
 
-    def weigh_starts(self, weights: np.ndarray, share: float) -> None:
+    def set_start_weights(self, weights: np.ndarray, share: float) -> None:
         assert weights.shape == (len(self.starts),)
         self.weights, self.share = weights, share
 
 
 def config_of(levels: dict[str, float], start_steps: int = 20, **settings: Any) -> TrainConfig:
-    curriculum = {"share": 0.8, "last_share": 0.2, "stretch": 20, **settings}
+    curriculum = {"share": 0.8, "last_share": 0.2, "segment": 20, **settings}
     env = EnvConfig(levels=levels, start_steps=start_steps)
     return toy_config(env=env, curriculum=CurriculumConfig(**curriculum), seed=3)
 
@@ -82,19 +82,17 @@ def ended(
     return SimpleNamespace(
         finished=np.arange(count),
         terminated=np.array([*(terminated or flag), False, False]),
-        signals={
-            "start": np.array([*starts, 0, 0], np.int32),
-            "flag": np.array([*flag, False, False]),
-            "progress": np.array([*(progress or [0] * count), 10_000, 10_000], np.int32),
-        },
+        success=np.array([*flag, False, False]),
+        score=np.array([*(progress or [0] * count), 10_000, 10_000], np.int32),
+        signals={"start": np.array([*starts, 0, 0], np.int32)},
     )
 
 
 def rate_after(curriculum: Curriculum, start: int, **end: Any) -> float:
-    """Of the start's stretch, after one more episode than none."""
+    """Of the start's segment, after one more episode than none."""
     curriculum.rates[:], curriculum.episodes[:] = 0.25, 0
-    curriculum.watch(ended([start], **{name: [value] for name, value in end.items()}))
-    return float(curriculum.rates[curriculum.stretches[start]])
+    curriculum.observe(ended([start], **{name: [value] for name, value in end.items()}))
+    return float(curriculum.rates[curriculum.segments[start]])
 
 
 def test_a_way_is_searched_once_for_each_level() -> None:
@@ -111,32 +109,32 @@ def test_a_way_is_searched_once_for_each_level() -> None:
 def test_progress_counts_only_on_the_ways_unless_it_is_to_count_everywhere() -> None:
     curriculum, games = one_level()
     assert games.routes == curriculum.ways
-    assert one_level(route=False)[1].routes == {}
+    assert one_level(progress_mask=False)[1].routes == {}
 
 
-def test_stretches_are_parts_of_equal_length_of_the_way() -> None:
+def test_segments_are_parts_of_equal_length_of_the_way() -> None:
     curriculum, games = one_level(length=99)
-    for start, stretch in zip(games.starts, curriculum.stretches, strict=True):
-        assert stretch == start.step // 20
+    for start, segment in zip(games.starts, curriculum.segments, strict=True):
+        assert segment == start.step // 20
     assert len(curriculum.rates) == len(curriculum.episodes) == 5
 
 
-def test_stretches_of_several_levels_are_their_own() -> None:
+def test_segments_of_several_levels_are_their_own() -> None:
     games: Any = Games(_1_1=50, _8_4=70)
     curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games)
     levels: list[set[str]] = [set() for _ in curriculum.rates]
-    for start, stretch in zip(games.starts, curriculum.stretches, strict=True):
-        levels[stretch].add(start.level)
+    for start, segment in zip(games.starts, curriculum.segments, strict=True):
+        levels[segment].add(start.level)
     assert levels == [{"1-1"}] * 3 + [{"8-4"}] * 4
 
 
-def test_no_stretch_is_without_starts() -> None:
+def test_no_segment_is_without_starts() -> None:
     games: Any = Games(range(20, 40), _1_1=100)
-    for stretch in (1, 2, 3, 16):
-        curriculum = Curriculum(config_of({"1-1": 1.0}, stretch=stretch), games)
-        assert set(curriculum.stretches.tolist()) == set(range(len(curriculum.rates)))
+    for segment in (1, 2, 3, 16):
+        curriculum = Curriculum(config_of({"1-1": 1.0}, segment=segment), games)
+        assert set(curriculum.segments.tolist()) == set(range(len(curriculum.rates)))
         everything = list(range(len(games.starts)))
-        curriculum.watch(ended(everything, [True] * len(everything)))
+        curriculum.observe(ended(everything, [True] * len(everything)))
         assert curriculum.success_rate == 1
 
 
@@ -221,42 +219,42 @@ def test_near_the_end_only_the_flag_is_a_success() -> None:
     assert rate_after(curriculum, last, flag=True) == 1
 
 
-def test_a_rate_is_the_mean_of_the_last_episodes_from_a_stretch() -> None:
+def test_a_rate_is_the_mean_of_the_last_episodes_from_a_segment() -> None:
     curriculum, games = one_level()
     index = len(games.starts) - 1
-    stretch = curriculum.stretches[index]
+    segment = curriculum.segments[index]
     assert curriculum.rates.tolist() == [0.0] * 5
     seen = [True, False, False, True, True]
     for i in range(1, len(seen) + 1):
-        curriculum.watch(ended([index], [seen[i - 1]]))
-        assert curriculum.rates[stretch] == pytest.approx(sum(seen[:i]) / i)
-    assert np.delete(curriculum.rates, stretch).tolist() == [0.0] * 4
+        curriculum.observe(ended([index], [seen[i - 1]]))
+        assert curriculum.rates[segment] == pytest.approx(sum(seen[:i]) / i)
+    assert np.delete(curriculum.rates, segment).tolist() == [0.0] * 4
     for _ in range(6 * MEMORY):
-        curriculum.watch(ended([index], [True]))
-    rate = curriculum.rates[stretch]
+        curriculum.observe(ended([index], [True]))
+    rate = curriculum.rates[segment]
     assert rate > 0.99
-    curriculum.watch(ended([index], [False]))
-    assert curriculum.rates[stretch] == pytest.approx(rate * (1 - 1 / MEMORY))
-    assert curriculum.episodes[stretch] == len(seen) + 6 * MEMORY + 1
+    curriculum.observe(ended([index], [False]))
+    assert curriculum.rates[segment] == pytest.approx(rate * (1 - 1 / MEMORY))
+    assert curriculum.episodes[segment] == len(seen) + 6 * MEMORY + 1
 
 
 def test_only_finished_episodes_from_starts_are_counted() -> None:
     curriculum, games = one_level()
-    curriculum.watch(ended([-1, -1], [True, False], [5000, 5000]))
+    curriculum.observe(ended([-1, -1], [True, False], [5000, 5000]))
     assert curriculum.episodes.sum() == 0
     assert curriculum.rates.tolist() == [0.0] * 5
     last = len(games.starts) - 1
-    curriculum.watch(ended([0, -1, last, last], [True, True, True, False]))
+    curriculum.observe(ended([0, -1, last, last], [True, True, True, False]))
     assert curriculum.episodes.tolist() == [1, 0, 0, 0, 2]
     assert curriculum.rates.tolist() == [1, 0, 0, 0, 0.5]
 
 
-def test_starts_weigh_by_how_often_their_stretch_fails() -> None:
+def test_starts_weigh_by_how_often_their_segment_fails() -> None:
     curriculum, _ = one_level(length=99)
     curriculum.rates = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
     weights = curriculum.weights()
     expected = np.array([1, 0.9, 0.5, 0.1, 0]) + LEAST_WEIGHT
-    np.testing.assert_allclose(weights / weights[0], expected[curriculum.stretches] / expected[0])
+    np.testing.assert_allclose(weights / weights[0], expected[curriculum.segments] / expected[0])
     assert weights.min() > 0  # what goes well is not forgotten
 
 
@@ -267,7 +265,7 @@ def test_levels_weigh_as_they_are_told_whatever_their_lengths() -> None:
     level = np.array([list(levels).index(start.level) for start in games.starts])
     sums = np.bincount(level, curriculum.weights())
     np.testing.assert_allclose(sums, sums[0] * np.array([1, 3, 1]))
-    curriculum.rates[curriculum.stretches[level == 2]] = 1.0  # one that is mastered
+    curriculum.rates[curriculum.segments[level == 2]] = 1.0  # one that is mastered
     sums = np.bincount(level, curriculum.weights())
     assert sums[2] / sums[0] == pytest.approx(LEAST_WEIGHT / (1 + LEAST_WEIGHT))
 
@@ -279,20 +277,20 @@ def test_what_is_hard_gets_most_of_the_episodes() -> None:
         weights = curriculum.weights()
         index = int(random.choice(len(weights), p=weights / weights.sum()))
         through = not 40 <= games.starts[index].step < 60
-        curriculum.watch(ended([index], [through]))
-    sums = np.bincount(curriculum.stretches, curriculum.weights())
+        curriculum.observe(ended([index], [through]))
+    sums = np.bincount(curriculum.segments, curriculum.weights())
     assert sums.argmax() == 2
     assert sums[2] / sums.sum() > 0.6
     assert curriculum.summary() == {
         "curriculum/success_rate": pytest.approx(0.8, abs=0.02),
-        "curriculum/worst_stretch": 0.0,
+        "curriculum/worst_segment": 0.0,
     }
 
 
-def test_the_share_goes_to_its_last_value_with_mastery() -> None:
+def test_the_share_goes_to_its_last_value_with_competence() -> None:
     curriculum, games = one_level()
-    for mastery, share in [(0.0, 0.8), (0.5, 0.5), (1.0, 0.2)]:
-        curriculum.apply(mastery)
+    for competence, share in [(0.0, 0.8), (0.5, 0.5), (1.0, 0.2)]:
+        curriculum.apply(competence)
         assert games.share == pytest.approx(share)
     curriculum.rates[2] = 1.0
     curriculum.apply(0.0)
@@ -321,7 +319,7 @@ def test_it_comes_back_from_json() -> None:
     curriculum, games = one_level()
     random = np.random.default_rng(1)
     for _ in range(50):
-        curriculum.watch(ended(random.integers(0, 90, 2).tolist(), [True, False]))
+        curriculum.observe(ended(random.integers(0, 90, 2).tolist(), [True, False]))
     saved = json.loads(json.dumps(curriculum.state()))
     other = Curriculum(config_of({"1-1": 1.0}), games, searched=Curriculum.searched_in(saved))
     other.load_state(saved)
@@ -335,5 +333,5 @@ def test_it_comes_back_from_json() -> None:
         np.testing.assert_array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype
     for each in (curriculum, other):
-        each.watch(ended([1, 80], [False, True]))
+        each.observe(ended([1, 80], [False, True]))
     assert other.state() == curriculum.state()

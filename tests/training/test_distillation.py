@@ -1,4 +1,4 @@
-"""A student that is drawn towards agents that know a level each."""
+"""An agent that is drawn towards agents that know a level each."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from rich.console import Console
 from tests.support.toy import CUES, Corridor, corridors, toy_config
 
 from warpzone.errors import AgentError, ConfigError, LevelError
-from warpzone.ppo.policy import Policy, Shapes, shapes_of
-from warpzone.ppo.update import Batch, batch_of, losses
+from warpzone.ppo.policy import Shapes, shapes_of
+from warpzone.ppo.update import Batch, Coefficients, batch_of, losses
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import NetworkConfig, TrainConfig
-from warpzone.training.distillation import Teachers
+from warpzone.training.distillation import DistillationPolicies
 from warpzone.training.learner import Learner
+from warpzone.training.networks import make_policy
 from warpzone.training.progress import LineDisplay
 from warpzone.training.run_directory import read_config
 from warpzone.training.trainer import train
 
 CPU = torch.device("cpu")
+COEFFICIENTS = Coefficients(lr=1e-3, entropy=0.01, distillation=1.0)
 NETWORK = NetworkConfig(hidden=(16,))
 TWO = EnvConfig(levels={"1-1": 1.0, "8-4": 1.0}, show_level=True)
 SHAPES = shapes_of(Corridor(TWO, 2).single_observation_space)
 ACTIONS = CUES + 1
 
 
-def teacher(
+def expert(
     path: Path,
     seed: int,
     *,
@@ -42,7 +44,7 @@ def teacher(
 ) -> str:
     """Save an agent whose mind is made up, if not for any good reason."""
     torch.manual_seed(seed)
-    policy = Policy(NETWORK, shapes, actions)
+    policy = make_policy(NETWORK, shapes, actions)
     with torch.no_grad():
         policy.heads.weight[:-1] *= 300
     info = AgentInfo(
@@ -61,8 +63,8 @@ def teacher(
 
 def both(tmp_path: Path) -> dict[str, str]:
     """The second is named by its run directory."""
-    teacher(tmp_path / "run" / "best.safetensors", 2)
-    return {"1-1": teacher(tmp_path / "a.safetensors", 1), "8-4": str(tmp_path / "run")}
+    expert(tmp_path / "run" / "best.safetensors", 2)
+    return {"1-1": expert(tmp_path / "a.safetensors", 1), "8-4": str(tmp_path / "run")}
 
 
 def observations(count: int) -> dict[str, torch.Tensor]:
@@ -75,22 +77,22 @@ def observations(count: int) -> dict[str, torch.Tensor]:
     }
 
 
-def taught(config: TrainConfig) -> Learner:
+def learner(config: TrainConfig) -> Learner:
     return Learner(config, Corridor(config.env, config.num_envs, 2, config.seed))
 
 
-def imitation(teachers: dict[str, str], **changes: Any) -> TrainConfig:
+def imitation(files: dict[str, str], **changes: Any) -> TrainConfig:
     settings = {"policy_coef": 0.0, "value_coef": 0.0, "entropy_coef": 0.0, **changes}
-    return toy_config(env=TWO, teachers=teachers, total_steps=16 * 32 * 40, **settings)
+    return toy_config(env=TWO, distillation_policies=files, total_steps=16 * 32 * 40, **settings)
 
 
-def test_each_row_is_asked_of_the_teacher_of_its_level(tmp_path: Path) -> None:
+def test_each_row_is_asked_of_the_policy_of_its_level(tmp_path: Path) -> None:
     files = both(tmp_path)
-    teachers = Teachers(files, SHAPES, ACTIONS, CPU)
+    policies = DistillationPolicies(files, SHAPES, ACTIONS, CPU)
     seen = observations(30)
     levels = torch.tensor([level_index(["1-1", "4-2", "8-4"][i % 3]) for i in range(30)])
     copies = {name: array.clone() for name, array in seen.items()}
-    log_probs, has = teachers.log_probs(seen, levels)
+    log_probs, has = policies.log_probs(seen, levels)
     assert log_probs.shape == (30, ACTIONS)
     assert log_probs.dtype == torch.float32
     assert has.tolist() == [True, False, True] * 10
@@ -105,14 +107,16 @@ def test_each_row_is_asked_of_the_teacher_of_its_level(tmp_path: Path) -> None:
         torch.testing.assert_close(log_probs[i::3], logits.log_softmax(1)[i::3])
 
 
-def test_only_a_teacher_that_was_shown_its_levels_name_sees_it(tmp_path: Path) -> None:
+def test_only_a_policy_that_was_shown_its_levels_name_sees_it(tmp_path: Path) -> None:
     seen = observations(8)
     before = {name: array.clone() for name, array in seen.items()}
     levels = torch.zeros(8, dtype=torch.int64)
     said = {}
     for shown in (False, True):
-        file = teacher(tmp_path / f"{shown}.safetensors", 1, show_level=shown)
-        said[shown] = Teachers({"1-1": file}, SHAPES, ACTIONS, CPU).log_probs(seen, levels)[0]
+        file = expert(tmp_path / f"{shown}.safetensors", 1, show_level=shown)
+        said[shown] = DistillationPolicies({"1-1": file}, SHAPES, ACTIONS, CPU).log_probs(
+            seen, levels
+        )[0]
     policy, _ = load_agent(tmp_path / "True.safetensors")
     with torch.no_grad():
         torch.testing.assert_close(said[True], policy(before)[0].log_softmax(1))
@@ -121,30 +125,30 @@ def test_only_a_teacher_that_was_shown_its_levels_name_sees_it(tmp_path: Path) -
         assert torch.equal(seen[name], array)
 
 
-def test_a_student_moves_towards_its_teachers(tmp_path: Path) -> None:
-    trained = taught(imitation(both(tmp_path)))
-    distances = [trained.improve()["losses/teacher_kl"] for _ in range(40)]
+def test_an_agent_moves_towards_its_distillation_policies(tmp_path: Path) -> None:
+    trained = learner(imitation(both(tmp_path)))
+    distances = [trained.improve()["losses/distillation_kl"] for _ in range(40)]
     assert distances[0] > 0.1
     assert distances[-1] < distances[0] / 3
 
 
 def test_without_a_coefficient_it_does_not(tmp_path: Path) -> None:
-    trained = taught(imitation(both(tmp_path), teacher_coef=0.0))
+    trained = learner(imitation(both(tmp_path), distillation_coef=0.0))
     before = {name: tensor.clone() for name, tensor in trained.policy.state_dict().items()}
-    assert trained.improve()["losses/teacher_kl"] > 0
+    assert trained.improve()["losses/distillation_kl"] > 0
     for name, tensor in trained.policy.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
 def test_the_coefficient_falls_by_its_schedule(tmp_path: Path) -> None:
-    config = imitation(both(tmp_path), teacher_coef=2.0, teacher_schedule="linear")
-    trained = taught(config)
+    config = imitation(both(tmp_path), distillation_coef=2.0, schedule="linear")
+    trained = learner(config)
     given: list[float] = []
     real = trained.updater.update
 
-    def note(*arguments: Any, **settings: Any) -> dict[str, float]:
-        given.append(settings["teacher_coef"])
-        return real(*arguments, **settings)
+    def note(batch: Batch, shuffle: Any, coefficients: Coefficients) -> dict[str, float]:
+        given.append(coefficients.distillation)
+        return real(batch, shuffle, coefficients)
 
     # It learns as ever; what it was told is noted.
     trained.updater.update = note  # type: ignore[method-assign]
@@ -153,56 +157,57 @@ def test_the_coefficient_falls_by_its_schedule(tmp_path: Path) -> None:
     assert given == pytest.approx([2.0, 2.0 * 39 / 40, 2.0 * 38 / 40])
 
 
-def test_rows_without_a_teacher_are_learnt_from_as_if_there_were_none(tmp_path: Path) -> None:
-    config = toy_config(env=TWO, teachers={"8-4": both(tmp_path)["8-4"]})
-    trained = taught(config)
+def test_rows_without_a_policy_are_learnt_from_as_if_there_were_none(tmp_path: Path) -> None:
+    config = toy_config(env=TWO, distillation_policies={"8-4": both(tmp_path)["8-4"]})
+    trained = learner(config)
     trained.improve()
-    batch = batch_of(trained.rollout, config, trained.teachers)
+    assert trained.distillation is not None
+    batch = batch_of(trained.rollout, config, trained.distillation.log_probs)
     plain = batch_of(trained.rollout, config)
-    assert batch.teacher_log_probs is not None
-    assert batch.taught is not None
-    assert plain.teacher_log_probs is plain.taught is None
-    levels = trained.rollout.levels.flatten()
-    assert torch.equal(batch.taught == 1, levels == level_index("8-4"))
+    assert batch.distillation_log_probs is not None
+    assert batch.distillation_mask is not None
+    assert plain.distillation_log_probs is plain.distillation_mask is None
+    levels = trained.rollout.tasks.flatten()
+    assert torch.equal(batch.distillation_mask == 1, levels == level_index("8-4"))
     spaces = [
         {name: torch.empty_like(array) for name, array in batch.observations.items()}
         for _ in range(2)
     ]
 
     def loss(samples: Batch, rows: torch.Tensor, space: int) -> tuple[Any, Any]:
-        return losses(trained.policy, samples.rows(rows, spaces[space]), config, 0.01, 1.0, 1.0)
+        return losses(trained.policy, samples.rows(rows, spaces[space]), config, COEFFICIENTS)
 
-    own = (batch.taught == 0).nonzero()[:, 0]
-    with_teachers, parts = loss(batch, own, 0)
+    own = (batch.distillation_mask == 0).nonzero()[:, 0]
+    with_policies, parts = loss(batch, own, 0)
     without, _ = loss(plain, own, 1)
-    assert parts["losses/teacher_kl"] == 0
-    torch.testing.assert_close(with_teachers, without)
-    rows = (batch.taught == 1).nonzero()[:, 0]
-    with_teachers, parts = loss(batch, rows, 0)
+    assert parts["losses/distillation_kl"] == 0
+    torch.testing.assert_close(with_policies, without)
+    rows = (batch.distillation_mask == 1).nonzero()[:, 0]
+    with_policies, parts = loss(batch, rows, 0)
     without, _ = loss(plain, rows, 1)
-    torch.testing.assert_close(with_teachers, without + parts["losses/teacher_kl"])
-    assert parts["losses/teacher_kl"] > 0
+    torch.testing.assert_close(with_policies, without + parts["losses/distillation_kl"])
+    assert parts["losses/distillation_kl"] > 0
 
 
-def test_teachers_that_do_not_fit_are_refused_with_both_shapes(tmp_path: Path) -> None:
+def test_policies_that_do_not_fit_are_refused_with_both_shapes(tmp_path: Path) -> None:
     other: Shapes = {"scalars": (7,), "tiles": (3, 2, 2)}
-    file = teacher(tmp_path / "other.safetensors", 1, shapes=other)
+    file = expert(tmp_path / "other.safetensors", 1, shapes=other)
     with pytest.raises(ConfigError) as refusal:
-        Teachers({"1-1": file}, SHAPES, ACTIONS, CPU)
+        DistillationPolicies({"1-1": file}, SHAPES, ACTIONS, CPU)
     for words in (file, "of 1-1", str(other), str(SHAPES), "must be the same"):
         assert words in str(refusal.value)
-    file = teacher(tmp_path / "more.safetensors", 1, actions=9)
-    with pytest.raises(ConfigError, match=f"has 9 actions, the student .* and {ACTIONS}"):
-        Teachers({"1-1": file}, SHAPES, ACTIONS, CPU)
+    file = expert(tmp_path / "more.safetensors", 1, actions=9)
+    with pytest.raises(ConfigError, match=f"has 9 actions, the agent in training .* and {ACTIONS}"):
+        DistillationPolicies({"1-1": file}, SHAPES, ACTIONS, CPU)
     with pytest.raises(AgentError, match="no run, no agent, no level"):
-        Teachers({"1-1": str(tmp_path / "none.safetensors")}, SHAPES, ACTIONS, CPU)
+        DistillationPolicies({"1-1": str(tmp_path / "none.safetensors")}, SHAPES, ACTIONS, CPU)
     with pytest.raises(LevelError, match="no level '1-5'"):
-        Teachers({"1-5": both(tmp_path)["1-1"]}, SHAPES, ACTIONS, CPU)
+        DistillationPolicies({"1-5": both(tmp_path)["1-1"]}, SHAPES, ACTIONS, CPU)
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    config = toy_config(env=TWO, teachers=both(tmp_path))
-    whole, first, second = taught(config), taught(config), taught(config)
+    config = toy_config(env=TWO, distillation_policies=both(tmp_path))
+    whole, first, second = learner(config), learner(config), learner(config)
     for _ in range(4):
         whole.improve()
     for _ in range(2):
@@ -214,15 +219,15 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
         assert torch.equal(second.policy.state_dict()[name], tensor)
 
 
-def test_a_run_that_goes_on_has_its_teachers_again(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_has_its_distillation_policies_again(tmp_path: Path) -> None:
     out, files = tmp_path / "out", both(tmp_path)
 
     def play(steps: int, resume: bool) -> str:
-        config = toy_config(env=TWO, teachers=files, total_steps=steps)
+        config = toy_config(env=TWO, distillation_policies=files, total_steps=steps)
         display = LineDisplay(Console(file=io.StringIO()))
         train(config, out, display=display, make_env=corridors, resume=resume)
         return (out / "metrics.jsonl").read_text()
 
-    assert play(16 * 32 * 2, False).count("losses/teacher_kl") == 2
-    assert read_config(out).teachers == files
-    assert play(16 * 32 * 4, True).count("losses/teacher_kl") == 4
+    assert play(16 * 32 * 2, False).count("losses/distillation_kl") == 2
+    assert read_config(out).distillation_policies == files
+    assert play(16 * 32 * 4, True).count("losses/distillation_kl") == 4

@@ -6,7 +6,7 @@ import pytest
 from tests.support.toy import Corridor, corridors, toy_config
 
 from warpzone.smb.config import EnvConfig
-from warpzone.training.evaluation_schedule import Judge
+from warpzone.training.evaluation_schedule import EvaluationSchedule
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import WINDOW, Episode
 
@@ -36,17 +36,17 @@ def learner(rate: float, updates: int, levels: tuple[str, ...] = ("1-1",)) -> Le
 def test_when_to_measure(
     rate: float, updates: int, best: float | None, target: float | None, wanted: bool
 ) -> None:
-    judge = Judge(toy_config(eval_every=5, target_clear_rate=target), corridors)
-    judge.best, judge.measured_at = best, 4
-    assert judge.wants(learner(rate, updates)) is wanted
+    schedule = EvaluationSchedule(toy_config(eval_every=5, target_clear_rate=target), corridors)
+    schedule.best, schedule.measured_at = best, 4
+    assert schedule.due(learner(rate, updates)) is wanted
 
 
 def test_a_hundred_episodes_of_each_level_come_first() -> None:
-    judge = Judge(toy_config(eval_every=1), corridors)
+    schedule = EvaluationSchedule(toy_config(eval_every=1), corridors)
     trained = learner(1.0, 10, ("1-1", "1-2"))
-    assert judge.wants(trained)
+    assert schedule.due(trained)
     trained.stats.recent["1-2"].pop()
-    assert not judge.wants(trained)
+    assert not schedule.due(trained)
 
 
 def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
@@ -61,24 +61,24 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
     levels = {"1-1": 1.0, "1-2": 3.0}
     env = EnvConfig(levels=levels, repeat_action_probability=0.1, sticky_share=0.5)
     config = toy_config(env=env, eval_noop_max=17, eval_repeat_action_probability=0.25)
-    judge = Judge(config, make)
+    schedule = EvaluationSchedule(config, make)
     trained = learner(0.0, 10, ("1-1", "1-2"))
-    assert judge.measure(trained)
+    assert schedule.measure(trained)
     assert [(levels, noop_max) for levels, noop_max, _ in made] == [
         ({"1-1": 1.0}, 17),
         ({"1-2": 1.0}, 17),
     ]
     first = [seed for _, _, seed in made]
-    judge.measure(trained)
+    schedule.measure(trained)
     assert [seed for _, _, seed in made[2:]] == first  # a resumed run measures the same
     trained.updates += 1
-    judge.measure(trained)
+    schedule.measure(trained)
     assert not set(first) & {seed for _, _, seed in made[4:]}
 
 
 def test_satisfied_by_the_latest_measurement_only() -> None:
-    judge = Judge(toy_config(target_clear_rate=0.0), corridors)
-    before = judge.satisfied
-    judge.measure(learner(0.0, 1))
-    assert (before, judge.satisfied) == (False, True)
-    assert not Judge(toy_config(target_clear_rate=None), corridors).satisfied
+    schedule = EvaluationSchedule(toy_config(target_clear_rate=0.0), corridors)
+    before = schedule.satisfied
+    schedule.measure(learner(0.0, 1))
+    assert (before, schedule.satisfied) == (False, True)
+    assert not EvaluationSchedule(toy_config(target_clear_rate=None), corridors).satisfied

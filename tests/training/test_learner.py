@@ -9,7 +9,7 @@ import torch
 from tests.support.toy import CUES, Corridor, corridors, toy_config
 
 from warpzone.errors import WarpzoneError
-from warpzone.ppo.update import batch_of, losses
+from warpzone.ppo.update import Coefficients, batch_of, losses
 from warpzone.smb.config import EnvConfig
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
@@ -24,9 +24,8 @@ PICTURES = {
 }
 CURRICULUM = {
     "env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0}, start_steps=4),
-    "curriculum": CurriculumConfig(share=0.6, last_share=0.3, stretch=2),
-    "lr_schedule": "mastery",
-    "entropy_schedule": "mastery",
+    "curriculum": CurriculumConfig(share=0.6, last_share=0.3, segment=2),
+    "schedule": "competence",
 }
 
 
@@ -55,20 +54,18 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     [
         {},
         {"amp": True},
-        {"objective": "kl", "lr_schedule": "linear", "entropy_schedule": "linear"},
+        {"objective": "kl", "schedule": "linear"},
         {"env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0})},
         CURRICULUM,
-        {"ema": 0.9},
         PICTURES,
         {**PICTURES, "amp": True},
     ],
     ids=[
         "plain",
         "bfloat16",
-        "kl and schedules",
+        "kl and schedule",
         "levels",
         "curriculum",
-        "averaged weights",
         "pictures",
         "pictures bfloat16",
     ],
@@ -117,32 +114,32 @@ def test_a_share_of_the_episodes_begins_within_the_level_and_is_not_counted() ->
     assert plain.curriculum is None
 
 
-def test_a_setting_falls_with_mastery() -> None:
-    trained = learner(toy_config(lr=1e-3, lr_schedule="mastery"))
+def test_settings_fall_with_competence() -> None:
+    trained = learner(toy_config(lr=1e-3, schedule="competence"))
     assert trained.improve()["charts/learning_rate"] == 1e-3
     trained.stats.recent["1-1"].clear()
     trained.stats.recent["1-1"].extend(Episode(i < 80, 0, 0.0, 1) for i in range(100))
     assert trained.improve()["charts/learning_rate"] == pytest.approx(1e-3 * 0.28)
 
 
-def test_mastery_is_the_clear_rate_or_what_the_fragments_promise() -> None:
+def test_competence_is_the_clear_rate_or_what_partial_episodes_promise() -> None:
     trained = learner(toy_config(**CURRICULUM))
-    assert trained.mastery == 0
+    assert trained.competence == 0
     trained.improve()
     assert trained.curriculum is not None
     for level, cleared in [("1-1", 40), ("8-4", 60)]:
         trained.stats.recent[level].clear()
         trained.stats.recent[level].extend(Episode(i < cleared, 0, 0.0, 1) for i in range(100))
-    for rate, mastery in [(0.0, 0.5), (0.5, 0.5), (0.9, 0.81), (1.0, 1.0)]:
+    for rate, competence in [(0.0, 0.5), (0.5, 0.5), (0.9, 0.81), (1.0, 1.0)]:
         trained.curriculum.rates[:] = rate
-        assert trained.mastery == pytest.approx(mastery)
+        assert trained.competence == pytest.approx(competence)
     trained.curriculum.rates[:] = [0.8, 1.0] * (len(trained.curriculum.rates) // 2)
     trained.stats.recent["1-1"].clear()  # a level without an episode counts as 0
-    assert trained.mastery == pytest.approx(0.81, abs=0.05)
-    assert trained.improve()["charts/mastery"] == pytest.approx(0.81, abs=0.05)
+    assert trained.competence == pytest.approx(0.81, abs=0.05)
+    assert trained.improve()["charts/competence"] == pytest.approx(0.81, abs=0.05)
 
 
-def test_games_play_on_the_ways_and_more_whole_levels_with_mastery() -> None:
+def test_games_play_on_the_ways_and_more_whole_levels_with_competence() -> None:
     trained = learner(toy_config(**CURRICULUM))
     trained.improve()
     env, curriculum = trained.env, trained.curriculum
@@ -205,9 +202,9 @@ def test_the_ratio_is_one_before_the_first_step() -> None:
         trained.policy.heads.weight[:-1] *= 300  # far from uniform
     trained.improve()
     batch = batch_of(trained.rollout, trained.config)
-    _, parts = losses(trained.policy, batch, trained.config, entropy_coef=0.0, beta=1.0)
+    _, parts = losses(trained.policy, batch, trained.config, Coefficients(lr=1e-3, entropy=0.0))
     assert parts["losses/entropy"] < 1.3
-    assert parts["losses/approx_kl"].item() == pytest.approx(0, abs=1e-6)
+    assert parts["losses/kl"].item() == pytest.approx(0, abs=1e-6)
     assert parts["losses/clipfrac"] == 0
     expected = -batch.advantages.mean().item()
     assert parts["losses/policy_loss"].item() == pytest.approx(expected, abs=1e-5)
@@ -218,23 +215,13 @@ def test_loss_is_made_of_its_parts() -> None:
     trained = learner(config)
     trained.improve()
     batch = batch_of(trained.rollout, config)
-    loss, parts = losses(trained.policy, batch, config, entropy_coef=0.3, beta=1.0)
+    loss, parts = losses(trained.policy, batch, config, Coefficients(lr=1e-3, entropy=0.3))
     expected = (
         parts["losses/policy_loss"]
         + 0.7 * parts["losses/value_loss"]
         - 0.3 * parts["losses/entropy"]
     )
     torch.testing.assert_close(loss.detach(), expected)
-
-
-def test_target_kl_ends_the_passes_over_a_rollout() -> None:
-    steps = {}
-    for target in (None, 1e-9):
-        trained = learner(toy_config(update_epochs=5, target_kl=target))
-        trained.improve()
-        steps[target] = int(trained.snapshot().tensors["adam.0.step"])
-    batches = 16 * 32 // 128
-    assert steps == {None: 5 * batches, 1e-9: batches}
 
 
 def test_gradients_are_clipped() -> None:
@@ -246,15 +233,15 @@ def test_gradients_are_clipped() -> None:
     assert norm.item() == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_schedules_reach_the_optimiser() -> None:
-    trained = learner(toy_config(lr=1e-3, lr_schedule="linear"))
+def test_the_schedule_reaches_the_optimiser() -> None:
+    trained = learner(toy_config(lr=1e-3, schedule="linear"))
     rates = [trained.improve()["charts/learning_rate"] for _ in range(3)]
     assert rates == pytest.approx([1e-3, 1e-3 * 5 / 6, 1e-3 * 4 / 6])
     assert trained.updater.optimizer.param_groups[0]["lr"] == rates[-1]
 
 
 def test_a_loss_that_is_not_finite_is_an_error() -> None:
-    trained = learner(toy_config(lr=1e30, max_grad_norm=None))
+    trained = learner(toy_config(lr=1e6, max_grad_norm=None))
 
     def train() -> None:
         for _ in range(3):
@@ -276,39 +263,3 @@ def test_a_policy_that_saw_the_cue_knows_more_than_chance() -> None:
         metrics = trained.improve()
     assert metrics["losses/explained_variance"] > 0.2
     assert metrics["losses/entropy"] < torch.log(torch.tensor(CUES + 1.0)).item()
-
-
-def test_what_is_measured_and_saved_is_the_average_of_the_weights() -> None:
-    trained = learner(toy_config(ema=0.75))
-    expected = {k: v.double() for k, v in trained.policy.state_dict().items()}
-    for update in range(1, 8):
-        trained.improve()
-        decay = min(0.75, (1 + update) / (10 + update))
-        for name, tensor in trained.policy.state_dict().items():
-            expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
-    saved = trained.snapshot().weights
-    for name, tensor in expected.items():
-        torch.testing.assert_close(saved[name].double(), tensor, rtol=1e-4, atol=1e-6)
-    assert any(
-        not torch.allclose(saved[name], weights)
-        for name, weights in trained.policy.state_dict().items()
-    )
-
-    def games() -> Corridor:
-        return Corridor(trained.config.env, 4, 2, 1)
-
-    # The average is what plays when it is measured.
-    before = trained.measure(games(), 8, 1)
-    with torch.no_grad():
-        for weights in trained.policy.parameters():
-            weights.zero_()
-    assert trained.measure(games(), 8, 1) == before
-    with torch.no_grad():
-        trained.averaged.heads.weight.zero_()
-    assert trained.measure(games(), 8, 1) != before
-
-
-def test_without_averaging_there_is_one_set_of_weights() -> None:
-    trained = learner(toy_config(ema=0.0))
-    assert trained.averaged is trained.policy
-    assert not trained.snapshot().part("averaged")

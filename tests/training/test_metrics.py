@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from warpzone.smb.levels import LEVELS
 from warpzone.training.metrics import EpisodeStats, MetricsWriter
 
 
 def step(x: list[int], finished: list[int], flag: list[bool], level: list[int]) -> Any:
     return SimpleNamespace(
         finished=np.array(finished, np.int64),
+        task=np.array(level),
+        success=np.array(flag),
+        score=np.array(x) // 2,
         signals={
             "x": np.array(x),
-            "flag": np.array(flag),
-            "level": np.array(level),
             "steps": np.array(x) // 10,
             "episode_return": np.array(x) / 100,
         },
@@ -24,12 +26,12 @@ def step(x: list[int], finished: list[int], flag: list[bool], level: list[int]) 
 
 
 def test_episodes_are_counted_when_they_end_and_by_the_level_they_began_in() -> None:
-    stats = EpisodeStats(["1-1", "1-2"])
-    stats.watch(step([100, 3000, 900], [], [False, True, False], [0, 0, 1]))
+    stats = EpisodeStats(["1-1", "1-2"], LEVELS)
+    stats.observe(step([100, 3000, 900], [], [False, True, False], [0, 0, 1]))
     assert stats.episodes == 0
     assert stats.best_x == 3000
-    stats.watch(step([120, 3100, 900], [0, 1], [False, True, False], [0, 0, 1]))
-    stats.watch(step([10, 20, 950], [2], [False, False, False], [0, 0, 1]))
+    stats.observe(step([120, 3100, 900], [0, 1], [False, True, False], [0, 0, 1]))
+    stats.observe(step([10, 20, 950], [2], [False, False, False], [0, 0, 1]))
     assert stats.clear_rates == {"1-1": 0.5, "1-2": 0.0}
     assert stats.clear_rate == 0.25
     summary = stats.summary()
@@ -41,10 +43,10 @@ def test_episodes_are_counted_when_they_end_and_by_the_level_they_began_in() -> 
 
 
 def test_episodes_that_began_within_a_level_do_not_count() -> None:
-    stats = EpisodeStats(["1-1"])
+    stats = EpisodeStats(["1-1"], LEVELS)
     ended = step([3000, 40, 900], [0, 1, 2], [True, False, False], [0, 0, 0])
     ended.signals["start"] = np.array([7, 0, -1])
-    stats.watch(ended)
+    stats.observe(ended)
     assert stats.episodes == 1
     assert stats.clear_rates == {"1-1": 0.0}
     assert stats.nearest_end == 900
@@ -52,9 +54,9 @@ def test_episodes_that_began_within_a_level_do_not_count() -> None:
 
 
 def test_extremes_are_those_of_one_rollout_and_rates_those_of_a_hundred_episodes() -> None:
-    stats = EpisodeStats(["1-1"])
+    stats = EpisodeStats(["1-1"], LEVELS)
     for i in range(150):
-        stats.watch(step([i], [0], [i >= 100], [0]))
+        stats.observe(step([i], [0], [i >= 100], [0]))
     assert stats.clear_rate == 0.5
     assert stats.full
     stats.start_rollout()
@@ -64,13 +66,13 @@ def test_extremes_are_those_of_one_rollout_and_rates_those_of_a_hundred_episodes
 
 
 def test_statistics_come_back_from_json() -> None:
-    stats, other = EpisodeStats(["1-1"]), EpisodeStats(["1-1"])
+    stats, other = EpisodeStats(["1-1"], LEVELS), EpisodeStats(["1-1"], LEVELS)
     for i in range(120):
-        stats.watch(step([i], [0], [i % 3 == 0], [0]))
+        stats.observe(step([i], [0], [i % 3 == 0], [0]))
     other.load_state(json.loads(json.dumps(stats.state())))
     assert other.recent == stats.recent
     assert other.episodes == 120
-    other.watch(step([5], [0], [True], [0]))
+    other.observe(step([5], [0], [True], [0]))
     assert len(other.recent["1-1"]) == 100
 
 

@@ -9,17 +9,18 @@ import torch
 from rich.console import Console
 from tests.support.toy import corridors, toy_config
 
-from warpzone.ppo.policy import Policy, Shapes
+from warpzone.ppo.policy import Shapes
 from warpzone.training.agent_file import AgentInfo, load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.milestones import MOST, History
+from warpzone.training.networks import make_policy
 from warpzone.training.progress import LineDisplay
 from warpzone.training.trainer import train
 
 BATCH = 100
 CONFIG = toy_config()
 SHAPES: Shapes = {"scalars": (3,), "tiles": (2, 2, 2)}
-POLICY = Policy(CONFIG.network, SHAPES, 2)
+POLICY = make_policy(CONFIG.network, SHAPES, 2)
 
 
 def add(history: History, step: int) -> None:

@@ -55,20 +55,19 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ),
         (
             resolve("tiles", lr=1e-4, env={"noop_max": 0}, network={"hidden": [8, 8]}),
-            "warpzone train 1-1 --set env.noop_max=0 --set 'network.hidden=[8,8]' --set lr=0.0001",
+            "warpzone train 1-1 --set lr=0.0001 --set env.noop_max=0 --set 'network.hidden=[8,8]'",
         ),
         (
-            resolve("tiles", target_clear_rate=None, lr_schedule="linear", amp=False),
-            "warpzone train 1-1 --set lr_schedule=linear --set target_clear_rate=null"
-            " --set amp=false",
+            resolve("tiles", target_clear_rate=None, schedule="linear", amp=False),
+            "warpzone train 1-1 --set schedule=linear --set target_clear_rate=null --set amp=false",
         ),
         (
             resolve("tiles", env={"actions": [["right", "A"], []]}, device="cuda:0"),
             """warpzone train 1-1 --set 'env.actions=[["right","A"],[]]' --set device=cuda:0""",
         ),
         (
-            resolve("tiles", teachers={"1-1": "runs/1-1"}),
-            """warpzone train 1-1 --set 'teachers={"1-1":"runs/1-1"}'""",
+            resolve("tiles", distillation_policies={"1-1": "runs/1-1"}),
+            """warpzone train 1-1 --set 'distillation_policies={"1-1":"runs/1-1"}'""",
         ),
         (resolve("pixels", env={"size": (42, 42)}, curriculum={"last_share": 0.5}), None),
         (TrainConfig(preset="of my own", gamma=0.5), None),
@@ -140,12 +139,13 @@ def test_the_commit_is_that_of_the_checkout_and_marks_changes(
 
 def test_paths_of_agents_on_this_machine_are_left_out(tmp_path: Path) -> None:
     config = toy_config(
-        init=str(tmp_path / "first.safetensors"), teachers={"1-1": str(tmp_path / "2"), "1-2": "3"}
+        init=str(tmp_path / "first.safetensors"),
+        distillation_policies={"1-1": str(tmp_path / "2"), "1-2": "3"},
     )
     command = command_of(config)
     assert str(tmp_path) not in command
     assert "init=first.safetensors" in command
-    assert """teachers={"1-1":"2","1-2":"3"}""" in command
+    assert """distillation_policies={"1-1":"2","1-2":"3"}""" in command
 
 
 def test_agents_tell_what_they_began_with(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_metrics_have_stable_names_in_both_files(tmp_path: Path) -> None:
         "losses/policy_loss",
         "losses/value_loss",
         "losses/entropy",
-        "losses/approx_kl",
+        "losses/kl",
         "losses/clipfrac",
         "losses/explained_variance",
         "rollout/clear_rate",

@@ -218,7 +218,7 @@ def _play(
     # The network's batches are small, and the other cores have games to play.
     with closing(envs), torch_threads(1):
         act = partial(agent.act, policy=protocol.policy, generator=agent.random(seed))
-        return play_episodes(act, envs, episodes, seed=seed, watch=watch)
+        return play_episodes(act, envs, episodes, seed=seed, on_episode=watch)
 
 
 def _protocol(

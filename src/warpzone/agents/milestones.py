@@ -9,11 +9,12 @@ import torch
 from warpzone.agents.agent import Agent
 from warpzone.errors import CheckpointError
 from warpzone.hardware import pick_device
-from warpzone.ppo.policy import Policy, shapes_of
+from warpzone.ppo.policy import shapes_of
 from warpzone.smb.vector_env import observation_space
 from warpzone.training.agent_file import AgentInfo
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
+from warpzone.training.networks import make_policy
 from warpzone.training.resolve_agent import AGENT_FILES
 from warpzone.training.run_directory import RunDirectory, read_config
 
@@ -80,7 +81,7 @@ def _agent(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # as training does
-        policy = Policy(info.network, info.shapes, info.actions)
+        policy = make_policy(info.network, info.shapes, info.actions)
     if snapshot is not None:
         try:
             policy.load_state_dict(snapshot.weights)

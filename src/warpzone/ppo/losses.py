@@ -1,8 +1,7 @@
 """The mathematics of proximal policy optimisation, as functions without state.
 
-Schulman et al. 2017, "Proximal Policy Optimization Algorithms" (PPO), and Schulman et al. 2016,
-"High-Dimensional Continuous Control Using Generalized Advantage Estimation" (GAE).
-In shapes, T is steps of a rollout, N games, B samples of a minibatch, A actions.
+PPO: Schulman et al. 2017, https://arxiv.org/abs/1707.06347. GAE: Schulman et al. 2016,
+https://arxiv.org/abs/1506.02438. Shapes: T steps of a rollout, N games, B samples, A actions.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-Schedule = str
+from warpzone.ppo.config import Schedule
 
 
 def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw actions int64 [B] from softmax(logits [B, A]) by the Gumbel-max trick."""
+    """Draws actions int64 [B] from softmax(logits [B, A]) by the Gumbel-max trick
+    (https://arxiv.org/abs/1411.0030, section 2)."""
     uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
     return (logits - uniform.log_().neg_().log_()).argmax(1)
 
@@ -22,7 +22,7 @@ def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
 def gae(
     rewards: Tensor, values: Tensor, next_values: Tensor, ended: Tensor, gamma: float, lam: float
 ) -> Tensor:
-    """Generalised advantage estimates [T, N] (GAE, eq. 16).
+    """Returns generalised advantage estimates float32 [T, N] (GAE, eq. 16).
 
     Args:
         rewards: float32 [T, N], of the step from state t to t + 1.
@@ -44,9 +44,9 @@ def gae(
 
 
 def normalize(advantages: Tensor, groups: Tensor) -> Tensor:
-    """Shift and scale `advantages` to mean 0 and deviation 1 within each group, of same shape.
+    """Returns `advantages` shifted and scaled to mean 0 and deviation 1 within each group.
 
-    Groups are levels: one where much is to be gained would otherwise drown the others.
+    Groups, of the same shape, are tasks: one where much is to be gained would drown the others.
     """
     result = torch.empty_like(advantages)
     for group in torch.unique(groups):
@@ -57,7 +57,7 @@ def normalize(advantages: Tensor, groups: Tensor) -> Tensor:
 
 
 def clipped_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """Clipped surrogate objective (PPO, eq. 7), negated, mean over [B].
+    """Returns the clipped surrogate objective (PPO, eq. 7), negated, mean over [B].
 
     `log_ratio` is log π(a|s) − log π_old(a|s).
     """
@@ -67,12 +67,12 @@ def clipped_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
 
 
 def penalty_loss(log_ratio: Tensor, advantages: Tensor, kl: Tensor, beta: float) -> Tensor:
-    """Objective with a KL penalty (PPO, eq. 8), negated, mean over [B]; `kl` as of `kl`."""
+    """Returns the objective with a KL penalty (PPO, eq. 8), negated, mean over [B]."""
     return (beta * kl - log_ratio.exp() * advantages).mean()
 
 
 def adapt_beta(beta: float, kl: float, target: float) -> float:
-    """Weight of the KL penalty for the next rollout (PPO, section 4)."""
+    """Returns the weight of the KL penalty for the next rollout (PPO, section 4)."""
     if kl < target / 1.5:
         return beta / 2
     if kl > target * 1.5:
@@ -81,8 +81,8 @@ def adapt_beta(beta: float, kl: float, target: float) -> float:
 
 
 def adapt_scale(scale: float, kl: float, target: float) -> float:
-    """Factor of the learning rate for the next rollout, at most 1, that keeps updates near `target`
-    (the adaptive step of Schulman et al. 2017, turned on the learning rate)."""
+    """Returns the factor of the learning rate for the next rollout, at most 1, that keeps updates
+    near `target`: the adaptive step of PPO, section 4, turned on the learning rate."""
     if kl > target:
         return max(scale / 1.2, 0.05)
     if kl < target / 2:
@@ -91,26 +91,26 @@ def adapt_scale(scale: float, kl: float, target: float) -> float:
 
 
 def kl(old_log_probs: Tensor, log_probs: Tensor) -> Tensor:
-    """KL(π_old ‖ π) [B] of whole distributions, from log-probabilities [B, A]."""
+    """Returns KL(π_old ‖ π) [B] of whole distributions, from log-probabilities [B, A]."""
     return (old_log_probs.exp() * (old_log_probs - log_probs)).sum(-1)
 
 
 def entropy(log_probs: Tensor) -> Tensor:
-    """Entropy [B] in nats of whole distributions, from log-probabilities [B, A]."""
+    """Returns the entropy [B] in nats of whole distributions, from log-probabilities [B, A]."""
     return -(log_probs.exp() * log_probs).sum(-1)
 
 
 def explained_variance(values: Tensor, targets: Tensor) -> float:
-    """1 − Var(targets − values) / Var(targets): 1 is a perfect critic, ≤ 0 a useless one."""
+    """Returns 1 − Var(targets − values) / Var(targets): 1 is a perfect critic, ≤ 0 a useless."""
     variance = targets.var(correction=0)
     return float(1 - (targets - values).var(correction=0) / variance) if variance > 0 else 0.0
 
 
-def scheduled(value: float, schedule: Schedule, progress: float, mastery: float) -> float:
-    """A setting after the share `progress` (0 to 1) of a run whose agent has come as far as
-    `mastery` (0 to 1): constant, linear down to 0, or by mastery down to a tenth."""
+def scheduled(value: float, schedule: Schedule, progress: float, competence: float) -> float:
+    """Returns a setting after the share `progress` (0 to 1) of a run whose agent has come as far as
+    `competence` (0 to 1): constant, linear down to 0, or by competence down to a tenth."""
     if schedule == "linear":
         return value * (1 - progress)
-    if schedule == "mastery":
-        return value * (1 - 0.9 * mastery)
+    if schedule == "competence":
+        return value * (1 - 0.9 * competence)
     return value

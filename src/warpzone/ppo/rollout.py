@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import gymnasium
@@ -15,38 +15,44 @@ from warpzone.ppo.policy import Observation, Policy, as_dict, to_tensors
 
 
 class Transition(Protocol):
-    """What a step of a group of n games led to."""
+    """What a step of a group of n games led to; arrays may be views, valid until its next."""
 
     obs: Any
+    """[n, ...]: what to act on next, of the new episode where one has begun. All else is of the
+    state that the action led to, before any reset."""
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
-    signals: dict[str, np.ndarray]
     finished: np.ndarray
+    """int64 [k]: rows whose episode ended."""
     final_obs: Any
+    """[k, ...]: their last observations."""
+    task: np.ndarray
+    """int [n]: which of the environment's tasks is played."""
+    success: np.ndarray
+    """bool [n]: whether it is done; read where an episode ends."""
+    score: np.ndarray
+    """[n]: how far the episode has come, in the environment's own unit."""
+    signals: dict[str, np.ndarray]
+    """[n] each: what else is known, at least `steps`, `frames` and `episode_return`."""
 
 
 class VectorEnv(Protocol):
-    """The face of the vector environment that training and measuring use."""
+    """N games that are stepped in groups, and begin anew in the step that ends them."""
 
     num_envs: int
     groups: list[slice]
+    """The rows of each group."""
     single_observation_space: gymnasium.Space[Any]
     single_action_space: Any
-    rom: Any
-    """The `Rom` that is played, or None."""
 
+    def tasks(self) -> Sequence[str]: ...
     def reset(self, *, seed: int | None = None) -> Any: ...
     def observations(self) -> Any: ...
     def send(self, group: int, actions: np.ndarray) -> None: ...
     def recv(self, group: int) -> Transition: ...
     def save_state(self) -> bytes: ...
     def load_state(self, state: bytes) -> None: ...
-    def explorer(self, level: str, seed: int = 0) -> Any: ...
-    def record_starts(self, level: str, way: Any) -> list[Any]: ...
-    def set_routes(self, ways: dict[str, list[Any]]) -> None: ...
-    def set_starts(self, starts: list[Any]) -> None: ...
-    def weigh_starts(self, weights: np.ndarray, share: float) -> None: ...
     def close(self) -> None: ...
 
 
@@ -74,19 +80,19 @@ class Rollout:
         self.log_probs = zeros(steps, games, actions)
         self.rewards = zeros(steps, games)
         self.ended = zeros(steps, games, dtype=torch.bool)
-        self.levels = zeros(steps, games, dtype=torch.int64)
-        self.cut_values = zeros(steps, games)
+        self.tasks = zeros(steps, games, dtype=torch.int64)
+        self.truncated_values = zeros(steps, games)
         """V of the last observation where an episode was truncated, else 0."""
 
     @property
     def samples(self) -> Observation:
-        """The observations that were decided on, as views [T·N, ...]."""
+        """Returns the observations that were decided on, as views [T·N, ...]."""
         return {name: array[:-1].flatten(0, 1) for name, array in self.observations.items()}
 
     @property
     def next_values(self) -> Tensor:
-        """V [T, N] of the state each step led to, within the episode (see `ppo.gae`)."""
-        return torch.where(self.ended, self.cut_values, self.values[1:])
+        """Returns V [T, N] of the state each step led to, within the episode (see `ppo.gae`)."""
+        return torch.where(self.ended, self.truncated_values, self.values[1:])
 
 
 @torch.no_grad()
@@ -95,14 +101,14 @@ def collect(
     policy: Policy,
     rollout: Rollout,
     generator: torch.Generator,
-    watch: Callable[[slice, Transition], None],
+    on_step: Callable[[slice, Transition], None],
 ) -> None:
-    """Fill `rollout`, going on where the games stand; while one group plays, decide for another.
+    """Fills `rollout`, going on where the games stand; while one group plays, decides for another.
 
-    `watch` sees every transition as it arrives, with the rows of its group.
+    `on_step` receives every transition as it arrives, with the rows of its group.
     """
     steps, start = len(rollout.actions), as_dict(env.observations())
-    cut: list[tuple[int, np.ndarray, Observation]] = []
+    truncated: list[tuple[int, np.ndarray, Observation]] = []
     with policy.autocast():
         for t in range(steps + 1):
             for group, rows in enumerate(env.groups):
@@ -110,8 +116,8 @@ def collect(
                     seen = {name: array[rows] for name, array in start.items()}
                 else:
                     transition = env.recv(group)
-                    watch(rows, transition)
-                    _store_outcome(rollout, t - 1, rows, transition, cut)
+                    on_step(rows, transition)
+                    _store_outcome(rollout, t - 1, rows, transition, truncated)
                     seen = as_dict(transition.obs)
                 for name, array in seen.items():
                     rollout.observations[name][t, rows] = torch.from_numpy(array)
@@ -121,8 +127,8 @@ def collect(
                     rollout.actions[t, rows] = ppo.sample(logits, generator)
                     env.send(group, rollout.actions[t, rows].cpu().numpy())
                     rollout.log_probs[t, rows] = logits.log_softmax(1)
-        for t, games, final in cut:
-            rollout.cut_values[t, games] = policy(final)[1]
+        for t, games, final in truncated:
+            rollout.truncated_values[t, games] = policy(final)[1]
 
 
 def _store_outcome(
@@ -130,17 +136,16 @@ def _store_outcome(
     t: int,
     rows: slice,
     transition: Transition,
-    cut: list[tuple[int, np.ndarray, Observation]],
+    truncated: list[tuple[int, np.ndarray, Observation]],
 ) -> None:
-    terminated, truncated = transition.terminated, transition.truncated
+    terminated, finished = transition.terminated, transition.finished
     rollout.rewards[t, rows] = torch.from_numpy(transition.reward)
-    rollout.ended[t, rows] = torch.from_numpy(terminated | truncated)
-    rollout.levels[t, rows] = torch.from_numpy(transition.signals["level"])
-    rollout.cut_values[t, rows] = 0.0
-    if len(transition.finished):
-        # A state that is both terminal and cut off is terminal: nothing comes after it.
-        cut_off = ~terminated[transition.finished]
-        if cut_off.any():
-            final = {k: v[cut_off] for k, v in as_dict(transition.final_obs).items()}
-            games = rows.start + transition.finished[cut_off]
-            cut.append((t, games, to_tensors(final, rollout.values.device)))
+    rollout.ended[t, rows] = torch.from_numpy(terminated | transition.truncated)
+    rollout.tasks[t, rows] = torch.from_numpy(transition.task)
+    rollout.truncated_values[t, rows] = 0.0
+    # A state that is both terminal and cut off is terminal: nothing comes after it.
+    cut_off = ~terminated[finished]
+    if cut_off.any():
+        final = {k: v[cut_off] for k, v in as_dict(transition.final_obs).items()}
+        games = rows.start + finished[cut_off]
+        truncated.append((t, games, to_tensors(final, rollout.values.device)))

@@ -1,9 +1,9 @@
-"""Learning: several passes of gradient steps over one rollout."""
+"""Learning: several epochs of gradient steps over one rollout."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,13 +14,27 @@ from torch import Tensor, nn
 from warpzone import hardware
 from warpzone.errors import WarpzoneError
 from warpzone.ppo import losses as ppo
+from warpzone.ppo.config import PPOConfig
 from warpzone.ppo.policy import Observation, Policy
 from warpzone.ppo.rollout import Rollout
-from warpzone.training.config import TrainConfig
-from warpzone.training.distillation import Teachers
 
-LEAST_SHARE = 64
+MIN_SHARD = 64
 """Samples of a minibatch that are worth a thread of their own."""
+
+Distill = Callable[[Observation, Tensor], tuple[Tensor, Tensor]]
+"""(observations [B, ...], tasks int64 [B]) → log-probabilities [B, A] of policies to be drawn
+towards, and which samples have one, bool [B]."""
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """What changes from one update to the next."""
+
+    lr: float
+    entropy: float
+    beta: float = 1.0
+    """Weight of the KL penalty (objective `kl` only)."""
+    distillation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -32,28 +46,27 @@ class Batch:
     log_probs: Tensor
     advantages: Tensor
     targets: Tensor
-    teacher_log_probs: Tensor | None = None
-    """Of all actions, [B, A], where there are teachers."""
-    taught: Tensor | None = None
-    """Which samples have one, as 0 and 1."""
+    distillation_log_probs: Tensor | None = None
+    distillation_mask: Tensor | None = None
+    """float32 [B], 1 where there is a distillation policy."""
 
     def rows(self, index: Tensor, out: Observation) -> Batch:
-        """The samples `index` [b]; observations are gathered into `out`, which holds ≥ b rows."""
+        """Returns the samples `index` [b]; `out`, of ≥ b rows, takes their observations."""
         observations = {
             name: torch.index_select(array, 0, index, out=out[name][: len(index)])
             for name, array in self.observations.items()
         }
         fields = (self.actions, self.log_probs, self.advantages, self.targets)
-        taught = (self.teacher_log_probs, self.taught)
+        optional = (self.distillation_log_probs, self.distillation_mask)
         return Batch(
             observations,
             *(field[index] for field in fields),
-            *(None if field is None else field[index] for field in taught),
+            *(None if field is None else field[index] for field in optional),
         )
 
 
-def batch_of(rollout: Rollout, config: TrainConfig, teachers: Teachers | None = None) -> Batch:
-    """Estimate advantages and value targets of a rollout, and ask the teachers."""
+def batch_of(rollout: Rollout, config: PPOConfig, distill: Distill | None = None) -> Batch:
+    """Estimates the advantages and value targets of a rollout."""
     values, next_values = rollout.values[:-1], rollout.next_values
     advantages = ppo.gae(
         rollout.rewards, values, next_values, rollout.ended, config.gamma, config.gae_lambda
@@ -63,68 +76,71 @@ def batch_of(rollout: Rollout, config: TrainConfig, teachers: Teachers | None = 
     else:
         targets = rollout.rewards + config.gamma * next_values
     if config.normalize_advantage:
-        advantages = ppo.normalize(advantages, rollout.levels)
-    lessons: tuple[Tensor | None, Tensor | None] = None, None
-    if teachers is not None:
-        log_probs, taught = teachers.log_probs(rollout.samples, rollout.levels.flatten())
-        lessons = log_probs, taught.float()
+        advantages = ppo.normalize(advantages, rollout.tasks)
+    log_probs, mask = None, None
+    if distill is not None:
+        log_probs, mask = distill(rollout.samples, rollout.tasks.flatten())
+        mask = mask.float()
     return Batch(
         rollout.samples,
         rollout.actions.flatten(),
         rollout.log_probs.flatten(0, 1),
         advantages.flatten(),
         targets.flatten(),
-        *lessons,
+        log_probs,
+        mask,
     )
 
 
 def losses(
-    policy: Policy,
-    batch: Batch,
-    config: TrainConfig,
-    entropy_coef: float,
-    beta: float,
-    teacher_coef: float = 0.0,
+    policy: Policy, batch: Batch, config: PPOConfig, coefficients: Coefficients
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the loss to descend, and its parts and diagnostics as scalars without gradient."""
+    """Returns the loss to descend, and its parts and diagnostics as scalars without gradient."""
     logits, values = policy(batch.observations)
     log_probs = logits.log_softmax(1)
-    taken = batch.actions[:, None]
-    log_ratio = (log_probs - batch.log_probs).gather(1, taken)[:, 0]
+
+    # Policy: https://arxiv.org/abs/1707.06347, eq. 7 or 8
+    log_ratio = (log_probs - batch.log_probs).gather(1, batch.actions[:, None])[:, 0]
     divergence = ppo.kl(batch.log_probs, log_probs)
     if config.objective == "clip":
         policy_loss = ppo.clipped_loss(log_ratio, batch.advantages, config.clip)
     else:
-        policy_loss = ppo.penalty_loss(log_ratio, batch.advantages, divergence, beta)
+        policy_loss = ppo.penalty_loss(log_ratio, batch.advantages, divergence, coefficients.beta)
+
+    # Value and entropy: the same, eq. 9
     value_loss = F.mse_loss(values, batch.targets)
     entropy = ppo.entropy(log_probs).mean()
     loss = config.policy_coef * policy_loss + config.value_coef * value_loss
-    loss = loss - entropy_coef * entropy
+    loss = loss - coefficients.entropy * entropy
+
     ratio = log_ratio.detach().exp()
     parts = {
         "losses/policy_loss": policy_loss.detach(),
         "losses/value_loss": value_loss.detach(),
         "losses/entropy": entropy.detach(),
-        "losses/approx_kl": divergence.detach().mean(),
+        "losses/kl": divergence.detach().mean(),
         "losses/clipfrac": ((ratio - 1).abs() > config.clip).float().mean(),
     }
-    if batch.teacher_log_probs is not None and batch.taught is not None:
-        distance = (ppo.kl(batch.teacher_log_probs, log_probs) * batch.taught).mean()
-        loss = loss + teacher_coef * distance
-        parts["losses/teacher_kl"] = distance.detach()
+
+    # Distillation: https://arxiv.org/abs/1803.03835, eq. 2
+    if batch.distillation_log_probs is not None and batch.distillation_mask is not None:
+        distances = ppo.kl(batch.distillation_log_probs, log_probs)
+        distance = (distances * batch.distillation_mask).mean()
+        loss = loss + coefficients.distillation * distance
+        parts["losses/distillation_kl"] = distance.detach()
     return loss, parts
 
 
 class Updater:
-    """Adam on a policy. Each minibatch is split into shares for threads, which share the weights.
+    """Adam on a policy. Each minibatch is split into shards for threads, which share the weights.
 
-    One thread per share and not several per operation: threads that meet after each operation wait
-    for the slowest of them hundreds of times in a minibatch. On two cores the tiles' network learns
-    faster by shares, and beside other busy programs the pictures' networks several times faster.
+    One thread per shard and not several per operation: threads that meet after each operation wait
+    for the slowest of them hundreds of times in a minibatch. Beside other busy programs, networks
+    for pictures learn several times faster so.
     """
 
     def __init__(
-        self, policy: Policy, samples: Observation, config: TrainConfig, threads: int
+        self, policy: Policy, samples: Observation, config: PPOConfig, threads: int
     ) -> None:
         """`samples`: observations [B, ...] like those to be learnt from."""
         self.policy, self.config = policy, config
@@ -136,32 +152,25 @@ class Updater:
             self.parameters, lr=config.lr, eps=config.adam_eps, fused=True
         )
         on_cpu = next(iter(samples.values())).device.type == "cpu"
-        shares = min(threads, max(1, config.minibatch_size // LEAST_SHARE)) if on_cpu else 1
-        self.threads_per_share = threads // shares
-        self.rows_per_share = -(-config.minibatch_size // shares)
+        shards = min(threads, max(1, config.minibatch_size // MIN_SHARD)) if on_cpu else 1
+        self.threads_per_shard = threads // shards
+        self.rows_per_shard = -(-config.minibatch_size // shards)
         self.gathered = [
             {
-                name: array.new_empty((self.rows_per_share, *array.shape[1:]))
+                name: array.new_empty((self.rows_per_shard, *array.shape[1:]))
                 for name, array in samples.items()
             }
-            for _ in range(shares)
+            for _ in range(shards)
         ]
         # How many threads torch may use is set for each thread by itself.
         self.helpers = ThreadPoolExecutor(
-            max(1, shares - 1), "learner", lambda: torch.set_num_threads(self.threads_per_share)
+            max(1, shards - 1), "learner", lambda: torch.set_num_threads(self.threads_per_shard)
         )
 
     def update(
-        self,
-        batch: Batch,
-        shuffle: torch.Generator,
-        *,
-        lr: float,
-        entropy_coef: float,
-        beta: float,
-        teacher_coef: float = 0.0,
+        self, batch: Batch, shuffle: torch.Generator, coefficients: Coefficients
     ) -> dict[str, float]:
-        """Learn from `batch`; return losses and diagnostics, means over the last pass.
+        """Learns from `batch`; returns losses and diagnostics, means over the last epoch.
 
         Raises:
             WarpzoneError: the loss is no longer a finite number.
@@ -169,14 +178,14 @@ class Updater:
         config = self.config
         means: dict[str, float] = {}
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        with hardware.torch_threads(self.threads_per_share):
+            group["lr"] = coefficients.lr
+        with hardware.torch_threads(self.threads_per_shard):
             for _ in range(config.update_epochs):
                 order = torch.randperm(len(batch.actions), generator=shuffle)
                 minibatches = torch.split(order.to(batch.actions.device), config.minibatch_size)
                 sums: dict[str, Tensor] = {}
                 for index in minibatches:
-                    _add(sums, self.differentiate(batch, index, entropy_coef, beta, teacher_coef))
+                    _add(sums, self.compute_gradients(batch, index, coefficients))
                     if config.max_grad_norm is not None:
                         nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
                     self.optimizer.step()
@@ -186,43 +195,35 @@ class Updater:
                         f"training diverged: {means}. Go on from the last checkpoint with a lower"
                         " learning rate (--set lr=…), or start again with another seed"
                     )
-                if config.target_kl is not None and means["losses/approx_kl"] > config.target_kl:
-                    break
         return means
 
-    def differentiate(
-        self,
-        batch: Batch,
-        index: Tensor,
-        entropy_coef: float,
-        beta: float,
-        teacher_coef: float = 0.0,
+    def compute_gradients(
+        self, batch: Batch, index: Tensor, coefficients: Coefficients
     ) -> dict[str, Tensor]:
-        """Set the gradients to those of the samples `index`; return their losses."""
+        """Sets the gradients to those of the samples `index`; returns their losses."""
 
-        def share(
+        def shard(
             rows: Tensor, gathered: Observation
         ) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
             samples = batch.rows(rows, gathered)
-            loss, parts = losses(
-                self.policy, samples, self.config, entropy_coef, beta, teacher_coef
-            )
+            loss, parts = losses(self.policy, samples, self.config, coefficients)
             weight = len(rows) / len(index)
             gradients = torch.autograd.grad(loss * weight, self.parameters)
             return gradients, {name: part * weight for name, part in parts.items()}
 
-        first, *others = zip(torch.split(index, self.rows_per_share), self.gathered, strict=False)
-        helped = [self.helpers.submit(share, *arguments) for arguments in others]
-        gradients, sums = share(*first)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            assert parameter.grad is not None
-            parameter.grad.copy_(gradient)
-        for future in helped:
-            gradients, parts = future.result()
+        # Sums are taken in the order of the shards: they do not depend on which is ready first.
+        first, *others = zip(torch.split(index, self.rows_per_shard), self.gathered, strict=False)
+        helped = [self.helpers.submit(shard, *arguments) for arguments in others]
+        results = [shard(*first), *(future.result() for future in helped)]
+        sums: dict[str, Tensor] = {}
+        for number, (gradients, parts) in enumerate(results):
             _add(sums, parts)
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 assert parameter.grad is not None
-                parameter.grad.add_(gradient)
+                if number == 0:
+                    parameter.grad.copy_(gradient)
+                else:
+                    parameter.grad.add_(gradient)
         return sums
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from warpzone.runs.columns import MEASURED
 from warpzone.runs.library import Run, number
 
-WHOLE = ("env.levels", "teachers")
+WHOLE = ("env.levels", "distillation_policies")
 """Settings that are one value, although they are JSON objects."""
 CLEAR_RATE = MEASURED[0]
 MISSING = "—"
@@ -35,7 +35,7 @@ def shown(value: Any) -> str:
             return "none"
         case bool():
             return str(value).lower()
-        case dict():  # levels with their shares, teachers with their levels
+        case dict():  # levels with their shares, distillation policies with their levels
             if all(share == 1 for share in value.values()):
                 return ", ".join(value) or "none"
             return ", ".join(f"{name}: {shown(part)}" for name, part in value.items())

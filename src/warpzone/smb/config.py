@@ -44,9 +44,6 @@ class EnvConfig(BaseModel):
     reward: Reward = "progress"
     """`progress`: new-best px, and the end. `gym`: as gym-super-mario-bros. `tutorial`: that, +50
     for the flag, -50 for another end, divided by 10."""
-    end_penalty: float = Field(2.5, ge=0.0, le=1e6)
-    """What an end other than the flag takes from the reward `progress`, in which a step at full
-    speed brings about 0.5. Too little beside γ's horizon, and haste pays more than care."""
     frame_skip: int = Field(4, ge=1, le=60)
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
@@ -137,7 +134,6 @@ class EnvConfig(BaseModel):
         rules.start_steps = self.start_steps or 0
         rules.skip_cutscenes = self.skip_cutscenes
         rules.reward = getattr(_native.Reward, self.reward)
-        rules.end_penalty = self.end_penalty
         return rules
 
     def native(

@@ -52,6 +52,12 @@ class Transition:
     """[n]: flag, death, or the level left by a warp."""
     truncated: NDArray[np.bool_]
     """[n]: a limit on steps or on steps without progress."""
+    task: NDArray[Any]
+    """int32 [n]: 0 to 31, the level, an index into `MarioVectorEnv.tasks()`."""
+    success: NDArray[Any]
+    """bool [n]: whether the flag or the axe is reached."""
+    score: NDArray[Any]
+    """int32 [n]: px of progress in the episode."""
     signals: SignalArrays
     """[n] each: of the state that the action led to, before any reset; see `SIGNALS`. With
     `episode_return`, float32[n]."""
@@ -231,10 +237,17 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             reward=view.reward,
             terminated=view.terminated,
             truncated=view.truncated,
+            task=signals["level"],
+            success=signals["flag"],
+            score=signals["progress"],
             signals=signals,
             finished=finished,
             final_obs=self._rows(view.final_obs, finished if len(finished) else slice(0)),
         )
+
+    def tasks(self) -> Sequence[str]:
+        """Returns the names of all levels, by the number that `Transition.task` has."""
+        return LEVELS
 
     def observations(self) -> Arrays:
         """The current observations of all games, [N, ...]: views."""
@@ -297,15 +310,15 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         self._batch.set_routes(routes)
 
     def set_starts(self, starts: list[_native.Start]) -> None:
-        """Moments at which episodes may begin; none does before `weigh_starts`. They are not part
-        of `save_state`.
+        """Moments at which episodes may begin; none does before `set_start_weights`. They are not
+        part of `save_state`.
 
         Raises:
             ValueError: they were recorded with a `frame_skip` that does not fit this one.
         """
         self._batch.set_starts(starts)
 
-    def weigh_starts(self, weights: NDArray[np.float64], share: float) -> None:
+    def set_start_weights(self, weights: NDArray[np.float64], share: float) -> None:
         """From now on the share `share` (0 to 1) of all episodes begins at one of the starts, drawn
         by `weights` (float64[k], at least 0). No group may be stepping.
 
@@ -486,6 +499,9 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
             reward=self._rewards[rows],
             terminated=self._terminated[rows],
             truncated=self._truncated[rows],
+            task=signals["level"],
+            success=signals["flag"] != 0,
+            score=signals["progress"],
             signals={**signals, "episode_return": self._returns[rows]},
             finished=np.zeros(0, np.int64),
             final_obs=self._rows(self._final_obs, rows),

@@ -27,6 +27,7 @@ from warpzone.settings import describe
 from warpzone.smb.config import EnvConfig
 from warpzone.training.config import NetworkConfig
 from warpzone.training.migration import migrate
+from warpzone.training.networks import make_policy
 
 PolicyMode = Literal["sample", "argmax"]
 """Whether an agent draws its actions from their probabilities, or takes the likeliest one."""
@@ -189,7 +190,7 @@ def _read_info(path: Path, header: dict[str, Any]) -> AgentInfo:
             f"{AGENT_FORMAT}; install the version that wrote it"
         )
     try:
-        return AgentInfo.model_validate(migrate(written))
+        return AgentInfo.model_validate(migrate(written, playing=True))
     except (ValidationError, RecursionError) as error:
         reason = describe(error) if isinstance(error, ValidationError) else "too deeply nested"
         raise _misfit(path, reason) from error
@@ -199,7 +200,7 @@ def _empty_policy(path: Path, info: AgentInfo, header: dict[str, Any]) -> Policy
     """The network that is described, without memory for its weights, if they are in the file."""
     try:
         with torch.device("meta"):
-            policy = Policy(info.network, info.shapes, info.actions)
+            policy = make_policy(info.network, info.shapes, info.actions)
     # What a network says to shapes that it was not made for.
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise _misfit(path, f"no such network can be made: {error}") from error

@@ -34,15 +34,11 @@ class Snapshot:
     values: dict[str, Any]
     """What JSON can hold; `step` is always there."""
 
-    def part(self, name: str) -> dict[str, Tensor]:
-        """The `state_dict` of one module, "policy" or "averaged"; empty where it was not saved."""
-        prefix = f"{name}."
-        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
-
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The `state_dict` of the agent: averaged weights where the run averages them."""
-        return self.part("averaged") or self.part("policy")
+        """Returns the `state_dict` of the policy."""
+        prefix = "policy."
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
     def pack(self) -> bytes:
         text = json.dumps(self.values).encode()

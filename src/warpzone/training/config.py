@@ -9,22 +9,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from warpzone.cpu import MOST_THREADS
+from warpzone.ppo.config import Count, Fraction, PPOConfig
 from warpzone.smb.config import MOST_NOOPS, EnvConfig
 from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED
 
-MOST = 10**12
-"""Of what is counted: more than any run gets to, and far less than 64 bits hold."""
 MOST_GAMES = 1 << 16
 MOST_LAYERS = 8
 WIDEST_LAYER = 4096
 MOST_SEED = 2**63 - 1
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0, le=1e6)]
-Coefficient = Annotated[float, Field(ge=0.0, le=1e6)]
-Count = Annotated[int, Field(ge=1, le=MOST)]
 Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
-Schedule = Literal["constant", "linear", "mastery"]
 
 # Which observations a network can read.
 READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixels", "rgb")}
@@ -42,9 +36,9 @@ class NetworkConfig(BaseModel):
     2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
     hidden: tuple[Width, ...] = Field((256, 128), min_length=1, max_length=MOST_LAYERS)
     """Widths of the dense layers before the two heads."""
-    hats: bool = False
+    piecewise_linear: bool = False
     """Whether `tiles` sees positions and speeds in finer detail too (see
-    `warpzone.ppo.piecewise_linear`)."""
+    `warpzone.training.piecewise_linear`)."""
 
 
 class DemonstrationConfig(BaseModel):
@@ -64,8 +58,8 @@ def _named(given: Any) -> Any:
 
 
 class CurriculumConfig(BaseModel):
-    """Fragments: short episodes that begin within a level, along a way that a search has found or
-    somebody has demonstrated (see `warpzone.training.curriculum`)."""
+    """Partial episodes: short ones that begin within a level, along a trajectory that a search has
+    found or somebody has demonstrated (see `warpzone.training.curriculum`)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -74,23 +68,20 @@ class CurriculumConfig(BaseModel):
     share: Fraction = 0.0
     """Of all episodes, at the beginning; 0: no search, no curriculum."""
     last_share: Fraction = 0.3
-    """Of all episodes, at mastery (see `Learner.mastery`)."""
-    route: bool = True
-    """Whether only what lies on the way counts as progress (`MarioVectorEnv.set_routes`)."""
-    stretch: Count = 16
-    """Agent steps of the way that have a success rate of their own, together."""
+    """Of all episodes, at full competence (see `Learner.competence`)."""
+    progress_mask: bool = True
+    """Whether only what lies on the trajectory counts as progress (`MarioVectorEnv.set_routes`)."""
+    segment: Count = 16
+    """Agent steps of the trajectory that have a success rate of their own, together."""
     search_steps: Count = 20_000_000
     """Agent steps of the search at the most, for each level."""
     demonstrations: tuple[Annotated[DemonstrationConfig, BeforeValidator(_named)], ...] = ()
     """Recorded games: levels that are played in one of them are not searched."""
 
 
-class TrainConfig(BaseModel):
-    """One training run. The defaults are the preset `tiles`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+class TrainConfig(PPOConfig):
+    """One training run: the algorithm's settings and all others. The defaults are the preset
+    `tiles`."""
 
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {**CALLED_ELSEWHERE, **RENAMED}
 
@@ -114,62 +105,9 @@ class TrainConfig(BaseModel):
     total_steps: Count = 3_000_000
     """Agent steps of the whole run, all games together; the last rollout is played to its end."""
 
-    # Objective
-    gamma: Fraction = 0.95
-    """Discount γ per agent step. What lies 1 / (1 − γ) steps ahead counts about a third."""
-    gae_lambda: Fraction = 0.95
-    """λ of the advantage estimates (GAE): 0 trusts the critic, 1 the rewards that were seen."""
-    value_target: Literal["lambda", "one_step"] = "lambda"
-    """`lambda`: V(s) + advantage. `one_step`: r + γV(s′)."""
-    normalize_advantage: bool = True
-    """To mean 0 and deviation 1 over the rollout, for each level by itself."""
-    objective: Literal["clip", "kl"] = "clip"
-    """What holds the policy near the one that played: a clipped ratio, or a KL penalty."""
-    clip: Positive = 0.2
-    """How far from 1 the ratio π/π_old still pays (objective `clip` only)."""
-    kl_beta: Positive = 1.0
-    """First weight of the KL penalty; it adapts (objective `kl` only)."""
-    kl_target: Positive = 0.01
-    """KL divergence that the penalty is steered towards (objective `kl` only)."""
-    value_coef: Coefficient = 0.5
-    """Weight of the critic's squared error."""
-    entropy_coef: Coefficient = 0.01
-    """Weight of the entropy bonus, which keeps the agent trying."""
-    entropy_schedule: Schedule = "mastery"
-    """How `entropy_coef` falls in the course of a run; as `lr_schedule`."""
-
-    # Teachers (see `warpzone.training.distillation`)
-    teachers: dict[str, str] = {}
-    """Agents, named as in `init`, by the level that they teach."""
-    teacher_coef: Coefficient = 1.0
-    """Weight of KL(teacher ‖ student), mean over the samples."""
-    teacher_schedule: Schedule = "constant"
-    """How `teacher_coef` falls in the course of a run; as `lr_schedule`."""
-    policy_coef: Coefficient = 1.0
-    """Weight of the objective above; 0 with teachers: imitation alone."""
-
-    # Optimisation
-    update_epochs: Count = 3
-    """Times that each rollout is learnt from."""
-    minibatch_size: Count = 512
-    """Samples of a gradient step; at most num_envs × rollout_steps."""
-    lr: Positive = 2e-3
-    """Learning rate of Adam, at the beginning."""
-    lr_schedule: Schedule = "mastery"
-    """`linear`: down to 0 at the end of the run. `mastery`: down to a tenth as the agent comes to
-    clear its levels (see `Learner.mastery`)."""
-    ema: float = Field(0.0, ge=0.0, lt=1.0)
-    """Decay per update of an exponential moving average of the weights, which is what is measured
-    and saved (Polyak & Juditsky 1992); games are played by the weights themselves. 0: none."""
-    lr_kl: Positive | None = None
-    """KL divergence of an update from which on the learning rate is lowered; below half of it it
-    rises again, up to what the schedule says."""
-    adam_eps: Positive = 1e-5
-    """Adam's ε."""
-    max_grad_norm: Positive | None = 0.5
-    """Longer gradients are shortened to this L2 norm; None: they are not."""
-    target_kl: Positive | None = 0.03
-    """No further pass over a rollout after one whose mean KL divergence exceeded this."""
+    # Distillation (see `warpzone.training.distillation`)
+    distillation_policies: dict[str, str] = Field(default_factory=dict)
+    """Agents, named as in `init`, by the level that they show."""
 
     # Measuring, stopping, saving
     target_clear_rate: Fraction | None = 0.95
@@ -221,7 +159,7 @@ class TrainConfig(BaseModel):
             )
         if self.curriculum.share > 0 and self.env.start_steps is None:
             raise ValueError(
-                "a curriculum needs env.start_steps, the length of its fragments, e.g. 96"
+                "a curriculum needs env.start_steps, the length of its partial episodes, e.g. 96"
             )
         if self.curriculum.demonstrations and self.curriculum.share == 0:
             raise ValueError(

@@ -1,9 +1,9 @@
-"""Fragments: short episodes that begin where the agent has most to learn.
+"""Partial episodes: short ones that begin where the agent has most to learn.
 
 A way through the level is searched once, over snapshots of the game, or somebody has demonstrated
-one or several. Moments along it are divided into stretches. An episode that begins at one of them
+one or several. Moments along it are divided into segments. An episode that begins at one of them
 is cut after some steps, and is a success if it got as far as the way does in half of these;
-stretches are drawn by how often episodes from there fail. So all parts of a long level are learnt
+segments are drawn by how often episodes from there fail. So all parts of a long level are learnt
 side by side, and what is hard gets most of the time.
 
 After Salimans & Chen 2018, "Learning Montezuma's Revenge from a Single Demonstration", who moved
@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from warpzone.ppo.rollout import Transition, VectorEnv
+from warpzone.ppo.rollout import Transition
 from warpzone.smb.search import Way
 from warpzone.training.config import TrainConfig
+from warpzone.training.level_env import LevelEnv
 
 LEAST_WEIGHT = 0.1
-"""Of a stretch that never fails; one that always does has 1 more."""
+"""Of a segment that never fails; one that always does has 1 more."""
 MEMORY = 30
-"""Episodes over which the success rate of a stretch is averaged."""
+"""Episodes over which the success rate of a segment is averaged."""
 
 
 class Curriculum:
@@ -34,7 +35,7 @@ class Curriculum:
     def __init__(
         self,
         config: TrainConfig,
-        env: VectorEnv,
+        env: LevelEnv,
         demonstrated: Mapping[str, Sequence[Way]] | None = None,
         searched: dict[str, Way] | None = None,
     ) -> None:
@@ -55,7 +56,7 @@ class Curriculum:
             for level in config.env.levels
         }
         starts: list[Any] = []
-        stretches: list[np.ndarray] = []
+        segments: list[np.ndarray] = []
         goals: list[np.ndarray] = []
         factors: list[np.ndarray] = []
         count = 0
@@ -73,69 +74,68 @@ class Curriculum:
             # episode. That of another is its end.
             flag = beyond & way.cleared
             goals.append(np.where(flag, np.iinfo(np.int64).max, reached - progress))
-            # Only stretches with starts: one without would never have a success.
-            filled, stretch = np.unique(steps // self.config.stretch, return_inverse=True)
-            stretches.append(count + stretch)
+            # Only segments with starts: one without would never have a success.
+            filled, segment = np.unique(steps // self.config.segment, return_inverse=True)
+            segments.append(count + segment)
             count += len(filled)
             weight = config.env.levels[level] / len(self.ways[level])
             factors.append(np.full(len(found), weight / len(np.unique(steps))))
         env.set_starts(starts)
-        if self.config.route:
+        if self.config.progress_mask:
             # Where no way leads to the end there is more to be found than they know.
             whole = {
                 level: ways for level, ways in self.ways.items() if any(way.cleared for way in ways)
             }
             env.set_routes(whole)
         none = [np.zeros(0, np.int64)]
-        self.stretches = np.concatenate(stretches or none)
+        self.segments = np.concatenate(segments or none)
         """Of each start."""
         self.goals = np.concatenate(goals or none)
         """Of each start: px of progress that make an episode a success."""
         self.factors = np.concatenate(factors or [np.zeros(0)])
         """Of each start: weights of levels are theirs, whatever their lengths."""
         self.rates = np.zeros(count)
-        """Of each stretch: share of lately ended episodes from there that were a success."""
+        """Of each segment: share of lately ended episodes from there that were a success."""
         self.episodes = np.zeros(count, np.int64)
 
-    def watch(self, step: Transition) -> None:
-        """Take in the episodes that ended."""
-        signals = step.signals
+    def observe(self, step: Transition) -> None:
+        """Takes in the episodes that ended."""
         for row in step.finished:
-            start = int(signals["start"][row])
+            start = int(step.signals["start"][row])
             if start < 0:
                 continue
-            far = signals["progress"][row] >= self.goals[start]
-            success = bool(signals["flag"][row]) or (far and not step.terminated[row])
-            stretch = self.stretches[start]
-            self.episodes[stretch] += 1
-            pace = 1 / min(int(self.episodes[stretch]), MEMORY)
-            self.rates[stretch] += pace * (success - self.rates[stretch])
+            far = step.score[row] >= self.goals[start]
+            success = bool(step.success[row]) or (far and not step.terminated[row])
+            segment = self.segments[start]
+            self.episodes[segment] += 1
+            pace = 1 / min(int(self.episodes[segment]), MEMORY)
+            self.rates[segment] += pace * (success - self.rates[segment])
 
     def weights(self) -> np.ndarray:
-        """Of each start, float64 [k]."""
-        weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.stretches]) * self.factors
+        """Returns weights float64 [k] of the starts."""
+        weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.segments]) * self.factors
         return weights
 
-    def apply(self, mastery: float) -> None:
-        """Let the games begin accordingly: the better the agent, the more at levels' own starts."""
-        if len(self.stretches):
-            share = self.config.share + mastery * (self.config.last_share - self.config.share)
-            self.env.weigh_starts(self.weights(), share)
+    def apply(self, competence: float) -> None:
+        """Lets games begin accordingly: the better the agent, the more at levels' own starts."""
+        if len(self.segments):
+            share = self.config.share + competence * (self.config.last_share - self.config.share)
+            self.env.set_start_weights(self.weights(), share)
 
     @property
     def success_rate(self) -> float:
-        """Mean over the stretches."""
+        """Returns the mean over the segments."""
         return float(self.rates.mean()) if len(self.rates) else 0.0
 
     def summary(self) -> dict[str, float]:
-        """Metrics by name."""
+        """Returns metrics by name."""
         return {
             "curriculum/success_rate": self.success_rate,
-            "curriculum/worst_stretch": float(self.rates.min(initial=1.0)),
+            "curriculum/worst_segment": float(self.rates.min(initial=1.0)),
         }
 
     def state(self) -> dict[str, Any]:
-        """All of it between two rollouts, as JSON can hold it."""
+        """Returns all of it between two rollouts, as JSON can hold it."""
         return {
             "ways": {level: way.inputs.hex() for level, way in self.searched.items()},
             "cleared": {level: way.cleared for level, way in self.searched.items()},
@@ -145,7 +145,7 @@ class Curriculum:
 
     @staticmethod
     def searched_in(state: dict[str, Any]) -> dict[str, Way]:
-        """The ways that an earlier process found."""
+        """Returns the ways that an earlier process found."""
         cleared = state.get("cleared", {})  # written since there are demonstrations
         return {
             level: Way(bytes.fromhex(inputs), cleared.get(level, True))
@@ -153,6 +153,6 @@ class Curriculum:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state`, of a curriculum made with the same ways."""
+        """Goes on from `state`, of a curriculum made with the same ways."""
         self.rates = np.array(state["rates"])
         self.episodes = np.array(state["episodes"], np.int64)

@@ -1,9 +1,9 @@
 """Agents that know a level each, for one that is to learn many of them.
 
-The student plays, and besides its own reward it is drawn towards what the teacher of the level
-would do in the same state: "Kickstarting deep reinforcement learning" (Schmitt et al. 2018). The
-states are the student's own, so that it also learns to recover from its own mistakes, as in DAgger
-(Ross et al. 2011).
+The agent in training plays, and besides its own reward it is drawn towards what the distillation
+policy of the level would do in the same state: "Kickstarting deep reinforcement learning" (Schmitt
+et al. 2018). The states are its own, so that it also learns to recover from its own mistakes, as in
+DAgger (Ross et al. 2011).
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ import torch
 from torch import Tensor
 
 from warpzone.errors import ConfigError
-from warpzone.ppo.policy import Observation, Policy, Shapes
+from warpzone.ppo.policy import SCALARS, Observation, Policy, Shapes
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import load_agent
 from warpzone.training.resolve_agent import resolve_agent
 
 
-class Teachers:
-    """What the teachers of some levels would do.
+class DistillationPolicies:
+    """What trained agents would do, each in its level.
 
     Args:
-        files: an agent's file or run directory for each level taught.
-        shapes, actions: of the student, which the teachers must share.
+        files: an agent's file or run directory for each of their levels.
+        shapes, actions: of the agent in training, which they must share.
         device: where to compute.
 
     Raises:
         AgentError: no such agent, or a damaged one.
-        ConfigError: a teacher with other observations or actions than the student.
+        ConfigError: one with other observations or actions than the agent in training.
+        LevelError: there is no such level.
     """
 
     def __init__(
@@ -41,32 +42,33 @@ class Teachers:
             policy, info = load_agent(resolve_agent(file).file, device)
             if (info.shapes, info.actions) != (shapes, actions):
                 raise ConfigError(
-                    f"the teacher {file} of {level} sees {info.shapes} and has {info.actions}"
-                    f" actions, the student {shapes} and {actions}: they must be the same"
+                    f"the distillation policy {file} of {level} sees {info.shapes} and has"
+                    f" {info.actions} actions, the agent in training {shapes} and {actions}: they"
+                    " must be the same"
                 )
             self.policies[level_index(level)] = policy, info.env.show_level
 
     @torch.no_grad()
     def log_probs(self, observations: Observation, levels: Tensor) -> tuple[Tensor, Tensor]:
-        """What they would do.
+        """Says what they would do.
 
         Args:
             observations: arrays [B, ...].
             levels: int64 [B], 0-31, of each.
 
         Returns:
-            Log-probabilities float32 [B, actions], and which rows have a teacher, bool [B].
+            Log-probabilities float32 [B, actions], and which rows have a policy, bool [B].
         """
         actions = next(iter(self.policies.values()))[0].actions
         result = torch.zeros(len(levels), actions, device=levels.device)
-        taught = torch.zeros(len(levels), dtype=torch.bool, device=levels.device)
+        mask = torch.zeros(len(levels), dtype=torch.bool, device=levels.device)
         for level, (policy, shown) in self.policies.items():
             rows = (levels == level).nonzero()[:, 0]
             if not len(rows):
                 continue
             seen = {name: array[rows] for name, array in observations.items()}
-            if not shown and "scalars" in seen:
-                seen["scalars"][:, -len(LEVELS) :] = 0  # the level's name, which it never saw
+            if not shown and SCALARS in seen:
+                seen[SCALARS][:, -len(LEVELS) :] = 0  # the level's name, which it never saw
             result[rows] = policy(seen)[0].log_softmax(1)
-            taught[rows] = True
-        return result, taught
+            mask[rows] = True
+        return result, mask

@@ -1,4 +1,4 @@
-"""Measuring: how often does a policy clear a level?"""
+"""Measuring: how often does a policy succeed (clear a level)?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EvalResult:
     ci95: tuple[float, float]
     """Wilson's interval of the clear rate."""
     mean_progress: float
-    """Farthest point of an episode in pixels, mean of all."""
+    """Score of an episode, mean of all: of our games the farthest point, in px."""
     mean_frames: float | None
     """Time to clear in emulated frames, mean of the cleared episodes; None if there were none."""
 
@@ -51,9 +51,9 @@ def evaluate(
     episodes: int,
     *,
     seed: int | None = None,
-    watch: Callable[[dict[str, np.ndarray], int], None] = lambda signals, row: None,
+    on_episode: Callable[[dict[str, np.ndarray], int], None] = lambda signals, row: None,
 ) -> EvalResult:
-    """Play `episodes` whole episodes with `act`, from a reset with `seed`.
+    """Plays `episodes` whole episodes with `act`, from a reset with `seed`.
 
     How many episodes each of the N games contributes is settled beforehand. Counting the first
     that end would prefer short episodes, which are those that fail early.
@@ -61,12 +61,13 @@ def evaluate(
     Args:
         act: takes an observation of n games as the environment gives it, returns int64 [n].
         env: games that reset themselves in the same step.
-        watch: receives the signals of a step and the row of a game that ended a counted episode.
+        on_episode: receives the signals of a step and the row of a game that ended an episode that
+            counts.
     """
     env.reset(seed=seed)
     wanted = quotas(episodes, env.num_envs)
     cleared: list[bool] = []
-    progress: list[int] = []
+    progress: list[float] = []
     frames: list[int] = []
     observations = env.observations()
     for group, rows in enumerate(env.groups):
@@ -80,10 +81,10 @@ def evaluate(
             for row in step.finished:
                 if wanted[rows][row]:
                     wanted[rows][row] -= 1
-                    cleared.append(bool(step.signals["flag"][row]))
-                    progress.append(int(step.signals["progress"][row]))
+                    cleared.append(bool(step.success[row]))
+                    progress.append(step.score[row].item())
                     frames.append(int(step.signals["frames"][row]))
-                    watch(step.signals, int(row))
+                    on_episode(step.signals, int(row))
             if wanted[rows].any():
                 env.send(group, act(step.obs))
     return EvalResult(

@@ -25,20 +25,20 @@ MAX_GAMES = 50
 FEWER_FAILURES = 0.5
 
 
-class Judge:
+class EvaluationSchedule:
     """Measures by the protocol of `warpzone eval`: idle frames at the start, sampled actions."""
 
     def __init__(self, config: TrainConfig, make_env: MakeEnv) -> None:
         self.config, self.make_env = config, make_env
         self.results: dict[str, EvalResult] = {}
-        """By level, of the latest measurement."""
+        """By task (level), of the latest measurement."""
         self.measured_at = 0
         """Updates that the agent had then learnt from."""
         self.best: float | None = None
         """Highest mean clear rate of any measurement."""
 
-    def wants(self, learner: Learner) -> bool:
-        """Whether to measure now: training episodes reach the target, or far fewer fail."""
+    def due(self, learner: Learner) -> bool:
+        """Returns whether to measure now: training episodes reach the target, or far fewer fail."""
         rate, target = learner.stats.clear_rate, self.config.target_clear_rate
         return (
             learner.updates >= self.measured_at + self.config.eval_every
@@ -50,17 +50,16 @@ class Judge:
         )
 
     def measure(self, learner: Learner) -> bool:
-        """Play the episodes; return whether the agent is the best so far."""
+        """Plays the episodes; returns whether the agent is the best so far."""
         config = self.config
         # Other starts each time, the same ones when a resumed run measures again.
+        tasks = list(learner.stats.recent)
         seeds = np.random.SeedSequence([config.seed, learner.updates])
         results = {}
-        for level, seed in zip(
-            config.env.levels, seeds.generate_state(len(config.env.levels)), strict=True
-        ):
+        for task, seed in zip(tasks, seeds.generate_state(len(tasks)), strict=True):
             env_config = config.env.model_copy(
                 update={
-                    "levels": {level: 1.0},
+                    "levels": {task: 1.0} if task in config.env.levels else config.env.levels,
                     "noop_max": config.eval_noop_max,
                     "repeat_action_probability": config.eval_repeat_action_probability,
                     "sticky_share": 1.0,
@@ -71,7 +70,7 @@ class Judge:
             with contextlib.closing(
                 self.make_env(env_config, games, min(2, games), int(seed))
             ) as env:
-                results[level] = learner.measure(env, config.eval_episodes, int(seed))
+                results[task] = learner.measure(env, config.eval_episodes, int(seed))
         self.results, self.measured_at = results, learner.updates
         improved = self.best is None or self.clear_rate > self.best
         if improved:
@@ -80,17 +79,17 @@ class Judge:
 
     @property
     def clear_rate(self) -> float:
-        """Of the latest measurement, mean over levels."""
+        """Returns that of the latest measurement, mean over tasks (levels)."""
         return sum(result.clear_rate for result in self.results.values()) / len(self.results)
 
     @property
     def satisfied(self) -> bool:
-        """Whether the latest measurement reached the target."""
+        """Returns whether the latest measurement reached the target."""
         target = self.config.target_clear_rate
         return target is not None and bool(self.results) and self.clear_rate >= target
 
     def metrics(self) -> dict[str, float]:
-        """The latest measurement, by name."""
+        """Returns the latest measurement, by name."""
         metrics = {"eval/clear_rate": self.clear_rate}
         for level, result in self.results.items():
             metrics[f"eval/clear_rate/{level}"] = result.clear_rate
@@ -98,7 +97,7 @@ class Judge:
         return metrics
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run must know, as JSON can hold it."""
+        """Returns what a resumed run must know, as JSON can hold it."""
         return {"measured_at": self.measured_at, "best": self.best}
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -1,8 +1,12 @@
-"""Everything that training changes: network, optimiser, random states, games, counters."""
+"""What training changes, and one update of it.
+
+A `Learner` holds the policy and its optimiser, the games and the rollout that they fill, the random
+states of drawing actions and of shuffling samples, the statistics of episodes, the curriculum, and
+the counters; `snapshot` and `restore` copy all of that. Knows no file and no display.
+"""
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -17,15 +21,17 @@ from warpzone.errors import ConfigError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, Transition, VectorEnv, collect
-from warpzone.ppo.update import Updater, batch_of
+from warpzone.ppo.update import Coefficients, Updater, batch_of
 from warpzone.smb.search import Way
 from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.curriculum import Curriculum
-from warpzone.training.distillation import Teachers
+from warpzone.training.distillation import DistillationPolicies
 from warpzone.training.evaluation import EvalResult, evaluate
+from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
+from warpzone.training.networks import make_policy, widen
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.recorder import Recorder
 from warpzone.training.resolve_agent import resolve_agent
@@ -33,7 +39,17 @@ from warpzone.version import VERSION
 
 
 class Learner:
-    """A policy in training on its games. `demonstrated` are ways by level."""
+    """A policy in training on its games.
+
+    Args:
+        config: all settings.
+        env: the games, `config.num_envs` of them.
+        demonstrated: ways through levels by level, for the curriculum.
+
+    Raises:
+        ConfigError: settings that do not fit these games or this machine.
+        AgentError: an agent to begin with, or a distillation policy, that is missing or damaged.
+    """
 
     def __init__(
         self,
@@ -50,7 +66,7 @@ class Learner:
         self.shapes = shapes_of(env.single_observation_space)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            policy = Policy(config.network, self.shapes, int(env.single_action_space.n))
+            policy = make_policy(config.network, self.shapes, int(env.single_action_space.n))
         self.earlier: tuple[Stage, ...] = ()
         if config.init is not None:
             begun_with = begin_with(policy, config.init)
@@ -58,21 +74,26 @@ class Learner:
         self.policy = policy.to(self.device)
         fast = hardware.has_bfloat16(self.device)
         self.policy.amp = fast if config.amp is None else config.amp
-        # What is measured and saved.
-        self.averaged = copy.deepcopy(self.policy) if config.ema > 0 else self.policy
         env.reset(seed=config.seed)
         self.rollout = Rollout(config.rollout_steps, env, self.device)
         self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
         self.sampling = torch.Generator(self.device).manual_seed(config.seed)
         self.shuffling = torch.Generator().manual_seed(config.seed)
-        self.stats = EpisodeStats(list(config.env.levels))
+        trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
+        self.stats = EpisodeStats(list(trained), env.tasks())
         self.curriculum: Curriculum | None = None
-        self.teachers = None
-        if config.teachers:
+        self.levels = level_env(env, "curriculum.share") if config.curriculum.share > 0 else None
+        self.distillation: DistillationPolicies | None = None
+        if config.distillation_policies:
+            level_env(env, "distillation_policies")
             actions = int(env.single_action_space.n)
-            self.teachers = Teachers(config.teachers, self.shapes, actions, self.device)
-        self.beta = config.kl_beta
+            self.distillation = DistillationPolicies(
+                config.distillation_policies, self.shapes, actions, self.device
+            )
+        self.beta = 1.0
+        """Weight of the KL penalty (objective `kl`); it adapts."""
         self.lr_scale = 1.0
+        """Factor of the learning rate by `lr_kl`."""
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
@@ -81,55 +102,52 @@ class Learner:
         self._pace: deque[float] = deque(maxlen=10)
 
     def prepare(self) -> None:
-        """Make the curriculum, if there is to be one, which may search for minutes."""
-        if self.config.curriculum.share > 0 and self.curriculum is None:
-            self.curriculum = Curriculum(self.config, self.env, self.demonstrated)
+        """Makes the curriculum, if there is to be one, which may search for minutes."""
+        if self.levels is not None and self.curriculum is None:
+            self.curriculum = Curriculum(self.config, self.levels, self.demonstrated)
 
     def improve(self) -> dict[str, float]:
-        """Play one rollout and learn from it; return metrics by name."""
+        """Plays one rollout and learns from it; returns metrics by name."""
         config, began = self.config, time.perf_counter()
-        progress = min(1.0, self.step / config.total_steps)
         self.prepare()
+        progress, competence = min(1.0, self.step / config.total_steps), self.competence
         if self.curriculum is not None:
-            self.curriculum.apply(self.mastery)
-        now = progress, self.mastery
-        lr = self.lr_scale * ppo.scheduled(config.lr, config.lr_schedule, *now)
-        entropy_coef = ppo.scheduled(config.entropy_coef, config.entropy_schedule, *now)
-        teacher_coef = ppo.scheduled(config.teacher_coef, config.teacher_schedule, *now)
+            self.curriculum.apply(competence)
 
+        # Play.
         self.stats.start_rollout()
         with hardware.torch_threads(self.playing_threads):
-            collect(self.env, self.policy, self.rollout, self.sampling, self._watch)
+            collect(self.env, self.policy, self.rollout, self.sampling, self._observe)
         played = time.perf_counter()
+
+        # Learn.
         with hardware.torch_threads(self.threads):
-            batch = batch_of(self.rollout, config, self.teachers)
-        losses = self.updater.update(
-            batch,
-            self.shuffling,
-            lr=lr,
-            entropy_coef=entropy_coef,
-            beta=self.beta,
-            teacher_coef=teacher_coef,
+            distill = self.distillation.log_probs if self.distillation else None
+            batch = batch_of(self.rollout, config, distill)
+        lr, entropy, distillation = (
+            ppo.scheduled(value, config.schedule, progress, competence)
+            for value in (config.lr, config.entropy_coef, config.distillation_coef)
         )
+        coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
+        losses = self.updater.update(batch, self.shuffling, coefficients)
         if self.recorder is not None:
             self.recorder.keep(self.step, self.rollout)
         learnt = time.perf_counter()
 
+        # Adapt.
         if config.lr_kl is not None:
-            divergence = losses["losses/approx_kl"]
-            self.lr_scale = ppo.adapt_scale(self.lr_scale, divergence, config.lr_kl)
+            self.lr_scale = ppo.adapt_scale(self.lr_scale, losses["losses/kl"], config.lr_kl)
         if config.objective == "kl":
-            self.beta = ppo.adapt_beta(self.beta, losses["losses/approx_kl"], config.kl_target)
+            self.beta = ppo.adapt_beta(self.beta, losses["losses/kl"], config.kl_target)
             losses["losses/kl_beta"] = self.beta
         self.step += config.batch
         self.updates += 1
-        self._average()
         self.seconds += learnt - began
         self._pace.append(learnt - began)
         return {
             "charts/SPS": self.steps_per_second,
-            "charts/learning_rate": lr,
-            "charts/mastery": now[1],
+            "charts/learning_rate": coefficients.lr,
+            "charts/competence": competence,
             "charts/rollout_seconds": played - began,
             "charts/update_seconds": learnt - played,
             **self.stats.summary(),
@@ -141,36 +159,32 @@ class Learner:
         }
 
     @property
-    def mastery(self) -> float:
-        """How far the agent has come, 0 to 1: its clear rate in training, or what it would be if
-        two fragments made a level. A long level is only cleared once all of its parts go well,
-        and for that large steps and random actions must have become fewer before."""
-        fragments = self.curriculum.success_rate if self.curriculum else 0.0
-        return max(self.stats.clear_rate, fragments**2)
+    def competence(self) -> float:
+        """Returns how far the agent has come, 0 to 1: its clear rate in training, or what it would
+        be if two partial episodes made a level. A long level is only cleared once all of its parts
+        go well, and for that large steps and random actions must have become fewer before."""
+        partial = self.curriculum.success_rate if self.curriculum else 0.0
+        return max(self.stats.clear_rate, partial**2)
 
     @property
     def steps_per_second(self) -> float:
-        """Agent steps per second over the last ten updates, playing and learning together."""
+        """Returns agent steps per second, playing and learning, over the last ten updates."""
         return self.config.batch * len(self._pace) / sum(self._pace)
 
     def measure(self, env: VectorEnv, episodes: int, seed: int) -> EvalResult:
-        """Play whole episodes on other games, with random numbers that training does not use."""
+        """Plays whole episodes on other games, with random numbers that training does not use."""
         generator = torch.Generator(self.device).manual_seed(seed)
 
         def act(observation: Any) -> np.ndarray:
-            logits, _ = self.averaged(to_tensors(observation, self.device))
+            logits, _ = self.policy(to_tensors(observation, self.device))
             return ppo.sample(logits, generator).cpu().numpy()
 
-        with (
-            hardware.torch_threads(self.playing_threads),
-            torch.no_grad(),
-            self.averaged.autocast(),
-        ):
+        with hardware.torch_threads(self.playing_threads), torch.no_grad(), self.policy.autocast():
             return evaluate(act, env, episodes, seed=seed)
 
     def agent_info(self, clear_rate: float | None = None) -> AgentInfo:
-        """What is saved with the weights."""
-        config, rom = self.config, self.env.rom
+        """Returns what is saved with the weights."""
+        config, rom = self.config, getattr(self.env, "rom", None)
         return AgentInfo(
             env=config.env,
             network=config.network,
@@ -191,14 +205,9 @@ class Learner:
         )
 
     def snapshot(self, **others: Any) -> Snapshot:
-        """A copy of the state between two updates, and `others` with it."""
-        modules = {"policy": self.policy}
-        if self.averaged is not self.policy:
-            modules["averaged"] = self.averaged
+        """Returns a copy of the state between two updates, and `others` with it."""
         tensors = {
-            f"{module}.{name}": _copy(tensor)
-            for module, policy in modules.items()
-            for name, tensor in policy.state_dict().items()
+            f"policy.{name}": _copy(tensor) for name, tensor in self.policy.state_dict().items()
         }
         for index, state in self.updater.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": _copy(value) for name, value in state.items()}
@@ -220,10 +229,9 @@ class Learner:
         return Snapshot(tensors, values)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot of a learner with the same configuration."""
+        """Goes back to a snapshot of a learner with the same configuration."""
         tensors, values = snapshot.tensors, snapshot.values
-        self.averaged.load_state_dict(snapshot.weights)
-        self.policy.load_state_dict(snapshot.part("policy"))
+        self.policy.load_state_dict(snapshot.weights)
         optimizer = self.updater.optimizer
         state: dict[int, dict[str, torch.Tensor]] = {}
         for index, parameter in enumerate(self.policy.parameters()):
@@ -249,34 +257,23 @@ class Learner:
         self.lr_scale = values["lr_scale"]
         self.stats.load_state(values["stats"])
         self.curriculum = None
-        if values["curriculum"] is not None:
-            found = values["curriculum"]
+        found = values["curriculum"]
+        if found is not None and self.levels is not None:
             self.curriculum = Curriculum(
-                self.config, self.env, self.demonstrated, Curriculum.searched_in(found)
+                self.config, self.levels, self.demonstrated, Curriculum.searched_in(found)
             )
             self.curriculum.load_state(found)
 
     def close(self) -> None:
-        """End the threads that helped."""
+        """Ends the threads that helped."""
         self.updater.helpers.shutdown()
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        if self.averaged is self.policy:
-            return
-        # The first weights are forgotten sooner: they are worth nothing.
-        decay = min(self.config.ema, (1 + self.updates) / (10 + self.updates))
-        for mean, parameter in zip(
-            self.averaged.parameters(), self.policy.parameters(), strict=True
-        ):
-            mean.lerp_(parameter, 1 - decay)
-
-    def _watch(self, rows: slice, step: Transition) -> None:
+    def _observe(self, rows: slice, step: Transition) -> None:
         if self.recorder is not None:
-            self.recorder.watch(rows, step)
-        self.stats.watch(step)
+            self.recorder.observe(rows, step)
+        self.stats.observe(step)
         if self.curriculum is not None:
-            self.curriculum.watch(step)
+            self.curriculum.observe(step)
 
 
 def begin_with(policy: Policy, agent: str) -> AgentInfo:
@@ -288,7 +285,7 @@ def begin_with(policy: Policy, agent: str) -> AgentInfo:
     """
     other, info = load_agent(resolve_agent(agent).file)
     try:
-        policy.load_state_dict(policy.widened(other.state_dict()))
+        policy.load_state_dict(widen(policy, other.state_dict()))
     except RuntimeError:
         raise ConfigError(
             f"cannot begin with {agent}: it sees {info.shapes}, has {info.actions} actions and the"

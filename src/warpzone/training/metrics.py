@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -13,7 +14,6 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from warpzone.ppo.rollout import Transition
-from warpzone.smb.levels import LEVELS
 
 WINDOW = 100
 
@@ -33,8 +33,10 @@ class EpisodeStats:
     """The last 100 training episodes of each level from its own start, and the extremes of the
     current rollout."""
 
-    def __init__(self, levels: list[str]) -> None:
-        self.recent: dict[str, deque[Episode]] = {name: deque(maxlen=WINDOW) for name in levels}
+    def __init__(self, trained: Sequence[str], tasks: Sequence[str]) -> None:
+        """`trained`: names of those of an environment's `tasks` (levels) that are trained."""
+        self.tasks = tasks
+        self.recent: dict[str, deque[Episode]] = {name: deque(maxlen=WINDOW) for name in trained}
         self.episodes = 0
         self.start_rollout()
 
@@ -42,20 +44,21 @@ class EpisodeStats:
         self.best_x = 0
         self.nearest_end: int | None = None
 
-    def watch(self, step: Transition) -> None:
-        """Take in what a step of a group of games led to."""
+    def observe(self, step: Transition) -> None:
+        """Takes in what a step of a group of games led to."""
         signals = step.signals
-        self.best_x = max(self.best_x, int(signals["x"].max()))
+        x = signals.get("x", step.score)  # of other games than ours
+        self.best_x = max(self.best_x, int(x.max()))
         for row in step.finished:
             if "start" in signals and signals["start"][row] >= 0:
                 continue  # the curriculum's, which says nothing of the whole level
             episode = Episode(
-                bool(signals["flag"][row]),
-                int(signals["x"][row]),
+                bool(step.success[row]),
+                int(x[row]),
                 float(signals["episode_return"][row]),
                 int(signals["steps"][row]),
             )
-            self.recent[LEVELS[int(signals["level"][row])]].append(episode)
+            self.recent[self.tasks[int(step.task[row])]].append(episode)
             self.episodes += 1
             if self.nearest_end is None or episode.end_x < self.nearest_end:
                 self.nearest_end = episode.end_x

@@ -12,18 +12,30 @@ from typing import Any
 RENAMED: dict[str, str] = {
     "passes": "update_epochs",
     "minibatch": "minibatch_size",
+    "teachers": "distillation_policies",
+    "teacher_coef": "distillation_coef",
     "eval_noops": "eval_noop_max",
     "eval_sticky": "eval_repeat_action_probability",
     "env.noops": "env.noop_max",
     "env.sticky": "env.repeat_action_probability",
+    "network.hats": "network.piecewise_linear",
+    "curriculum.route": "curriculum.progress_mask",
+    "curriculum.stretch": "curriculum.segment",
 }
 """Old dotted names of settings, and what they are called now. A new name is in the same group."""
 
+REMOVED: dict[str, tuple[Any, ...]] = {
+    "ema": (0.0,),
+    "kl_beta": (1.0,),
+    "target_kl": (None, 0.03, 0.05),
+    "env.end_penalty": (2.5,),
+}
+"""Settings that there are no more, with the values under which a run goes on as it began."""
 
 CALLED_ELSEWHERE: dict[str, str] = {
     "learning_rate": "lr",
     "step_size": "lr",
-    "anneal_lr": "lr_schedule",
+    "anneal_lr": "schedule",
     "n_steps": "rollout_steps",
     "num_steps": "rollout_steps",
     "horizon": "rollout_steps",
@@ -64,19 +76,55 @@ CALLED_ELSEWHERE: dict[str, str] = {
 }
 """What other libraries (Stable-Baselines3, CleanRL, RLlib, Gymnasium) call our settings."""
 
+SCHEDULES = ("lr_schedule", "entropy_schedule", "teacher_schedule")
+"""What was one for each coefficient is one for all, `schedule`."""
 
-def migrate(settings: Mapping[str, Any]) -> dict[str, Any]:
+LAST = "before 2026-11-29"
+
+
+def migrate(settings: Mapping[str, Any], *, playing: bool = False) -> dict[str, Any]:
     """Returns `settings`, a run's or an agent's as read from JSON, with today's names.
 
-    What has today's names already comes back equal; values are never changed. A name that is
-    neither old nor known is kept, for the model that reads it to refuse.
+    What has today's names already comes back equal. A name that is neither old nor known is kept,
+    for the model that reads it to refuse.
+
+    Args:
+        settings: as they were written.
+        playing: they are an agent's, of whom nothing but play is wanted: what only training asked
+            for may be missing.
+
+    Raises:
+        ValueError: they ask for what no longer exists; the message says which warpzone has it.
     """
-    return _renamed(settings, "")
+    result = _renamed(settings, "", playing)
+    old = {name: result.pop(name) for name in SCHEDULES if name in result}
+    if not result.get("distillation_policies"):
+        old.pop("teacher_schedule", None)
+    kinds = {"competence" if kind == "mastery" else kind for kind in old.values()}
+    if len(kinds) > 1:
+        raise _gone(", ".join(f"{name}={kind}" for name, kind in old.items()))
+    if kinds:
+        result["schedule"] = kinds.pop()
+    return result
 
 
-def _renamed(settings: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _renamed(settings: Mapping[str, Any], prefix: str, playing: bool) -> dict[str, Any]:
     result = {}
     for name, value in settings.items():
-        new = RENAMED.get(prefix + name, prefix + name).removeprefix(prefix)
-        result[new] = _renamed(value, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        dotted = prefix + name
+        if dotted in REMOVED:
+            if not playing and value not in REMOVED[dotted]:
+                raise _gone(f"{dotted}={value}")
+            continue
+        new = RENAMED.get(dotted, dotted).removeprefix(prefix)
+        if isinstance(value, Mapping):
+            value = _renamed(value, f"{dotted}.", playing)
+        result[new] = value
     return result
+
+
+def _gone(what: str) -> ValueError:
+    return ValueError(
+        f"it was begun with {what}, which only warpzone {LAST} has: go on with that version, or"
+        " begin a new run with its agent, --set init=RUN/agent.safetensors"
+    )

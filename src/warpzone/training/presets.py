@@ -41,27 +41,24 @@ PRESETS: dict[str, TrainConfig] = {
         eval_every=20,
     ),
     # One network for many levels, which is told which one it plays; drawn towards specialists where
-    # `teachers` names them, ever less.
+    # `distillation_policies` names them, ever less.
     "generalist": TrainConfig(
         preset="generalist",
         env=_HARD_LEVELS.model_copy(
             update={"levels": parse_levels("all"), "show_level": True, "sticky_share": 0.25}
         ),
-        network=NetworkConfig(hidden=(512, 256), hats=True),
+        network=NetworkConfig(hidden=(512, 256), piecewise_linear=True),
         curriculum=CurriculumConfig(share=0.7),
         num_envs=256,
         rollout_steps=64,
         total_steps=25_000_000,
         gamma=0.96,
         entropy_coef=0.003,
-        entropy_schedule="linear",
-        teacher_schedule="linear",
+        schedule="linear",
         update_epochs=2,
         minibatch_size=1024,
         lr=1e-3,
-        lr_schedule="linear",
         lr_kl=0.015,
-        target_kl=0.05,
         eval_episodes=30,
         eval_every=300,
         target_clear_rate=0.99,
@@ -101,9 +98,7 @@ PRESETS: dict[str, TrainConfig] = {
         lr=1e-4,
         adam_eps=1e-7,
         max_grad_norm=None,
-        target_kl=None,
-        lr_schedule="constant",
-        entropy_schedule="constant",
+        schedule="constant",
         target_clear_rate=None,
         checkpoint_every=10,
         keep_checkpoints=3,
@@ -113,7 +108,7 @@ PRESETS: dict[str, TrainConfig] = {
 
 
 def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
-    """Return the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noop_max": 0})`.
+    """Returns the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noop_max": 0})`.
 
     Raises:
         ConfigError: no such preset, an unknown setting, or a value out of its range.

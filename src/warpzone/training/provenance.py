@@ -28,7 +28,7 @@ def command_of(config: TrainConfig) -> str:
     # As JSON has it: tuples are lists.
     settings = config.model_dump(mode="json")
     changed = differences(PRESETS[preset].model_dump(mode="json"), settings)
-    for name in ("init", "teachers"):
+    for name in ("init", "distillation_policies"):
         if name in changed:
             changed[name] = _portable(changed[name])
     changed.pop("curriculum.demonstrations", None)

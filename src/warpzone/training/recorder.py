@@ -118,7 +118,7 @@ class Recorder:
                 except EpisodeError:
                     path.unlink()  # cut short by whatever ended that process
 
-    def watch(self, rows: slice, step: Transition) -> None:
+    def observe(self, rows: slice, step: Transition) -> None:
         """Take in the episodes that ended in a step of a group."""
         t = self._t[rows.start]
         self._t[rows.start] = t + 1
@@ -134,7 +134,7 @@ class Recorder:
 
         Args:
             step: agent steps of training before it.
-            rollout: whose transitions `watch` has seen. No group may be stepping.
+            rollout: whose transitions `observe` has seen. No group may be stepping.
         """
         games = self.games
         thoughts = _Thoughts(

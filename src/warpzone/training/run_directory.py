@@ -33,7 +33,7 @@ from warpzone.training.milestones import History
 
 # What may change between an interruption and going on, without changing what was learnt.
 FREE = frozenset(
-    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noop_max", "ema"}
+    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noop_max"}
     | {"checkpoint_every", "keep_checkpoints", "watched_games", "epoch_lines"}
     | {"device", "threads", "amp"}
 )
@@ -114,10 +114,11 @@ def _require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of `new` by dotted name that `old` has otherwise; levels, and teachers, are one."""
+    """Settings of `new` by dotted name that `old` has otherwise; levels, and distillation
+    policies, are one."""
     result: dict[str, Any] = {}
     for name, value in new.items():
-        if isinstance(value, dict) and prefix + name not in ("env.levels", "teachers"):
+        if isinstance(value, dict) and prefix + name not in ("env.levels", "distillation_policies"):
             result |= differences(old[name], value, f"{prefix}{name}.")
         elif value != old[name]:
             result[prefix + name] = value

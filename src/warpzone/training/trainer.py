@@ -19,7 +19,7 @@ from warpzone.training.agent_file import save_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.evaluation import EvalResult
-from warpzone.training.evaluation_schedule import Judge, MakeEnv
+from warpzone.training.evaluation_schedule import EvaluationSchedule, MakeEnv
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
@@ -82,7 +82,7 @@ def train(
         interrupt = stack.enter_context(Interrupt())
         demonstrated, remarks = shown.ways(env)
         learner = Learner(config, env, demonstrated)
-        judge = Judge(config, make_env)
+        schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)
         run.open(resume)
         shown.keep()
@@ -95,7 +95,7 @@ def train(
         if found is not None:
             with run.checkpoints.going_on(found):
                 learner.restore(found)
-                judge.load_state(found.values["judge"])
+                schedule.load_state(found.values["judge"])
                 written = found.values["metrics_bytes"]
             display.say(f"going on from step {learner.step:,}")
         run.history.forget_after(learner.step)
@@ -109,7 +109,7 @@ def train(
             while True:
                 # What an error falls back to: no update is ever half saved.
                 state = learner.snapshot(
-                    judge=judge.state(),
+                    judge=schedule.state(),
                     metrics_bytes=metrics.offset(),
                     ends_bytes=learner.recorder.offset if learner.recorder else 0,
                 )
@@ -119,32 +119,32 @@ def train(
                     saved = learner.step
                 run.history.add(state.weights, info)
                 interrupt.check()
-                if judge.wants(learner):
+                if schedule.due(learner):
                     with interrupt.at_once():
-                        best = judge.measure(learner)
-                    _report(run, learner, judge, metrics, display, best=best)
-                if judge.satisfied or learner.step >= config.total_steps:
+                        best = schedule.measure(learner)
+                    _report(run, learner, schedule, metrics, display, best=best)
+                if schedule.satisfied or learner.step >= config.total_steps:
                     break
                 with interrupt.at_once():
                     learner.prepare()
                 losses = learner.improve()
                 metrics.write(learner.step, losses)
-                display.update(_status(config, learner, judge, losses))
+                display.update(_status(config, learner, schedule, losses))
                 if config.epoch_lines:
                     display.say(_epoch_line(config, learner))
             run.save(state, info)
-            if judge.measured_at != learner.updates or not judge.results:
+            if schedule.measured_at != learner.updates or not schedule.results:
                 with interrupt.at_once():
-                    best = judge.measure(learner)
-                _report(run, learner, judge, metrics, display, best=best)
-            save_agent(run.agent, state.weights, learner.agent_info(judge.clear_rate))
+                    best = schedule.measure(learner)
+                _report(run, learner, schedule, metrics, display, best=best)
+            save_agent(run.agent, state.weights, learner.agent_info(schedule.clear_rate))
         except Interrupted:
             run.save(state, info)
-            run.write_status("interrupted", step=info.steps, best_clear_rate=judge.best)
+            run.write_status("interrupted", step=info.steps, best_clear_rate=schedule.best)
             display.say(f"interrupted; saved at step {info.steps:,}. Go on: {run.command()}")
-            return _result(run, learner, judge, steps=info.steps, interrupted=True)
+            return _result(run, learner, schedule, steps=info.steps, interrupted=True)
         except KeyboardInterrupt:
-            run.write_status("interrupted", step=saved, best_clear_rate=judge.best)
+            run.write_status("interrupted", step=saved, best_clear_rate=schedule.best)
             display.say(f"ended at once; saved up to step {saved:,}. Go on: {run.command()}")
             raise
         except Exception as error:
@@ -160,48 +160,53 @@ def train(
         run.write_status(
             "finished",
             step=learner.step,
-            best_clear_rate=judge.best,
-            measured={level: result.as_dict() for level, result in judge.results.items()},
+            best_clear_rate=schedule.best,
+            measured={level: result.as_dict() for level, result in schedule.results.items()},
         )
-        for text in _closing_lines(run, learner, judge):
+        for text in _closing_lines(run, learner, schedule):
             display.say(text)
-        return _result(run, learner, judge, steps=learner.step)
+        return _result(run, learner, schedule, steps=learner.step)
 
 
 def _report(
     run: RunDirectory,
     learner: Learner,
-    judge: Judge,
+    schedule: EvaluationSchedule,
     metrics: MetricsWriter,
     display: Display,
     *,
     best: bool,
 ) -> None:
     if best:
-        weights = learner.averaged.state_dict()
-        save_agent(run.best, weights, learner.agent_info(judge.clear_rate))
-    metrics.write(learner.step, judge.metrics())
-    episodes = judge.config.eval_episodes
+        weights = learner.policy.state_dict()
+        save_agent(run.best, weights, learner.agent_info(schedule.clear_rate))
+    metrics.write(learner.step, schedule.metrics())
     display.say(
-        f"measured at step {learner.step:,}: {judge.clear_rate:.1%} of {episodes} episodes cleared"
+        f"measured at step {learner.step:,}: {schedule.clear_rate:.1%} of"
+        f" {schedule.config.eval_episodes} episodes cleared"
     )
 
 
 def _result(
-    run: RunDirectory, learner: Learner, judge: Judge, *, steps: int, interrupted: bool = False
+    run: RunDirectory,
+    learner: Learner,
+    schedule: EvaluationSchedule,
+    *,
+    steps: int,
+    interrupted: bool = False,
 ) -> RunResult:
     return RunResult(
         path=run.path,
         steps=steps,
         seconds=learner.seconds,
         interrupted=interrupted,
-        measured={} if interrupted else judge.results,
-        best_clear_rate=judge.best,
+        measured={} if interrupted else schedule.results,
+        best_clear_rate=schedule.best,
     )
 
 
 def _status(
-    config: TrainConfig, learner: Learner, judge: Judge, metrics: dict[str, float]
+    config: TrainConfig, learner: Learner, schedule: EvaluationSchedule, metrics: dict[str, float]
 ) -> Status:
     return Status(
         title=f"{', '.join(config.env.levels)} · {config.preset} · seed {config.seed}",
@@ -211,7 +216,7 @@ def _status(
         seconds=learner.seconds,
         metrics=metrics,
         episodes=learner.stats.episodes,
-        best_measured=judge.best,
+        best_measured=schedule.best,
     )
 
 
@@ -224,10 +229,10 @@ def _epoch_line(config: TrainConfig, learner: Learner) -> str:
     )
 
 
-def _closing_lines(run: RunDirectory, learner: Learner, judge: Judge) -> list[str]:
-    noop_max = judge.config.eval_noop_max
+def _closing_lines(run: RunDirectory, learner: Learner, schedule: EvaluationSchedule) -> list[str]:
+    noop_max = schedule.config.eval_noop_max
     lines = [f"trained {learner.step:,} steps in {duration(learner.seconds)}"]
-    for level, result in judge.results.items():
+    for level, result in schedule.results.items():
         low, high = result.ci95
         lines.append(
             f"{level}: {result.clear_rate:.1%} of {result.episodes} episodes cleared"

@@ -2,8 +2,8 @@
 
 A position that goes in as one number must be scaled so that its whole range fits; a pixel is then
 too small a change for a network to time a jump by in reasonable time. Here such a number becomes a
-row of hat functions (linear B-splines; "tile coding" with linear tiles, Sutton & Barto 2018,
-section 9.5.4), of which two are not 0 at a time, so that one layer can make any curve of it.
+row of piecewise-linear features (linear B-splines; "tile coding" with linear tiles, Sutton & Barto
+2018, section 9.5.4), of which two are not 0 at a time, so that one layer can make any curve of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from warpzone import _native
+import warpzone._native as _native
 
 OBJECTS = 4
 """Nearest ones that are seen so."""
@@ -30,10 +30,11 @@ _OBJECT = (
 )
 
 
-class Hats(nn.Module):
-    """The scalars of `tiles`, float32 [B, S], followed by hat functions of some, [B, S + `size`].
+class PiecewiseLinear(nn.Module):
+    """Makes of the scalars of `tiles`, float32 [B, S], the same followed by features of some of
+    them, [B, S + `size`].
 
-    Hats of an object that is not there are 0. Has no weights.
+    Features of an object that is not there are 0. Has no weights.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,6 @@ class Hats(nn.Module):
 
     def forward(self, scalars: Tensor) -> Tensor:
         values = scalars.index_select(1, self.columns)
-        hats = (values * self.scales).sub_(self.centres).abs_().neg_().add_(1).clamp_(min=0)
-        hats[:, -len(self.present) :] *= scalars.index_select(1, self.present)
-        return torch.cat((scalars, hats), 1)
+        features = (values * self.scales).sub_(self.centres).abs_().neg_().add_(1).clamp_(min=0)
+        features[:, -len(self.present) :] *= scalars.index_select(1, self.present)
+        return torch.cat((scalars, features), 1)

@@ -8,6 +8,7 @@ import torch
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, Observation, Policy, Shapes
 from warpzone.training.config import NetworkConfig
+from warpzone.training.networks import make_policy
 
 TILES: Shapes = {"scalars": (5,), "tiles": (3, 4, 4)}
 CASES = [
@@ -32,7 +33,7 @@ def observe(shapes: Shapes, rows: int, seed: int = 0) -> Observation:
 def make(kind: str, shapes: Shapes, actions: int = 7) -> Policy:
     torch.manual_seed(0)
     hidden = (32, 16) if kind == "tiles" else (32,)
-    return Policy(NetworkConfig(kind=kind, hidden=hidden), shapes, actions)
+    return make_policy(NetworkConfig(kind=kind, hidden=hidden), shapes, actions)
 
 
 @pytest.mark.parametrize(("kind", "shapes"), CASES)
@@ -86,7 +87,7 @@ def test_bytes_are_read_as_fractions_of_255() -> None:
 @pytest.mark.parametrize("shapes", [TILES, {ARRAY: (200,)}], ids=["scalars", "bytes only"])
 def test_reading_only_what_is_set_changes_nothing(shapes: Shapes, hidden: int) -> None:
     torch.manual_seed(0)
-    trunk: Any = Policy(NetworkConfig(hidden=(hidden,)), shapes, 7).trunk
+    trunk: Any = make_policy(NetworkConfig(hidden=(hidden,)), shapes, 7).trunk
     observation = observe(shapes, 9)
     for array in observation.values():
         array[torch.rand(array.shape) < 0.9] = 0

@@ -1,0 +1,207 @@
+"""The networks that a run can choose from: what is between an observation and the policy's heads.
+
+Knows the observations of `smb`: bytes of a map or a picture, and the scalars beside a map.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import warpzone._native as _native
+from warpzone.errors import ConfigError
+from warpzone.ppo.policy import ARRAY, SCALARS, Observation, Policy, Shapes
+from warpzone.training.config import NetworkConfig
+from warpzone.training.piecewise_linear import PiecewiseLinear
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+def make_policy(config: NetworkConfig, shapes: Shapes, actions: int) -> Policy:
+    """Returns a policy with fresh weights, drawn from torch's global generator.
+
+    Args:
+        config: kind and widths of the network.
+        shapes: of one observation's arrays, as `shapes_of` has them.
+        actions: how many there are to choose from.
+
+    Raises:
+        ConfigError: the picture is too small for the convolutions.
+    """
+    if config.kind == "tiles":
+        trunk: nn.Module = _Dense(shapes, config.hidden, config.piecewise_linear)
+    else:
+        layers = _TUTORIAL if config.kind == "tutorial" else _NATURE
+        trunk = _Convolutions(shapes[ARRAY], layers, config.hidden)
+    return Policy(trunk, config.hidden[-1], actions)
+
+
+def widen(policy: Policy, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns weights of a network without piecewise-linear features for `policy`, if it has them;
+    else `weights` as they are.
+
+    What they do stays the same: inputs that they did not have begin without a say.
+    """
+    trunk, first = policy.trunk, "trunk.weight"
+    if not isinstance(trunk, _Dense) or trunk.features is None:
+        return weights
+    more = len(trunk.weight) - len(weights[first])
+    if more != trunk.features.size:
+        return weights
+    return {**weights, first: F.pad(weights[first], (0, 0, 0, more))}
+
+
+class _Sparse(torch.autograd.Function):
+    """relu(bytes / 255 @ weight[:n] + scalars @ weight[n:] + bias), by native code that reads only
+    the weights of inputs that are not 0: some eighty of 1,800 in a tile view."""
+
+    @staticmethod
+    def forward(ctx: Any, bytes_: Tensor, scalars: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        out = weight.new_empty((len(bytes_), weight.shape[1]))
+        _native.sparse_forward(
+            bytes_.numpy(),
+            scalars.numpy(),
+            weight.detach().numpy(),
+            bias.detach().numpy(),
+            out.numpy(),
+        )
+        ctx.save_for_backward(bytes_, scalars, out)
+        ctx.inputs = len(weight)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor, Tensor]:
+        bytes_, scalars, out = ctx.saved_tensors
+        weight_gradient = out.new_zeros((ctx.inputs, out.shape[1]))
+        bias_gradient = out.new_zeros(out.shape[1])
+        _native.sparse_backward(
+            bytes_.numpy(),
+            scalars.numpy(),
+            out.numpy(),
+            gradients[0].contiguous().numpy(),
+            weight_gradient.numpy(),
+            bias_gradient.numpy(),
+        )
+        return None, None, weight_gradient, bias_gradient
+
+
+class _Dense(nn.Module):
+    """Dense layers on all bytes, as fractions of 255, and on the vector `scalars`, if any."""
+
+    def __init__(self, shapes: Shapes, hidden: tuple[int, ...], piecewise_linear: bool) -> None:
+        super().__init__()
+        self.byte_names = [name for name in shapes if name != SCALARS]
+        inputs = sum(math.prod(shapes[name]) for name in self.byte_names)
+        self.scalars = shapes.get(SCALARS, (0,))[0]
+        self.features = PiecewiseLinear() if piecewise_linear and self.scalars else None
+        if self.features is not None:
+            self.scalars += self.features.size
+        # A row for each input, so that those of inputs that are 0 need not be read.
+        first = nn.init.orthogonal_(torch.empty(inputs + self.scalars, hidden[0]), 2**0.5)
+        self.weight = nn.Parameter(first)
+        self.bias = nn.Parameter(torch.zeros(hidden[0]))
+        self.layers = nn.ModuleList(
+            _orthogonal(nn.Linear(i, o)) for i, o in itertools.pairwise(hidden)
+        )
+
+    def forward(self, observation: Observation) -> Tensor:
+        planes = [observation[name].flatten(1) for name in self.byte_names]
+        scalars = observation.get(SCALARS)
+        if not planes:
+            assert scalars is not None
+            planes = [scalars.new_empty((len(scalars), 0), dtype=torch.uint8)]
+        bytes_ = planes[0] if len(planes) == 1 else torch.cat(planes, 1)
+        if scalars is None:
+            scalars = self.weight.new_empty((len(bytes_), 0))
+        elif self.features is not None:
+            scalars = self.features(scalars)
+        if bytes_.device.type == "cpu":
+            # torch leaves `apply` without types.
+            x: Tensor = _Sparse.apply(  # type: ignore[no-untyped-call]
+                bytes_.contiguous(), scalars.contiguous(), self.weight, self.bias
+            )
+        else:
+            x = self.dense_first(bytes_, scalars)
+        for layer in self.layers:
+            x = F.relu(layer(x))
+        return x
+
+    def dense_first(self, bytes_: Tensor, scalars: Tensor) -> Tensor:
+        """What `_Sparse` computes, by ordinary matrix products."""
+        count = bytes_.shape[1]
+        with torch.autocast(bytes_.device.type, enabled=False):
+            x = torch.addmm(self.bias, scalars, self.weight[count:])
+        # 0..255 are exact in bfloat16, and dividing the sums is cheaper than dividing the inputs.
+        sums = bytes_.to(_compute_dtype(bytes_.device)) @ self.weight[:count]
+        return F.relu(torch.add(x, sums, alpha=1 / 255))
+
+
+# (filters, kernel, stride, padding) of each layer.
+_NATURE = ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0))
+_TUTORIAL = ((32, 3, 2, 1),) * 4
+
+
+class _Convolutions(nn.Module):
+    """Convolutions and dense layers on a picture, uint8 [B, channels, H, W] or [B, H, W, 3]."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        layers: tuple[tuple[int, int, int, int], ...],
+        hidden: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.colour = shape[2] == 3
+        channels, *size = (shape[2], *shape[:2]) if self.colour else shape
+        convolutions = []
+        for filters, kernel, stride, padding in layers:
+            convolution = nn.Conv2d(channels, filters, kernel, stride, padding)
+            convolutions.append(_orthogonal(convolution))
+            size = [(extent + 2 * padding - kernel) // stride + 1 for extent in size]
+            if min(size) < 1:
+                raise ConfigError(
+                    f"a picture of {shape} is too small for this network: choose a larger size"
+                )
+            channels = filters
+        widths = (channels * math.prod(size), *hidden)
+        self.dense = nn.ModuleList(
+            _orthogonal(nn.Linear(i, o)) for i, o in zip(widths, hidden, strict=False)
+        )
+        self.first, *others = convolutions
+        self.others = nn.ModuleList(others)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, observation: Observation) -> Tensor:
+        picture = observation[ARRAY]
+        x = (picture.permute(0, 3, 1, 2) if self.colour else picture).to(
+            _compute_dtype(picture.device), memory_format=torch.channels_last
+        )
+        # Bytes become fractions in the weights, of which there are fewer than pixels.
+        first = self.first
+        x = F.conv2d(x, first.weight / 255, first.bias, first.stride, first.padding)
+        x = F.relu(x, inplace=True)
+        for convolution in self.others:
+            x = F.relu(convolution(x), inplace=True)
+        x = x.flatten(1)
+        for layer in self.dense:
+            x = F.relu(layer(x), inplace=True)
+        return x
+
+
+def _orthogonal(layer: Layer) -> Layer:
+    nn.init.orthogonal_(layer.weight, 2**0.5)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _compute_dtype(device: torch.device) -> torch.dtype:
+    """What matrix products are computed in here."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return torch.float32

@@ -48,8 +48,8 @@ def level_map(
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="Draw where Mario died in this run's training, and the ways of its stored "
-            "episodes.",
+            help="Draw where Mario died in this run's training, and where he went in the "
+            "episodes that it kept.",
         ),
     ] = None,
     last: Annotated[

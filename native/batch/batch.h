@@ -14,83 +14,18 @@
 #include <utility>
 #include <vector>
 
+#include "batch/config.h"
+#include "batch/game.h"
+#include "batch/input_log.h"
+#include "batch/pixels.h"
 #include "batch/workers.h"
+#include "nes/console.h"
 #include "nes/paint.h"
+#include "nes/palette.h"
 #include "nes/simd.h"
 #include "nes/snapshot.h"
-#include "smb/game.h"
-#include "smb/picture.h"
 
 namespace warpzone::batch {
-
-enum class Observation : int32_t { tiles, pixels, rgb, ram };
-enum class Autoreset : int32_t { same_step, next_step, disabled };
-
-struct Config {
-  smb::Rules rules;
-  Observation observation = Observation::tiles;
-  Autoreset autoreset = Autoreset::same_step;
-  int num_games = 1;
-  int num_groups = 1;
-  int threads = 1;
-  uint64_t seed = 0;
-  // Pixels only.
-  int height = 84, width = 84, stack = 4;
-  bool crop_status_bar = false;
-  bool max_pool = false;     // brighter of the last two frames
-  bool consecutive = false;  // the channels are the frames of one step, not the last of each
-  bool keep_frames = false;  // every emulated frame of the last step can be had (num_games 1)
-
-  // Throws std::invalid_argument.
-  void check() const {
-    rules.check();
-    const auto require = [](bool ok, const char* what) {
-      if (!ok) throw std::invalid_argument(what);
-    };
-    require(num_games >= 1, "there must be at least one game");
-    require(num_groups >= 1 && num_groups <= num_games, "groups must hold at least one game each");
-    require(threads >= 1, "there must be at least one thread");
-    require(height >= 1 && height <= 240 && width >= 1 && width <= 256,
-            "pictures must be at least 1x1 and at most 240x256");
-    require(stack >= 1, "frame_stack must be at least 1");
-    require(!consecutive || stack == rules.frame_skip,
-            "consecutive stacking needs frame_stack equal to frame_skip");
-    require(!keep_frames || num_games == 1, "keep_frames works with one game only");
-  }
-};
-
-// What must hold for a game to be gone on with: no index outside its array, no sum that overflows.
-inline bool plausible(const smb::Game& game) {
-  constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
-  const auto position = [](int32_t value) { return value >= 0 && value <= kMostPosition; };
-  const auto count = [](int64_t value) { return value >= 0 && value <= kMostCount; };
-  const auto all = [](const auto& values, auto&& good) {
-    return std::all_of(values.begin(), values.end(), good);
-  };
-  const smb::Progress& progress = game.progress;
-  return nes::plausible(game.nes) && progress.areas >= 0 &&
-         progress.areas <= static_cast<int32_t>(smb::Progress::kAreas) && count(progress.total) &&
-         all(progress.best, position) && count(game.signals.frames) && count(game.signals.steps) &&
-         count(game.stuck_steps) && position(game.last_x) && position(game.last_time) &&
-         all(game.motion.x, position) && all(game.motion.y, position) &&
-         position(game.motion.mario_x) && position(game.motion.mario_y);
-}
-
-// What the console of a watched game was given, in every frame since its level began: the whole
-// game can be played again from it.
-struct Journal {
-  bool known = false;             // not so after `load`, until the next episode
-  int32_t level = 0;              // where it began
-  bool own_start = true;          // the episode too, not only the level
-  std::vector<uint8_t> buttons;   // of each frame
-  std::vector<uint32_t> decided;  // how many frames there were before each action of the episode
-
-  void clear() {
-    known = false;
-    buttons.clear();
-    decided.clear();
-  }
-};
 
 // Arrays of a caller for the observations of a group, [n, ...] each: written to by the worker
 // threads, as well as the batch's own.
@@ -100,17 +35,23 @@ struct Output {
   std::shared_ptr<void> owner;  // keeps them until the group has been received
 };
 
+template <Game G>
 class Batch {
  public:
-  Batch(std::shared_ptr<smb::LevelStarts> levels, Config config)
-      : levels_(std::move(levels)), config_(std::move(config)) {
-    config_.check();
+  using State = typename G::State;
+  using Signals = typename G::Signals;
+
+  Batch(G game, Config config) : game_(std::move(game)), config_(config) {
+    config_.check(game_.frame_skip());
     const auto n = static_cast<size_t>(config_.num_games);
     games_.resize(n);
-    ended_maps_.resize(n);
-    std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(smb::Game));
-    for (smb::Game& game : games_) game.nes = nes::power_on(levels_->cartridge());
+    ended_places_.resize(n);
+    std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(State));
+    for (State& game : games_) game.nes = nes::power_on(game_.cartridge());
     needs_reset_.assign(n, 1);
+    if (config_.observation == Observation::pixels) {
+      pixels_.emplace(config_, game_.frame_skip(), G::kStatusBarLines);
+    }
     observation_bytes_ = bytes_of_observation();
     observations.assign(n * observation_bytes_, 0);
     final_observations.assign(n * observation_bytes_, 0);
@@ -123,9 +64,6 @@ class Batch {
     signals.assign(n, {});
     start_signals.assign(n, {});
     actions_.assign(n, 0);
-    if (config_.observation == Observation::pixels) {
-      picture_.emplace(config_.height, config_.width, config_.crop_status_bar);
-    }
     seed(config_.seed);
     std::vector<int> sizes;
     for (int group = 0; group < config_.num_groups; ++group) {
@@ -140,10 +78,15 @@ class Batch {
   }
 
   const Config& config() const { return config_; }
-  const smb::LevelStarts& levels() const { return *levels_; }
+  const G& game() const { return game_; }
+  // The same, to change what all games share; while none is stepping.
+  G& game_to_change() {
+    require_idle();
+    return game_;
+  }
   size_t observation_bytes() const { return observation_bytes_; }
   size_t scalar_count() const {
-    return config_.observation == Observation::tiles ? smb::kScalars : 0;
+    return config_.observation == Observation::features ? G::kFeatureScalars : 0;
   }
   int group_begin(int group) const {
     return static_cast<int>(static_cast<int64_t>(config_.num_games) * group / config_.num_groups);
@@ -152,7 +95,7 @@ class Batch {
   // New random streams for all games: results depend on the seed and a game's index alone.
   void seed(uint64_t seed) {
     require_idle();
-    for (size_t i = 0; i < games_.size(); ++i) games_[i].random = smb::stream(seed, i);
+    for (size_t i = 0; i < games_.size(); ++i) G::seed(games_[i], seed, i);
   }
 
   // Starts new episodes where `mask` is not 0.
@@ -167,33 +110,6 @@ class Batch {
       terminated[i] = truncated[i] = 0;
       signals[i] = games_[i].signals;
     }
-  }
-
-  // Moments at which episodes may begin; none does before they are weighed. Not part of `save`.
-  void set_starts(std::vector<smb::Start> starts) {
-    require_idle();
-    for (const smb::Start& start : starts) {
-      if (!nes::plausible(start.nes) || start.level < 0 || start.level >= smb::kLevels) {
-        throw std::invalid_argument("a start is damaged");
-      }
-      if (start.buttons.size() % static_cast<size_t>(config_.rules.frame_skip) != 0) {
-        throw std::invalid_argument("the frames that lead to a start must make whole steps");
-      }
-    }
-    starts_.set(std::move(starts));
-  }
-
-  // Elsewhere than on its route nothing counts as progress in a level that has one. Not part of
-  // `save`.
-  void set_routes(std::vector<std::pair<int, smb::Route>> routes) {
-    require_idle();
-    starts_.set_routes(std::move(routes));
-  }
-
-  // From now on that share of episodes begins at one of them, drawn by weight.
-  void weigh_starts(std::span<const double> weights, double share) {
-    require_idle();
-    starts_.weigh(weights, share);
   }
 
   // Begins to step the games of a group; returns at once when there are threads to do it.
@@ -236,8 +152,8 @@ class Batch {
     outputs_[static_cast<size_t>(group)] = {};
   }
 
-  // From its next episode on, a journal is kept of each of these games, and of no other. Not part
-  // of `save`.
+  // From its next episode on, the inputs are logged of each of these games, and of no other. Not
+  // part of `save`.
   void watch(std::span<const int> games) {
     require_idle();
     for (const int game : games) {
@@ -252,13 +168,13 @@ class Batch {
     }
   }
 
-  // The map (see `smb::map_number`) in which the last episode of a game ended.
-  uint8_t ended_map(size_t game) const { return ended_maps_.at(game); }
+  // The place (see batch/game.h) in which the last episode of a game ended.
+  uint8_t ended_place(size_t game) const { return ended_places_.at(game); }
 
   // Of a watched game, as far as it is played; of the last one that ended, and its RAM then.
   // Those of other groups may be stepping.
-  const Journal& journal(size_t game) const { return watched(game).now; }
-  const Journal& ended_journal(size_t game) const { return watched(game).ended; }
+  const InputLog& input_log(size_t game) const { return watched(game).now; }
+  const InputLog& ended_input_log(size_t game) const { return watched(game).ended; }
   const std::array<uint8_t, 0x800>& ended_ram(size_t game) const { return watched(game).ram; }
 
   // Every frame of the last step of a batch with keep_frames, cutscenes included.
@@ -269,7 +185,7 @@ class Batch {
     require_idle();
     frames_.clear();
     for (int i = 0; i < frames; ++i) {
-      nes::run_frame(games_[0].nes, levels_->cartridge(), buttons);
+      nes::run_frame(games_[0].nes, game_.cartridge(), buttons);
       keep_frame(games_[0]);
     }
   }
@@ -286,10 +202,10 @@ class Batch {
     };
     const SaveHeader header = save_header();
     append(&header, sizeof(header));
-    append(games_.data(), games_.size() * sizeof(smb::Game));
+    append(games_.data(), games_.size() * sizeof(State));
     append(needs_reset_.data(), needs_reset_.size());
-    append(signals.data(), signals.size() * sizeof(smb::Signals));
-    append(start_signals.data(), start_signals.size() * sizeof(smb::Signals));
+    append(signals.data(), signals.size() * sizeof(Signals));
+    append(start_signals.data(), start_signals.size() * sizeof(Signals));
     append(terminated.data(), terminated.size());
     append(truncated.data(), truncated.size());
     append(returns.data(), returns.size() * sizeof(float));
@@ -302,7 +218,7 @@ class Batch {
   void load(std::span<const uint8_t> bytes) {
     require_idle();
     const SaveHeader expected = save_header();
-    const size_t per_game = sizeof(smb::Game) + 2 * sizeof(smb::Signals) + sizeof(float) + 3 +
+    const size_t per_game = sizeof(State) + 2 * sizeof(Signals) + sizeof(float) + 3 +
                             observation_bytes_ + scalar_count() * sizeof(float);
     const size_t size = sizeof(expected) + games_.size() * per_game;
     if (bytes.size() != size || std::memcmp(bytes.data(), &expected, sizeof(expected)) != 0) {
@@ -310,25 +226,25 @@ class Batch {
           "these bytes were not saved by environments like these (number of games, observation, "
           "cartridge or version differ)");
     }
-    std::vector<smb::Game> games(games_.size());
+    std::vector<State> games(games_.size());
     std::memcpy(static_cast<void*>(games.data()), bytes.data() + sizeof(expected),
-                games.size() * sizeof(smb::Game));
-    const uint8_t* ended = bytes.data() + sizeof(expected) + games.size() * sizeof(smb::Game);
+                games.size() * sizeof(State));
+    const uint8_t* ended = bytes.data() + sizeof(expected) + games.size() * sizeof(State);
     for (size_t i = 0; i < games.size(); ++i) {
       // What has ended must wait for its reset: it cannot be stepped.
-      if (!plausible(games[i]) || (games[i].over != 0 && ended[i] == 0)) {
+      if (!G::plausible(games[i]) || (games[i].over != 0 && ended[i] == 0)) {
         throw std::invalid_argument("the saved state of a game is damaged");
       }
     }
     std::copy(games.begin(), games.end(), games_.begin());  // in place: callers hold views of RAM
-    const uint8_t* at = bytes.data() + sizeof(expected) + games_.size() * sizeof(smb::Game);
+    const uint8_t* at = bytes.data() + sizeof(expected) + games_.size() * sizeof(State);
     const auto take = [&at](void* to, size_t count) {
       std::copy_n(at, count, static_cast<uint8_t*>(to));
       at += count;
     };
     take(needs_reset_.data(), needs_reset_.size());
-    take(signals.data(), signals.size() * sizeof(smb::Signals));
-    take(start_signals.data(), start_signals.size() * sizeof(smb::Signals));
+    take(signals.data(), signals.size() * sizeof(Signals));
+    take(start_signals.data(), start_signals.size() * sizeof(Signals));
     take(terminated.data(), terminated.size());
     take(truncated.data(), truncated.size());
     take(returns.data(), returns.size() * sizeof(float));
@@ -348,11 +264,11 @@ class Batch {
   std::vector<float> scalars, final_scalars;
   std::vector<float> rewards, returns;
   std::vector<uint8_t> terminated, truncated;
-  std::vector<smb::Signals> signals, start_signals;
+  std::vector<Signals> signals, start_signals;
 
  private:
   struct Watched {
-    Journal now, ended;
+    InputLog now, ended;
     std::array<uint8_t, 0x800> ram{};
   };
 
@@ -381,22 +297,18 @@ class Batch {
             static_cast<int32_t>(config_.observation),
             0,
             observation_bytes_,
-            sizeof(smb::Game),
-            levels_->cartridge().fingerprint};
+            sizeof(State),
+            game_.cartridge().fingerprint};
   }
 
   size_t bytes_of_observation() const {
     switch (config_.observation) {
-      case Observation::tiles: return smb::kTileBytes;
-      case Observation::pixels: return static_cast<size_t>(config_.stack) * picture_bytes();
+      case Observation::features: return G::kFeatureBytes;
+      case Observation::pixels: return pixels_->bytes();
       case Observation::rgb: return static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth * 3;
       case Observation::ram: break;
     }
     return 0x800;
-  }
-
-  size_t picture_bytes() const {
-    return static_cast<size_t>(config_.height) * static_cast<size_t>(config_.width);
   }
 
   void check_group(int group) const {
@@ -413,54 +325,29 @@ class Batch {
   }
 
   void reset_game(size_t i) {
-    smb::Game& game = games_[i];
+    State& game = games_[i];
     needs_reset_[i] = 1;  // stays so when it fails
     if (config_.keep_frames) frames_.clear();
-    const bool pixels = config_.observation == Observation::pixels;
-    const int skip = config_.consecutive ? 1 : config_.rules.frame_skip;
-    uint8_t* stack = &observations[i * observation_bytes_];
-    int seen = 0;
-    const bool pool = pixels && config_.max_pool && skip > 1;
-    nes::State before;  // the last frame, if pictures are pooled
-    game.reset(*levels_, config_.rules, starts_, [&](smb::Game& g, bool) {
+    std::optional<PixelStack::Beginning> pictures;
+    if (pixels_) {
+      pictures.emplace(*pixels_, game_.cartridge(), &observations[i * observation_bytes_]);
+    }
+    game_.reset(game, [&](const State& g, bool) {
       if (config_.keep_frames) keep_frame(g);
-      ++seen;
-      if (pixels && (seen == 1 || seen % skip == 0)) {
-        const nes::State* merged = pool && seen > 1 ? &before : nullptr;
-        if (seen > skip) {
-          std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
-          uint8_t* newest = stack + observation_bytes_ - picture_bytes();
-          picture_->draw(g.nes, levels_->cartridge(), newest, merged);
-        } else {  // nothing is known of what came before
-          picture_->draw(g.nes, levels_->cartridge(), stack, merged);
-          for (int k = 1; k < config_.stack; ++k) {
-            std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(), stack, picture_bytes());
-          }
-        }
-      }
-      if (pool) before = g.nes;
+      if (pictures) pictures->see(g.nes);
     });
-    if (!pixels) observe(i);
+    if (!pixels_) observe(i);
     start_signals[i] = game.signals;
     needs_reset_[i] = 0;
-    if (!watched_.empty() && watched_[i] != nullptr) begin_journal(watched_[i]->now, game);
+    if (!watched_.empty() && watched_[i] != nullptr) begin_log(watched_[i]->now, game);
   }
 
   // After a reset: what has led to where the game stands.
-  void begin_journal(Journal& journal, const smb::Game& game) {
-    journal.clear();
-    journal.level = game.signals.level;
-    journal.own_start = game.signals.start < 0;
-    if (journal.own_start) {
-      journal.known = true;
-      journal.buttons.assign(static_cast<size_t>(game.signals.frames), 0);
-      return;
-    }
-    const smb::Start& start = starts_.at(game.signals.start);
-    if (!start.lead) return;
-    journal.known = true;
-    journal.buttons = *start.lead;
-    journal.buttons.insert(journal.buttons.end(), start.buttons.begin(), start.buttons.end());
+  void begin_log(InputLog& log, const State& game) {
+    log.clear();
+    log.level = G::level(game);
+    log.own_start = G::at_level_start(game);
+    log.known = game_.prefix(game, log.buttons);
   }
 
   void run(size_t group, size_t item) {
@@ -475,7 +362,7 @@ class Batch {
   }
 
   void step_game(size_t i) {
-    smb::Game& game = games_[i];
+    State& game = games_[i];
     if (needs_reset_[i] != 0) {
       if (config_.autoreset != Autoreset::next_step) {
         throw std::logic_error("game " + std::to_string(i) +
@@ -488,51 +375,30 @@ class Batch {
       signals[i] = game.signals;
       return;
     }
-    const auto& actions = config_.rules.actions;
+    const std::span<const uint8_t> actions = game_.actions();
     const int64_t action = actions_[i];
     if (action < 0 || action >= static_cast<int64_t>(actions.size())) {
       throw std::invalid_argument("action " + std::to_string(action) + " of game " +
                                   std::to_string(i) + " is outside 0.." +
                                   std::to_string(actions.size() - 1));
     }
-    const bool pixels = config_.observation == Observation::pixels;
     if (config_.keep_frames) frames_.clear();
-    uint8_t* stack = &observations[i * observation_bytes_];
-    if (pixels && !config_.consecutive) {
-      std::memmove(stack, stack + picture_bytes(), observation_bytes_ - picture_bytes());
-    }
+    uint8_t* const observed = &observations[i * observation_bytes_];
+    std::optional<PixelStack::Step> pictures;
+    if (pixels_) pictures.emplace(*pixels_, game_.cartridge(), observed);
     Watched* const watched = watched_.empty() ? nullptr : watched_[i].get();
-    Journal* const journal = watched != nullptr && watched->now.known ? &watched->now : nullptr;
-    if (journal) journal->decided.push_back(static_cast<uint32_t>(journal->buttons.size()));
-    int seen = 0;
-    bool shown = false, cut = false;
-    nes::State before;  // the last frame, if pictures are pooled
-    const auto see = [&](smb::Game& g, bool cutscene) {
-      if (journal) journal->buttons.push_back(cutscene ? 0 : g.held);
+    InputLog* const log = watched != nullptr && watched->now.known ? &watched->now : nullptr;
+    if (log) log->decided.push_back(static_cast<uint32_t>(log->buttons.size()));
+    const auto see = [&](const State& g, bool cutscene) {
+      if (log) log->buttons.push_back(cutscene ? 0 : g.held);
       if (config_.keep_frames) keep_frame(g);
-      shown = false;
-      cut = cut || cutscene;
-      if (cutscene) return;
-      ++seen;
-      const bool merge = config_.max_pool && seen > 1 && !cut;
-      if (pixels) shown = see_frame(i, g, seen, merge ? &before : nullptr);
-      if (config_.max_pool) before = g.nes;
-      cut = false;
+      if (pictures) pictures->see(g.nes, cutscene, g.over != 0);
     };
-    const smb::Outcome outcome =
-        game.step(levels_->cartridge(), config_.rules, starts_.route(game.signals.level),
-                  actions[static_cast<size_t>(action)], see);
-    if (!pixels) {
-      observe(i);
+    const auto outcome = game_.step(game, actions[static_cast<size_t>(action)], see);
+    if (pictures) {
+      pictures->finish(game.nes);
     } else {
-      // An episode that ended early shows its last frame again.
-      for (int k = seen; config_.consecutive && k < config_.stack; ++k) {
-        std::memcpy(stack + static_cast<size_t>(k) * picture_bytes(),
-                    stack + static_cast<size_t>(k - 1) * picture_bytes(), picture_bytes());
-      }
-      // What is acted on next is what a cutscene at the end of the step has led to.
-      uint8_t* newest = stack + observation_bytes_ - picture_bytes();
-      if (!shown) picture_->draw(game.nes, levels_->cartridge(), newest);
+      observe(i);
     }
     rewards[i] = outcome.reward;
     terminated[i] = outcome.terminated ? 1 : 0;
@@ -542,44 +408,25 @@ class Batch {
     if (!outcome.terminated && !outcome.truncated) return;
 
     needs_reset_[i] = 1;
-    ended_maps_[i] = smb::map_number(game.nes);
+    ended_places_[i] = G::place(game);
     if (watched != nullptr) {
       std::swap(watched->ended, watched->now);
       watched->now.clear();
       watched->ram = game.nes.ram;
     }
-    std::memcpy(&final_observations[i * observation_bytes_], stack, observation_bytes_);
+    std::memcpy(&final_observations[i * observation_bytes_], observed, observation_bytes_);
     const size_t n = scalar_count();
     std::copy_n(scalars.data() + i * n, n, final_scalars.data() + i * n);
     if (config_.autoreset == Autoreset::same_step) reset_game(i);
   }
 
-  // Called after each frame of a step; draws only frames that the observation shows, the last one
-  // merged with the one before if wanted. Returns whether the observation is complete.
-  bool see_frame(size_t i, const smb::Game& game, int seen, const nes::State* before) {
-    uint8_t* stack = &observations[i * observation_bytes_];
-    const nes::Cartridge& cart = levels_->cartridge();
-    if (config_.consecutive) {
-      picture_->draw(game.nes, cart, stack + static_cast<size_t>(seen - 1) * picture_bytes());
-      return true;
-    }
-    const bool last = seen == config_.rules.frame_skip || game.over != 0;
-    uint8_t* newest = stack + observation_bytes_ - picture_bytes();
-    if (last) picture_->draw(game.nes, cart, newest, before);
-    return last;
-  }
-
   void observe(size_t i) {
-    const smb::Game& game = games_[i];
+    const State& game = games_[i];
     uint8_t* out = &observations[i * observation_bytes_];
     switch (config_.observation) {
-      case Observation::tiles:
-        smb::observe_tiles(game.nes, game.motion, game.held,
-                           config_.rules.show_level ? game.signals.level : -1, out,
-                           &scalars[i * scalar_count()]);
-        break;
+      case Observation::features: game_.observe(game, out, &scalars[i * scalar_count()]); break;
       case Observation::rgb: {
-        nes::ppu::Painter painter(game.nes, levels_->cartridge(), nes::ppu::kSameColours);
+        nes::ppu::Painter painter(game.nes, game_.cartridge(), nes::ppu::kSameColours);
         nes::ppu::Painter<>::Line buffer;
         for (int y = 0; y < nes::kScreenHeight; ++y) {
           const uint8_t* line = painter.next(buffer, true);
@@ -594,24 +441,23 @@ class Batch {
     }
   }
 
-  void keep_frame(const smb::Game& game) {
+  void keep_frame(const State& game) {
     constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
     frames_.resize(frames_.size() + kBytes);
-    nes::ppu::draw(game.nes, levels_->cartridge(), frames_.data() + frames_.size() - kBytes);
+    nes::ppu::draw(game.nes, game_.cartridge(), frames_.data() + frames_.size() - kBytes);
   }
 
-  std::shared_ptr<smb::LevelStarts> levels_;
+  G game_;
   Config config_;
   size_t observation_bytes_ = 0;
-  std::vector<smb::Game> games_;
-  smb::Starts starts_;
+  std::vector<State> games_;
   std::vector<uint8_t> needs_reset_;
   std::vector<int64_t> actions_;
   std::vector<uint8_t> pending_;
-  std::vector<Output> outputs_;  // by group
-  std::optional<smb::GreyPicture<>> picture_;
+  std::vector<Output> outputs_;       // by group
+  std::optional<PixelStack> pixels_;  // where they are observed
   std::vector<uint8_t> frames_;
-  std::vector<uint8_t> ended_maps_;                // not part of `save`
+  std::vector<uint8_t> ended_places_;              // not part of `save`
   std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
 };

@@ -18,24 +18,25 @@
 
 #include "bindings/arrays.h"
 #include "bindings/rooms.h"
+#include "smb/super_mario.h"
 
 namespace warpzone::bindings {
 
 using namespace nb::literals;
 using batch::Autoreset;
-using batch::Batch;
 using batch::Config;
-using batch::Journal;
+using batch::InputLog;
 using batch::Observation;
 using batch::Output;
+using Batch = batch::Batch<smb::SuperMario>;
 
 namespace {
 
 using Played = std::tuple<int32_t, bool, nb::bytes, std::vector<uint32_t>>;
 
-std::optional<Played> to_python(const Journal& journal) {
-  if (!journal.known) return std::nullopt;
-  return Played(journal.level, journal.own_start, to_bytes(journal.buttons), journal.decided);
+std::optional<Played> to_python(const InputLog& log) {
+  if (!log.known) return std::nullopt;
+  return Played(log.level, log.own_start, to_bytes(log.buttons), log.decided);
 }
 
 template <typename T>
@@ -71,7 +72,7 @@ std::vector<size_t> observation_shape(const Batch& b) {
   const Config& c = b.config();
   std::vector<size_t> shape = per_game(b);
   switch (c.observation) {
-    case Observation::tiles:
+    case Observation::features:
       shape.insert(shape.end(), {smb::kPlanes, smb::kTileRows, smb::kTileColumns});
       break;
     case Observation::pixels:
@@ -102,7 +103,7 @@ nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Si
 
 void bind_batch(nb::module_& m) {
   nb::enum_<Observation>(m, "Observation")
-      .value("tiles", Observation::tiles)
+      .value("tiles", Observation::features)
       .value("pixels", Observation::pixels)
       .value("rgb", Observation::rgb)
       .value("ram", Observation::ram);
@@ -112,7 +113,6 @@ void bind_batch(nb::module_& m) {
       .value("disabled", Autoreset::disabled);
   nb::class_<Config>(m, "Config", "How a batch of games is run and seen.")
       .def(nb::init<>())
-      .def_rw("rules", &Config::rules)
       .def_rw("observation", &Config::observation)
       .def_rw("autoreset", &Config::autoreset)
       .def_rw("num_games", &Config::num_games)
@@ -130,8 +130,14 @@ void bind_batch(nb::module_& m) {
   nb::class_<Batch> batch(m, "Batch",
                           "N games. Arrays are views of memory that stays where it is.");
   batch
-      .def(nb::init<std::shared_ptr<smb::LevelStarts>, Config>(), "levels"_a, "config"_a,
-           "Raises ValueError when the config makes no sense.")
+      .def(
+          "__init__",
+          [](Batch* self, std::shared_ptr<smb::LevelStarts> levels, smb::Rules rules,
+             const Config& config) {
+            new (self) Batch(smb::SuperMario(std::move(levels), std::move(rules)), config);
+          },
+          "levels"_a, "rules"_a, "config"_a,
+          "Raises ValueError when the rules or the config make no sense.")
       .def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
       .def("seed", &Batch::seed, "seed"_a, "New random streams for all games.")
       .def(
@@ -142,22 +148,33 @@ void bind_batch(nb::module_& m) {
             self.reset({mask.data(), mask.size()});
           },
           "mask"_a, "Starts new episodes where mask, uint8[N], is not 0.")
-      .def("set_starts", &Batch::set_starts, "starts"_a,
-           "Moments at which episodes may begin; none does before they are weighed.")
-      .def("set_routes", &Batch::set_routes, "routes"_a,
-           "Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.")
+      .def(
+          "set_starts",
+          [](Batch& self, std::vector<smb::Start> starts) {
+            self.game_to_change().set_starts(std::move(starts));
+          },
+          "starts"_a, "Moments at which episodes may begin; none does before they are weighed.")
+      .def(
+          "set_routes",
+          [](Batch& self, std::vector<std::pair<int, smb::Route>> routes) {
+            self.game_to_change().set_routes(std::move(routes));
+          },
+          "routes"_a,
+          "Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.")
       .def(
           "weigh_starts",
           [](Batch& self,
              nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
-             double share) { self.weigh_starts({weights.data(), weights.size()}, share); },
+             double share) {
+            self.game_to_change().weigh_starts({weights.data(), weights.size()}, share);
+          },
           "weights"_a, "share"_a,
           "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
       .def(
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
           "From its next episode on, a journal is kept of each of these games.")
       .def(
-          "journal", [](const Batch& self, size_t game) { return to_python(self.journal(game)); },
+          "journal", [](const Batch& self, size_t game) { return to_python(self.input_log(game)); },
           "game"_a,
           "Of a watched game: the level 0-31 that it began in, whether the running episode began "
           "there, "
@@ -165,9 +182,9 @@ void bind_batch(nb::module_& m) {
           "episode; None where they are not known.")
       .def(
           "ended_journal",
-          [](const Batch& self, size_t game) { return to_python(self.ended_journal(game)); },
+          [](const Batch& self, size_t game) { return to_python(self.ended_input_log(game)); },
           "game"_a, "The same of the last episode that ended.")
-      .def("ended_map", &Batch::ended_map, "game"_a,
+      .def("ended_map", &Batch::ended_place, "game"_a,
            "Of any game: which of the game's maps, 0-127, its last episode ended in.")
       .def(
           "ended_ram",
@@ -206,7 +223,7 @@ void bind_batch(nb::module_& m) {
       .def(
           "screen",
           [](Batch& self, size_t game) {
-            return screen(self.console(game), self.levels().cartridge());
+            return screen(self.console(game), self.game().cartridge());
           },
           "game"_a, "The last frame of a game as colours 0-63: uint8[240, 256].")
       .def(

@@ -11,13 +11,13 @@
 #include <stdexcept>
 #include <vector>
 
+#include "batch/picture.h"
 #include "bindings/arrays.h"
 #include "bindings/console.h"
 #include "bindings/rooms.h"
 #include "nes/snapshot.h"
 #include "smb/explore.h"
 #include "smb/game.h"
-#include "smb/picture.h"
 #include "smb/starts.h"
 #include "smb/tiles.h"
 
@@ -69,7 +69,7 @@ void bind_smb(nb::module_& m) {
         auto out = new_array<uint8_t>({static_cast<size_t>(height), static_cast<size_t>(width)});
         std::optional<nes::State> pooled;
         if (before) pooled = nes::load(view(*before), console.cart());
-        smb::GreyPicture<>(height, width, crop_status_bar)
+        batch::GreyPicture<>(height, width, crop_status_bar ? smb::memory::kMapTop : 0)
             .draw(console.state(), console.cart(), out.data(), pooled ? &*pooled : nullptr);
         return out;
       },

@@ -11,15 +11,15 @@
 
 namespace smb = warpzone::smb;
 namespace batch = warpzone::batch;
-using batch::Batch;
 using fuzz::Bytes;
+using mario::Batch;
 
 namespace {
 
 constexpr int kMostSteps = 24, kMostPictures = 8, kMostNoops = 9;
 
-batch::Config config_of(fuzz::Input& input) {
-  batch::Config config = standin::config();
+mario::Config config_of(fuzz::Input& input) {
+  mario::Config config = standin::config();
   config.observation = static_cast<batch::Observation>(input.below(4));
   config.autoreset = static_cast<batch::Autoreset>(input.below(3));
   config.num_games = 1 + input.below(5);
@@ -48,14 +48,14 @@ batch::Config config_of(fuzz::Input& input) {
 // The same calls to a batch that the caller runs alone and to one with threads.
 class Pair {
  public:
-  explicit Pair(batch::Config config) {
+  explicit Pair(mario::Config config) {
     for (size_t i = 0; i < 2; ++i) {
       config.threads = i == 0 ? 1 : 3;
       batches_[i] = std::make_unique<Batch>(standin::levels(), config);
     }
   }
 
-  const batch::Config& config() const { return batches_[0]->config(); }
+  const mario::Config& config() const { return batches_[0]->config(); }
 
   // What one throws the other throws too; which of its games' failures a batch tells may differ.
   template <typename Call>

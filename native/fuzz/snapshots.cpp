@@ -35,8 +35,8 @@ Bytes good_console(int frames) {
   return bytes;
 }
 
-batch::Config config_of(int kind) {
-  batch::Config config = standin::config();
+mario::Config config_of(int kind) {
+  mario::Config config = standin::config();
   config.num_games = kGames;
   config.observation = static_cast<batch::Observation>(kind % 4);
   config.autoreset = static_cast<batch::Autoreset>(kind / 4 % 3);
@@ -47,14 +47,14 @@ batch::Config config_of(int kind) {
   return config;
 }
 
-void step(batch::Batch& games, int64_t action) {
+void step(mario::Batch& games, int64_t action) {
   const std::vector<int64_t> actions(kGames, action);
   games.send(0, actions);
   games.recv(0);
 }
 
 Bytes good_batch(int kind, int steps) {
-  batch::Batch games(standin::levels(), config_of(kind));
+  mario::Batch games(standin::levels(), config_of(kind));
   games.reset(Bytes(kGames, 1));
   for (int i = 0; i < steps; ++i) step(games, i % 2 != 0 ? 1 : 6);
   return games.save();
@@ -86,7 +86,7 @@ void go_on(nes::State s) {
   Bytes picture(static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth);
   std::vector<float> scalars(smb::kScalars);
   smb::Motion motion{};
-  smb::GreyPicture grey(84, 84, false);
+  batch::GreyPicture grey(84, 84);
   for (int frame = 0; frame < 3; ++frame) {
     nes::ppu::draw(s, cart(), picture.data());
     for (const uint8_t colour : picture) FUZZ_REQUIRE(colour < 64);
@@ -115,7 +115,7 @@ smb::Start damaged_start(int detail, fuzz::Input& input) {
   return start;
 }
 
-void go_on(batch::Batch& games) {
+void go_on(mario::Batch& games) {
   for (int i = 0; i < 3; ++i) {
     try {
       step(games, i);
@@ -175,7 +175,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Bytes& saved = good[detail];
     if (saved.empty()) saved = good_batch(detail, 5);
     bytes = saved;
-    const batch::Batch games(standin::levels(), config_of(detail));
+    const mario::Batch games(standin::levels(), config_of(detail));
     const size_t drawn = kGames * (games.observation_bytes() + 4 * games.scalar_count());
     fuzz::damage(bytes, places_of_batch(bytes.size(), drawn), input);
   }
@@ -192,15 +192,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     nes::State s;
     if (taken([&] { s = nes::load(bytes, cart()); })) go_on(s);
   } else if (kind == kDamagedStart) {
-    batch::Batch games(standin::levels(), config_of(detail));
+    mario::Batch games(standin::levels(), config_of(detail));
     const std::vector<double> weights = {1.0};
-    if (taken([&] { games.set_starts({start}); })) {
-      games.weigh_starts(weights, 1.0);
+    if (taken([&] { games.game_to_change().set_starts({start}); })) {
+      games.game_to_change().weigh_starts(weights, 1.0);
       games.reset(Bytes(kGames, 1));
       go_on(games);
     }
   } else {
-    batch::Batch games(standin::levels(), config_of(detail));
+    mario::Batch games(standin::levels(), config_of(detail));
     if (taken([&] { games.load(bytes); })) go_on(games);
   }
   return 0;

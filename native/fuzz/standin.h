@@ -5,7 +5,7 @@
 #include <memory>
 #include <random>
 
-#include "batch/batch.h"
+#include "tests/mario.h"
 #include "tests/program.h"
 
 namespace standin {
@@ -68,8 +68,8 @@ inline std::shared_ptr<smb::LevelStarts> levels() {
 }
 
 // What every batch of these takes.
-inline batch::Config config() {
-  batch::Config config;
+inline mario::Config config() {
+  mario::Config config;
   config.rules.actions = {0, 128, 130, 131, 129, 64, 32, 2, 4, 8, 16};
   config.rules.level_weights.assign(smb::kLevels, 1.0);
   return config;

@@ -39,7 +39,7 @@ struct Compiled {
 
   Context context;
   Enter enter;
-  const void* no_region;  // stands for addresses without one: leaves at once
+  const void* no_region;             // stands for addresses without one: leaves at once
   const Compiled* before = nullptr;  // what the cartridge ran with until this came
   // Addresses that compiled code wanted to go to and that had no region: a bit for each.
   mutable std::array<std::atomic<uint8_t>, 0x1000> wanted{};

@@ -18,7 +18,7 @@ enum class Death : int32_t {
   thrown_back = 5  // by a maze, where that ends an episode
 };
 
-// Everything is int32 so that a batch of these is a matrix. Order: kSignalNames in the bindings.
+// Everything is int32 so that a batch of these is a matrix. Order: SIGNALS in the bindings.
 struct Signals {
   int32_t x;         // px from the left end of the area
   int32_t y;         // px above the bottom of the screen

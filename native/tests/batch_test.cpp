@@ -1,11 +1,10 @@
 // Batches of the real game, for the sanitizers above all: only where WARPZONE_ROM names its file.
-#include "batch/batch.h"
-
 #include <random>
 
 #include "allocations.h"
 #include "check.h"
 #include "real_game.h"
+#include "tests/mario.h"
 
 namespace batch = warpzone::batch;
 namespace nes = warpzone::nes;
@@ -15,8 +14,8 @@ using real_game::levels;
 
 namespace {
 
-batch::Config usual_config(Observation observation, int threads) {
-  batch::Config config;
+mario::Config usual_config(Observation observation, int threads) {
+  mario::Config config;
   config.rules.actions = {0, 128, 130, 131, 129, 64, 32};
   config.rules.level_weights.assign(smb::kLevels, 1.0);
   config.rules.noop_max = 20;
@@ -30,7 +29,7 @@ batch::Config usual_config(Observation observation, int threads) {
   return config;
 }
 
-void play(batch::Batch& games, int steps, uint32_t seed) {
+void play(mario::Batch& games, int steps, uint32_t seed) {
   std::mt19937 random(seed);
   std::vector<int64_t> actions(3);
   for (int step = 0; step < steps; ++step) {
@@ -42,7 +41,7 @@ void play(batch::Batch& games, int steps, uint32_t seed) {
   }
 }
 
-constexpr Observation kAll[] = {Observation::tiles, Observation::pixels, Observation::rgb,
+constexpr Observation kAll[] = {Observation::features, Observation::pixels, Observation::rgb,
                                 Observation::ram};
 
 }  // namespace
@@ -52,7 +51,7 @@ TEST(threads_change_nothing_in_the_real_game) {
   for (const Observation observation : kAll) {
     std::vector<uint8_t> states[2];
     for (int i = 0; i < 2; ++i) {
-      batch::Batch games(levels(), usual_config(observation, i == 0 ? 1 : 4));
+      mario::Batch games(levels(), usual_config(observation, i == 0 ? 1 : 4));
       games.reset(std::vector<uint8_t>(6, 1));
       play(games, 50, 1);
       states[i] = games.save();
@@ -65,7 +64,7 @@ TEST(saved_batches_go_on_and_damaged_ones_do_no_harm) {
   if (!levels()) return;
   std::mt19937 random(2);
   for (const Observation observation : kAll) {
-    batch::Batch games(levels(), usual_config(observation, 2));
+    mario::Batch games(levels(), usual_config(observation, 2));
     games.reset(std::vector<uint8_t>(6, 1));
     play(games, 20, 3);
     const auto state = games.save();
@@ -101,13 +100,13 @@ TEST(saved_batches_go_on_and_damaged_ones_do_no_harm) {
 TEST(a_journal_leads_to_the_same_console_and_changes_nothing) {
   if (!levels()) return;
   for (const int threads : {1, 4}) {
-    batch::Batch games(levels(), usual_config(Observation::tiles, threads));
-    batch::Batch plain(levels(), usual_config(Observation::tiles, threads));
+    mario::Batch games(levels(), usual_config(Observation::features, threads));
+    mario::Batch plain(levels(), usual_config(Observation::features, threads));
     games.watch(std::vector<int>{1, 4});
-    CHECK(!check::thrown([&] { games.journal(0); }).empty());
+    CHECK(!check::thrown([&] { games.input_log(0); }).empty());
     CHECK(!check::thrown([&] { games.watch(std::vector<int>{6}); }).empty());
-    for (batch::Batch* batch : {&games, &plain}) batch->reset(std::vector<uint8_t>(6, 1));
-    const auto follow = [&](const batch::Journal& journal, const std::array<uint8_t, 0x800>& ram) {
+    for (mario::Batch* batch : {&games, &plain}) batch->reset(std::vector<uint8_t>(6, 1));
+    const auto follow = [&](const batch::InputLog& journal, const std::array<uint8_t, 0x800>& ram) {
       nes::State console = levels()->start(journal.level);
       for (const uint8_t buttons : journal.buttons) {
         nes::run_frame(console, levels()->cartridge(), buttons);
@@ -116,26 +115,26 @@ TEST(a_journal_leads_to_the_same_console_and_changes_nothing) {
     };
     int ended = 0;
     for (uint32_t round = 0; round < 30; ++round) {
-      for (batch::Batch* batch : {&games, &plain}) play(*batch, 3, round);
+      for (mario::Batch* batch : {&games, &plain}) play(*batch, 3, round);
       for (const size_t game : {1, 4}) {
-        const batch::Journal& journal = games.journal(game);
+        const batch::InputLog& journal = games.input_log(game);
         CHECK(journal.known);
         CHECK(journal.own_start);
         follow(journal, games.console(game).ram);
-        if (!games.ended_journal(game).known) continue;
+        if (!games.ended_input_log(game).known) continue;
         ++ended;
-        follow(games.ended_journal(game), games.ended_ram(game));
+        follow(games.ended_input_log(game), games.ended_ram(game));
         const auto& ram = games.ended_ram(game);
-        CHECK(games.ended_map(game) == (ram[0x074E] << 5 | ram[0x074F]));
+        CHECK(games.ended_place(game) == (ram[0x074E] << 5 | ram[0x074F]));
       }
     }
     CHECK(ended > 20);
     CHECK(games.save() == plain.save());
     games.load(plain.save());  // nobody knows how that game came to where it stands
-    CHECK(!games.journal(1).known);
-    CHECK(!games.ended_journal(1).known);
+    CHECK(!games.input_log(1).known);
+    CHECK(!games.ended_input_log(1).known);
     play(games, 15, 1);
-    CHECK(games.journal(1).known);
+    CHECK(games.input_log(1).known);
   }
 }
 
@@ -146,7 +145,7 @@ TEST(stepping_allocates_nothing) {
     for (const bool consecutive : {false, true}) {
       auto config = usual_config(observation, 2);
       config.consecutive = consecutive;
-      batch::Batch games(levels(), config);
+      mario::Batch games(levels(), config);
       games.reset(std::vector<uint8_t>(6, 1));
       play(games, 5, 1);
       std::vector<int64_t> actions(3, 1);
@@ -167,7 +166,7 @@ TEST(a_thousand_games_fit_into_a_process) {
   config.num_games = kGames;
   config.num_groups = 1;
   const size_t before = allocations::bytes();
-  batch::Batch games(levels(), config);
+  mario::Batch games(levels(), config);
   const size_t beside = allocations::bytes() - before - games.observations.size();
   CHECK(beside <= size_t{kGames} * 64 * 1024);
   games.reset(std::vector<uint8_t>(kGames, 1));
@@ -179,7 +178,7 @@ TEST(a_thousand_games_fit_into_a_process) {
 TEST(observations_are_written_to_the_caller_too) {
   if (!levels()) return;
   for (const Observation observation : kAll) {
-    batch::Batch games(levels(), usual_config(observation, 3));
+    mario::Batch games(levels(), usual_config(observation, 3));
     games.reset(std::vector<uint8_t>(6, 1));
     const size_t bytes = 3 * games.observation_bytes(), numbers = 3 * games.scalar_count();
     std::vector<uint8_t> pictures(bytes);

@@ -16,14 +16,14 @@
 namespace batch = warpzone::batch;
 namespace nes = warpzone::nes;
 namespace smb = warpzone::smb;
-using batch::Batch;
 using batch::Workers;
+using mario::Batch;
 using program::Bytes;
 
 namespace {
 
-batch::Config small_config(batch::Observation observation) {
-  batch::Config config = standin::config();
+mario::Config small_config(batch::Observation observation) {
+  mario::Config config = standin::config();
   config.observation = observation;
   config.num_games = 2;
   return config;
@@ -47,7 +47,7 @@ Bytes with(Bytes saved, size_t offset, Member value) {
 }  // namespace
 
 TEST(the_stand_in_meets_everything_that_an_episode_can) {
-  batch::Config config = small_config(batch::Observation::tiles);
+  mario::Config config = small_config(batch::Observation::features);
   config.rules.noop_max = 5;
   Batch games(standin::levels(), config);
   games.reset(Bytes{1, 1});
@@ -93,7 +93,7 @@ TEST(a_poll_that_is_jumped_into_sets_its_own_flags) {
 }
 
 TEST(a_game_that_is_over_but_not_waiting_for_its_reset_is_refused) {
-  batch::Config config = small_config(batch::Observation::pixels);
+  mario::Config config = small_config(batch::Observation::pixels);
   config.consecutive = true;  // read what lies before the stack
   Batch games(standin::levels(), config);
   games.reset(Bytes{1, 1});
@@ -107,7 +107,7 @@ TEST(a_game_that_is_over_but_not_waiting_for_its_reset_is_refused) {
 }
 
 TEST(counts_that_would_overflow_are_refused) {
-  Batch games(standin::levels(), small_config(batch::Observation::tiles));
+  Batch games(standin::levels(), small_config(batch::Observation::features));
   games.reset(Bytes{1, 1});
   step(games, 1);
   const Bytes saved = games.save();
@@ -136,7 +136,7 @@ TEST(counts_that_would_overflow_are_refused) {
 }
 
 TEST(a_batch_that_was_never_reset_can_be_saved_and_seen) {
-  Batch games(standin::levels(), small_config(batch::Observation::tiles));
+  Batch games(standin::levels(), small_config(batch::Observation::features));
   const Bytes saved = games.save();
   games.load(saved);
   CHECK(games.save() == saved);
@@ -146,7 +146,7 @@ TEST(a_batch_that_was_never_reset_can_be_saved_and_seen) {
 }
 
 TEST(a_batch_that_steps_cannot_be_seeded) {
-  Batch games(standin::levels(), small_config(batch::Observation::tiles));
+  Batch games(standin::levels(), small_config(batch::Observation::features));
   games.reset(Bytes{1, 1});
   games.send(0, std::vector<int64_t>{0, 0});
   CHECK_EQUAL(check::thrown([&] { games.seed(1); }), "a group is still stepping; recv it first");

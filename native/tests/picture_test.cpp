@@ -1,5 +1,5 @@
 // Every way to draw and to resize against the obvious one.
-#include "smb/picture.h"
+#include "batch/picture.h"
 
 #include <algorithm>
 #include <array>
@@ -17,8 +17,11 @@
 namespace nes = warpzone::nes;
 namespace simd = warpzone::simd;
 namespace smb = warpzone::smb;
+namespace batch = warpzone::batch;
 
 namespace {
+
+constexpr int kStatusBar = 32;
 
 struct Size {
   int height, width;
@@ -51,7 +54,8 @@ template <typename Simd>
 std::vector<uint8_t> shrink(const nes::State& s, const nes::State* before,
                             const nes::Cartridge& cart, Size size, bool crop) {
   std::vector<uint8_t> picture(static_cast<size_t>(size.height) * static_cast<size_t>(size.width));
-  smb::GreyPicture<Simd>(size.height, size.width, crop).draw(s, cart, picture.data(), before);
+  batch::GreyPicture<Simd>(size.height, size.width, crop ? kStatusBar : 0)
+      .draw(s, cart, picture.data(), before);
   return picture;
 }
 
@@ -127,7 +131,7 @@ TEST(small_grey_pictures_are_sums_over_areas) {
       const bool crop = random() % 2 == 0;
       const nes::State* before = random() % 2 == 0 ? &other : nullptr;
       const auto expected =
-          plain::shrink(s, before, cart, size.height, size.width, crop ? smb::memory::kMapTop : 0);
+          plain::shrink(s, before, cart, size.height, size.width, crop ? kStatusBar : 0);
       with_all_kernels([&]<typename Simd>(Simd) {
         CHECK(shrink<Simd>(s, before, cart, size, crop) == expected);
       });
@@ -151,7 +155,7 @@ TEST(pictures_of_the_real_game_are_those_of_a_slow_painter) {
       CHECK(draw<simd::Best>(s, cart) == plain::draw(s, cart));
       const nes::State* merged = round == 3 ? &before : nullptr;
       CHECK(shrink<simd::Best>(s, merged, cart, {84, 84}, round == 2) ==
-            plain::shrink(s, merged, cart, 84, 84, round == 2 ? smb::memory::kMapTop : 0));
+            plain::shrink(s, merged, cart, 84, 84, round == 2 ? kStatusBar : 0));
     }
   }
 }

@@ -4,14 +4,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "batch/picture.h"
 #include "nes/ppu.h"
-#include "smb/picture.h"
 
 namespace plain {
 
 namespace nes = warpzone::nes;
 namespace ppu = warpzone::nes::ppu;
-namespace smb = warpzone::smb;
+namespace batch = warpzone::batch;
 using nes::Cartridge;
 using nes::Scroll;
 using nes::State;
@@ -91,12 +91,12 @@ inline std::vector<uint8_t> draw(const State& s, const Cartridge& cart) {
 inline std::vector<uint8_t> shrink(const State& s, const State* before, const Cartridge& cart,
                                    int height, int width, int top) {
   std::vector<uint8_t> grey = draw(s, cart);
-  for (auto& pixel : grey) pixel = smb::kLuma[pixel];
+  for (auto& pixel : grey) pixel = batch::kLuma[pixel];
   if (before != nullptr) {
     const std::vector<uint8_t> other = draw(*before, cart);
-    for (size_t i = 0; i < grey.size(); ++i) grey[i] = std::max(grey[i], smb::kLuma[other[i]]);
+    for (size_t i = 0; i < grey.size(); ++i) grey[i] = std::max(grey[i], batch::kLuma[other[i]]);
   }
-  const smb::Shares rows(nes::kScreenHeight - top, height), columns(nes::kScreenWidth, width);
+  const batch::Shares rows(nes::kScreenHeight - top, height), columns(nes::kScreenWidth, width);
   std::vector<uint8_t> out;
   for (size_t y = 0; y < rows.first.size(); ++y) {
     for (size_t x = 0; x < columns.first.size(); ++x) {

@@ -1,9 +1,9 @@
 #include <set>
 
-#include "batch/batch.h"
 #include "check.h"
 #include "program.h"
 #include "smb/game.h"
+#include "tests/mario.h"
 
 namespace smb = warpzone::smb;
 namespace batch = warpzone::batch;
@@ -116,11 +116,11 @@ TEST(another_cartridge_is_told_from_super_mario_bros) {
   for (int threads = 1; threads <= 3; ++threads) {
     auto levels = std::make_shared<smb::LevelStarts>(
         std::make_shared<nes::Cartridge>(program::image({0x4C, 0x00, 0x80})));
-    batch::Config config;
+    mario::Config config;
     config.rules = usual_rules();
     config.num_games = 4;
     config.threads = threads;
-    batch::Batch games(levels, config);
+    mario::Batch games(levels, config);
     const std::vector<uint8_t> all(4, 1);
     const std::string text = check::thrown([&] { games.reset(all); });
     CHECK(text.find("the title screen does not take Start") != std::string::npos);
@@ -137,24 +137,24 @@ TEST(another_cartridge_is_told_from_super_mario_bros) {
 
 TEST(a_batch_that_makes_no_sense_says_why) {
   const auto refusal = [](auto&& change) {
-    batch::Config config;
+    mario::Config config;
     config.rules = usual_rules();
     config.num_games = 4;
     change(config);
-    return check::thrown([&] { config.check(); });
+    return check::thrown([&] { config.check(config.rules.frame_skip); });
   };
-  CHECK_EQUAL(refusal([](batch::Config&) {}), "");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.num_games = 0; }),
+  CHECK_EQUAL(refusal([](mario::Config&) {}), "");
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.num_games = 0; }),
               "there must be at least one game");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.num_groups = 5; }),
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.num_groups = 5; }),
               "groups must hold at least one game each");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.threads = 0; }),
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.threads = 0; }),
               "there must be at least one thread");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.width = 257; }),
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.width = 257; }),
               "pictures must be at least 1x1 and at most 240x256");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.stack = 0; }), "frame_stack must be at least 1");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.consecutive = true, c.stack = 2; }),
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.stack = 0; }), "frame_stack must be at least 1");
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.consecutive = true, c.stack = 2; }),
               "consecutive stacking needs frame_stack equal to frame_skip");
-  CHECK_EQUAL(refusal([](batch::Config& c) { c.keep_frames = true; }),
+  CHECK_EQUAL(refusal([](mario::Config& c) { c.keep_frames = true; }),
               "keep_frames works with one game only");
 }

@@ -7,25 +7,25 @@
 #include <set>
 
 #include "allocations.h"
-#include "batch/batch.h"
 #include "check.h"
 #include "fuzz/standin.h"
 #include "real_game.h"
 #include "smb/explore.h"
+#include "tests/mario.h"
 
 namespace batch = warpzone::batch;
 namespace nes = warpzone::nes;
 namespace smb = warpzone::smb;
-using batch::Batch;
 using batch::Observation;
+using mario::Batch;
 using program::Bytes;
 
 namespace {
 
 constexpr int kLevel = 8;
 
-batch::Config one_game(Observation observation) {
-  batch::Config config = standin::config();
+mario::Config one_game(Observation observation) {
+  mario::Config config = standin::config();
   config.rules.level_weights.assign(smb::kLevels, 0.0);
   config.rules.level_weights[kLevel] = 1.0;
   config.observation = observation;
@@ -42,7 +42,7 @@ void step(Batch& games, int64_t action) {
 void begin(Batch& games, size_t start, size_t count) {
   std::vector<double> weights(count);
   weights[start] = 1;
-  games.weigh_starts(weights, 1.0);
+  games.game_to_change().weigh_starts(weights, 1.0);
   games.reset(Bytes{1});
 }
 
@@ -71,12 +71,12 @@ Bytes lively_way(smb::LevelStarts& levels, const smb::Rules& rules, size_t lengt
 
 // Whether an episode from each start is the play that led there: the console, what is seen, and
 // what comes of the next steps. Returns how many starts there were.
-size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const batch::Config& config) {
+size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const mario::Config& config) {
   constexpr int32_t kOn = 6;
   const Bytes way = lively_way(*levels, config.rules, 60);
   const auto starts = smb::record_starts(*levels, config.rules, {kLevel, way}, config.stack);
   Batch played(levels, config), begun(levels, config);
-  begun.set_starts(starts);
+  begun.game_to_change().set_starts(starts);
   begun.watch(std::vector<int>{0});
   played.reset(Bytes{1});
   std::vector<nes::State> consoles = {played.console(0)};
@@ -102,7 +102,7 @@ size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const batch::Con
       CHECK(std::memcmp(&begun.console(0), &consoles[i], sizeof(nes::State)) == 0);
       CHECK(begun.observations == observations[i]);
       CHECK(begun.scalars == scalars[i]);
-      const batch::Journal& journal = begun.journal(0);
+      const batch::InputLog& journal = begun.input_log(0);
       CHECK(journal.known && !journal.own_start);
       CHECK_EQUAL(journal.level, kLevel);
       CHECK_EQUAL(journal.decided.size(), static_cast<size_t>(at - starts[k].step));
@@ -115,13 +115,13 @@ size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const batch::Con
   return starts.size();
 }
 
-std::vector<batch::Config> all_ways_to_see() {
-  std::vector<batch::Config> all;
+std::vector<mario::Config> all_ways_to_see() {
+  std::vector<mario::Config> all;
   for (const Observation observation :
-       {Observation::tiles, Observation::pixels, Observation::rgb, Observation::ram}) {
+       {Observation::features, Observation::pixels, Observation::rgb, Observation::ram}) {
     all.push_back(one_game(observation));
   }
-  batch::Config pixels = one_game(Observation::pixels);
+  mario::Config pixels = one_game(Observation::pixels);
   pixels.stack = 3;
   pixels.rules.frame_skip = 2;
   all.push_back(pixels);
@@ -134,21 +134,21 @@ std::vector<batch::Config> all_ways_to_see() {
   pixels.stack = 4;
   pixels.consecutive = true;
   all.push_back(pixels);
-  batch::Config tiles = one_game(Observation::tiles);
+  mario::Config tiles = one_game(Observation::features);
   tiles.rules.show_level = true;
   all.push_back(tiles);
   return all;
 }
 
 // Some starts of the stand-in.
-std::vector<smb::Start> some_starts(const batch::Config& config) {
+std::vector<smb::Start> some_starts(const mario::Config& config) {
   return smb::record_starts(*standin::levels(), config.rules, {kLevel, Bytes(12, 1)}, config.stack);
 }
 
 }  // namespace
 
 TEST(an_episode_from_a_start_is_the_play_that_led_there) {
-  for (const batch::Config& config : all_ways_to_see()) {
+  for (const mario::Config& config : all_ways_to_see()) {
     CHECK(compare(standin::levels(), config) > 10);
     if (real_game::levels()) CHECK(compare(real_game::levels(), config) > 40);
   }
@@ -156,7 +156,7 @@ TEST(an_episode_from_a_start_is_the_play_that_led_there) {
 
 TEST(no_start_looks_back_into_a_cutscene) {
   // B leads into the stand-in's cutscenes, and out of them again in steps that are short.
-  batch::Config config = one_game(Observation::tiles);
+  mario::Config config = one_game(Observation::features);
   config.rules.frame_skip = 2;
   const Bytes way = lively_way(*standin::levels(), config.rules, 120);
   std::set<int32_t> cuts, found;
@@ -184,7 +184,7 @@ TEST(no_start_looks_back_into_a_cutscene) {
 
 TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
   for (const int skip : {1, 2, 4}) {
-    batch::Config config = one_game(Observation::tiles);
+    mario::Config config = one_game(Observation::features);
     config.rules.frame_skip = skip;
     smb::LevelStarts& levels = *standin::levels();
     const Bytes way = lively_way(levels, config.rules, 120);
@@ -226,7 +226,7 @@ TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
 }
 
 TEST(a_step_that_ends_the_episode_is_no_start) {
-  const batch::Config config = one_game(Observation::tiles);
+  const mario::Config config = one_game(Observation::features);
   Bytes way(8, 1);
   way.insert(way.end(), 4, 8);  // Select ends the stand-in's levels
   int32_t ended = 0;
@@ -238,7 +238,7 @@ TEST(a_step_that_ends_the_episode_is_no_start) {
 }
 
 TEST(starts_are_drawn_by_their_weights) {
-  batch::Config config = one_game(Observation::tiles);
+  mario::Config config = one_game(Observation::features);
   config.num_games = 400;
   const auto starts = some_starts(config);
   Batch games(standin::levels(), config);
@@ -249,35 +249,35 @@ TEST(starts_are_drawn_by_their_weights) {
     for (const auto& signals : games.signals) ++drawn[static_cast<size_t>(signals.start + 1)];
     return drawn;
   };
-  games.set_starts(starts);
+  games.game_to_change().set_starts(starts);
   CHECK_EQUAL(counts()[0], 400);  // none before they are weighed
   std::vector<double> weights(starts.size());
   weights[1] = 3;
   weights[4] = 1;
-  games.weigh_starts(weights, 0.0);
+  games.game_to_change().weigh_starts(weights, 0.0);
   CHECK_EQUAL(counts()[0], 400);
-  games.weigh_starts(weights, 1.0);
+  games.game_to_change().weigh_starts(weights, 1.0);
   auto drawn = counts();
   CHECK_EQUAL(drawn[2] + drawn[5], 400);
   CHECK(drawn[2] > 250 && drawn[2] < 350);
-  games.weigh_starts(weights, 0.5);
+  games.game_to_change().weigh_starts(weights, 0.5);
   drawn = counts();
   CHECK(drawn[0] > 150 && drawn[0] < 250);
   CHECK_EQUAL(drawn[0] + drawn[2] + drawn[5], 400);
-  games.set_starts(starts);  // other ones are to be weighed again
+  games.game_to_change().set_starts(starts);  // other ones are to be weighed again
   CHECK_EQUAL(counts()[0], 400);
-  games.set_starts({});
-  games.weigh_starts({}, 0.0);
+  games.game_to_change().set_starts({});
+  games.game_to_change().weigh_starts({}, 0.0);
   CHECK_EQUAL(counts()[0], 400);
 }
 
 TEST(without_starts_the_random_streams_are_as_before) {
   // Neither starts that are not drawn nor stickiness in all episodes take a number.
-  batch::Config config = one_game(Observation::tiles);
+  mario::Config config = one_game(Observation::features);
   config.rules.noop_max = 30;
   config.rules.repeat_action_probability = 0.5;
   Batch plain(standin::levels(), config), with_starts(standin::levels(), config);
-  with_starts.set_starts(some_starts(config));
+  with_starts.game_to_change().set_starts(some_starts(config));
   for (Batch* games : {&plain, &with_starts}) {
     games->reset(Bytes{1});
     for (int i = 0; i < 5; ++i) step(*games, 1);
@@ -289,13 +289,13 @@ TEST(without_starts_the_random_streams_are_as_before) {
 }
 
 TEST(wrong_starts_are_refused_with_a_reason) {
-  const batch::Config config = one_game(Observation::tiles);
+  const mario::Config config = one_game(Observation::features);
   const auto starts = some_starts(config);
   Batch games(standin::levels(), config);
-  games.set_starts(starts);
+  games.game_to_change().set_starts(starts);
   const size_t n = starts.size();
   const auto weigh = [&](std::vector<double> weights, double share) {
-    return check::thrown([&] { games.weigh_starts(weights, share); });
+    return check::thrown([&] { games.game_to_change().weigh_starts(weights, share); });
   };
   const double nan = std::nan(""), infinite = std::numeric_limits<double>::infinity();
   std::vector<double> weights(n, 1.0);
@@ -318,7 +318,7 @@ TEST(wrong_starts_are_refused_with_a_reason) {
   const auto set = [&](auto&& change) {
     auto changed = starts;
     change(changed[1]);
-    return check::thrown([&] { games.set_starts(changed); });
+    return check::thrown([&] { games.game_to_change().set_starts(changed); });
   };
   const std::string damaged = "a start is damaged";
   CHECK_EQUAL(set([](smb::Start& s) { s.level = -1; }), damaged);
@@ -328,19 +328,19 @@ TEST(wrong_starts_are_refused_with_a_reason) {
               "the frames that lead to a start must make whole steps");
   CHECK_EQUAL(set([](smb::Start& s) { s.buttons.clear(); }), "");
   Batch none(standin::levels(), config);
-  const auto weigh_nothing = [&] { none.weigh_starts({}, 0.5); };
+  const auto weigh_nothing = [&] { none.game_to_change().weigh_starts({}, 0.5); };
   CHECK_EQUAL(check::thrown(weigh_nothing), "no start has a weight above 0");
 
   games.reset(Bytes{1});
   games.send(0, std::vector<int64_t>{0});
   const std::string stepping = "a group is still stepping; recv it first";
-  CHECK_EQUAL(check::thrown([&] { games.set_starts(starts); }), stepping);
+  CHECK_EQUAL(check::thrown([&] { games.game_to_change().set_starts(starts); }), stepping);
   CHECK_EQUAL(weigh(std::vector<double>(n), 0.0), stepping);
   games.recv(0);
 }
 
 TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
-  const batch::Config config = one_game(Observation::tiles);
+  const mario::Config config = one_game(Observation::features);
   const auto record = [&](int level, const Bytes& way, int back, smb::Rules rules) {
     return check::thrown(
         [&] { smb::record_starts(*standin::levels(), rules, {level, way}, back); });
@@ -361,7 +361,7 @@ TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
 }
 
 TEST(buttons_stick_in_a_share_of_the_episodes) {
-  smb::Rules rules = one_game(Observation::tiles).rules;
+  smb::Rules rules = one_game(Observation::features).rules;
   rules.repeat_action_probability = 0.5;
   smb::Game game{};
   game.random = smb::stream(1, 0);
@@ -396,7 +396,7 @@ TEST(buttons_stick_in_a_share_of_the_episodes) {
 }
 
 TEST(saved_episodes_from_starts_go_on) {
-  batch::Config config = one_game(Observation::pixels);
+  mario::Config config = one_game(Observation::pixels);
   config.num_games = 3;
   config.rules.max_steps = 7;
   const auto starts = some_starts(config);
@@ -405,8 +405,8 @@ TEST(saved_episodes_from_starts_go_on) {
   Bytes saved;
   for (int i = 0; i < 2; ++i) {
     Batch games(standin::levels(), config);
-    games.set_starts(starts);
-    games.weigh_starts(weights, 0.7);
+    games.game_to_change().set_starts(starts);
+    games.game_to_change().weigh_starts(weights, 0.7);
     if (i == 0) {
       games.reset(Bytes(3, 1));
       for (int k = 0; k < 10; ++k) step(games, k % 2);
@@ -421,7 +421,7 @@ TEST(saved_episodes_from_starts_go_on) {
 }
 
 TEST(threads_change_nothing_where_episodes_begin) {
-  batch::Config config = one_game(Observation::tiles);
+  mario::Config config = one_game(Observation::features);
   config.num_games = 6;
   config.rules.max_steps = 5;
   const auto starts = some_starts(config);
@@ -429,8 +429,8 @@ TEST(threads_change_nothing_where_episodes_begin) {
   for (int i = 0; i < 2; ++i) {
     config.threads = i == 0 ? 1 : 3;
     Batch games(standin::levels(), config);
-    games.set_starts(starts);
-    games.weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
+    games.game_to_change().set_starts(starts);
+    games.game_to_change().weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
     games.reset(Bytes(6, 1));
     for (int k = 0; k < 40; ++k) step(games, k % 3);
     states[i] = games.save();
@@ -439,14 +439,14 @@ TEST(threads_change_nothing_where_episodes_begin) {
 }
 
 TEST(beginning_at_a_start_allocates_nothing) {
-  for (const Observation observation : {Observation::tiles, Observation::pixels}) {
-    batch::Config config = one_game(observation);
+  for (const Observation observation : {Observation::features, Observation::pixels}) {
+    mario::Config config = one_game(observation);
     config.rules.max_steps = 3;
     config.max_pool = true;
     const auto starts = some_starts(config);
     Batch games(standin::levels(), config);
-    games.set_starts(starts);
-    games.weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
+    games.game_to_change().set_starts(starts);
+    games.game_to_change().weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
     games.reset(Bytes{1});
     const std::vector<int64_t> actions(1, 1);
     const size_t before = allocations::count();

@@ -354,12 +354,6 @@ class Config:
     def __init__(self) -> None: ...
 
     @property
-    def rules(self) -> Rules: ...
-
-    @rules.setter
-    def rules(self, arg: Rules, /) -> None: ...
-
-    @property
     def observation(self) -> Observation: ...
 
     @observation.setter
@@ -440,8 +434,8 @@ class Config:
 class Batch:
     """N games. Arrays are views of memory that stays where it is."""
 
-    def __init__(self, levels: LevelStarts, config: Config) -> None:
-        """Raises ValueError when the config makes no sense."""
+    def __init__(self, levels: LevelStarts, rules: Rules, config: Config) -> None:
+        """Raises ValueError when the rules or the config make no sense."""
 
     def group_begin(self, group: int) -> int:
         """The first game of a group."""

@@ -127,7 +127,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
     native = config.native(num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
-    rules = native.rules
+    rules = config.native_rules()
     assert list(rules.actions) == [128, 65]
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)

@@ -139,9 +139,8 @@ class EnvConfig(BaseModel):
     def native(
         self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
     ) -> _native.Config:
-        """This as the native core takes it."""
+        """How games are run and seen, as the native core takes it."""
         config = _native.Config()
-        config.rules = self.native_rules()
         config.observation = getattr(_native.Observation, self.observation)
         config.autoreset = getattr(_native.Autoreset, self.autoreset)
         config.num_games = num_games

@@ -61,7 +61,7 @@ class Explorer:
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
-        rules = config.native(num_games=1, num_groups=1, threads=1, seed=0, keep_frames=False).rules
+        rules = config.native_rules()
         weights = [tendency(buttons) for buttons in config.action_list]
         self._native = _native.Explorer(levels, rules, level_index(level), weights, seed)
 

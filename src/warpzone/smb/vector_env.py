@@ -171,7 +171,7 @@ class MarioVectorEnv(VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
         self.level_starts = level_starts(cartridge_of(self.rom, engine))
         """Where the levels begin, as the native core has it."""
         try:
-            self._batch = _native.Batch(self.level_starts, native)
+            self._batch = _native.Batch(self.level_starts, config.native_rules(), native)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         bounds = [self._batch.group_begin(group) for group in range(num_groups + 1)]

@@ -12,9 +12,8 @@
 #include "nes/paint.h"
 #include "nes/palette.h"
 #include "nes/simd.h"
-#include "smb/memory.h"
 
-namespace warpzone::smb {
+namespace warpzone::batch {
 
 // Brightness of each of the 64 colours: Rec. 601 luma of its RGB, rounded, as OpenCV and Pillow do.
 inline constexpr std::array<uint8_t, 64> kLuma = [] {
@@ -64,8 +63,8 @@ struct Shares {
 template <typename Simd = simd::Best>
 class GreyPicture {
  public:
-  GreyPicture(int height, int width, bool crop_status_bar)
-      : top_(crop_status_bar ? memory::kMapTop : 0), width_(static_cast<size_t>(width)) {
+  // `top`: so many lines of the screen are left out.
+  GreyPicture(int height, int width, int top = 0) : top_(top), width_(static_cast<size_t>(width)) {
     const Shares rows(nes::kScreenHeight - top_, height), columns(nes::kScreenWidth, width);
     for (size_t y = 0; y < rows.first.size(); ++y) {
       const uint32_t* weights = &rows.weights[y * rows.taps];
@@ -208,4 +207,4 @@ class GreyPicture {
   size_t across_groups_ = 0;
 };
 
-}  // namespace warpzone::smb
+}  // namespace warpzone::batch

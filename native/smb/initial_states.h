@@ -1,0 +1,94 @@
+// Moments within levels at which episodes may begin.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "nes/state.h"
+#include "smb/progress.h"
+#include "smb/random.h"
+#include "smb/starts.h"
+
+namespace warpzone::smb {
+
+// A moment within a level at which an episode may begin. The frames that led to it are played again
+// first: what looks back, a stack of pictures or a speed, then sees what really happened.
+struct Start {
+  nes::State nes;                // before those frames
+  std::vector<uint8_t> buttons;  // of each of them
+  int32_t level;
+  int32_t step;       // agent steps from the level's start to this moment, as it was first played
+  Progress progress;  // that they brought: what lies behind is no progress any more
+  // Buttons of all frames from the level's start to `nes`; nullopt: it was not reached from there.
+  std::optional<std::vector<uint8_t>> lead;
+};
+
+// Starts to draw from, each with a weight.
+class Starts {
+ public:
+  // None is drawn before they have been weighed.
+  void set(std::vector<Start> all) {
+    all_ = std::move(all);
+    share_ = 0;
+  }
+
+  // Throws std::invalid_argument.
+  void weigh(std::span<const double> weights, double share) {
+    if (!(share >= 0 && share <= 1)) throw std::invalid_argument("share must be from 0 to 1");
+    if (weights.size() != all_.size()) {
+      throw std::invalid_argument("there must be a weight for each start");
+    }
+    std::vector<double> sums;
+    for (const double weight : weights) {
+      if (!(weight >= 0)) throw std::invalid_argument("weights must be at least 0");
+      sums.push_back(weight + (sums.empty() ? 0 : sums.back()));
+    }
+    if (share > 0 && (sums.empty() || !(sums.back() > 0))) {
+      throw std::invalid_argument("no start has a weight above 0");
+    }
+    if (!sums.empty() && !std::isfinite(sums.back())) {
+      throw std::invalid_argument("weights must have a finite sum");
+    }
+    sums_ = std::move(sums);
+    share_ = share;
+  }
+
+  // The start of the next episode; nullptr: the level's own.
+  const Start* draw(Random& random) const {
+    if (share_ <= 0 || random.uniform() >= share_) return nullptr;
+    const double at = random.uniform() * sums_.back();
+    const auto found = std::upper_bound(sums_.begin(), sums_.end(), at);
+    const auto index = static_cast<size_t>(found - sums_.begin());
+    return &all_[std::min(index, all_.size() - 1)];
+  }
+
+  // A route for each level that has one.
+  void set_routes(std::vector<std::pair<int, Route>> routes) {
+    for (auto& [level, route] : routes) routes_.at(static_cast<size_t>(level)) = std::move(route);
+  }
+
+  // That of a level; an empty one for what is no level, as a saved state may have it.
+  const Route& route(int32_t level) const {
+    const auto at = static_cast<size_t>(level);
+    return at < routes_.size() ? routes_[at] : none_;
+  }
+
+  const Start& at(int32_t index) const { return all_.at(static_cast<size_t>(index)); }
+  int32_t index(const Start* start) const { return static_cast<int32_t>(start - all_.data()); }
+
+ private:
+  std::vector<Start> all_;
+  std::vector<double> sums_;  // of the weights up to each
+  double share_ = 0;
+  std::array<Route, kLevels> routes_;
+  Route none_;
+};
+
+}  // namespace warpzone::smb

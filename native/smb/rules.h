@@ -1,0 +1,63 @@
+// What an episode is, and what it rewards.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
+#include "smb/starts.h"
+
+namespace warpzone::smb {
+
+enum class Reward : int32_t {
+  gym,       // gym-super-mario-bros 7.x, summed over the frames of a step
+  tutorial,  // that, +50 for the flag, -50 for another end, divided by 10
+  progress,  // new-best progress
+};
+
+inline constexpr int kMostNoops = 36'000;  // ten minutes
+
+struct Rules {
+  std::vector<uint8_t> actions;       // buttons of each action
+  std::vector<double> level_weights;  // one for each of the 32 levels
+  int frame_skip = 4;
+  int noop_max = 0;  // the most idle frames at the start
+  double repeat_action_probability =
+      0.0;                        // probability per frame that the buttons stay as they were
+  double sticky_share = 1.0;      // of episodes that have sticky buttons at all
+  int64_t max_steps = 0;          // 0: no limit
+  int64_t no_progress_steps = 0;  // 0: no limit
+  int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
+  bool skip_cutscenes = true;
+  Reward reward = Reward::progress;
+  double end_penalty = 2.5;      // with it, of an end other than the flag
+  bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
+  bool show_level = false;       // the tile view's scalars name the level
+  int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
+
+  // Throws std::invalid_argument.
+  void check() const {
+    const auto require = [](bool ok, const char* what) {
+      if (!ok) throw std::invalid_argument(what);
+    };
+    require(!actions.empty(), "there must be at least one action");
+    require(level_weights.size() == kLevels, "there must be a weight for each of the 32 levels");
+    double total = 0;
+    for (const double weight : level_weights) {
+      require(weight >= 0, "level weights must not be negative");
+      total += weight;
+    }
+    require(total > 0, "at least one level must have a weight above 0");
+    require(frame_skip >= 1, "frame_skip must be at least 1");
+    require(noop_max >= 0 && noop_max <= kMostNoops, "noop_max must be from 0 to 36,000");
+    require(repeat_action_probability >= 0 && repeat_action_probability < 1,
+            "repeat_action_probability must be at least 0 and below 1");
+    require(last_level < kLevels, "there is no such last_level");
+    require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
+    require(end_penalty >= 0, "end_penalty must be 0 or more");
+    require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
+            "step limits must not be negative");
+  }
+};
+
+}  // namespace warpzone::smb

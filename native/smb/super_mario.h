@@ -1,0 +1,127 @@
+// Super Mario Bros. as a batch of games plays it (see batch/game.h): what all its games share.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "nes/snapshot.h"
+#include "smb/game.h"
+#include "smb/initial_states.h"
+#include "smb/memory.h"
+#include "smb/progress.h"
+#include "smb/random.h"
+#include "smb/rules.h"
+#include "smb/signals.h"
+#include "smb/starts.h"
+#include "smb/tiles.h"
+
+namespace warpzone::smb {
+
+class SuperMario {
+ public:
+  using State = Game;
+  using Signals = smb::Signals;
+  static constexpr int kStatusBarLines = memory::kMapTop;
+  static constexpr size_t kFeatureBytes = kTileBytes, kFeatureScalars = kScalars;
+
+  // Throws std::invalid_argument when the rules make no sense.
+  SuperMario(std::shared_ptr<LevelStarts> levels, Rules rules)
+      : levels_(std::move(levels)), rules_(std::move(rules)) {
+    rules_.check();
+  }
+
+  const nes::Cartridge& cartridge() const { return levels_->cartridge(); }
+  const Rules& rules() const { return rules_; }
+  std::span<const uint8_t> actions() const { return rules_.actions; }
+  int frame_skip() const { return rules_.frame_skip; }
+
+  // Moments at which episodes may begin; none does before they are weighed.
+  void set_starts(std::vector<Start> starts) {
+    for (const Start& start : starts) {
+      if (!nes::plausible(start.nes) || start.level < 0 || start.level >= kLevels) {
+        throw std::invalid_argument("a start is damaged");
+      }
+      if (start.buttons.size() % static_cast<size_t>(rules_.frame_skip) != 0) {
+        throw std::invalid_argument("the frames that lead to a start must make whole steps");
+      }
+    }
+    starts_.set(std::move(starts));
+  }
+
+  // Elsewhere than on its route nothing counts as progress in a level that has one.
+  void set_routes(std::vector<std::pair<int, Route>> routes) {
+    starts_.set_routes(std::move(routes));
+  }
+
+  // From now on that share of episodes begins at one of the starts, drawn by weight.
+  void weigh_starts(std::span<const double> weights, double share) {
+    starts_.weigh(weights, share);
+  }
+
+  // Results depend on the seed and a game's index alone.
+  static void seed(State& game, uint64_t seed, uint64_t index) {
+    game.random = stream(seed, index);
+  }
+
+  template <typename SeeFrame>
+  void reset(State& game, SeeFrame&& see_frame) const {
+    game.reset(*levels_, rules_, starts_, see_frame);
+  }
+
+  template <typename SeeFrame>
+  Outcome step(State& game, uint8_t buttons, SeeFrame&& see_frame) const {
+    return game.step(cartridge(), rules_, starts_.route(game.signals.level), buttons, see_frame);
+  }
+
+  // The map of tiles and its scalars.
+  void observe(const State& game, uint8_t* bytes, float* scalars) const {
+    const int level = rules_.show_level ? game.signals.level : -1;
+    observe_tiles(game.nes, game.motion, game.held, level, bytes, scalars);
+  }
+
+  static int32_t level(const State& game) { return game.signals.level; }
+  static uint8_t place(const State& game) { return map_number(game.nes); }
+  static bool at_level_start(const State& game) { return game.signals.start < 0; }
+
+  bool prefix(const State& game, std::vector<uint8_t>& buttons) const {
+    if (at_level_start(game)) {
+      buttons.assign(static_cast<size_t>(game.signals.frames), 0);
+      return true;
+    }
+    const Start& start = starts_.at(game.signals.start);
+    if (!start.lead) return false;
+    buttons = *start.lead;
+    buttons.insert(buttons.end(), start.buttons.begin(), start.buttons.end());
+    return true;
+  }
+
+  static bool plausible(const State& game) {
+    constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
+    const auto position = [](int32_t value) { return value >= 0 && value <= kMostPosition; };
+    const auto count = [](int64_t value) { return value >= 0 && value <= kMostCount; };
+    const auto all = [](const auto& values, auto&& good) {
+      return std::all_of(values.begin(), values.end(), good);
+    };
+    const Progress& progress = game.progress;
+    return nes::plausible(game.nes) && progress.areas >= 0 &&
+           progress.areas <= static_cast<int32_t>(Progress::kAreas) && count(progress.total) &&
+           all(progress.best, position) && count(game.signals.frames) &&
+           count(game.signals.steps) && count(game.stuck_steps) && position(game.last_x) &&
+           position(game.last_time) && all(game.motion.x, position) &&
+           all(game.motion.y, position) && position(game.motion.mario_x) &&
+           position(game.motion.mario_y);
+  }
+
+ private:
+  std::shared_ptr<LevelStarts> levels_;
+  Rules rules_;
+  Starts starts_;
+};
+
+}  // namespace warpzone::smb

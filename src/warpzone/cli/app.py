@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from warpzone.cli import campaign, evaluate, machine, play, record, runs, train, watch
@@ -22,6 +23,14 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # Newer versions of typer tell of the bound alone.
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                given = cause.errors(include_url=False, include_context=False)[0]["input"]
+                if repr(given) not in error.message:
+                    error.message += f" (given: {given!r})"
+            raise
         except WarpzoneError as error:
             _report(str(error))
             raise typer.Exit(EXIT_ERROR) from error

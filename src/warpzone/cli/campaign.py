@@ -10,8 +10,17 @@ import typer
 from rich.table import Table
 
 from warpzone.cli.choose import find_rom
-from warpzone.cli.options import EngineOption, JsonOption, Preset, RomOption
+from warpzone.cli.options import (
+    MOST_HOURS,
+    MOST_STEPS,
+    EngineOption,
+    JsonOption,
+    Preset,
+    RomOption,
+    finite,
+)
 from warpzone.cli.output import out, plain, remark
+from warpzone.cpu import MOST_THREADS
 from warpzone.smb.levels import parse_levels
 
 
@@ -20,16 +29,27 @@ def campaign(
     out_dir: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where the runs go, one for each level.")
     ] = Path("runs/campaign"),
-    hours: Annotated[float, typer.Option(help="For all levels together.")] = 8.0,
+    hours: Annotated[
+        float, typer.Option(help="For all levels together.", min=0, max=MOST_HOURS, callback=finite)
+    ] = 8.0,
     jobs: Annotated[
-        int | None, typer.Option(help="Levels trained at once. Default: one for each core.", min=1)
+        int | None,
+        typer.Option(
+            help="Levels trained at once. Default: one for each core.", min=1, max=MOST_THREADS
+        ),
     ] = None,
     preset: Annotated[Preset, typer.Option(help="Of every run.")] = Preset.specialist,
     target: Annotated[
-        float, typer.Option(help="Measured clear rate with which a level is done.", min=0, max=1)
+        float,
+        typer.Option(
+            help="Measured clear rate with which a level is done.", min=0, max=1, callback=finite
+        ),
     ] = 0.95,
     slice_steps: Annotated[
-        int, typer.Option(help="Agent steps of a level before another has its turn.", min=1)
+        int,
+        typer.Option(
+            help="Agent steps of a level before another has its turn.", min=1, max=MOST_STEPS
+        ),
     ] = 1_000_000,
     settings: Annotated[
         list[str] | None,

@@ -16,6 +16,7 @@ from warpzone.cli.choose import (
     policy_of,
 )
 from warpzone.cli.options import (
+    MOST_EPISODES,
     DeviceOption,
     EngineOption,
     JsonOption,
@@ -27,6 +28,7 @@ from warpzone.cli.options import (
     StickyOption,
 )
 from warpzone.cli.output import err, out, plain
+from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import level_index, parse_levels
@@ -54,12 +56,14 @@ def evaluate(
             "agent's first) through to this one."
         ),
     ] = None,
-    episodes: Annotated[int, typer.Option(help="Per level.", min=1)] = 100,
+    episodes: Annotated[int, typer.Option(help="Per level.", min=1, max=MOST_EPISODES)] = 100,
     noop_max: NoopsOption = 30,
     repeat_action_probability: StickyOption = 0.0,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
-    threads: Annotated[int | None, typer.Option(help="For the games.", min=1)] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="For the games.", min=1, max=MOST_THREADS)
+    ] = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
     rom: RomOption = None,

@@ -12,6 +12,7 @@ from rich.table import Table
 from warpzone.cli.choose import find_rom
 from warpzone.cli.options import EngineOption, JsonOption, RomOption
 from warpzone.cli.output import err, out, plain
+from warpzone.cpu import MOST_THREADS
 from warpzone.errors import EngineError
 from warpzone.smb.level_guide import GUIDE
 from warpzone.smb.levels import LEVELS, level_kind
@@ -50,7 +51,7 @@ def doctor(
 
 def bench(
     threads: Annotated[
-        int | None, typer.Option(help="For several. Default: all cores.", min=1)
+        int | None, typer.Option(help="For several. Default: all cores.", min=1, max=MOST_THREADS)
     ] = None,
     as_json: JsonOption = False,
     rom: RomOption = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,23 @@ from warpzone.nes.cartridge import ENGINE_MODES, set_engine
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = startup.EXIT_INTERRUPTED
+MOST_EPISODES = 1_000_000
+MOST_GAMES = 1 << 16
+MOST_HOURS = 10_000.0
+MOST_NOOPS = 300
+MOST_SEED = 2**63 - 1
+MOST_STEPS = 10**12
+
+
+def finite(number: float) -> float:
+    """Refuses what is no number, which the bounds of options let pass.
+
+    Raises:
+        typer.BadParameter: infinite, or not a number.
+    """
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is not a finite number.")
+    return number
 
 
 class Preset(StrEnum):
@@ -76,9 +94,12 @@ PolicyOption = Annotated[
         "Default: sample; of an agent that comes with warpzone, what it plays best with."
     ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of the first episode.", min=0)]
+SeedOption = Annotated[int, typer.Option(help="Of the first episode.", min=0, max=MOST_SEED)]
 NoopsOption = Annotated[
-    int, typer.Option(help="Start each episode after 0 to this many no-op frames.", min=0)
+    int,
+    typer.Option(
+        help="Start each episode after 0 to this many no-op frames.", min=0, max=MOST_NOOPS
+    ),
 ]
 StickyOption = Annotated[
     float,
@@ -88,6 +109,7 @@ StickyOption = Annotated[
         help="Probability per frame that the last buttons stay pressed.",
         min=0,
         max=1,
+        callback=finite,
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]

@@ -21,6 +21,7 @@ from warpzone.cli.choose import (
     warn_of_rom,
 )
 from warpzone.cli.options import (
+    MOST_EPISODES,
     DeviceOption,
     EngineOption,
     NoopsOption,
@@ -65,13 +66,14 @@ def record(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to: name.mp4 or name.gif.")
     ] = Path("clip.mp4"),
-    episodes: Annotated[int, typer.Option(help="Episodes in the film.", min=1)] = 1,
+    episodes: Annotated[int, typer.Option(help="Episodes in the film.", min=1, max=1000)] = 1,
     until_clear: Annotated[
         int | None,
         typer.Option(
             help="Most tries to get a clear for each episode; 1 films what comes. "
             "Default: 10; 1 where agents are compared on one level.",
             min=1,
+            max=MOST_EPISODES,
         ),
     ] = None,
     scale: Annotated[

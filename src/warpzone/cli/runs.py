@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from warpzone.cli.choose import check_level, find_rom, use_one_torch_thread
-from warpzone.cli.options import EngineOption, RomOption
+from warpzone.cli.options import MOST_STEPS, EngineOption, RomOption
 from warpzone.cli.output import err, out, plain, remark
 from warpzone.errors import ConfigError
 
@@ -53,7 +53,8 @@ def level_map(
         ),
     ] = None,
     last: Annotated[
-        int | None, typer.Option(help="Only so many ends, the latest. Default: all.", min=1)
+        int | None,
+        typer.Option(help="Only so many ends, the latest. Default: all.", min=1, max=MOST_STEPS),
     ] = None,
     rom: RomOption = None,
 ) -> None:
@@ -79,7 +80,7 @@ def report(
         typer.Option("-o", "--output", help="Where to: name.html. Default: report.html in RUN."),
     ] = None,
     films: Annotated[
-        int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0)
+        int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0, max=32)
     ] = 3,
     rom: RomOption = None,
     engine: EngineOption = "auto",

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from warpzone.cli.choose import find_rom, levels_from, load_agent
-from warpzone.cli.options import EXIT_INTERRUPTED, EngineOption, Preset, RomOption
+from warpzone.cli.options import (
+    EXIT_INTERRUPTED,
+    MOST_GAMES,
+    MOST_SEED,
+    MOST_STEPS,
+    EngineOption,
+    Preset,
+    RomOption,
+)
 from warpzone.cli.output import out, plain
 from warpzone.cli.record import film
 from warpzone.cli.watch import open_window
+from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
 from warpzone.smb.levels import LEVELS, parse_levels
 
@@ -35,10 +44,11 @@ def train(
         typer.Option(help="What the agent sees, and every other setting. Default: tiles."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Agent steps to train. Default: the preset's.", min=1)
+        int | None,
+        typer.Option(help="Agent steps to train. Default: the preset's.", min=1, max=MOST_STEPS),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of everything random. Default: 0.", min=0)
+        int | None, typer.Option(help="Of everything random. Default: 0.", min=0, max=MOST_SEED)
     ] = None,
     out_dir: Annotated[
         Path | None,
@@ -59,9 +69,11 @@ def train(
         typer.Option("--dashboard", help="Show the training in a browser while it runs."),
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(help="CPU threads. Default: all cores.", min=1)
+        int | None, typer.Option(help="CPU threads. Default: all cores.", min=1, max=MOST_THREADS)
     ] = None,
-    num_envs: Annotated[int | None, typer.Option(help="Games played at once.", min=2)] = None,
+    num_envs: Annotated[
+        int | None, typer.Option(help="Games played at once.", min=2, max=MOST_GAMES)
+    ] = None,
     demonstrations: Annotated[
         list[Path] | None,
         typer.Option(

@@ -53,8 +53,13 @@ class RunDirectory:
         """Make the directory ready, and write down the settings.
 
         Raises:
-            ConfigError: a new run where one lies already, or going on with other settings.
+            ConfigError: a new run where one lies already, going on with other settings, or a name
+                that is not UTF-8, in which the run's files could not name each other.
         """
+        if not _is_utf8(str(self.path.absolute())):
+            raise ConfigError(
+                f"cannot write a run to {str(self.path)!r}: the name is not UTF-8; choose another"
+            )
         file = self.path / "config.json"
         if file.exists() and not resume:
             raise ConfigError(
@@ -80,6 +85,14 @@ class RunDirectory:
     def command(self) -> str:
         """The line that goes on with this run."""
         return shlex.join(["warpzone", "train", "--resume", "--out", str(self.path)])
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that the file system allows and no text has
+        return False
+    return True
 
 
 def read_config(path: Path) -> TrainConfig:

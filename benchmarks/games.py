@@ -91,7 +91,7 @@ def serve(folder: Path, port: int) -> None:
 async def view(port: int, files: list[str], seconds: float) -> tuple[int, int]:
     """One page, the first file large, all of them on the wall: bytes, and segments too late."""
     received = late = 0
-    url = f"ws://127.0.0.1:{port}/api/watch?run=run"
+    url = f"ws://127.0.0.1:{port}/api/stream?run=run"
     async with websockets.connect(url, compression=None) as link:
         await link.recv()
 

@@ -57,7 +57,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         b"GET /api/runs HTTP/1.1\r\nhost: 127.0.0.1\r\n",
         REQUEST + b"GET /api",
         b"POST /api/runs HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{",
-        b"GET /api/watch?run=one HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\n",
+        b"GET /api/stream?run=one HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\n",
     ],
     ids=["nothing", "headers", "the second", "a body", "a websocket"],
 )
@@ -77,7 +77,7 @@ def test_a_slow_answer_and_a_websocket_are_not_cut_off(
 ) -> None:
     monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 0.2)
     make_run_with(tmp_path / "one", {"live/000.json": make_episode(b"\x80" * 60)})
-    with serving(tmp_path) as url, connect(url.replace("http", "ws") + "/api/watch?run=one") as ws:
+    with serving(tmp_path) as url, connect(url.replace("http", "ws") + "/api/stream?run=one") as ws:
         assert json.loads(ws.recv())["pictures"] == 30
         time.sleep(0.6)
         ws.send('{"ask": 1, "open": "live/000.json"}')
@@ -99,7 +99,7 @@ def test_there_is_an_end_to_the_number_of_connections(
 
 
 def test_messages_of_a_websocket_are_limited_to_what_is_needed(url: str) -> None:
-    with connect(url.replace("http", "ws") + "/api/watch?run=one") as ws:
+    with connect(url.replace("http", "ws") + "/api/stream?run=one") as ws:
         ws.recv()
         ws.send(" " * (MOST_ASKED + 1))
         with pytest.raises(ConnectionClosed) as closed:

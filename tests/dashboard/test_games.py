@@ -32,7 +32,7 @@ from warpzone.runs.library import Library
 STORED = "episodes/000001000-000.json"
 OTHER = "episodes/000002000-003.json"
 LIVE = "live/003.json"
-WATCH = "ws://127.0.0.1:1985/api/watch?run=run"
+STREAM = "ws://127.0.0.1:1985/api/stream?run=run"
 
 
 @pytest.fixture(scope="module")
@@ -142,14 +142,14 @@ def test_an_unknown_run_is_said(client: TestClient) -> None:
     answer = client.get("/api/episodes?run=other")
     assert answer.status_code == 404
     assert "no run 'other'" in answer.json()["error"]
-    with client.websocket_connect(WATCH.replace("run=run", "run=other")) as session:
+    with client.websocket_connect(STREAM.replace("run=run", "run=other")) as session:
         assert "no run 'other'" in session.receive_json()["error"]
 
 
 def test_an_opened_episode_brings_what_the_agent_thought(
     client: TestClient, stored: dict[str, Episode]
 ) -> None:
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         answer = Viewer(session).open(STORED)
     outputs, decisions = answer["outputs"], stored[STORED].decisions
     assert decisions is not None
@@ -167,7 +167,7 @@ def test_values_that_are_no_numbers_are_left_out(client: TestClient, run: Path) 
     decisions = episode.decisions.model_copy(update={"packed_values": values})
     episode.model_copy(update={"decisions": decisions}).save(run / LIVE)
     make_episode(CLEAR[:8], thinks=False).save(run / OTHER)
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         viewer = Viewer(session)
         assert viewer.open(LIVE)["outputs"]["values"] == [None, None]
         assert viewer.open(OTHER)["outputs"] is None
@@ -178,9 +178,9 @@ def test_several_viewers_see_the_same_frames_at_places_of_their_own(
 ) -> None:
     random = np.random.default_rng(0)
     with (
-        client.websocket_connect(WATCH) as one,
-        client.websocket_connect(WATCH) as two,
-        client.websocket_connect(WATCH) as three,
+        client.websocket_connect(STREAM) as one,
+        client.websocket_connect(STREAM) as two,
+        client.websocket_connect(STREAM) as three,
     ):
         viewers = [Viewer(session) for session in (one, two, three)]
         for _ in range(12):
@@ -196,7 +196,7 @@ def test_several_viewers_see_the_same_frames_at_places_of_their_own(
 def test_an_episode_that_vanishes_is_said_and_the_rest_goes_on(
     client: TestClient, run: Path
 ) -> None:
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         viewer = Viewer(session)
         key = viewer.open(STORED)["key"]
         (run / STORED).unlink()
@@ -211,7 +211,7 @@ def test_an_episode_that_vanishes_is_said_and_the_rest_goes_on(
 
 
 def test_a_game_that_goes_on_continues(client: TestClient, run: Path) -> None:
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         viewer = Viewer(session)
         make_episode(CLEAR[:40]).save(run / LIVE)
         first = viewer.open(LIVE)
@@ -229,7 +229,7 @@ def test_a_game_that_goes_on_continues(client: TestClient, run: Path) -> None:
     ["", "{", "[]", '{"ask": 1}', '{"ask": -1, "open": "live/0.json"}', '{"ask": 1, "open": 2}'],
 )
 def test_what_is_no_question_ends_the_connection(client: TestClient, text: str) -> None:
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         session.receive_json()
         session.send_text(text)
         assert "error" in session.receive_json()
@@ -239,7 +239,7 @@ def test_what_is_no_question_ends_the_connection(client: TestClient, text: str) 
 
 def test_bytes_and_long_texts_are_no_question(client: TestClient) -> None:
     for send in ("bytes", "text"):
-        with client.websocket_connect(WATCH) as session:
+        with client.websocket_connect(STREAM) as session:
             session.receive_json()
             if send == "bytes":
                 session.send_bytes(b"\0" * 9)
@@ -252,11 +252,11 @@ def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
     for origin in ("http://example.com", "null", "http://127.0.0.1", "http://127.0.0.1:1985.com"):
         with (
             pytest.raises(WebSocketDisconnect),
-            client.websocket_connect(WATCH, headers={"origin": origin}),
+            client.websocket_connect(STREAM, headers={"origin": origin}),
         ):
             pass
     same = {"origin": "http://127.0.0.1:1985"}
-    with client.websocket_connect(WATCH, headers=same) as session:
+    with client.websocket_connect(STREAM, headers=same) as session:
         assert session.receive_json()["pictures"] == PICTURES
     for headers in (
         {"host": "example.com"},
@@ -264,7 +264,7 @@ def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
     ):
         with (
             pytest.raises((WebSocketDisconnect, WebSocketDenialResponse)),
-            client.websocket_connect(WATCH, headers=headers),
+            client.websocket_connect(STREAM, headers=headers),
         ):
             pass
 
@@ -273,13 +273,13 @@ def test_there_is_an_end_to_the_number_of_viewers(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(games, "MOST_VIEWERS", 1)
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         Viewer(session)
-        with client.websocket_connect(WATCH) as second:
+        with client.websocket_connect(STREAM) as second:
             with pytest.raises(WebSocketDisconnect) as caught:
                 second.receive_json()
             assert caught.value.code == games.TOO_MANY
-    with client.websocket_connect(WATCH) as third:
+    with client.websocket_connect(STREAM) as third:
         Viewer(third)  # the first has left
 
 
@@ -294,7 +294,7 @@ def test_a_pipe_among_the_episodes_is_told_and_stops_nobody(client: TestClient, 
     for file in ("live/999.json", "episodes/999.json"):
         assert told[file] == "999.json cannot be read: it is a pipe, not a file"
     assert "it is a folder" in told["live/998.json"]
-    with client.websocket_connect(WATCH) as session:
+    with client.websocket_connect(STREAM) as session:
         viewer = Viewer(session)
         assert "it is a pipe" in viewer.open("live/999.json")["error"]
         assert viewer.segment(viewer.open(LIVE)["key"], 0)

@@ -1,7 +1,7 @@
 """The games of a run, to be watched: those that it plays, and the episodes that it kept.
 
     GET /api/episodes?run=NAME   what there is
-    /api/watch?run=NAME          a WebSocket: episodes, and segments of their pictures
+    /api/stream?run=NAME         a WebSocket: episodes, and segments of their pictures
 
 A client of the WebSocket asks, with numbers of its own in `ask`, and is answered in that order:
 
@@ -95,7 +95,7 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
     games = _Games(library, Renderer(rom))
     return [
         Route("/api/episodes", games.list),
-        WebSocketRoute("/api/watch", games.watch),
+        WebSocketRoute("/api/stream", games.stream),
     ]
 
 
@@ -220,7 +220,7 @@ class _Games:
         run = self._library.run(request.query_params.get("run", ""))
         return json_response(self._lists.of(run), request=request)
 
-    async def watch(self, socket: WebSocket) -> None:
+    async def stream(self, socket: WebSocket) -> None:
         """Answers one page's questions for as long as it asks."""
         if _is_foreign(socket):
             await socket.close()  # before it is accepted: status 403

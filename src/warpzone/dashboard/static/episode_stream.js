@@ -24,7 +24,7 @@ export class Link {
   ready() {
     if (this.hello) return this.hello;
     if (performance.now() < this.lostAt + RETRY) return Promise.reject(new Lost(this.reason));
-    const url = new URL("/api/watch", location.href);
+    const url = new URL("/api/stream", location.href);
     url.protocol = "ws:";
     url.searchParams.set("run", this.run);
     const socket = new WebSocket(url);

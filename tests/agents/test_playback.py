@@ -17,8 +17,8 @@ from warpzone.agents.playback import FAIL_FRAMES, Playback
 from warpzone.episodes.outcome import Outcome
 from warpzone.nes.console import PALETTE
 from warpzone.video.record import record
-from warpzone.viewers.watch import Tally, watch
-from warpzone.viewers.window import Pacer
+from warpzone.viewers.pacer import Pacer
+from warpzone.viewers.watch import Stats, watch
 
 
 @pytest.fixture
@@ -89,6 +89,6 @@ def test_the_window_shows_the_real_game(
     def open_playback(level: str) -> Playback:
         return Playback(agent, level)
 
-    tally = watch(open_playback, ["1-1"], palette=PALETTE, scale=1, max_frames=episode + 10)
+    tally = watch(open_playback, ["1-1"], scale=1, max_frames=episode + 10)
     pygame.quit()
-    assert tally == Tally(frames=episode + 10, episodes=1, cleared=0)
+    assert tally == Stats(frames=episode + 10, episodes=1, cleared=0)

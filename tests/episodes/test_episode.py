@@ -39,8 +39,8 @@ from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
 from warpzone.smb.starts import start_level
 from warpzone.viewers.gamepad import RIGHT, A
+from warpzone.viewers.pacer import Pacer
 from warpzone.viewers.play import play
-from warpzone.viewers.window import Pacer
 
 
 def recorded(start: str, frames: int = 400, seed: int = 0) -> tuple[Episode, Console]:

@@ -11,8 +11,9 @@ import pytest
 from warpzone.nes.console import Console
 from warpzone.smb.starts import start_level
 from warpzone.viewers.gamepad import RIGHT
+from warpzone.viewers.pacer import Pacer
 from warpzone.viewers.play import play
-from warpzone.viewers.window import Pacer, Window
+from warpzone.viewers.window import Window
 
 X_PAGE, X_PIXEL = 0x6D, 0x86
 

@@ -19,8 +19,9 @@ from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.console import PALETTE, Console
 from warpzone.nes.rom import Rom
 from warpzone.video.film import SHEET_GAP
+from warpzone.viewers.pacer import Pacer
 from warpzone.viewers.replay import Shown, export, read_episode, show
-from warpzone.viewers.window import Pacer, Window
+from warpzone.viewers.window import Window
 
 RIGHT, A = 128, 1
 
@@ -189,7 +190,7 @@ def test_back_from_the_end_and_before_the_start(
 def test_the_end_says_when_the_game_went_another_way(
     episode: Episode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warpzone.viewers.replay.HELP_FRAMES", 0)
+    monkeypatch.setattr("warpzone.viewers.loop.HELP_FRAMES", 0)
     spy = Spy(monkeypatch)
     show(Replay(episode, Console()), scale=1, max_pictures=60)
     assert spy.overlays[-1] == "The end"

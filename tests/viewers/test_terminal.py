@@ -18,18 +18,15 @@ from tests.support.playback import PALETTE, FakePlayback
 
 from warpzone.agents.playback import Playback
 from warpzone.errors import DisplayError
-from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.viewers.pacer import Pacer
 from warpzone.viewers.terminal import (
-    LARGEST_LAG,
-    LONGEST_GAP,
-    Schedule,
     TerminalScreen,
     half_blocks,
     picture_size,
     require_terminal,
     watch_in_terminal,
 )
-from warpzone.viewers.watch import Tally
+from warpzone.viewers.watch import Stats
 
 Colour = tuple[int, int, int]
 
@@ -76,8 +73,8 @@ class Keys:
         return self._presses.get(self.looks, "")
 
 
-def at_once() -> Schedule:
-    return Schedule(clock=lambda: 0.0, sleep=lambda seconds: None)
+def at_once() -> Pacer:
+    return Pacer(clock=lambda: 0.0, sleep=lambda seconds: None)
 
 
 def show(
@@ -85,13 +82,13 @@ def show(
     playback: FakePlayback | None = None,
     keys: Callable[[], str] | None = None,
     **options: int,
-) -> Tally:
+) -> Stats:
     return watch_in_terminal(
         lambda level: cast(Playback, playback or FakePlayback(level)),
         ["1-1", "1-2"],
         console=console,
         keys=contextlib.nullcontext(keys or Keys({})),
-        schedule=at_once(),
+        pacer=at_once(),
         **options,
     )
 
@@ -153,8 +150,8 @@ def test_a_smaller_terminal_is_cleared_and_one_too_small_says_so() -> None:
 
 def test_plays_and_leaves_the_terminal_as_it_was() -> None:
     console, playback = terminal(), FakePlayback(clears=(0,))
-    tally = show(console, playback, max_frames=20)
-    assert tally == Tally(frames=20, episodes=1, cleared=1)
+    stats = show(console, playback, max_frames=20)
+    assert stats == Stats(frames=20, episodes=1, cleared=1)
     assert playback.closed
     text = written(console)
     assert text.index("\x1b[?1049h") < text.index("▀")
@@ -197,23 +194,23 @@ def test_ctrl_c_within_a_picture_leaves_no_colours() -> None:
 
 def test_q_quits_and_n_goes_to_the_next_level() -> None:
     console = terminal()
-    assert show(console, keys=Keys({3: "n", 6: "q"})).frames == 6
+    assert show(console, keys=Keys({3: "n", 6: "q"})).frames == 5
     assert "1-2   sample   cleared 0 of 0" in written(console)
-    assert show(terminal(), keys=Keys({1: "xQ"})).frames == 1
+    assert show(terminal(), keys=Keys({1: "xQ"})).frames == 0
 
 
 def test_space_holds_the_game() -> None:
     keys = Keys({2: " ", 10: " ", 12: "q"})
     console = terminal()
-    tally = show(console, keys=keys)
+    stats = show(console, keys=keys)
     assert "paused" in written(console)
-    assert (keys.looks, tally.frames) == (12, 4)
+    assert (keys.looks, stats.frames) == (12, 3)
 
 
 def test_a_full_stop_goes_on_by_one_frame() -> None:
     keys = Keys({2: ".", 6: ".", 9: "q"})
-    tally = show(terminal(), keys=keys)
-    assert (keys.looks, tally.frames) == (9, 4)
+    stats = show(terminal(), keys=keys)
+    assert (keys.looks, stats.frames) == (9, 3)
 
 
 def test_r_begins_a_new_episode_and_a_switches_the_policy() -> None:
@@ -224,8 +221,8 @@ def test_r_begins_a_new_episode_and_a_switches_the_policy() -> None:
 
 
 def test_plus_and_minus_set_the_speed() -> None:
-    class Speeds(Schedule):
-        def next(self, speed: float = 1.0) -> bool:
+    class Speeds(Pacer):
+        def wait(self, speed: float = 1.0) -> bool:
             asked.append(speed)
             return True
 
@@ -236,9 +233,9 @@ def test_plus_and_minus_set_the_speed() -> None:
         ["1-1"],
         console=console,
         keys=contextlib.nullcontext(Keys({2: "++", 4: "---", 6: "q"})),
-        schedule=Speeds(),
+        pacer=Speeds(),
     )
-    assert asked == [1.0, 4.0, 4.0, 0.5, 0.5, 0.5]
+    assert asked == [1.0, 4.0, 4.0, 0.5, 0.5]
     assert "×4" in written(console)
     assert "×0.5" in written(console)
 
@@ -246,7 +243,7 @@ def test_plus_and_minus_set_the_speed() -> None:
 def test_arrow_keys_are_no_letters() -> None:
     playback = FakePlayback()
     keys = Keys({2: "\x1b[A\x1b[5~\x1bOP", 4: "\x1b", 6: "q"})
-    assert show(terminal(), playback, keys=keys).frames == 6
+    assert show(terminal(), playback, keys=keys).frames == 5
     assert playback.policy == "sample"
 
 
@@ -257,7 +254,7 @@ def test_h_shows_the_keys_and_takes_them_away() -> None:
     assert ["previous level" in picture for picture in pictures] == [
         *[False] * 2,
         True,  # only what changes is written
-        *[False] * 4,
+        *[False] * 3,
     ]
     assert "\x1b[5;1H" in pictures[4]
     assert "▀" in pictures[4][pictures[4].index("\x1b[5;1H") :].split("\x1b[K")[0]
@@ -272,55 +269,6 @@ def test_no_terminal_no_colours_too_small(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(DisplayError, match="has 39 x 50 characters, and 40 x 20 are needed"):
         require_terminal(terminal(39, 50))
     require_terminal(terminal(40, 20))
-
-
-class Clock:
-    """A time that passes while sleeping, and while drawing takes it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def play(clock: Clock, frames: int, drawing: float) -> int:
-    """How many of so many frames are drawn when each takes so many seconds."""
-    schedule = Schedule(clock=lambda: clock.now, sleep=clock.sleep)
-    drawn = 0
-    for _ in range(frames):
-        if schedule.next():
-            drawn += 1
-            clock.now += drawing
-    return drawn
-
-
-def test_a_fast_terminal_shows_every_frame_in_time() -> None:
-    clock = Clock()
-    assert play(clock, 600, drawing=0.005) == 600
-    assert clock.now == pytest.approx(600 / FRAMES_PER_SECOND, abs=0.02)
-
-
-@pytest.mark.parametrize("speed", [0.25, 4.0])
-def test_the_game_is_as_fast_as_asked_for(speed: float) -> None:
-    clock = Clock()
-    schedule = Schedule(clock=lambda: clock.now, sleep=clock.sleep)
-    drawn = sum(schedule.next(speed) for _ in range(600))
-    assert clock.now == pytest.approx(600 / (FRAMES_PER_SECOND * speed), rel=0.01)
-    assert drawn == pytest.approx(600 if speed < 1 else 150, rel=0.05)
-
-
-def test_a_slow_terminal_drops_frames_and_the_game_keeps_its_speed() -> None:
-    clock = Clock()
-    assert 150 < play(clock, 600, drawing=0.05) < 240
-    assert clock.now == pytest.approx(600 / FRAMES_PER_SECOND, abs=0.1)
-
-
-def test_a_terminal_that_is_far_too_slow_still_shows_something() -> None:
-    clock = Clock()
-    drawn = play(clock, 600, drawing=0.4)
-    assert drawn >= 0.9 * (clock.now / (0.4 + LONGEST_GAP))
-    assert clock.now < 600 / FRAMES_PER_SECOND + LARGEST_LAG + 0.5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")

@@ -27,7 +27,6 @@ from warpzone.cli.options import (
     StickyOption,
 )
 from warpzone.cli.output import out
-from warpzone.nes.console import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,16 +112,15 @@ def open_window(
     if scale is None:
         from warpzone.viewers.terminal import watch_in_terminal
 
-        tally = watch_in_terminal(open_playback, order, console=out, seed=seed)
+        stats = watch_in_terminal(open_playback, order, console=out, seed=seed)
     else:
         from warpzone.viewers.watch import watch as show
 
-        tally = show(
+        stats = show(
             open_playback,
             order,
-            palette=PALETTE,
             title=f"warpzone: {title}",
             scale=scale,
             seed=seed,
         )
-    out.print(f"{tally.cleared} of {tally.episodes} episodes cleared")
+    out.print(f"{stats.cleared} of {stats.episodes} episodes cleared")

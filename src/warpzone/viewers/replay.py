@@ -9,19 +9,17 @@ from warpzone.episodes import fm2
 from warpzone.episodes.format import POWER_ON, SUFFIX, Episode
 from warpzone.episodes.replay import Replay
 from warpzone.errors import ConfigError, EpisodeError
-from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE
+from warpzone.nes.console import PALETTE
 from warpzone.nes.rom import Rom
 from warpzone.smb.actions import BUTTONS
 from warpzone.video.film import SHEET_SUFFIX, SUFFIXES, check_film_path, write_film, write_sheet
 from warpzone.viewers.controls import HELP, Controls
-from warpzone.viewers.window import Pacer, Window
+from warpzone.viewers.loop import Picture, Show, run
+from warpzone.viewers.window_display import open_display
 
 OUTPUT_SUFFIXES = (*SUFFIXES, SHEET_SUFFIX, fm2.SUFFIX, SUFFIX)
 SHEET_PICTURES = 20
 REPLAY_HELP = (*HELP[:2], ",\tone frame back", *HELP[2:5], *HELP[-2:])
-HELP_FRAMES = round(4 * FRAMES_PER_SECOND)
-"""How long the help is shown at the start."""
-PAUSED_FPS = 30
 
 
 def read_episode(path: Path, rom: Rom) -> Episode:
@@ -91,19 +89,23 @@ def _spread(frames: int, pictures: int) -> set[int]:
     return {round(i * (frames - 1) / steps) for i in range(pictures)}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What happened in the window."""
+    """Says what happened in the window.
+
+    Attributes:
+        pictures: that were shown, pauses among them.
+        ended: whether the last frame was reached.
+    """
 
     pictures: int = 0
     ended: bool = False
-    """Whether the last frame was reached."""
 
 
 def show(
     replay: Replay, *, title: str = "warpzone", scale: int = 3, max_pictures: int | None = None
 ) -> Shown:
-    """Show an episode until the window is closed; after its last frame that one stays.
+    """Shows an episode until the window is closed; after its last frame that one stays.
 
     Args:
         replay: the episode, and where it is played.
@@ -115,48 +117,46 @@ def show(
         DisplayError: no window can be opened.
     """
     instead = "To see the episode without one, make a film: warpzone replay … -o clip.mp4"
-    with Window(title, PALETTE, scale=scale, instead=instead) as window:
-        return _run(window, replay, max_pictures)
+    with open_display(title, scale=scale, instead=instead) as display:
+        shown = _ReplayShow(replay)
+        _, pictures = run(shown, display, most_pictures=max_pictures)
+    return Shown(pictures, shown.was_ended)
 
 
-def _run(window: Window, replay: Replay, max_pictures: int | None) -> Shown:
-    controls = Controls()
-    pacer = Pacer()
-    shown = Shown()
-    replay.seek(0)
-    while max_pictures is None or shown.pictures < max_pictures:
-        controls.handle(window.events(), window)
-        if controls.quit:
-            break
+class _ReplayShow(Show):
+    help = REPLAY_HELP
+    goes_back = True
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+        self.was_ended = False
+        replay.seek(0)
+
+    @property
+    def ended(self) -> bool:
+        return self._replay.ended
+
+    def obey(self, controls: Controls) -> None:
         if controls.interrupted:
             controls.take_level_change()
-            replay.seek(0)
-        moving = (controls.one_frame or not controls.paused) and not replay.ended
-        controls.one_frame = False
-        if controls.one_back:
-            controls.one_back, controls.paused, moving = False, True, False
-            replay.seek(max(replay.place - 1, 0))
-        if moving:
-            replay.step()
-        shown.ended |= replay.ended
-        if pacer.wait(controls.speed if moving else PAUSED_FPS / FRAMES_PER_SECOND):
-            help_wanted = controls.help or shown.pictures <= HELP_FRAMES
-            overlay = REPLAY_HELP if help_wanted else _end(replay) if replay.ended else ()
-            window.show(replay.console.screen(), status=_status(replay, controls), overlay=overlay)
-        shown.pictures += 1
-    return shown
+            self._replay.seek(0)
 
+    def advance(self) -> None:
+        self._replay.step()
+        self.was_ended |= self._replay.ended
 
-def _status(replay: Replay, controls: Controls) -> str:
-    episode = replay.episode
-    parts = [episode.start, f"frame {replay.place:,} of {episode.frames:,}"]
-    if controls.speed != 1.0:
-        parts.append(f"×{controls.speed:g}")
-    if controls.paused:
-        parts.append("paused")
-    held = " + ".join(name for name, bit in BUTTONS.items() if replay.buttons & bit)
-    # What changes all the time stands last, so that nothing else moves.
-    return "    ".join([*parts, held]) + "\tH help"
+    def back(self) -> None:
+        self._replay.seek(max(self._replay.place - 1, 0))
+
+    def picture(self) -> Picture:
+        replay, episode = self._replay, self._replay.episode
+        held = " + ".join(name for name, bit in BUTTONS.items() if replay.buttons & bit)
+        return Picture(
+            replay.console.screen(),
+            [episode.start, f"frame {replay.place:,} of {episode.frames:,}"],
+            held,
+            _end(replay) if replay.ended else (),
+        )
 
 
 def _end(replay: Replay) -> tuple[str, ...]:

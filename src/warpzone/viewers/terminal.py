@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 
@@ -19,17 +18,18 @@ from rich.console import Console
 
 from warpzone.agents.playback import Playback
 from warpzone.errors import DisplayError
-from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.nes.console import PALETTE
 from warpzone.video.film import Frame, colours
-from warpzone.viewers.watch import WATCH_HELP, Tally, Viewer
+from warpzone.viewers.controls import Controls
+from warpzone.viewers.loop import Display, Picture
+from warpzone.viewers.pacer import Pacer
+from warpzone.viewers.watch import WATCH_HELP, Stats, watch_on
 
 WIDTH, HEIGHT = 256, 240
 LEAST_COLUMNS, LEAST_ROWS = 40, 20
 """With fewer characters nobody could make out Mario."""
-LONGEST_GAP = 0.25
-"""Seconds after which a picture is drawn even by a terminal that is too slow for it."""
 LARGEST_LAG = 0.5
-"""Seconds behind which the game is no longer caught up with, but goes on from where it is."""
+"""Seconds: terminals are slow, and a game that keeps its speed is worth a few frames."""
 
 KEYS = "H help   Q quit"
 TERMINAL_HELP = (*WATCH_HELP[:3], *WATCH_HELP[4:-1], "Q\tquit")
@@ -162,40 +162,6 @@ class TerminalScreen:
         return [margin + line for line in half_blocks(np.asarray(small))]
 
 
-class Schedule:
-    """When frames are due, and which of them are left out because drawing is behind."""
-
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.perf_counter,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._clock, self._sleep = clock, sleep
-        self._due = clock()
-        self._drawn = self._due
-        """When the last picture was done."""
-        self._drawing = False
-
-    def next(self, speed: float = 1.0) -> bool:
-        """Wait until the next frame is due, at `speed` times the console's own; return whether to
-        draw it.
-
-        Frames that are late are not drawn, so that the game keeps its speed.
-        """
-        now = self._clock()
-        if self._drawing:
-            self._drawn = now
-        self._due = max(self._due + 1.0 / (FRAMES_PER_SECOND * speed), now - LARGEST_LAG)
-        if self._due > now:
-            self._sleep(self._due - now)
-            now = self._clock()
-        late = now - self._due > 1.0 / FRAMES_PER_SECOND
-        # Above normal speed nobody could see every frame.
-        seen = speed <= 1.0 or now - self._drawn >= 0.9 / FRAMES_PER_SECOND
-        self._drawing = (not late and seen) or now - self._drawn >= LONGEST_GAP
-        return self._drawing
-
-
 def watch_in_terminal(
     open_playback: Callable[[str], Playback],
     levels: Sequence[str],
@@ -204,9 +170,9 @@ def watch_in_terminal(
     seed: int = 0,
     max_frames: int | None = None,
     keys: AbstractContextManager[Callable[[], str]] | None = None,
-    schedule: Schedule | None = None,
-) -> Tally:
-    """Show an agent's play in the terminal until a key or Ctrl-C ends it.
+    pacer: Pacer | None = None,
+) -> Stats:
+    """Shows an agent's play in the terminal until a key or Ctrl-C ends it.
 
     However it ends, the terminal is as it was before.
 
@@ -218,7 +184,7 @@ def watch_in_terminal(
         max_frames: end after so many emulated frames; None waits for the user.
         keys: gives a function that returns the keys pressed since its last call; None: those of
             the terminal, where the input is one.
-        schedule: when frames are due; None: at the console's own rate.
+        pacer: says when frames are due; None: at the console's own rate.
 
     Raises:
         DisplayError: not a terminal, without 24-bit colours, or too small.
@@ -230,38 +196,44 @@ def watch_in_terminal(
         closing(TerminalScreen(terminal)) as screen,
         keys or pressed_keys() as read,
     ):
-        viewer = _TerminalViewer(screen, read, schedule or Schedule(), seed, max_frames)
-        viewer.run(open_playback, levels)
-    return viewer.tally
+        display = TerminalDisplay(screen, read, pacer or Pacer(largest_lag=LARGEST_LAG))
+        return watch_on(
+            display,
+            open_playback,
+            levels,
+            seed=seed,
+            max_frames=max_frames,
+            keys=TERMINAL_HELP,
+        )
 
 
-class _TerminalViewer(Viewer):
-    def __init__(
-        self,
-        screen: TerminalScreen,
-        read: Callable[[], str],
-        schedule: Schedule,
-        seed: int,
-        max_frames: int | None,
-    ) -> None:
-        super().__init__(seed, max_frames)
-        self._screen, self._read, self._schedule = screen, read, schedule
+class TerminalDisplay(Display):
+    """Shows pictures in a terminal, and reads its keys."""
 
-    def listen(self) -> None:
+    def __init__(self, screen: TerminalScreen, read: Callable[[], str], pacer: Pacer) -> None:
+        """
+        Args:
+            screen: draws.
+            read: returns the keys pressed since its last call.
+            pacer: says when frames are due.
+        """
+        self._screen, self._read, self._pacer = screen, read, pacer
+
+    def listen(self, controls: Controls) -> None:
         for key in _SEQUENCE.sub("", self._read()).lower():
             if key == "q":
-                self.controls.quit = True
+                controls.quit = True
             else:
-                self.controls.type(key)
+                controls.type(key)
 
     def wait(self, speed: float) -> bool:
-        return self._schedule.next(speed)
+        return self._pacer.wait(speed)
 
-    def draw(self, playback: Playback, frame: Frame, buttons: str, outcome: str) -> None:
+    def draw(self, picture: Picture) -> None:
         # What changes all the time stands last, so that nothing else moves.
-        status = "   ".join([*self.state(playback), KEYS, outcome or buttons])
-        lines = TERMINAL_HELP if self.controls.help else ()
-        self._screen.show(frame, playback.palette, status, lines)
+        last = "  ".join(picture.message) or picture.buttons
+        status = "   ".join([*picture.status, KEYS, last])
+        self._screen.show(picture.frame, PALETTE, status, picture.help)
 
 
 @contextmanager

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import DisplayError
-from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.viewers.gamepad import Gamepad, open_gamepads
 
 # pygame prints a greeting on import otherwise, into the output of every command.
@@ -216,33 +214,3 @@ class Window:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class Pacer:
-    """Keeps a loop at the console's frame rate times a speed."""
-
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.perf_counter,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._clock = clock
-        self._sleep = sleep
-        self._due = clock()
-        self._drawn = 0.0
-
-    def wait(self, speed: float) -> bool:
-        """Wait until the next frame is due; return whether it is worth drawing.
-
-        Above normal speed the screen cannot show every frame; those that nobody would see are
-        not drawn, so that drawing does not hold up the game.
-        """
-        now = self._clock()
-        self._due = max(self._due + 1.0 / (FRAMES_PER_SECOND * speed), now - 0.1)
-        if self._due > now:
-            self._sleep(self._due - now)
-            now = self._due
-        if speed > 1.0 and now - self._drawn < 0.9 / FRAMES_PER_SECOND:
-            return False
-        self._drawn = now
-        return True

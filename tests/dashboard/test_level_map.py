@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from warpzone.dashboard.app import create
 from warpzone.dashboard.level_map import routes
 from warpzone.dashboard.server import all_routes
 from warpzone.maps.cache import open_map
-from warpzone.maps.episode_ends import KINDS
+from warpzone.maps.episode_ends import KINDS, NAME
 from warpzone.nes.rom import Rom
 from warpzone.runs.library import SCAN_EVERY, Library
 from warpzone.training import resolve
@@ -57,6 +58,15 @@ def test_heat_is_told_and_grows(client: TestClient, run: Path) -> None:
     assert client.get("/api/map?run=run&level=1-1").json() == answer
     assert client.get("/api/map?run=run&level=1-1&last=3").json()["ends"] == 3
     assert client.get("/api/map?run=run&level=2-2").json()["ends"] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_in_place_of_the_ends_is_told(client: TestClient, run: Path) -> None:
+    (run / NAME).unlink()
+    os.mkfifo(run / NAME)
+    answer = client.get("/api/map?run=run").json()
+    assert answer["ends"] == 0
+    assert answer["problem"] == f"{NAME} cannot be read: it is a pipe, not a file"
 
 
 def test_it_is_said_where_places_overlap(client: TestClient, run: Path) -> None:

@@ -98,7 +98,12 @@ def test_lines_without_sense_are_counted_and_left_out(tmp_path: Path, line: str)
 
 def test_what_is_no_file_is_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
-    assert len(read(tmp_path)) == 0
+    ends = read(tmp_path)
+    assert len(ends) == 0
+    assert ends.problem == f"{NAME} cannot be read: it is a folder, not a file"
+    (tmp_path / NAME).rmdir()
+    ends.refresh()
+    assert ends.problem is None
 
 
 def test_every_line_is_counted_once(tmp_path: Path, rom: Rom) -> None:

@@ -63,6 +63,11 @@ class _File:
         self._reader = LineReader(path)
         self._clear()
 
+    @property
+    def problem(self) -> str | None:
+        """Returns why the file is not read, for people; None: it is, or there is none."""
+        return self._reader.problem
+
     def _clear(self) -> None:
         self.table = np.empty((0, len(Ends.FIELDS)), np.int64)
         self.skipped = 0
@@ -98,6 +103,11 @@ class Ends:
     def skipped(self) -> int:
         """Returns how many lines made no sense."""
         return sum(file.skipped for file in self._files)
+
+    @property
+    def problem(self) -> str | None:
+        """Returns why a file is not read, for people; None: nothing is wrong."""
+        return "; ".join(file.problem for file in self._files if file.problem) or None
 
     def refresh(self) -> None:
         """Reads on. A file that is not there is an empty one."""

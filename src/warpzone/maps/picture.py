@@ -85,7 +85,7 @@ def draw_run(
     traces = maps.traces.newest(level, MOST_TRACES)
     if not len(table) and not traces:
         known = ", ".join(maps.ends.levels())
-        reason = (
+        reason = maps.ends.problem or (
             f"its {ending.NAME} is about {known}"
             if known
             else f"there are no ends of episodes yet ({ending.NAME}; older versions wrote none)"

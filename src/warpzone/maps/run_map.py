@@ -67,6 +67,7 @@ def heat_json(ends: Ends, level_map: LevelMap, last: int | None = None) -> dict[
         "unplaced": unplaced,
         "unclear": unclear,
         "skipped": ends.skipped,
+        "problem": ends.problem,
     }
 
 

@@ -194,7 +194,8 @@ def _maps(
         missing.append(f"No map: {error}")
         return None
     if not len(maps.ends):
-        missing.append("No deaths on the map: the run has written down no ends of episodes")
+        why = maps.ends.problem or "the run has written down no ends of episodes"
+        missing.append(f"No deaths on the map: {why}")
     return found
 
 

@@ -364,9 +364,10 @@ export class LevelMap {
   }
 
   #showNotes() {
-    const { ends, unplaced, unclear, skipped } = this.data;
+    const { ends, unplaced, unclear, skipped, problem } = this.data;
     const cleared = this.traces.filter((trace) => trace.cleared).length;
     const said = [
+      problem ? `${problem}.` : null,
       ends ? null : "No episode has ended in this level yet, as far as the run tells.",
       this.traces.length && this.traced
         ? `${this.traces.length} lines: the newest stored episodes, green where the level was cleared (${cleared}).`

@@ -59,7 +59,7 @@ from warpzone.errors import WarpzoneError
 from warpzone.nes.rom import find_rom
 from warpzone.smb.levels import LEVELS, parse_levels
 from warpzone.training.interrupt import Interrupt, Interrupted
-from warpzone.training.run_directory import read_config
+from warpzone.training.run_settings import read_config
 from warpzone.training.sweep import Entry, command
 
 GRID = 10_000

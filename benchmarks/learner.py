@@ -35,6 +35,7 @@ from warpzone.cpu import available_cores
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import shapes_of
 from warpzone.ppo.update import Batch, Coefficients, Updater
+from warpzone.process import keep_freed_memory, limit_spinning
 from warpzone.smb.vector_env import observation_space
 from warpzone.training.networks import make_policy
 from warpzone.training.presets import PRESETS
@@ -56,7 +57,7 @@ def page_faults() -> int:
 def measure(preset: str, threads: int, keep_memory: bool) -> dict[str, float]:
     """Learn and decide for some seconds each."""
     if keep_memory:
-        hardware.keep_freed_memory()
+        keep_freed_memory()
     config = PRESETS[preset].model_copy(update={"update_epochs": 1})
     shapes = shapes_of(observation_space(config.env))
     actions = len(config.env.action_list)
@@ -123,6 +124,7 @@ def main(
     facts, count = report.machine(), threads or available_cores()
     variants = [(name, keep) for name in preset or PRESETS for keep in (True, False)]
     found: dict[tuple[str, bool], list[dict[str, float]]] = {variant: [] for variant in variants}
+    limit_spinning()  # for those to be started, as `warpzone train` does
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
         for _ in range(repeats):

@@ -45,6 +45,7 @@ from warpzone.bench.report import Interval
 from warpzone.cpu import available_cores
 from warpzone.errors import WarpzoneError
 from warpzone.nes.rom import find_rom
+from warpzone.process import keep_freed_memory, limit_spinning
 from warpzone.training import recorder
 from warpzone.training.config import TrainConfig
 from warpzone.training.presets import PRESETS, resolve
@@ -135,6 +136,7 @@ def training(pipe: Connection, plan: Plan, timed: bool) -> None:
         threads=threads,
         seed=seed,
     )
+    keep_freed_memory()
     turns = Turns(pipe)
     for name in ("watch", "keep") if timed else ():
         setattr(recorder.Recorder, name, turns.timed(getattr(recorder.Recorder, name)))
@@ -147,7 +149,7 @@ def training(pipe: Connection, plan: Plan, timed: bool) -> None:
         pipe.recv()
         train(config, out, rom=rom, display=turns)
         written = [path.stat().st_size for path in (out / "episodes").glob("*.json")]
-        ends = out / "ends.jsonl"
+        ends = out / "episode_ends.jsonl"
         pipe.send(
             {
                 "episodes": len(written),
@@ -159,6 +161,7 @@ def training(pipe: Connection, plan: Plan, timed: bool) -> None:
 
 def measure(plan: Plan) -> tuple[dict[str, list[Turn]], dict[str, dict[str, int]]]:
     """The updates of the three trainings after the first few, and what each of them wrote."""
+    limit_spinning()  # for those to be started, as `warpzone train` does
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []

@@ -30,6 +30,7 @@ from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
 from warpzone.nes.rom import find_rom
+from warpzone.process import keep_freed_memory, limit_spinning
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.progress import Status
 from warpzone.training.trainer import train
@@ -77,6 +78,7 @@ def measure(
     preset: str, level: str, updates: int, warmup: int, threads: int | None, seed: int, rom: Path
 ) -> dict[str, float]:
     """Train for some updates; return agent steps per second, and where the time went."""
+    keep_freed_memory()
     batch = PRESETS[preset].batch
     config = resolve(
         preset,
@@ -144,6 +146,7 @@ def main(
     for line in report.describe(facts, game):
         console.print(line, markup=False, soft_wrap=True)
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in plans}
+    limit_spinning()  # for those to be started, as `warpzone train` does
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
         for seed in range(repeats):

@@ -45,7 +45,7 @@ from warpzone.training.packaged_index import (
 )
 from warpzone.training.provenance import command_of
 from warpzone.training.resolve_agent import resolve_agent
-from warpzone.training.run_directory import read_config
+from warpzone.training.run_settings import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "src" / "warpzone" / "trained"

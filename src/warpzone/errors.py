@@ -24,6 +24,10 @@ class CheckpointError(WarpzoneError):
     """A checkpoint or run directory that is missing, damaged or of another version."""
 
 
+class TrainingError(WarpzoneError):
+    """A training that ended before its time, e.g. on a full disk; the text says how to go on."""
+
+
 class FileError(WarpzoneError):
     """A file that cannot be written: a full disk, a folder that is missing or not writable.
 

@@ -45,7 +45,7 @@ def run_and_weights(
     envs = MarioVectorEnv(num_envs=config.num_envs, num_groups=2, config=config.env)
     learner = Learner(config, envs)
     run = RunDirectory(path, config)
-    run.open(resume=False)
+    run.open()
     known = {0: weights(learner)}
     for _ in range(3):
         learner.improve()
@@ -70,14 +70,14 @@ def test_from_the_untrained_agent_to_the_last(
 def test_what_the_run_kept_of_its_course_comes_before_checkpoints(tmp_path: Path) -> None:
     config = training.resolve("tiles", **TINY)
     run = RunDirectory(tmp_path, config)
-    run.open(resume=False)
+    run.open()
     envs = MarioVectorEnv(num_envs=config.num_envs, num_groups=2, config=config.env)
     learner = Learner(config, envs)
     known = {}
     for _ in range(12):
         learner.improve()
         known[learner.step] = weights(learner)
-        run.history.add(learner.snapshot().weights, learner.agent_info())
+        run.milestones.add(learner.snapshot().weights, learner.agent_info())
         run.save(learner.snapshot(), learner.agent_info())
     envs.close()
     found = stages(tmp_path)
@@ -99,14 +99,14 @@ def test_what_has_no_stages(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no run"):
         stages(tmp_path / "nowhere")
     config = training.resolve("tiles", **TINY)
-    RunDirectory(tmp_path / "new", config).open(resume=False)
+    RunDirectory(tmp_path / "new", config).open()
     with pytest.raises(CheckpointError, match="nothing yet to show progress"):
         stages(tmp_path / "new")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     config = training.resolve("tiles", **TINY)
-    RunDirectory(tmp_path, config).open(resume=False)
+    RunDirectory(tmp_path, config).open()
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "step-000000000032.ckpt").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"step-000000000032\.ckpt is not a checkpoint"):

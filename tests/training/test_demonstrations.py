@@ -21,7 +21,7 @@ from warpzone.nes.console import Console
 from warpzone.training import TrainConfig, resolve
 from warpzone.training.demonstrations import FOLDER, Demonstrations
 from warpzone.training.provenance import command_of
-from warpzone.training.run_directory import read_config
+from warpzone.training.run_settings import read_config
 
 
 def record(path: Path, buttons: list[int], start: str = "1-1") -> Path:

@@ -23,7 +23,7 @@ from warpzone.training.distillation import DistillationPolicies
 from warpzone.training.learner import Learner
 from warpzone.training.networks import make_policy
 from warpzone.training.progress import LineDisplay
-from warpzone.training.run_directory import read_config
+from warpzone.training.run_settings import read_config
 from warpzone.training.trainer import train
 
 CPU = torch.device("cpu")

@@ -20,7 +20,7 @@ from warpzone.training.migration import (
     SCHEDULES,
     migrate,
 )
-from warpzone.training.run_directory import read_config
+from warpzone.training.run_settings import read_config
 
 OLD = {
     "passes": 7,

@@ -12,7 +12,7 @@ from tests.support.toy import corridors, toy_config
 from warpzone.ppo.policy import Shapes
 from warpzone.training.agent_file import AgentInfo, load_agent
 from warpzone.training.config import TrainConfig
-from warpzone.training.milestones import MOST, History
+from warpzone.training.milestones import MOST, Milestones
 from warpzone.training.networks import make_policy
 from warpzone.training.progress import LineDisplay
 from warpzone.training.trainer import train
@@ -23,7 +23,7 @@ SHAPES: Shapes = {"scalars": (3,), "tiles": (2, 2, 2)}
 POLICY = make_policy(CONFIG.network, SHAPES, 2)
 
 
-def add(history: History, step: int) -> None:
+def add(history: Milestones, step: int) -> None:
     info = AgentInfo(
         env=CONFIG.env,
         network=CONFIG.network,
@@ -36,12 +36,12 @@ def add(history: History, step: int) -> None:
     history.add(POLICY.state_dict(), info)
 
 
-def steps(history: History) -> list[int]:
+def steps(history: Milestones) -> list[int]:
     return [load_agent(path)[1].steps for path in history.paths()]
 
 
 def test_few_agents_evenly_spread_however_long_the_run(tmp_path: Path) -> None:
-    history = History(tmp_path / "history", BATCH)
+    history = Milestones(tmp_path / "milestones", BATCH)
     add(history, 0)
     assert steps(history) == []
     for update in range(1, 70):
@@ -54,7 +54,7 @@ def test_few_agents_evenly_spread_however_long_the_run(tmp_path: Path) -> None:
 
 
 def test_what_lies_after_the_point_of_return_is_forgotten(tmp_path: Path) -> None:
-    history = History(tmp_path, BATCH)
+    history = Milestones(tmp_path, BATCH)
     for update in range(1, 6):
         add(history, update * BATCH)
     history.forget_after(3 * BATCH)
@@ -62,7 +62,7 @@ def test_what_lies_after_the_point_of_return_is_forgotten(tmp_path: Path) -> Non
 
 
 def test_agents_are_small_and_play_alike(tmp_path: Path) -> None:
-    history = History(tmp_path, BATCH)
+    history = Milestones(tmp_path, BATCH)
     add(history, BATCH)
     policy, _ = load_agent(history.paths()[0])
     for name, tensor in policy.state_dict().items():
@@ -87,7 +87,7 @@ def test_a_run_that_was_interrupted_keeps_the_same_agents(
     run(longer, tmp_path / "parts", resume=True)
     run(longer, tmp_path / "whole")
     parts, whole = (
-        History(tmp_path / name / "history", short.batch) for name in ("parts", "whole")
+        Milestones(tmp_path / name / "milestones", short.batch) for name in ("parts", "whole")
     )
     assert steps(parts) == [2 * short.batch * n for n in range(1, 6)]
     for one, other in zip(parts.paths(), whole.paths(), strict=True):

@@ -25,7 +25,7 @@ from warpzone.training.agent_file import load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.progress import LineDisplay
 from warpzone.training.recorder import Recorder
-from warpzone.training.run_directory import FREE
+from warpzone.training.run_settings import fixed_because
 
 SMALL = {
     "num_envs": 8,
@@ -181,7 +181,7 @@ def test_nothing_of_the_training_changes(tmp_path: Path) -> None:
         train(small(watched_games=watched), run)
         policy, _ = load_agent(run / "agent.safetensors")
         weights.append(policy.state_dict())
-        assert (run / "ends.jsonl").exists() == (watched > 0)
+        assert (run / "episode_ends.jsonl").exists() == (watched > 0)
     for name, first in weights[0].items():
         assert torch.equal(first, weights[1][name]), name
 
@@ -192,7 +192,7 @@ def test_ends_of_every_game_at_a_bounded_rate(
     monkeypatch.setattr(recorder_module, "MOST_ENDS", 5)
     config = small(num_envs=16)
     train(config, tmp_path / "run")
-    lines = [json.loads(line) for line in (tmp_path / "run" / "ends.jsonl").open()]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "episode_ends.jsonl").open()]
     steps = [line["step"] for line in lines]
     assert max(steps.count(step) for step in steps) == 5
     assert steps == sorted(steps)
@@ -214,10 +214,11 @@ def test_a_run_that_goes_on_has_each_end_once(tmp_path: Path) -> None:
     batch = small().batch
     train(small(total_steps=4 * batch), halves)
     # As if the process had written more and died before the next checkpoint.
-    with (halves / "ends.jsonl").open("a") as file:
+    with (halves / "episode_ends.jsonl").open("a") as file:
         file.write('{"step": 999999}\n{"ste')
     train(small(), halves, resume=True)
-    assert (halves / "ends.jsonl").read_bytes() == (whole / "ends.jsonl").read_bytes()
+    ends = [(run / "episode_ends.jsonl").read_bytes() for run in (halves, whole)]
+    assert ends[0] == ends[1]
     for path in files(halves, "episodes"):
         replayed(path)
 
@@ -323,16 +324,16 @@ def test_games_that_ran_before_they_were_watched_are_left_out(tmp_path: Path) ->
 
 
 def test_the_number_of_watched_games_may_change_on_the_way() -> None:
-    assert "watched_games" in FREE
+    assert fixed_because("watched_games") is None
 
 
 def test_a_run_from_before_recording_goes_on(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(small(watched_games=0, total_steps=small().batch * 4), run)
-    assert not (run / "ends.jsonl").exists()
+    assert not (run / "episode_ends.jsonl").exists()
     train(small(), run, resume=True)
     assert files(run, "episodes")
-    assert (run / "ends.jsonl").stat().st_size > 0
+    assert (run / "episode_ends.jsonl").stat().st_size > 0
 
 
 def test_a_folder_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.networks import make_policy
 from warpzone.training.resolve_agent import AGENT_FILES
-from warpzone.training.run_directory import RunDirectory, read_config
+from warpzone.training.run_directory import RunDirectory
+from warpzone.training.run_settings import read_config
 
 MOST = 8
 
@@ -44,12 +45,9 @@ def stages(run: Path, *, most: int = MOST, device: str = "cpu") -> list[Agent]:
     if config.init is None:
         found[0] = _agent(config, 0, None, run, device)
     directory = RunDirectory(run, config)
-    kept = directory.history.paths()
+    kept = directory.milestones.paths()
     for path in [] if kept else directory.checkpoints.paths():
-        try:
-            snapshot = Snapshot.unpack(path.read_bytes(), str(path))
-        except OSError as error:
-            raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+        snapshot = Snapshot.read(path)
         steps = int(snapshot.values["step"])
         found[steps] = _agent(config, steps, snapshot, path, device)
     for path in [*(run / name for name in AGENT_FILES), *kept]:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from warpzone.cli import campaign, evaluate, machine, play, record, runs, train, watch
-from warpzone.cli.options import EXIT_ERROR, EXIT_INTERRUPTED
+from warpzone.cli.options import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED
 from warpzone.cli.output import err, out, plain
-from warpzone.errors import WarpzoneError
+from warpzone.errors import TrainingError, WarpzoneError
 from warpzone.version import VERSION
 
 _NEWLINE = "\n"
@@ -33,7 +33,8 @@ class _Commands(TyperGroup):
             raise
         except WarpzoneError as error:
             _report(str(error))
-            raise typer.Exit(EXIT_ERROR) from error
+            failed = isinstance(error, TrainingError)
+            raise typer.Exit(EXIT_FAILED if failed else EXIT_ERROR) from error
         except BrokenPipeError:
             raise  # whoever read the output has seen enough
         except OSError as error:

@@ -12,6 +12,8 @@ import typer
 from warpzone import startup
 from warpzone.nes.cartridge import ENGINE_MODES, set_engine
 
+EXIT_FAILED = 1
+"""What was begun could not be brought to its end."""
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = startup.EXIT_INTERRUPTED
 MOST_EPISODES = 1_000_000

@@ -98,7 +98,7 @@ def record(
         typer.Option(
             "--progress",
             help="The run's agents side by side, to see how it learnt: untrained, those that it "
-            "kept of its course (in its history/), the best and the last.",
+            "kept of its course (in its milestones/), the best and the last.",
         ),
     ] = False,
     overlay: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,11 +23,11 @@ from warpzone.cli.output import out, plain
 from warpzone.cli.record import film
 from warpzone.cli.watch import open_window
 from warpzone.cpu import MOST_THREADS
-from warpzone.errors import ConfigError, DisplayError, LevelError
+from warpzone.errors import DisplayError, LevelError
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:
-    from warpzone.training.config import TrainConfig
+    pass
 
 
 def train(
@@ -96,10 +96,16 @@ def train(
     levels = None if level is None else parse_levels(level)
     name = preset or (Preset.specialist if demonstrations else Preset.tiles)
     run = out_dir or Path("runs") / f"{run_name(levels or {})}-{name}-seed{seed or 0}"
-    _check_run_directory(run, resume)
+
+    from warpzone.process import prepare_for_training
+
+    prepare_for_training()
 
     from warpzone import training
     from warpzone.settings import merge, parse_overrides
+    from warpzone.training.run_settings import check_directory, resumed
+
+    check_directory(run, resume)
 
     given = {
         "seed": seed,
@@ -114,7 +120,12 @@ def train(
         {name: value for name, value in given.items() if value is not None},
         parse_overrides(settings or [], training.TrainConfig),
     )
-    config = _resumed(run, preset, changes) if resume else training.resolve(name.value, **changes)
+    if resume:
+        if preset is not None:
+            changes["preset"] = preset.value
+        config = resumed(run, changes)
+    else:
+        config = training.resolve(name.value, **changes)
     cartridge = find_rom(rom)
     with _dashboard_beside(run) if dashboard else nullcontext():
         result = training.train(config, run, resume=resume, rom=cartridge)
@@ -130,45 +141,12 @@ def _dashboard_beside(run: Path) -> AbstractContextManager[None]:
     return beside(run, log=lambda text: out.print(plain(text), soft_wrap=True))
 
 
-def _resumed(run: Path, preset: Preset | None, changes: dict[str, Any]) -> TrainConfig:
-    """The settings of the run in `run`, with those given now laid over them.
-
-    What must not change in the middle of a run is for `training.train` to say.
-    """
-    from warpzone.settings import apply
-    from warpzone.training.run_directory import read_config
-
-    config = read_config(run)
-    if preset is not None:
-        changes = {**changes, "preset": preset.value}
-    env = changes.get("env")
-    if isinstance(env, Mapping) and "levels" in env:
-        # Other levels would replace the run's, not join them.
-        config = config.model_copy(update={"env": config.env.model_copy(update={"levels": {}})})
-    return apply(config, changes)
-
-
 def run_name(levels: Mapping[str, float]) -> str:
     if len(levels) == len(LEVELS):
         return "all"
     if len(levels) <= 4:
         return "+".join(levels)
     return f"{len(levels)}-levels"
-
-
-def _check_run_directory(run: Path, resume: bool) -> None:
-    if run.exists() and not run.is_dir():
-        raise ConfigError(f"cannot write a run to {str(run)!r}: it is a file; choose another --out")
-    used = run.is_dir() and any(run.iterdir())
-    if used and not resume:
-        raise ConfigError(
-            f"{str(run)!r} already holds something. Go on with that run: add --resume. "
-            "Start a new one: choose another --out or --seed, or delete the directory"
-        )
-    if resume and not used:
-        raise ConfigError(
-            f"there is no run to go on with in {str(run)!r}; leave out --resume to start one"
-        )
 
 
 def _watch_or_film(run: Path, rom: Path | None) -> None:

@@ -10,8 +10,8 @@ MOST = 10**12
 """Of what is counted: more than any run gets to, and far less than 64 bits hold."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0, le=1e6)]
-Coefficient = Annotated[float, Field(ge=0.0, le=1e6)]
+Positive = Annotated[float, Field(gt=0.0, le=1e30)]
+Coefficient = Annotated[float, Field(ge=0.0, le=1e30)]
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Schedule = Literal["constant", "linear", "competence"]
 

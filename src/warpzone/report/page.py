@@ -40,7 +40,7 @@ from warpzone.runs.library import Run, printable
 from warpzone.runs.metrics import Metrics
 from warpzone.training.config import TrainConfig
 from warpzone.training.evaluation import EvalResult, wilson
-from warpzone.training.run_directory import read_config
+from warpzone.training.run_settings import read_config
 
 NAME = "report.html"
 MOST_FILMS = 3

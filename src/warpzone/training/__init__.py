@@ -8,7 +8,6 @@ configurations stays quick.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from warpzone.training.config import NetworkConfig, TrainConfig
@@ -16,13 +15,6 @@ from warpzone.training.presets import PRESETS, resolve
 
 if TYPE_CHECKING:
     from warpzone.training.trainer import RunResult, train
-
-# Where torch uses several threads, they wait for each other by spinning. With other programs on the
-# cores, as on most laptops, that spinning takes the time that the one waited for needs: under two
-# busy loops on two cores two threads learnt less than 1,000 samples/s, and 34,000 with this limit.
-# libgomp reads it when torch loads it, so it must be said before.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 __all__ = ["PRESETS", "NetworkConfig", "RunResult", "TrainConfig", "resolve", "train"]
 

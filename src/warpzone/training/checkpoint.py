@@ -1,29 +1,89 @@
 """Checkpoints that a training goes on from.
 
-Nothing in them can execute code: tensors are safetensors, all else is JSON.
+Nothing in them can execute code: tensors are safetensors, all else is JSON. Whatever a file holds,
+reading it gives a `CheckpointError` or a snapshot that makes sense. Knows no game and no network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import safetensors
 import safetensors.torch
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 from torch import Tensor
 
 from warpzone.errors import CheckpointError, FileError
-from warpzone.files import write_atomically
+from warpzone.files import read_regular_file, write_atomically
+from warpzone.ppo.config import MOST
+from warpzone.settings import describe
 from warpzone.version import VERSION
 
+LONGEST_REASON = 400
+LARGEST = 1 << 31
+"""Bytes of a checkpoint; one of the widest networks that there are settings for has 1.6e9."""
+
+_NAME = re.compile(r"step-(\d{12,})\.ckpt")
 _KIND = b"warpzone checkpoint "
 _HEADER = _KIND + b"1 "
 _VALUES = "values.json"
+
+
+Counted = Annotated[int, Field(ge=0, le=MOST)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Scale = Annotated[float, Field(gt=0.0, le=1e9)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class StatsValues(_Part):
+    """See `EpisodeStats.state`."""
+
+    recent: dict[str, list[tuple[bool, int, float, Counted]]]
+    episodes: Counted
+
+
+class CurriculumValues(_Part):
+    """See `Curriculum.state`."""
+
+    ways: dict[str, Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]]
+    cleared: dict[str, bool] = {}
+    rates: list[Share]
+    episodes: list[Counted]
+
+
+class JudgeValues(_Part):
+    """See `Judge.state`."""
+
+    measured_at: Counted
+    best: Share | None
+
+
+class RunValues(_Part):
+    """What a checkpoint tells besides tensors; what other versions tell as well is passed over."""
+
+    version: str | None = None
+    step: Counted
+    updates: Counted
+    seconds: Annotated[float, Field(ge=0.0)]
+    beta: Scale
+    lr_scale: Scale
+    stats: StatsValues
+    curriculum: CurriculumValues | None
+    judge: JudgeValues
+    metrics_bytes: Counted
+    ends_bytes: Counted = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +99,30 @@ class Snapshot:
         """Returns the `state_dict` of the policy."""
         prefix = "policy."
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+    def moments(self, parameters: Sequence[Tensor]) -> dict[int, dict[str, Tensor]]:
+        """Adam's state by the number of a parameter, as its `state_dict` has it.
+
+        Nothing before the first update.
+
+        Raises:
+            KeyError: some of it is missing.
+            ValueError: a moment has another shape than its parameter.
+        """
+        if self.values["updates"] == 0:
+            return {}
+        result = {}
+        for index, parameter in enumerate(parameters):
+            shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+            result[index] = {name: self.tensors[f"adam.{index}.{name}"] for name in shapes}
+            for name, shape in shapes.items():
+                found = result[index][name]
+                if found.shape != shape or not found.is_floating_point():
+                    raise ValueError(
+                        f"adam.{index}.{name} is {found.dtype} {tuple(found.shape)}, not"
+                        f" floats {tuple(shape)}"
+                    )
+        return result
 
     def pack(self) -> bytes:
         text = json.dumps(self.values).encode()
@@ -61,8 +145,27 @@ class Snapshot:
             raise CheckpointError(f"{source} is not a checkpoint of warpzone, or its start is lost")
         if hashlib.sha256(payload).hexdigest().encode() != header[len(_HEADER) :]:
             raise CheckpointError(f"{source} is damaged: its checksum does not match")
-        tensors = safetensors.torch.load(payload)
-        return Snapshot(tensors, json.loads(tensors.pop(_VALUES).numpy().tobytes()))
+        try:
+            tensors = safetensors.torch.load(payload)
+            values = from_json(tensors.pop(_VALUES).numpy().tobytes())
+            step = values["step"]
+        except (
+            *(safetensors.SafetensorError, KeyError, ValueError, TypeError, IndexError),
+            *(RuntimeError, AttributeError, OverflowError),
+        ) as error:
+            raise CheckpointError(f"{source} is damaged: {_one_line(error)}") from error
+        if type(step) is not int or not 0 <= step <= MOST:
+            raise CheckpointError(f"{source} is damaged: its step is {step!r:.50}")
+        return Snapshot(tensors, values)
+
+    @staticmethod
+    def read(path: Path) -> Snapshot:
+        """Raises: CheckpointError: no such file, not a file, too large, damaged, another format."""
+        try:
+            data = read_regular_file(path, LARGEST)
+        except OSError as error:
+            raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+        return Snapshot.unpack(data, str(path))
 
 
 class Checkpoints:
@@ -73,7 +176,9 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Newest last."""
-        return sorted(self.directory.glob("step-*.ckpt"))
+        with suppress(OSError):
+            return sorted(p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
+        return []
 
     def save(self, snapshot: Snapshot) -> Path:
         """Write a checkpoint, then delete those that are too many."""
@@ -88,6 +193,10 @@ class Checkpoints:
             write_atomically(path, data)
         for old in self.paths()[: -self.keep]:
             old.unlink(missing_ok=True)
+        if snapshot.values["step"] > 0:
+            # A run begins with one, so that it can always go on. Later, to go back to it after some
+            # damage would be to begin anew without a word.
+            (self.directory / f"step-{0:012d}.ckpt").unlink(missing_ok=True)
         return path
 
     def newest(self, warn: Callable[[str], None]) -> Snapshot | None:
@@ -96,22 +205,53 @@ class Checkpoints:
         Raises:
             CheckpointError: there are checkpoints, but none can be read.
         """
-        paths, reason = self.paths(), ""
+        return self.restore(lambda snapshot: None, warn)
+
+    def restore(
+        self, take: Callable[[Snapshot], None], warn: Callable[[str], None]
+    ) -> Snapshot | None:
+        """Goes back to the newest checkpoint that is whole and fits, with a warning for each not.
+
+        Args:
+            take: takes over the state of one, all of it whatever it took over before; may raise
+                KeyError, TypeError, ValueError or RuntimeError where that does not fit.
+            warn: receives a line for each that is passed over.
+
+        Returns:
+            The one that was taken; None: there are no checkpoints.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none can be read, or none fits.
+        """
+        paths = self.paths()
+        unreadable = misfit = None
         for path in reversed(paths):
             try:
-                return Snapshot.unpack(path.read_bytes(), str(path))
-            except (CheckpointError, OSError) as error:
+                snapshot = Snapshot.read(path)
+            except CheckpointError as error:
+                unreadable = unreadable or error
                 reason = str(error)
+            else:
+                try:
+                    with self._going_on(snapshot):
+                        take(snapshot)
+                    return snapshot
+                except CheckpointError as error:
+                    misfit = misfit or error
+                    reason = str(error)
+            if path != paths[0]:
                 warn(f"{reason}; trying the one before")
-        if paths:
+        if misfit is not None:
+            raise misfit
+        if unreadable is not None:
             raise CheckpointError(
                 f"no checkpoint in {self.directory} can be read; train again in another directory."
-                f" The oldest: {reason}"
+                f" The newest: {unreadable}"
             )
         return None
 
     @contextmanager
-    def going_on(self, snapshot: Snapshot) -> Iterator[None]:
+    def _going_on(self, snapshot: Snapshot) -> Iterator[None]:
         """While the state is taken over from `snapshot`, which an earlier version may have written.
 
         Raises:
@@ -119,16 +259,37 @@ class Checkpoints:
         """
         try:
             yield
-        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             ours, writer = VERSION, snapshot.values.get("version")
             known = f"warpzone {writer}" if writer else "a warpzone that did not tell its version"
             if writer == ours:
                 known += ", in an earlier state of it"
-            lack = isinstance(error, KeyError)
-            what = f"there is no {error.args[0]!r} in it" if lack else str(error).rstrip(".")
+            what = _one_line(error)
             agent = self.directory.parent / "agent.safetensors"
             raise CheckpointError(
                 f"cannot go on from step {snapshot.values['step']:,} in {self.directory}:"
-                f" {' '.join(what.split())}. It was written by {known}, and this is {ours}."
+                f" {what}. It was written by {known}, and this is {ours}."
                 f" Go on with that version, or begin a new run with its agent: --set init={agent}"
             ) from error
+
+
+def checked_values(snapshot: Snapshot) -> dict[str, Any]:
+    """Returns the values of a snapshot of a run, all of them there and of the right type.
+
+    Raises:
+        ValidationError: one is not.
+    """
+    return RunValues.model_validate_json(json.dumps(snapshot.values)).model_dump()
+
+
+def _one_line(error: Exception) -> str:
+    """What is wrong, for the middle of a sentence."""
+    if isinstance(error, ValidationError):
+        missing = [fault["loc"] for fault in error.errors() if fault["type"] == "missing"]
+        if missing:
+            error = KeyError(".".join(map(str, missing[0])))
+    if isinstance(error, KeyError):
+        return f"there is no {error.args[0]!r} in it"
+    text = describe(error) if isinstance(error, ValidationError) else str(error)
+    text = " ".join(text.split()).rstrip(".")
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"

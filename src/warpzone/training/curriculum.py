@@ -153,6 +153,15 @@ class Curriculum:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Goes on from `state`, of a curriculum made with the same ways."""
+        """Goes on from `state`, of a curriculum made with the same ways.
+
+        Raises:
+            ValueError: it is of other ways.
+        """
+        if not len(state["rates"]) == len(state["episodes"]) == len(self.rates):
+            raise ValueError(
+                f"{len(state['rates'])} success rates and {len(state['episodes'])} counts of"
+                f" episodes for {len(self.rates)} stretches"
+            )
         self.rates = np.array(state["rates"])
         self.episodes = np.array(state["episodes"], np.int64)

@@ -35,6 +35,7 @@ from warpzone.training.networks import make_policy, widen
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.recorder import Recorder
 from warpzone.training.resolve_agent import resolve_agent
+from warpzone.training.run_settings import SettingChange
 from warpzone.version import VERSION
 
 
@@ -97,6 +98,8 @@ class Learner:
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
+        self.changes: Sequence[SettingChange] = ()
+        """What was set anew when the run went on."""
         self.recorder: Recorder | None = None
         """Of what is played in training, where it is wanted."""
         self._pace: deque[float] = deque(maxlen=10)
@@ -200,7 +203,7 @@ class Learner:
             seconds=self.seconds,
             threads=self.threads,
             commit=code_commit(),
-            command=command_of(config),
+            command=command_of(config, self.changes),
             earlier=self.earlier,
         )
 
@@ -229,26 +232,28 @@ class Learner:
         return Snapshot(tensors, values)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Goes back to a snapshot of a learner with the same configuration."""
+        """Goes back to a snapshot of a learner with the same configuration.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError: something is missing or does not fit.
+                Another snapshot can be restored afterwards.
+        """
         tensors, values = snapshot.tensors, snapshot.values
         self.policy.load_state_dict(snapshot.weights)
         optimizer = self.updater.optimizer
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for index, parameter in enumerate(self.policy.parameters()):
-            saved = {
-                name: tensors[f"adam.{index}.{name}"]
-                for name in ("step", "exp_avg", "exp_avg_sq")
-                if f"adam.{index}.{name}" in tensors
-            }
-            # The fused optimiser walks through memory: moments must lie as their parameter does.
-            state[index] = {
-                name: value.clone() if name == "step" else torch.empty_like(parameter).copy_(value)
+        parameters = list(self.policy.parameters())
+        # The fused optimiser walks through memory: moments must lie as their parameter does.
+        state = {
+            index: {
+                name: value.clone()
+                if name == "step"
+                else torch.empty_like(parameters[index]).copy_(value)
                 for name, value in saved.items()
             }
+            for index, saved in snapshot.moments(parameters).items()
+        }
         groups = optimizer.state_dict()["param_groups"]
-        # Before the first update there is none; what came later must not stay.
-        known = {index: moments for index, moments in state.items() if moments}
-        optimizer.load_state_dict({"state": known, "param_groups": groups})
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.sampling.set_state(tensors["sampling"])
         self.shuffling.set_state(tensors["shuffling"])
         self.env.load_state(tensors["games"].numpy().tobytes())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
+import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from warpzone.ppo.rollout import Transition
 
@@ -106,6 +111,13 @@ class EpisodeStats:
         return {"recent": recent, "episodes": self.episodes}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from `state`.
+
+        Raises:
+            ValueError: it is of other levels.
+        """
+        if state["recent"].keys() != self.recent.keys():
+            raise ValueError(f"statistics of levels {', '.join(state['recent'])}")
         self.episodes = state["episodes"]
         for name, episodes in state["recent"].items():
             self.recent[name] = deque((Episode(*e) for e in episodes), maxlen=WINDOW)
@@ -115,22 +127,41 @@ class MetricsWriter:
     """`metrics.jsonl`, a line for each update, and the same as TensorBoard events."""
 
     def __init__(self, directory: Path, *, offset: int, step: int) -> None:
-        """Go on after `offset` bytes and `step`; what an earlier process wrote later is dropped."""
-        path = directory / "metrics.jsonl"
-        self._file = path.open("ab")
-        if offset < self._file.tell():
-            os.truncate(path, offset)
-        self._events = SummaryWriter(str(directory), purge_step=step + 1)
+        """Go on after `offset` bytes and `step`; what an earlier process wrote later is dropped.
+
+        Raises:
+            OSError: the files cannot be written.
+        """
+        self._path = directory / "metrics.jsonl"
+        self._file = self._path.open("ab")
+        try:
+            if offset < self._file.tell():
+                os.truncate(self._path, offset)
+            self._events = _EventFile(directory, step)
+        except BaseException:
+            self._file.close()
+            raise
 
     def offset(self) -> int:
         """Bytes written up to now."""
         return self._file.seek(0, os.SEEK_END)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Add a line.
+
+        Raises:
+            OSError: the disk is full, or the directory has been removed.
+        """
+        # What is written to a file that somebody has removed would be lost without a word.
+        try:
+            same = os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise FileNotFoundError(errno.ENOENT, f"{self._path.name} in it has been removed")
         self._file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
         self._file.flush()
-        for name, value in metrics.items():
-            self._events.add_scalar(name, value, step)
+        self._events.write(step, metrics)
 
     def __enter__(self) -> Self:
         return self
@@ -141,5 +172,43 @@ class MetricsWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._events.close()
+        # Closing writes what is left, and on a full disk fails as the writing before did: then that
+        # has been told already. The lines themselves are on the disk after each `write`.
+        for file in (self._file, self._events):
+            with suppress(OSError):
+                file.close()
+
+
+class _EventFile:
+    """Scalars as TensorBoard reads them. Every fault is that of the call in which it happens,
+    which a writer with a thread of its own (torch's) cannot do."""
+
+    FLUSH_EVERY = 10.0
+    """Seconds."""
+
+    def __init__(self, directory: Path, step: int) -> None:
+        """What other files of `directory` have after `step` no longer counts."""
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+        self._records = RecordWriter((directory / name).open("wb"))
+        self._flushed = time.monotonic()
+        begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._add(file_version="brain.Event:2")
+        self._add(step=step + 1, session_log=begin)
+        self._records.flush()
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        values = [
+            summary_pb2.Summary.Value(tag=name, simple_value=value)
+            for name, value in metrics.items()
+        ]
+        self._add(step=step, summary=summary_pb2.Summary(value=values))
+        if time.monotonic() >= self._flushed + self.FLUSH_EVERY:
+            self._flushed = time.monotonic()
+            self._records.flush()
+
+    def _add(self, **fields: Any) -> None:
+        event = event_pb2.Event(wall_time=time.time(), **fields)
+        self._records.write(event.SerializeToString())
+
+    def close(self) -> None:
+        self._records.close()

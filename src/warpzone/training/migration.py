@@ -1,12 +1,15 @@
-"""Settings as older versions of warpzone wrote them, under the names of today.
+"""What older versions of warpzone wrote, under the names of today.
 
-Run directories and agents keep their settings as JSON. Where a name has changed since, what was
-written before must still be read; this is the one place that knows how.
+Run directories and agents keep their settings as JSON. Where a name of a setting, or of a file in
+a run directory, has changed since, what was written before must still be read; this is the one
+place that knows how. It loads no torch.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 RENAMED: dict[str, str] = {
@@ -31,6 +34,11 @@ REMOVED: dict[str, tuple[Any, ...]] = {
     "env.end_penalty": (2.5,),
 }
 """Settings that there are no more, with the values under which a run goes on as it began."""
+
+EPISODE_ENDS = "episode_ends.jsonl"
+MILESTONES = "milestones"
+OLD_FILES = {EPISODE_ENDS: "ends.jsonl", MILESTONES: "history"}
+"""Files and folders of a run directory by their names of today, and what they were called once."""
 
 CALLED_ELSEWHERE: dict[str, str] = {
     "learning_rate": "lr",
@@ -106,6 +114,26 @@ def migrate(settings: Mapping[str, Any], *, playing: bool = False) -> dict[str, 
     if kinds:
         result["schedule"] = kinds.pop()
     return result
+
+
+def run_file(run: Path, name: str) -> Path:
+    """Returns the path of a file or folder in the run directory `run`, whatever made it.
+
+    It is called `name`, a key of `OLD_FILES`, or as it was called once if only that is there.
+    """
+    path, old = run / name, run / OLD_FILES[name]
+    return old if os.path.lexists(old) and not os.path.lexists(path) else path
+
+
+def rename_files(run: Path) -> None:
+    """Gives the files of a run that is about to go on their names of today.
+
+    Raises:
+        OSError: one cannot be renamed.
+    """
+    for name, old in OLD_FILES.items():
+        if os.path.lexists(run / old) and not os.path.lexists(run / name):
+            (run / old).rename(run / name)
 
 
 def _renamed(settings: Mapping[str, Any], prefix: str, playing: bool) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from torch import Tensor
 
 from warpzone.training.agent_file import AgentInfo, save_agent
 
+_NAME = re.compile(r"step-(\d{12,})\.safetensors")
+
 MOST = 8
 """Agents that a run keeps of its course."""
 
 
-class History:
+class Milestones:
     """At most `MOST` agents of one run in one directory, named by step.
 
     A run does not know how long it will be. So an agent is kept after each update at first, then
@@ -28,7 +32,9 @@ class History:
 
     def paths(self) -> list[Path]:
         """Newest last."""
-        return sorted(self.directory.glob("step-*.safetensors"))
+        with suppress(OSError):
+            return sorted(p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
+        return []
 
     def add(self, weights: Mapping[str, Tensor], info: AgentInfo) -> None:
         """Keep an agent, in float16, if one is due at its step.
@@ -55,4 +61,6 @@ class History:
 
 
 def _step(path: Path) -> int:
-    return int(path.stem.removeprefix("step-"))
+    found = _NAME.fullmatch(path.name)
+    assert found is not None
+    return int(found[1])

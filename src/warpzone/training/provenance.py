@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from warpzone.settings import format_override
 from warpzone.smb.levels import LEVELS
 from warpzone.training.config import TrainConfig
 from warpzone.training.presets import PRESETS
-from warpzone.training.run_directory import differences
+from warpzone.training.run_settings import SettingChange, begun_with, differences
 
 OPTIONS = {"seed": "--seed", "total_steps": "--steps", "threads": "--threads"}
 """Settings that have an option of their own in `warpzone train`."""
@@ -20,8 +21,15 @@ CODE = (":(top)src", ":(top)native", ":(top,exclude)src/warpzone/trained")
 """What training depends on, as git is told."""
 
 
-def command_of(config: TrainConfig) -> str:
-    """The `warpzone train` line that gives this configuration, quoted for a POSIX shell."""
+def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> str:
+    """Returns the `warpzone train` line that gives this configuration, quoted for a POSIX shell.
+
+    If there were `changes` in the course of the run, it is the line that the run began with, and
+    they follow as a comment.
+    """
+    if changes:
+        told = "; ".join(f"from step {change.step} on {change.text}" for change in changes)
+        return f"{command_of(begun_with(config, changes))}  # {told}"
     known = config.preset in PRESETS
     preset = config.preset if known else TrainConfig().preset
     levels = config.env.levels

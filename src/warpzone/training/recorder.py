@@ -3,7 +3,7 @@
 episodes/<step>-<game>.json   finished episodes of a few watched games, to be played again exactly:
                               the last 200, and those that were the best so far
 live/<game>.json              what each of these games is playing
-ends.jsonl                    a line for an ended episode of any game, 32 at most for an update
+episode_ends.jsonl            a line for an ended episode of any game, 32 at most for an update
 
 All of it is written between two updates and at a bounded rate, and nothing of it matters to the
 training: if the disk is full, this is said once and the training goes on.
@@ -26,11 +26,13 @@ import numpy as np
 
 from warpzone.episodes.format import Decisions, Episode, RomIdentity, TrainingPlayer
 from warpzone.episodes.outcome import Outcome
-from warpzone.errors import EpisodeError
+from warpzone.errors import EpisodeError, FileError
+from warpzone.files import write_atomically
 from warpzone.ppo.rollout import Rollout, Transition
 from warpzone.smb.actions import action_names
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.vector_env import Journal, MarioVectorEnv
+from warpzone.training.migration import EPISODE_ENDS
 
 KEPT = 200
 """Finished episodes, besides those that were the best so far."""
@@ -76,7 +78,7 @@ class Recorder:
         env: its games.
         watched: how many of them are to be watched.
         say: receives one line if nothing can be written.
-        offset: bytes of ends.jsonl that the state holds from which the run goes on.
+        offset: bytes of episode_ends.jsonl that the state holds from which the run goes on.
     """
 
     def __init__(
@@ -93,7 +95,8 @@ class Recorder:
         )
         env.watch_games(self.games)
         self.offset = offset
-        """Bytes of ends.jsonl."""
+        """Bytes of episode_ends.jsonl."""
+        self._ends_file = run / EPISODE_ENDS
         self._name = _one_line(run.resolve().name)
         self._names = action_names(env.config.action_list)
         self._cartridge = RomIdentity(sha1=env.rom.sha1, revision=env.rom.revision)
@@ -109,9 +112,9 @@ class Recorder:
             for name in ("episodes", "live"):
                 (run / name).mkdir(parents=True, exist_ok=True)
             # What an earlier process wrote after the state that the run goes on from.
-            (run / "ends.jsonl").touch()
-            os.truncate(run / "ends.jsonl", min(offset, (run / "ends.jsonl").stat().st_size))
-            self.offset = (run / "ends.jsonl").stat().st_size
+            self._ends_file.touch()
+            os.truncate(self._ends_file, min(offset, self._ends_file.stat().st_size))
+            self.offset = self._ends_file.stat().st_size
             for path in sorted((run / "episodes").glob("*.json")):
                 try:
                     self._count(path, Episode.load(path))
@@ -253,7 +256,7 @@ class Recorder:
         if not ends:
             return
         lines = "".join(json.dumps(_end(step, signals)) + "\n" for signals in ends).encode()
-        with self._tolerant(), (self.run / "ends.jsonl").open("r+b") as file:
+        with self._tolerant(), self._ends_file.open("r+b") as file:
             # After a line that a full disk cut short, the next one takes its place.
             file.truncate(self.offset)
             file.seek(self.offset)
@@ -265,11 +268,12 @@ class Recorder:
     def _tolerant(self) -> Any:
         try:
             yield
-        except OSError as error:
+        except (OSError, FileError) as error:
             if not self._warned:
                 self._warned = True
                 self.say(
-                    f"what is played cannot be written to {self.run}: {error.strerror or error}."
+                    f"what is played cannot be written to {self.run}:"
+                    f" {getattr(error, 'strerror', None) or error}."
                     " Training goes on; what is missing is some of the games to look at"
                 )
 
@@ -304,10 +308,4 @@ def _one_line(name: str) -> str:
 
 def _write(path: Path, episode: Episode) -> None:
     """Whole or not at all for who reads it now; not made sure of for after a power cut."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(episode.model_dump_json())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_atomically(path, episode.model_dump_json().encode(), durable=False)

@@ -2,41 +2,58 @@
 
 config.json         the settings, all of them
 status.json         running, finished, interrupted or failed; steps, and clear rates as measured
+changes.jsonl       a line for each time that it went on with other settings
 metrics.jsonl       a line for each update; TensorBoard events lie beside it
-ends.jsonl          where and how training episodes ended (see `warpzone.training.recorder`)
+episode_ends.jsonl  where and how training episodes ended (see `warpzone.training.recorder`)
 episodes/           some of them, to be played again
 live/               those that are being played
 demonstrations/     the recorded games that it began with, if there are any
 checkpoints/        the last few, to go on from
-history/            a few agents from the course of the run, to see how it learnt
+milestones/         a few agents from the course of the run, to see how it learnt
 agent.safetensors   the agent as of the last checkpoint; at the end the final one
 best.safetensors    the agent with the best measured clear rate
+.lock, .lock.json   whoever trains holds the first, and says in the second which process it is
+
+Knows which files there are and who may write them; not what training does between two of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from warpzone.errors import CheckpointError, ConfigError
-from warpzone.files import write_atomically
-from warpzone.settings import describe
+from warpzone.errors import CheckpointError, ConfigError, FileError, RunError, TrainingError
+from warpzone.files import make_directory, read_regular_file, remove_leftovers, write_atomically
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import TrainConfig
-from warpzone.training.migration import migrate
-from warpzone.training.milestones import History
-
-# What may change between an interruption and going on, without changing what was learnt.
-FREE = frozenset(
-    {"total_steps", "target_clear_rate", "eval_every", "eval_episodes", "eval_noop_max"}
-    | {"checkpoint_every", "keep_checkpoints", "watched_games", "epoch_lines"}
-    | {"device", "threads", "amp"}
+from warpzone.training.migration import EPISODE_ENDS, MILESTONES, rename_files, run_file
+from warpzone.training.milestones import Milestones
+from warpzone.training.run_settings import (
+    LARGEST_DOCUMENT,
+    LOCK,
+    OWNER,
+    SettingChange,
+    differences,
+    lookup,
+    read_config,
+    read_status,
+    reason_of,
+    require_same,
 )
+
+_DOCUMENTS = ("config.json", "status.json", "agent.safetensors", "best.safetensors", OWNER)
+_FOLDERS = ("checkpoints", MILESTONES, "history", "demonstrations", "episodes", "live")
 
 
 class RunDirectory:
@@ -45,37 +62,224 @@ class RunDirectory:
     def __init__(self, path: Path, config: TrainConfig) -> None:
         self.path, self.config = path, config
         self.checkpoints = Checkpoints(path / "checkpoints", config.keep_checkpoints)
-        self.history = History(path / "history", config.batch)
+        self.milestones = Milestones(run_file(path, MILESTONES), config.batch)
         self.agent = path / "agent.safetensors"
         self.best = path / "best.safetensors"
 
-    def open(self, resume: bool) -> None:
-        """Make the directory ready, and write down the settings.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other training out of the directory, which is made if it is missing.
+
+        If nothing is written to it meanwhile, the directory is as before afterwards.
 
         Raises:
-            ConfigError: a new run where one lies already, going on with other settings, or a name
-                that is not UTF-8, in which the run's files could not name each other.
+            RunError: another process trains in it.
+            ConfigError: it cannot be made or written; or its name is not UTF-8, in which the run's
+                files could not name each other.
         """
         if not _is_utf8(str(self.path.absolute())):
             raise ConfigError(
                 f"cannot write a run to {str(self.path)!r}: the name is not UTF-8; choose another"
             )
-        file = self.path / "config.json"
-        if file.exists() and not resume:
+        missing = [p for p in (self.path, *self.path.parents) if not os.path.lexists(p)]
+        try:
+            make_directory(self.path)
+            lock = filelock.FileLock(self.path / LOCK)
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise RunError(
+                f"{self._owner()} trains in {str(self.path)!r} already. Wait for it, or end it with"
+                " Ctrl-C there; or choose another directory with --out"
+            ) from None
+        except OSError as error:
+            for folder in missing:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise ConfigError(
+                f"cannot write a run to {str(self.path)!r}: {error.strerror or error}; choose"
+                " another directory with --out"
+            ) from error
+        try:
+            me = {"pid": os.getpid(), "host": socket.gethostname()}
+            with contextlib.suppress(FileError):  # a full disk is told when it matters
+                write_atomically(self.path / OWNER, json.dumps(me).encode(), durable=False)
+            self._tidy_up()
+            yield
+        finally:
+            for name in (OWNER, *((LOCK,) if missing and not self._begun() else ())):
+                with contextlib.suppress(OSError):
+                    (self.path / name).unlink()
+            lock.release()
+            for folder in missing:
+                with contextlib.suppress(OSError):  # it holds something by now
+                    folder.rmdir()
+
+    def _owner(self) -> str:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            found = from_json(read_regular_file(self.path / OWNER, LARGEST_DOCUMENT))
+            return f"process {int(found['pid'])} on {str(found['host'])[:80]!r}"
+        return "another process"
+
+    def _begun(self) -> bool:
+        return os.path.lexists(self.path / "config.json")
+
+    def _tidy_up(self) -> None:
+        """Removes what trainings that were killed while they wrote have left."""
+        remove_leftovers(self.path, _DOCUMENTS)
+        for name in _FOLDERS:
+            remove_leftovers(self.path / name)
+
+    def check(self, resume: bool) -> None:
+        """Refuses what would destroy a run, or go on with what is none.
+
+        Raises:
+            ConfigError: a new run where one lies already, or going on with settings that are fixed.
+            CheckpointError: to go on without settings, or without checkpoints.
+        """
+        begun = self._begun()
+        if begun and not resume:
             raise ConfigError(
                 f"{self.path} holds a run already. Go on with it: {self.command()};"
                 " or choose another directory with --out"
             )
-        if not file.exists() and any(self.checkpoints.paths()):
-            raise CheckpointError(f"{self.path} has checkpoints, but no config.json")
-        if file.exists():
-            _require_same(read_config(self.path), self.config, self.path)
-        write_atomically(file, self.config.model_dump_json(indent=2).encode())
+        results = self._results()
+        if not begun and results:
+            raise CheckpointError(
+                f"{self.path} has {results[0].name}, but no config.json: put it back to go on with"
+                " that run, or choose another directory with --out"
+            )
+        for name in (*_DOCUMENTS, "metrics.jsonl", "changes.jsonl", EPISODE_ENDS):
+            # Opening a pipe to write to it would wait for somebody who reads.
+            if os.path.lexists(self.path / name) and not os.path.isfile(self.path / name):
+                raise CheckpointError(f"{self.path / name} is not a file; move it away")
+        if not begun:
+            return
+        require_same(read_config(self.path), self.config, self.path)
+        if results and not self.checkpoints.paths():
+            agent = next((p for p in (self.best, self.agent) if p in results), None)
+            instead = f": --set init={shlex.quote(str(agent))}" if agent else ""
+            raise CheckpointError(
+                f"{self.path} has {', '.join(p.name for p in results)}, but no checkpoint to go on"
+                f" from: that would begin anew and overwrite them. Put {self.checkpoints.directory}"
+                f" back, or begin a new run with another --out{instead}"
+            )
+
+    def _results(self) -> list[Path]:
+        """What a run has written that beginning anew would destroy."""
+        metrics = self.path / "metrics.jsonl"
+        files = [*self.checkpoints.paths()[-1:], self.agent, self.best]
+        files += self.milestones.paths()[-1:]
+        found = [path for path in files if os.path.lexists(path)]
+        with contextlib.suppress(OSError):
+            if metrics.stat().st_size > 0:
+                found.insert(0, metrics)
+        return found
+
+    def open(self) -> None:
+        """Writes down the settings; after `check`.
+
+        Raises:
+            FileError: they cannot be written.
+        """
+        with contextlib.suppress(OSError):
+            rename_files(self.path)
+        self.milestones.directory = run_file(self.path, MILESTONES)
+        self.write_config()
+
+    def write_config(self) -> None:
+        """Raises: FileError: it cannot be written."""
+        data = self.config.model_dump_json(indent=2).encode()
+        write_atomically(self.path / "config.json", data)
+
+    def changes(self) -> list[SettingChange]:
+        """What was set anew each time that the run went on, oldest first.
+
+        Raises:
+            CheckpointError: changes.jsonl is damaged.
+        """
+        file = self.path / "changes.jsonl"
+        try:
+            lines = read_regular_file(file, LARGEST_DOCUMENT).splitlines()
+            return [SettingChange.model_validate_json(line) for line in lines]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValidationError) as error:
+            raise CheckpointError(f"cannot read {file}: {reason_of(error)}") from error
+
+    def log_changes(self, step: int) -> SettingChange | None:
+        """Writes down what is set otherwise than before from `step` on; before `open`.
+
+        Returns:
+            What that is; None: nothing.
+
+        Raises:
+            CheckpointError: the settings before cannot be read.
+            FileError: it cannot be written.
+        """
+        if not self._begun():
+            return None
+        before = read_config(self.path).model_dump(mode="json")
+        changed = differences(before, self.config.model_dump(mode="json"))
+        if not changed:
+            return None
+        settings = {name: (lookup(before, name), new) for name, new in changed.items()}
+        change = SettingChange(step=step, settings=settings)
+        # Those of steps that have been lost since are no longer true.
+        known = [old for old in self.changes() if old.step <= step]
+        lines = "".join(f"{each.model_dump_json()}\n" for each in [*known, change])
+        write_atomically(self.path / "changes.jsonl", lines.encode())
+        return change
+
+    def finished(self) -> dict[str, Any] | None:
+        """What status.json says of a run to whose end the settings add nothing; None: it goes on.
+
+        A run is finished that has had all of its steps, or whose agent was measured as good as
+        wanted.
+        """
+        status = read_status(self.path)
+        if status.get("state") != "finished":
+            return None
+        step, best = status.get("step"), status.get("best_clear_rate")
+        target = self.config.target_clear_rate
+        if not isinstance(step, int):
+            return None
+        enough = step >= self.config.total_steps
+        good = isinstance(best, int | float) and target is not None and best >= target
+        return status if enough or good else None
 
     def save(self, snapshot: Snapshot, info: AgentInfo) -> None:
         """Write a checkpoint, and the agent as it is in it."""
         self.checkpoints.save(snapshot)
         save_agent(self.agent, snapshot.weights, info)
+
+    def failed(self, snapshot: Snapshot, info: AgentInfo, error: Exception) -> TrainingError:
+        """Saves what can be saved of a run that `error` has ended, and says so in status.json.
+
+        Where the directory has been removed meanwhile, it is made again.
+
+        Returns:
+            What to tell of an `error` that is about the disk.
+        """
+        with contextlib.suppress(FileError):
+            if not self._begun():
+                self.write_config()
+        with contextlib.suppress(FileError):
+            self.save(snapshot, info)
+        try:
+            self.write_status("failed", step=info.steps, error=str(error))
+        except FileError:
+            # A full disk may have no room for another file, and has that of the one that is there.
+            self._overwrite_status("failed", step=info.steps, error=str(error))
+        what = getattr(error, "strerror", None) or str(error)
+        return TrainingError(
+            f"cannot write to {self.path}: {what}. Make room, then go on with what is saved:"
+            f" {self.command()}"
+        )
+
+    def _overwrite_status(self, state: str, **values: Any) -> None:
+        with contextlib.suppress(OSError), (self.path / "status.json").open("r+b") as file:
+            file.write(json.dumps({"state": state, **values}).encode())
+            file.truncate()
 
     def write_status(self, state: str, **values: Any) -> None:
         write_atomically(
@@ -93,52 +297,3 @@ def _is_utf8(name: str) -> bool:
     except UnicodeEncodeError:  # bytes that the file system allows and no text has
         return False
     return True
-
-
-def read_config(path: Path) -> TrainConfig:
-    """The settings of the run in directory `path`.
-
-    Raises:
-        CheckpointError: there is none, or it is not readable by this version.
-    """
-    file = path / "config.json"
-    try:
-        return TrainConfig.model_validate(migrate(json.loads(file.read_bytes())))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} holds no run: there is no config.json in it") from None
-    except (OSError, ValueError) as error:
-        reason = describe(error) if isinstance(error, ValidationError) else str(error)
-        raise CheckpointError(f"cannot read {file}: {reason}") from error
-
-
-def _require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
-    changed = {
-        name: (old, new)
-        for name, new in differences(saved.model_dump(), given.model_dump()).items()
-        if name not in FREE and (old := _lookup(saved.model_dump(), name)) != new
-    }
-    if changed:
-        lines = [f"{name}: {old!r} then, {new!r} now" for name, (old, new) in changed.items()]
-        raise ConfigError(
-            f"the run in {path} was begun with other settings:\n"
-            + "\n".join(lines)
-            + "\nGo on as it was begun, or begin another run with another --out"
-        )
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of `new` by dotted name that `old` has otherwise; levels, and distillation
-    policies, are one."""
-    result: dict[str, Any] = {}
-    for name, value in new.items():
-        if isinstance(value, dict) and prefix + name not in ("env.levels", "distillation_policies"):
-            result |= differences(old[name], value, f"{prefix}{name}.")
-        elif value != old[name]:
-            result[prefix + name] = value
-    return result
-
-
-def _lookup(settings: Any, name: str) -> Any:
-    for part in name.split("."):
-        settings = settings[part]
-    return settings

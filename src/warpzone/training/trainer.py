@@ -7,15 +7,15 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from warpzone import hardware
 from warpzone.cpu import available_cores
-from warpzone.errors import CheckpointError
+from warpzone.errors import FileError
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
-from warpzone.training.agent_file import save_agent
+from warpzone.training.agent_file import AgentInfo, save_agent
+from warpzone.training.checkpoint import Snapshot, checked_values
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.evaluation import EvalResult
@@ -67,57 +67,82 @@ def train(
     `make_env` brings other games than those of `warpzone.make_vec`.
 
     Raises:
-        ConfigError: settings that do not fit each other, this machine, or the run in `out`.
-        CheckpointError: no whole checkpoint to go on from, or nowhere to write one.
+        ConfigError: settings that do not fit each other, this machine, or the run in `out`; or a
+            directory that cannot be written.
+        RunError: another process trains in `out`.
+        CheckpointError: no whole checkpoint to go on from.
+        FileError: the disk is full at the beginning.
+        TrainingError: the disk is full later, or `out` has been removed; what could be saved is.
         EpisodeError: a demonstration that is missing, damaged, or of no use for these levels.
         WarpzoneError: the loss is no longer finite.
     """
-    hardware.keep_freed_memory()
     make_env = make_env or _games_of(rom, config.threads or available_cores())
     shown = Demonstrations(config, out)
     config = shown.config
     run = RunDirectory(out, config)
+    display = SafeDisplay(display or make_display())
     with ExitStack() as stack:
+        stack.enter_context(run.locked())
+        run.check(resume)
+        if resume and (status := run.finished()) is not None:
+            display.say(_finished_line(run, status))
+            return _finished_result(run, status)
         env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
         interrupt = stack.enter_context(Interrupt())
         demonstrated, remarks = shown.ways(env)
         learner = Learner(config, env, demonstrated)
         schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)
-        run.open(resume)
-        shown.keep()
-        display = stack.enter_context(SafeDisplay(display or make_display()))
+        stack.enter_context(display)
         interrupt.announce = partial(display.say, SAVING)
         for remark in remarks:
             display.say(remark)
-        found = run.checkpoints.newest(display.say) if resume else None
-        written = 0
-        if found is not None:
-            with run.checkpoints.going_on(found):
-                learner.restore(found)
-                schedule.load_state(found.values["judge"])
-                written = found.values["metrics_bytes"]
+        written = ends = 0
+
+        def take(snapshot: Snapshot) -> None:
+            nonlocal written, ends
+            values = checked_values(snapshot)
+            learner.restore(Snapshot(snapshot.tensors, values))
+            schedule.load_state(values["judge"])
+            written, ends = values["metrics_bytes"], values["ends_bytes"]
+
+        if resume and run.checkpoints.restore(take, display.say) is not None:
             display.say(f"going on from step {learner.step:,}")
-        run.history.forget_after(learner.step)
+        if (change := run.log_changes(learner.step)) is not None:
+            display.say(f"with other settings from here on: {change.text}")
+        learner.changes = run.changes()
+        run.open()
+        shown.keep()
+        run.milestones.forget_after(learner.step)
         if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
-            ends = found.values.get("ends_bytes", 0) if found is not None else 0
             learner.recorder = Recorder(out, env, config.watched_games, display.say, offset=ends)
-        metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
+        try:
+            metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
+        except OSError as error:
+            raise FileError(
+                f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
+            ) from error
         run.write_status("running", step=learner.step)
         begun_at, saved = learner.updates, learner.step
+
+        def freeze() -> tuple[Snapshot, AgentInfo]:
+            """What an error falls back to: no update is ever half saved."""
+            ends_bytes = learner.recorder.offset if learner.recorder else 0
+            snapshot = learner.snapshot(
+                judge=schedule.state(), metrics_bytes=metrics.offset(), ends_bytes=ends_bytes
+            )
+            return snapshot, learner.agent_info()
+
+        state, info = freeze()
         try:
             while True:
-                # What an error falls back to: no update is ever half saved.
-                state = learner.snapshot(
-                    judge=schedule.state(),
-                    metrics_bytes=metrics.offset(),
-                    ends_bytes=learner.recorder.offset if learner.recorder else 0,
-                )
-                info = learner.agent_info()
-                if learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at:
+                state, info = freeze()
+                due = learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at
+                # The first is for who resumes what was killed before there was another.
+                if due or learner.updates == 0:
                     run.save(state, info)
                     saved = learner.step
-                run.history.add(state.weights, info)
+                run.milestones.add(state.weights, info)
                 interrupt.check()
                 if schedule.due(learner):
                     with interrupt.at_once():
@@ -139,33 +164,58 @@ def train(
                 _report(run, learner, schedule, metrics, display, best=best)
             save_agent(run.agent, state.weights, learner.agent_info(schedule.clear_rate))
         except Interrupted:
-            run.save(state, info)
-            run.write_status("interrupted", step=info.steps, best_clear_rate=schedule.best)
+            try:
+                run.save(state, info)
+                run.write_status("interrupted", step=info.steps, best_clear_rate=schedule.best)
+            except FileError as error:
+                raise run.failed(state, info, error) from None
             display.say(f"interrupted; saved at step {info.steps:,}. Go on: {run.command()}")
             return _result(run, learner, schedule, steps=info.steps, interrupted=True)
         except KeyboardInterrupt:
-            run.write_status("interrupted", step=saved, best_clear_rate=schedule.best)
+            with suppress(FileError):
+                run.write_status("interrupted", step=saved, best_clear_rate=schedule.best)
             display.say(f"ended at once; saved up to step {saved:,}. Go on: {run.command()}")
             raise
         except Exception as error:
-            with suppress(CheckpointError):  # the first error is the one to tell
-                run.save(state, info)
-                run.write_status("failed", step=info.steps, error=str(error))
-            if isinstance(error, OSError):
-                raise CheckpointError(
-                    f"cannot write to {out}: {error.strerror or error}. Make room, then go on with"
-                    f" what is saved: {run.command()}"
-                ) from error
+            failed = run.failed(state, info, error)
+            if isinstance(error, OSError | FileError):
+                raise failed from None
             raise
         run.write_status(
             "finished",
             step=learner.step,
+            seconds=learner.seconds,
             best_clear_rate=schedule.best,
             measured={level: result.as_dict() for level, result in schedule.results.items()},
         )
         for text in _closing_lines(run, learner, schedule):
             display.say(text)
         return _result(run, learner, schedule, steps=learner.step)
+
+
+def _finished_line(run: RunDirectory, status: dict[str, Any]) -> str:
+    best = status.get("best_clear_rate")
+    rate = f", {best:.1%} cleared at best" if isinstance(best, int | float) else ""
+    return (
+        f"the run in {run.path} is finished: {status['step']:,} steps{rate}. Train on:"
+        f" {run.command()} --steps N, or with another target: --set target_clear_rate=null"
+    )
+
+
+def _finished_result(run: RunDirectory, status: dict[str, Any]) -> RunResult:
+    measured = status.get("measured")
+    try:
+        results = {str(level): EvalResult(**found) for level, found in (measured or {}).items()}
+    except (TypeError, AttributeError):  # of another version
+        results = {}
+    return RunResult(
+        path=run.path,
+        steps=int(status["step"]),
+        seconds=float(status.get("seconds", 0.0)),
+        interrupted=False,
+        measured=results,
+        best_clear_rate=status.get("best_clear_rate"),
+    )
 
 
 def _report(

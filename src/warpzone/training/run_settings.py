@@ -1,0 +1,201 @@
+"""What a run directory says of its settings: what they are, what was changed, what must stay.
+
+Quick to import: it loads no torch. Knows no checkpoint and no agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from warpzone.errors import CheckpointError, ConfigError
+from warpzone.files import read_regular_file
+from warpzone.settings import apply, describe, format_override
+from warpzone.training.config import TrainConfig
+from warpzone.training.migration import migrate
+
+LOCK, OWNER = ".lock", ".lock.json"
+"""Whoever trains in a run directory holds the first, and says in the second who that is."""
+LARGEST_DOCUMENT = 1 << 22
+"""Bytes of config.json, status.json and changes.jsonl."""
+
+FIXED: dict[str, str] = {
+    "preset": "it only says what the settings began as; give the settings themselves",
+    "env": "a checkpoint holds the games as they stand, which were made with it, and the network"
+    " has the shape of what they show",
+    "network": "the weights in the checkpoints have its shape",
+    "init": "the weights have gone on from there",
+    "curriculum.segment": "success rates in the checkpoints are of its segments",
+    "curriculum.search_steps": "the search is over",
+    "curriculum.demonstrations": "success rates in the checkpoints are of their segments",
+    "gamma": "the critic has learnt what rewards are worth with that discount",
+    "num_envs": "a checkpoint holds that many games as they stand",
+    "rollout_steps": "updates are counted in rollouts of that length",
+    "seed": "random numbers go on as a checkpoint has them; another seed is another run",
+}
+"""Settings, or groups of them, that stay as a run began, and why. All others may change."""
+
+
+class SettingChange(BaseModel):
+    """What was set anew when a run went on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int
+    """From which on it holds."""
+    settings: dict[str, tuple[Any, Any]]
+    """Old and new values by dotted name, as JSON can hold them."""
+
+    @property
+    def text(self) -> str:
+        """As options of the command line."""
+        return " ".join(
+            f"--set {shlex.quote(format_override(name, new))}"
+            for name, (_, new) in self.settings.items()
+        )
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Returns the settings of the run in directory `path`.
+
+    Raises:
+        CheckpointError: there is none, or it is not readable by this version.
+    """
+    file = path / "config.json"
+    try:
+        settings = from_json(read_regular_file(file, LARGEST_DOCUMENT))
+        if not isinstance(settings, dict):
+            raise CheckpointError(f"cannot read {file}: it holds no JSON object")
+        return TrainConfig.model_validate(migrate(settings))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{str(path)!r} holds no run: there is no config.json in it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {file}: {reason_of(error)}") from error
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """Returns what status.json in the run directory `path` says; {}: nothing, or nothing whole."""
+    with contextlib.suppress(OSError, ValueError):
+        status = from_json(read_regular_file(path / "status.json", LARGEST_DOCUMENT))
+        if isinstance(status, dict):
+            return status
+    return {}
+
+
+def check_directory(path: Path, resume: bool) -> None:
+    """Refuses a directory in which a run cannot begin, or go on; before anything slow is done.
+
+    Raises:
+        ConfigError: it is a file or not to be looked into; something lies in it, and `resume` is
+            False; nothing lies in it, and `resume` is True.
+    """
+    try:
+        used = any(name not in (LOCK, OWNER) for name in os.listdir(path))
+    except FileNotFoundError:
+        used = False
+    except (OSError, ValueError) as error:
+        what = "it is a file" if isinstance(error, NotADirectoryError) else reason_of(error)
+        raise ConfigError(
+            f"cannot write a run to {str(path)!r}: {what}; choose another --out"
+        ) from None
+    if used and not resume:
+        raise ConfigError(
+            f"{str(path)!r} already holds something. Go on with that run: add --resume. "
+            "Start a new one: choose another --out or --seed, or delete the directory"
+        )
+    if resume and not used:
+        raise ConfigError(
+            f"there is no run to go on with in {str(path)!r}; leave out --resume to start one"
+        )
+
+
+def resumed(path: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    """Returns the settings of the run in `path` with `changes` laid over them.
+
+    What must not change in the course of a run is for `RunDirectory.check` to say.
+
+    Raises:
+        CheckpointError: there is no run, or it is not readable.
+        ConfigError: an unknown setting, or a value out of its range.
+    """
+    config = read_config(path)
+    env = changes.get("env")
+    if isinstance(env, Mapping) and "levels" in env:
+        # Other levels would replace the run's, not join them.
+        config = config.model_copy(update={"env": config.env.model_copy(update={"levels": {}})})
+    return apply(config, changes)
+
+
+def begun_with(config: TrainConfig, changes: Sequence[SettingChange]) -> TrainConfig:
+    """Returns the settings that a run began with, whose present ones are `config`."""
+    settings = config.model_dump(mode="json")
+    for change in reversed(changes):
+        for name, (old, _) in change.settings.items():
+            *path, last = name.split(".")
+            place = settings
+            for part in path:
+                place = place[part]
+            place[last] = old
+    return TrainConfig.model_validate(settings)
+
+
+def fixed_because(name: str) -> str | None:
+    """Why the setting of that dotted name stays as the run began; None: it may change."""
+    parts = name.split(".")
+    groups = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((FIXED[group] for group in groups if group in FIXED), None)
+
+
+def require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
+    """Refuses other settings than those that the run in `path` may go on with.
+
+    Raises:
+        ConfigError: one of `FIXED` is another; the text says why that may not be.
+    """
+    before = saved.model_dump()
+    lines = [
+        f"{name}: {lookup(before, name)!r} then, {new!r} now: {reason}"
+        for name, new in differences(before, given.model_dump()).items()
+        if (reason := fixed_because(name)) is not None
+    ]
+    if lines:
+        raise ConfigError(
+            f"the run in {path} was begun with other settings, which must stay:\n"
+            + "\n".join(lines)
+            + "\nGo on as it was begun, or begin another run with another --out"
+        )
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of reading a file says, without the file's name."""
+    if isinstance(error, ValidationError):
+        return describe(error)
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings of `new` by dotted name that `old` has otherwise; levels are one, and so are
+    distillation policies."""
+    result: dict[str, Any] = {}
+    for name, value in new.items():
+        if isinstance(value, dict) and prefix + name not in ("env.levels", "distillation_policies"):
+            result |= differences(old[name], value, f"{prefix}{name}.")
+        elif value != old[name]:
+            result[prefix + name] = value
+    return result
+
+
+def lookup(settings: Any, name: str) -> Any:
+    """The setting of that dotted name."""
+    for part in name.split("."):
+        settings = settings[part]
+    return settings

@@ -59,7 +59,7 @@ def test_measures_each_level_and_says_how(agent: Agent) -> None:
         noop_max=8,
         repeat_action_probability=0.25,
         threads=1,
-        say=said.append,
+        log=said.append,
     )
     assert list(evaluation.levels) == ["1-1", "2-2"]
     assert [r.episodes for r in evaluation.levels.values()] == [5, 5]

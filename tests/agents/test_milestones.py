@@ -9,7 +9,7 @@ import torch
 
 from warpzone import training
 from warpzone.agents.agent import Agent
-from warpzone.agents.milestones import stages
+from warpzone.agents.milestones import milestone_agents
 from warpzone.errors import CheckpointError
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.learner import Learner
@@ -59,7 +59,7 @@ def test_from_the_untrained_agent_to_the_last(
     run_and_weights: tuple[Path, dict[int, list[torch.Tensor]]],
 ) -> None:
     path, known = run_and_weights
-    found = stages(path)
+    found = milestone_agents(path)
     assert [agent.info.steps for agent in found] == [0, 32, 64, 96]
     for agent in found:
         assert equal(weights(agent), known[agent.info.steps]), agent.info.steps
@@ -80,7 +80,7 @@ def test_what_the_run_kept_of_its_course_comes_before_checkpoints(tmp_path: Path
         run.milestones.add(learner.snapshot().weights, learner.agent_info())
         run.save(learner.snapshot(), learner.agent_info())
     envs.close()
-    found = stages(tmp_path)
+    found = milestone_agents(tmp_path)
     assert [agent.info.steps for agent in found] == [0, *range(64, 385, 64)]
     for agent in found[1:-1]:
         for one, other in zip(weights(agent), known[agent.info.steps], strict=True):
@@ -91,17 +91,17 @@ def test_of_many_stages_some_are_taken_evenly(
     run_and_weights: tuple[Path, dict[int, list[torch.Tensor]]],
 ) -> None:
     path, _ = run_and_weights
-    assert [agent.info.steps for agent in stages(path, most=2)] == [0, 96]
-    assert [agent.info.steps for agent in stages(path, most=3)] == [0, 64, 96]
+    assert [agent.info.steps for agent in milestone_agents(path, most=2)] == [0, 96]
+    assert [agent.info.steps for agent in milestone_agents(path, most=3)] == [0, 64, 96]
 
 
 def test_what_has_no_stages(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no run"):
-        stages(tmp_path / "nowhere")
+        milestone_agents(tmp_path / "nowhere")
     config = training.resolve("tiles", **TINY)
     RunDirectory(tmp_path / "new", config).open()
     with pytest.raises(CheckpointError, match="nothing yet to show progress"):
-        stages(tmp_path / "new")
+        milestone_agents(tmp_path / "new")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -110,4 +110,4 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "step-000000000032.ckpt").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"step-000000000032\.ckpt is not a checkpoint"):
-        stages(tmp_path)
+        milestone_agents(tmp_path)

@@ -66,8 +66,8 @@ def test_a_film_shows_the_real_game(playback: Playback, tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     recording = record(playback, path, tries=1, seed=2, scale=1)
     _, frames, outcome = play(playback, 2)
-    (take,) = recording.takes
-    assert take.outcome == outcome
+    (attempt,) = recording.attempts
+    assert attempt.outcome == outcome
     assert recording.frames == len(frames) + FAIL_FRAMES
 
     reader = imageio_ffmpeg.read_frames(str(path))

@@ -7,7 +7,7 @@ import pytest
 from tests.support.toy import CUES, LENGTH, STEP_PX, WAIT, Corridor
 
 from warpzone.smb.config import EnvConfig
-from warpzone.training.evaluation import evaluate, quotas, wilson
+from warpzone.training.evaluation import play_episodes, quotas, wilson
 
 
 def cue(observation: Any) -> np.ndarray:
@@ -22,12 +22,12 @@ def wait(observation: Any) -> np.ndarray:
 @pytest.mark.parametrize(("games", "groups", "episodes"), [(4, 1, 10), (5, 2, 12), (8, 2, 3)])
 def test_perfect_and_hopeless_play(games: int, groups: int, episodes: int) -> None:
     env = Corridor(EnvConfig(), games, groups)
-    perfect = evaluate(cue, env, episodes, seed=1)
+    perfect = play_episodes(cue, env, episodes, seed=1)
     assert perfect.clear_rate == 1
     assert perfect.episodes == episodes
     assert perfect.mean_progress == LENGTH * STEP_PX
     assert perfect.mean_frames == LENGTH * 4
-    hopeless = evaluate(wait, env, episodes, seed=1)
+    hopeless = play_episodes(wait, env, episodes, seed=1)
     assert hopeless.clear_rate == 0
     assert hopeless.mean_frames is None
     assert hopeless.ci95[0] == 0
@@ -45,7 +45,7 @@ def test_short_episodes_are_not_counted_more_often() -> None:
         right = cue(observation)
         return np.where(np.arange(len(right)) == 0, (right + 1) % CUES, right)
 
-    result = evaluate(act, Unequal(EnvConfig(), 2, 1), 20)
+    result = play_episodes(act, Unequal(EnvConfig(), 2, 1), 20)
     assert result.clear_rate == 0.5
 
 

@@ -16,13 +16,13 @@ from warpzone.agents.agent import Agent
 from warpzone.agents.playback import Playback
 from warpzone.errors import ConfigError
 from warpzone.video import grid as gallery
-from warpzone.video.grid import CROSS, HOLD_FRAMES, STRIP, TICK, Exhibit, grid, record_together
+from warpzone.video.grid import CROSS, HOLD_FRAMES, STRIP, TICK, GridEntry, grid, record_together
 from warpzone.video.overlay import GROUND
 from warpzone.video.record import Recording
 
 
-def exhibit(label: str, playback: FakePlayback) -> Exhibit:
-    return Exhibit(label, cast(Playback, playback))
+def entry(label: str, playback: FakePlayback) -> GridEntry:
+    return GridEntry(label, cast(Playback, playback))
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     return kept
 
 
-def show(*exhibits: Exhibit, **options: Any) -> Recording:
-    return record_together(exhibits, Path("film.mp4"), scale=1, **options)
+def show(*entries: GridEntry, **options: Any) -> Recording:
+    return record_together(entries, Path("film.mp4"), scale=1, **options)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_every_grid_is_large_enough_without_an_empty_row() -> None:
 
 def test_agents_play_at_once_and_the_finished_stand_still(pictures: list[np.ndarray]) -> None:
     short, long = FakePlayback(clears=(7,), steps=2), FakePlayback(steps=5)
-    recording = show(exhibit("short", short), exhibit("long", long), seed=7)
+    recording = show(entry("short", short), entry("long", long), seed=7)
     played = 5 * STEP_FRAMES + AFTERMATH_FRAMES
     assert len(pictures) == played + HOLD_FRAMES
     assert recording.frames == len(pictures)
-    assert [take.outcome.cleared for take in recording.takes] == [True, False]
+    assert [attempt.outcome.cleared for attempt in recording.attempts] == [True, False]
     assert pictures[0].shape == (STRIP + 240, 512, 3)
     for number in range(2 * STEP_FRAMES):
         left, right = pictures[number][STRIP:, 1:255], pictures[number][STRIP:, 257:511]
@@ -85,7 +85,7 @@ def test_agents_play_at_once_and_the_finished_stand_still(pictures: list[np.ndar
 def test_each_tile_has_its_name_and_from_the_end_on_its_outcome(
     pictures: list[np.ndarray],
 ) -> None:
-    show(*(exhibit(label, FakePlayback(steps=1)) for label in ("1-1", "8-4", "8-4")))
+    show(*(entry(label, FakePlayback(steps=1)) for label in ("1-1", "8-4", "8-4")))
     first = pictures[0][:STRIP].reshape(STRIP, 3, 256, 3)
     assert (first[:, 0] != first[:, 1]).any()
     assert (first[:, 1] == first[:, 2]).all()
@@ -97,12 +97,12 @@ def test_each_tile_has_its_name_and_from_the_end_on_its_outcome(
 def test_each_agent_has_its_own_tries(pictures: list[np.ndarray]) -> None:
     said: list[str] = []
     recording = record_together(
-        [exhibit("1-1", FakePlayback(clears=(2,))), exhibit("1-2", FakePlayback())],
+        [entry("1-1", FakePlayback(clears=(2,))), entry("1-2", FakePlayback())],
         Path("film.mp4"),
         tries=4,
-        say=said.append,
+        log=said.append,
     )
-    assert [(take.seed, take.tries) for take in recording.takes] == [(2, 3), (3, 4)]
+    assert [(attempt.seed, attempt.tries) for attempt in recording.attempts] == [(2, 3), (3, 4)]
     assert said[0] == "1-1: cleared in 0.2 s (after 3 tries, seed 2)"
     assert "none of which cleared" in said[1]
     # The default scale is the largest that fits.
@@ -113,28 +113,28 @@ def test_thirty_two_fit_by_default_and_too_large_a_scale_is_told(
     pictures: list[np.ndarray],
 ) -> None:
     playbacks = [FakePlayback(steps=1) for _ in range(32)]
-    exhibits = [exhibit(str(number), one) for number, one in enumerate(playbacks)]
-    record_together(exhibits, Path("film.mp4"))
+    entries = [entry(str(number), one) for number, one in enumerate(playbacks)]
+    record_together(entries, Path("film.mp4"))
     assert pictures[0].shape == (1024, 2048, 3)
     with pytest.raises(ConfigError, match=r"scale 3 gives a picture of 6144 pixels.*choose 2"):
-        record_together(exhibits, Path("film.mp4"), scale=3)
+        record_together(entries, Path("film.mp4"), scale=3)
     with pytest.raises(ConfigError, match="scale is 9"):
-        record_together(exhibits, Path("film.mp4"), scale=9)
+        record_together(entries, Path("film.mp4"), scale=9)
 
 
 @pytest.mark.parametrize("tries", [0, -1])
 def test_tries_below_one(tries: int) -> None:
     playback = FakePlayback()
     with pytest.raises(ConfigError, match="tries"):
-        show(exhibit("1-1", playback), tries=tries)
+        show(entry("1-1", playback), tries=tries)
     assert playback.played == []
 
 
 def test_the_real_game(agent: Agent, tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     with closing(Playback(agent, "1-1")) as one, closing(Playback(agent, "1-2")) as other:
-        exhibits = [Exhibit("1-1", one), Exhibit("1-2", other)]
-        recording = record_together(exhibits, path, scale=1)
+        entries = [GridEntry("1-1", one), GridEntry("1-2", other)]
+        recording = record_together(entries, path, scale=1)
         reader = imageio_ffmpeg.read_frames(str(path))
         assert next(reader)["size"] == (512, 256)
         films = [np.frombuffer(data, np.uint8).reshape(256, 512, 3) for data in reader]

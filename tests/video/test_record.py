@@ -22,11 +22,11 @@ def film(path: Path, playback: Any, **options: Any) -> Any:
 def test_keeps_the_first_clear_and_says_how_many_tries(tmp_path: Path) -> None:
     playback = FakePlayback(clears=(7, 8))
     said: list[str] = []
-    recording = film(tmp_path / "clip.gif", playback, seed=5, tries=10, say=said.append)
+    recording = film(tmp_path / "clip.gif", playback, seed=5, tries=10, log=said.append)
 
-    (take,) = recording.takes
-    assert (take.seed, take.tries, take.outcome.cleared) == (7, 3, True)
-    assert str(take) == "cleared in 0.2 s (after 3 tries, seed 7)"
+    (attempt,) = recording.attempts
+    assert (attempt.seed, attempt.tries, attempt.outcome.cleared) == (7, 3, True)
+    assert str(attempt) == "cleared in 0.2 s (after 3 tries, seed 7)"
     assert playback.played == [5, 6, 7, 7]
     assert said == [
         "try 1: fell into a pit at 205 px",
@@ -41,22 +41,22 @@ def test_keeps_the_first_clear_and_says_how_many_tries(tmp_path: Path) -> None:
 
 def test_without_a_clear_the_farthest_try_is_filmed(tmp_path: Path) -> None:
     playback = FakePlayback()
-    (take,) = film(tmp_path / "clip.gif", playback, seed=0, tries=4).takes
-    assert (take.seed, take.tries, take.outcome.cleared) == (3, 4, False)
-    assert "the farthest of 4 tries, none of which cleared" in str(take)
+    (attempt,) = film(tmp_path / "clip.gif", playback, seed=0, tries=4).attempts
+    assert (attempt.seed, attempt.tries, attempt.outcome.cleared) == (3, 4, False)
+    assert "the farthest of 4 tries, none of which cleared" in str(attempt)
     assert playback.played == [0, 1, 2, 3, 3]
 
 
 def test_one_try_films_what_comes(tmp_path: Path) -> None:
     playback = FakePlayback(clears=(1,))
-    (take,) = film(tmp_path / "clip.gif", playback, seed=0, tries=1).takes
-    assert (take.seed, take.outcome.cleared) == (0, False)
+    (attempt,) = film(tmp_path / "clip.gif", playback, seed=0, tries=1).attempts
+    assert (attempt.seed, attempt.outcome.cleared) == (0, False)
 
 
 def test_several_episodes_are_different_tries(tmp_path: Path) -> None:
     playback = FakePlayback(clears=(1, 4))
     recording = film(tmp_path / "clip.gif", playback, episodes=2, tries=5)
-    assert [(t.seed, t.tries) for t in recording.takes] == [(1, 2), (4, 3)]
+    assert [(t.seed, t.tries) for t in recording.attempts] == [(1, 2), (4, 3)]
     assert recording.frames == 36
 
 

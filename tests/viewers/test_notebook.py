@@ -34,7 +34,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("notebook")
 def test_the_film_is_in_the_notebook(agent: Agent, tmp_path: Path) -> None:
     said: list[str] = []
-    video = show(agent, "1-2", tries=1, seed=2, scale=1, overlay=True, say=said.append)
+    video = show(agent, "1-2", tries=1, seed=2, scale=1, overlay=True, log=said.append)
     assert isinstance(video, Video)
     assert video.options["embed"] is True
     assert video.options["mimetype"] == "video/mp4"
@@ -58,7 +58,7 @@ def test_an_unknown_level(agent: Agent) -> None:
 @pytest.mark.usefixtures("notebook")
 def test_an_agent_may_be_given_by_its_name(tmp_path: Path, agent_file: Path) -> None:
     said: list[str] = []
-    assert isinstance(show(agent_file, "1-1", tries=1, scale=1, say=said.append), Video)
+    assert isinstance(show(agent_file, "1-1", tries=1, scale=1, log=said.append), Video)
     assert said[0].startswith("1-1, sample: ")
     with pytest.raises(AgentError, match="there is no"):
         show(tmp_path / "nothing")

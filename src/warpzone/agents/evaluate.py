@@ -17,8 +17,7 @@ from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import PolicyMode
-from warpzone.training.evaluation import EvalResult
-from warpzone.training.evaluation import evaluate as play_episodes
+from warpzone.training.evaluation import EvalResult, play_episodes
 
 MOST_GAMES = 64
 """Played at once; enough that the network's work is done in large pieces."""
@@ -89,7 +88,7 @@ def evaluate(
     seed: int = 0,
     threads: int | None = None,
     rom: RomSource = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Measure `agent` on each of `levels`.
 
@@ -106,7 +105,7 @@ def evaluate(
         seed: the same seed gives the same result, on any number of threads.
         threads: for the games; None: all cores.
         rom: the ROM, or None to look for it.
-        say: receives a line before each level.
+        log: receives a line before each level.
 
     Raises:
         LevelError: an unknown level.
@@ -117,7 +116,7 @@ def evaluate(
     cartridge = open_rom(rom)
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
-        say(f"level {level} ({number} of {len(levels)}), {episodes} episodes")
+        log(f"level {level} ({number} of {len(levels)}), {episodes} episodes")
         results[level] = _play(agent, level, protocol, threads, cartridge)
     return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})
 

@@ -22,7 +22,7 @@ from warpzone.training.run_settings import read_config
 MOST = 8
 
 
-def stages(run: Path, *, most: int = MOST, device: str = "cpu") -> list[Agent]:
+def milestone_agents(run: Path, *, most: int = MOST, device: str = "cpu") -> list[Agent]:
     """The agents of the run in directory `run`, by the steps they were trained for.
 
     They are the untrained one (not of a run that began with another agent), those that the run

@@ -99,7 +99,7 @@ def evaluate_packaged(
     *,
     policy: PolicyMode | None = None,
     rom: RomSource = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
     **settings: Any,
 ) -> PackagedEvaluation:
     """Measure on each of `levels` the agent that is packaged for it.
@@ -109,7 +109,7 @@ def evaluate_packaged(
         levels: names, "1-1" to "8-4".
         policy: "sample" or "argmax"; None: for each agent the better one.
         rom: the ROM, or None to look for it.
-        say: receives a line before each level.
+        log: receives a line before each level.
         settings: the others of `warpzone.agents.evaluate.evaluate`.
 
     Raises:
@@ -120,7 +120,7 @@ def evaluate_packaged(
     chosen = {level: collection[level] for level in levels}  # all are there, or none is measured
     evaluations = {}
     for number, (level, entry) in enumerate(chosen.items(), start=1):
-        say(f"level {level} ({number} of {len(chosen)}), {entry.file}")
+        log(f"level {level} ({number} of {len(chosen)}), {entry.file}")
         evaluations[level] = evaluate(
             collection.agent(level),
             [level],

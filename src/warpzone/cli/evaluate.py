@@ -85,7 +85,7 @@ def evaluate(
             "repeat_action_probability": repeat_action_probability,
             "seed": seed,
             "threads": threads,
-            "say": status.update,
+            "log": status.update,
         }
         if through is not None:
             if agent_path is None:
@@ -93,7 +93,7 @@ def evaluate(
             agent, cartridge = load_agent(agent_path, device, rom)
             first = levels or min(agent.levels, key=level_index)
             status.update(f"from {first} to {through}, {episodes} episodes")
-            del settings["say"]
+            del settings["log"]
             evaluation = evaluate_row(
                 agent,
                 check_level(first),

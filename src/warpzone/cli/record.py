@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from warpzone.training.agent_file import PolicyMode
 
 
-class Exhibited(NamedTuple):
+class FilmedAgent(NamedTuple):
     """An agent in a film of several."""
 
     label: str
@@ -136,12 +136,12 @@ def record(
         if every:
             if others or level is not None:
                 raise ConfigError("all plays each agent on its own level; name nothing with it")
-            exhibited, cartridge = _every_packaged(device, rom)
+            filmed, cartridge = _every_packaged(device, rom)
         else:
-            exhibited, cartridge = _compared([agent_path, *others], level, progress, device, rom)
+            filmed, cartridge = _compared([agent_path, *others], level, progress, device, rom)
         tries = until_clear or (10 if every else 1)
         _film_together(
-            exhibited,
+            filmed,
             cartridge,
             output,
             policy,
@@ -196,54 +196,54 @@ def film(
             scale=scale,
             seed=seed,
             overlay=overlay,
-            say=remark,
+            log=remark,
         )
         again = None
         if episode is not None:
-            again = record_episode(playback, recording.takes[0].seed)
-    for take in recording.takes:
-        out.print(f"{playback.level}, {playback.policy}: {take}")
+            again = record_episode(playback, recording.attempts[0].seed)
+    for attempt in recording.attempts:
+        out.print(f"{playback.level}, {playback.policy}: {attempt}")
     print_film(path, recording.frames)
     if episode is not None and again is not None:
         again.save(episode)
         print_episode(episode, again)
 
 
-def _every_packaged(device: str, rom: Path | None) -> tuple[list[Exhibited], Rom]:
+def _every_packaged(device: str, rom: Path | None) -> tuple[list[FilmedAgent], Rom]:
     collection, cartridge = open_collection(device, rom)
-    exhibited = []
+    filmed = []
     for level in packaged_levels(None, collection):
         agent = collection.agent(level)
-        exhibited.append(Exhibited(level, agent, level, collection[level].policy))
-    warn_of_rom(exhibited[0].agent, cartridge)
-    return exhibited, cartridge
+        filmed.append(FilmedAgent(level, agent, level, collection[level].policy))
+    warn_of_rom(filmed[0].agent, cartridge)
+    return filmed, cartridge
 
 
 def _compared(
     paths: Sequence[Path], level: str | None, progress: bool, device: str, rom: Path | None
-) -> tuple[list[Exhibited], Rom]:
+) -> tuple[list[FilmedAgent], Rom]:
     """Several agents, or with `progress` those of one run, all on one level."""
     if progress:
-        from warpzone.agents.milestones import stages
+        from warpzone.agents.milestones import milestone_agents
 
         use_one_torch_thread()
-        agents = stages(paths[0], device=device)
+        agents = milestone_agents(paths[0], device=device)
         cartridge = find_rom(rom)
         warn_of_rom(agents[-1], cartridge)
         name = agents[0].levels[0] if level is None else check_level(level)
         return [
-            Exhibited(f"{agent.info.steps:,} steps", agent, name, "sample") for agent in agents
+            FilmedAgent(f"{agent.info.steps:,} steps", agent, name, "sample") for agent in agents
         ], cartridge
     loaded = [load_agent(path, device, rom) for path in paths]
     name = one_level(level, loaded[0][0])
     return [
-        Exhibited(str(path), agent, name, policy_of(None, agent))
+        FilmedAgent(str(path), agent, name, policy_of(None, agent))
         for path, (agent, _) in zip(paths, loaded, strict=True)
     ], loaded[0][1]
 
 
 def _film_together(
-    exhibited: Sequence[Exhibited],
+    filmed: Sequence[FilmedAgent],
     cartridge: Rom,
     path: Path,
     policy: Policy | None,
@@ -253,21 +253,21 @@ def _film_together(
     **start: Any,
 ) -> None:
     from warpzone.agents.playback import Playback
-    from warpzone.video.grid import Exhibit, record_together
+    from warpzone.video.grid import GridEntry, record_together
 
     with ExitStack() as stack:
-        exhibits = []
-        for shown in exhibited:
+        entries = []
+        for shown in filmed:
             mode = shown.policy if policy is None else policy.value
             playback = Playback(shown.agent, shown.level, policy=mode, rom=cartridge, **start)
             stack.enter_context(closing(playback))
-            exhibits.append(Exhibit(shown.label, playback))
+            entries.append(GridEntry(shown.label, playback))
         recording = record_together(
-            exhibits,
+            entries,
             path,
             tries=tries,
             scale=scale,
             seed=seed,
-            say=lambda text: out.print(plain(text), soft_wrap=True),
+            log=lambda text: out.print(plain(text), soft_wrap=True),
         )
     print_film(path, recording.frames)

@@ -43,7 +43,7 @@ class Demonstration:
 
 
 @dataclass(frozen=True)
-class _Attempt:
+class _AttemptStart:
     level: str
     begin: bytes
     """Snapshot of its first moment in which Mario obeys."""
@@ -82,7 +82,7 @@ def _worth(outcome: Outcome) -> tuple[bool, int]:
     return outcome.cleared, outcome.progress
 
 
-def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_Attempt]:
+def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_AttemptStart]:
     """Where an attempt at one of these levels begins."""
     console, ram = replay.console, replay.console.ram
     current: int | None = None  # the level of this attempt
@@ -94,7 +94,7 @@ def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_Attempt]:
         elif ram[_OPER_TASK] == 3 and state == _PLAYING:
             level = int(ram[_WORLD]) * 4 + int(ram[_STAGE])
             if level != current and level < len(LEVELS) and LEVELS[level] in levels:
-                yield _Attempt(LEVELS[level], console.save(), replay.place)
+                yield _AttemptStart(LEVELS[level], console.save(), replay.place)
             current = level
         if replay.ended:
             return

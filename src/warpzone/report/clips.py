@@ -56,10 +56,10 @@ def of_agent(
     )
     with tempfile.TemporaryDirectory() as folder, closing(playback):
         path = Path(folder) / "agent.mp4"
-        film = record(playback, path, tries=TRIES, scale=SCALE, say=log)
-        (take,) = film.takes
+        film = record(playback, path, tries=TRIES, scale=SCALE, log=log)
+        (attempt,) = film.attempts
         title = f"{level}, {agent.title}"
-        return Clip(title, f"{str(take)[:1].upper()}{str(take)[1:]}.", path.read_bytes())
+        return Clip(title, f"{str(attempt)[:1].upper()}{str(attempt)[1:]}.", path.read_bytes())
 
 
 def of_episode(episode: Episode, rom: Rom) -> Clip:

@@ -45,7 +45,7 @@ def quotas(episodes: int, games: int) -> np.ndarray:
     return np.full(games, episodes // games) + (np.arange(games) < episodes % games)
 
 
-def evaluate(
+def play_episodes(
     act: Act,
     env: VectorEnv,
     episodes: int,

@@ -28,7 +28,7 @@ from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.curriculum import Curriculum
 from warpzone.training.distillation import DistillationPolicies
-from warpzone.training.evaluation import EvalResult, evaluate
+from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.networks import make_policy, widen
@@ -183,7 +183,7 @@ class Learner:
             return ppo.sample(logits, generator).cpu().numpy()
 
         with hardware.torch_threads(self.playing_threads), torch.no_grad(), self.policy.autocast():
-            return evaluate(act, env, episodes, seed=seed)
+            return play_episodes(act, env, episodes, seed=seed)
 
     def agent_info(self, clear_rate: float | None = None) -> AgentInfo:
         """Returns what is saved with the weights."""

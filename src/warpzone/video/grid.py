@@ -15,7 +15,7 @@ from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.video.film import Frame, check_film_path, colours, enlarge, pick_scale, write_film
 from warpzone.video.overlay import FAINT, GROUND, INK, Pen
-from warpzone.video.record import Recording, Take, choose
+from warpzone.video.record import Attempt, Recording, choose
 
 WIDTH, HEIGHT, STRIP = 256, 240, 16
 """Of a tile's picture and of the line above it, in NES pixels."""
@@ -31,7 +31,7 @@ CROSS = (255, 80, 64)
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
+class GridEntry:
     """One agent in the film, under a name."""
 
     label: str
@@ -45,13 +45,13 @@ def grid(count: int) -> tuple[int, int]:
 
 
 def record_together(
-    exhibits: Sequence[Exhibit],
+    entries: Sequence[GridEntry],
     path: Path,
     *,
     tries: int = 1,
     scale: int | None = None,
     seed: int = 0,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Recording:
     """Film all agents at once; who has finished stands still, with a tick or a cross.
 
@@ -59,37 +59,39 @@ def record_together(
     length of the film.
 
     Args:
-        exhibits: at least one, in the order of the grid.
+        entries: at least one, in the order of the grid.
         path: `.mp4` or `.gif`.
         tries: the first of so many episodes that clears is shown of each agent, or else the
             farthest, and which try it is; 1 shows what comes.
         scale: whole factor 1-8; default: up to 4, as large as fits 2048 pixels; 1 for GIF.
         seed: of every agent's first try.
-        say: receives a line per agent.
+        log: receives a line per agent.
 
     Returns:
-        The recording, with a take for each agent in their order.
+        The recording, with an attempt for each agent in their order.
 
     Raises:
         ConfigError: bad numbers or path, or a picture of more than 4096 pixels.
         FilmError: the film could not be written.
     """
-    if not exhibits or tries < 1:
+    if not entries or tries < 1:
         raise ConfigError(
-            f"there are {len(exhibits)} agents and {tries} tries; both must be at least 1"
+            f"there are {len(entries)} agents and {tries} tries; both must be at least 1"
         )
     check_film_path(path)
-    columns, rows = grid(len(exhibits))
+    columns, rows = grid(len(entries))
     factor = _scale(path, scale, columns, rows)
-    takes = []
-    for exhibit in exhibits:
-        take = choose(exhibit.playback, seed, tries, lambda text: None)
-        takes.append(take)
-        say(f"{exhibit.label}: {take}")
-    tiles = [_Tile(exhibit, take, factor) for exhibit, take in zip(exhibits, takes, strict=True)]
-    palette = exhibits[0].playback.palette
+    attempts = []
+    for entry in entries:
+        attempt = choose(entry.playback, seed, tries, lambda text: None)
+        attempts.append(attempt)
+        log(f"{entry.label}: {attempt}")
+    tiles = [
+        _Tile(entry, attempt, factor) for entry, attempt in zip(entries, attempts, strict=True)
+    ]
+    palette = entries[0].playback.palette
     count = write_film(path, _pictures(tiles, columns, rows), palette=palette, scale=1)
-    return Recording(path, takes, count)
+    return Recording(path, attempts, count)
 
 
 def _scale(path: Path, scale: int | None, columns: int, rows: int) -> int:
@@ -107,8 +109,8 @@ def _scale(path: Path, scale: int | None, columns: int, rows: int) -> int:
 
 
 class _Tile:
-    def __init__(self, exhibit: Exhibit, take: Take, scale: int) -> None:
-        self._exhibit, self._take, self._scale = exhibit, take, scale
+    def __init__(self, entry: GridEntry, attempt: Attempt, scale: int) -> None:
+        self._entry, self._attempt, self._scale = entry, attempt, scale
         self.finished = False
         self.pixels = np.zeros(((HEIGHT + STRIP) * scale, WIDTH * scale, 3), np.uint8)
         self._frames = self._play()
@@ -123,7 +125,7 @@ class _Tile:
             self.finished = True
             self._mark()
         else:
-            palette = self._exhibit.playback.palette
+            palette = self._entry.playback.palette
             self._picture[:] = enlarge(colours(frame, palette), self._scale)
             # Televisions hide the edges; here they part one tile's sky from the next one's.
             self._picture[:, : self._scale] = self._picture[:, -self._scale :] = GROUND
@@ -133,8 +135,8 @@ class _Tile:
         return self.pixels[STRIP * self._scale :]
 
     def _play(self) -> Iterator[Frame]:
-        playback = self._exhibit.playback
-        for moment in playback.episode(self._take.seed):
+        playback = self._entry.playback
+        for moment in playback.episode(self._attempt.seed):
             yield from moment.frames
         outcome = Outcome.from_signals(moment.signals)
         self._write_strip(outcome)
@@ -142,11 +144,11 @@ class _Tile:
 
     def _write_strip(self, outcome: Outcome | None) -> None:
         pen = Pen(WIDTH, STRIP, self._scale)
-        pen.text((5, STRIP / 2), self._exhibit.label, INK, size=11, width=120)
+        pen.text((5, STRIP / 2), self._entry.label, INK, size=11, width=120)
         words = []
-        if self._take.tries > 1:
-            which = "try" if self._take.outcome.cleared else "farthest of"
-            words.append(f"{which} {self._take.tries}")
+        if self._attempt.tries > 1:
+            which = "try" if self._attempt.outcome.cleared else "farthest of"
+            words.append(f"{which} {self._attempt.tries}")
         if outcome is not None:
             words.append(str(outcome))
         end = (WIDTH - 5, STRIP / 2)
@@ -157,7 +159,7 @@ class _Tile:
         """Dim the last picture and put a tick or a cross on it."""
         pen = Pen(WIDTH, HEIGHT, self._scale, ground=self._picture // 3)
         x, y = WIDTH / 2, HEIGHT / 2
-        if self._take.outcome.cleared:
+        if self._attempt.outcome.cleared:
             pen.line([(x - 30, y), (x - 8, y + 24), (x + 34, y - 28)], TICK, 12)
         else:
             pen.line([(x - 26, y - 26), (x + 26, y + 26)], CROSS, 12)

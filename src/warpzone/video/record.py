@@ -18,7 +18,7 @@ OVERLAY_SCALE = {".mp4": 4, ".gif": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class Attempt:
     """An episode that was filmed.
 
     Attributes:
@@ -43,7 +43,7 @@ class Take:
 @dataclass(frozen=True, slots=True)
 class Recording:
     path: Path
-    takes: list[Take]
+    attempts: list[Attempt]
     frames: int
 
 
@@ -56,7 +56,7 @@ def record(
     scale: int | None = None,
     seed: int = 0,
     overlay: bool = False,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Recording:
     """Film `episodes` episodes into one file.
 
@@ -73,7 +73,7 @@ def record(
         scale: see `write_film`; with `overlay` the default for GIF is 2.
         seed: of the first try; the following tries count up from it.
         overlay: show the agent's buttons, value and action probabilities beside the game.
-        say: receives a line per try.
+        log: receives a line per try.
 
     Raises:
         ConfigError: bad numbers or path.
@@ -84,11 +84,11 @@ def record(
     check_film_path(path)
     factor = pick_scale(path, scale, OVERLAY_SCALE) if overlay else pick_scale(path, scale)
     drawing = Overlay(playback, factor) if overlay else None
-    takes: list[Take] = []
+    attempts: list[Attempt] = []
     for _ in range(episodes):
-        take = choose(playback, seed, tries, say)
-        takes.append(take)
-        seed += take.tries
+        attempt = choose(playback, seed, tries, log)
+        attempts.append(attempt)
+        seed += attempt.tries
 
     def shown(
         frames: Iterable[Frame], moment: Moment | None, outcome: Outcome | None = None
@@ -102,12 +102,12 @@ def record(
 
     def pictures() -> Iterator[Frame]:
         glow = Glow(playback.palette)
-        for take in takes:
-            for moment in playback.episode(take.seed):
+        for attempt in attempts:
+            for moment in playback.episode(attempt.seed):
                 yield from shown(glow.frames(moment), moment)
-            if Outcome.from_signals(moment.signals) != take.outcome:
+            if Outcome.from_signals(moment.signals) != attempt.outcome:
                 raise FilmError("the filmed episode did not go like the one that was tried")
-            yield from shown(playback.aftermath(take.outcome), None, take.outcome)
+            yield from shown(playback.aftermath(attempt.outcome), None, attempt.outcome)
 
     count = write_film(
         path,
@@ -115,19 +115,19 @@ def record(
         palette=playback.palette,
         scale=1 if overlay else factor,  # the overlay is drawn at its full size
     )
-    return Recording(path, takes, count)
+    return Recording(path, attempts, count)
 
 
-def choose(playback: Playback, seed: int, tries: int, say: Callable[[str], None]) -> Take:
+def choose(playback: Playback, seed: int, tries: int, log: Callable[[str], None]) -> Attempt:
     """The first of up to `tries` episodes that clears, or else the one that got farthest."""
-    best = Take(seed, tries, Outcome(cleared=False, death=0, progress=-1, frames=0))
+    best = Attempt(seed, tries, Outcome(cleared=False, death=0, progress=-1, frames=0))
     for number in range(1, tries + 1):
         outcome = _outcome(playback, seed + number - 1)
-        say(f"try {number}: {outcome}")
+        log(f"try {number}: {outcome}")
         if outcome.cleared:
-            return Take(seed + number - 1, number, outcome)
+            return Attempt(seed + number - 1, number, outcome)
         if outcome.progress > best.outcome.progress:
-            best = Take(seed + number - 1, tries, outcome)
+            best = Attempt(seed + number - 1, tries, outcome)
     return best
 
 

@@ -29,7 +29,7 @@ def show(
     noop_max: int = 30,
     repeat_action_probability: float = 0.0,
     rom: RomSource = None,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Any:
     """Plays one episode and returns it as a film that a notebook shows.
 
@@ -48,7 +48,7 @@ def show(
         repeat_action_probability: probability per emulated frame that the
             buttons of the last one stay pressed.
         rom: the ROM, or None to look for it.
-        say: receives one line: how the episode went and which try it is.
+        log: receives one line: how the episode went and which try it is.
 
     Returns:
         `IPython.display.Video`, which holds the whole film.
@@ -82,8 +82,8 @@ def show(
         path = Path(folder) / "clip.mp4"
         recording = record(playback, path, tries=tries, scale=scale, seed=seed, overlay=overlay)
         film = path.read_bytes()
-    (take,) = recording.takes
-    say(f"{name}, {policy}: {take}")
+    (attempt,) = recording.attempts
+    log(f"{name}, {policy}: {attempt}")
     return Video(
         data=film,
         embed=True,

@@ -21,6 +21,7 @@ from warpzone.errors import DisplayError
 from warpzone.viewers.pacer import Pacer
 from warpzone.viewers.terminal import (
     TerminalScreen,
+    coloured_spaces,
     half_blocks,
     picture_size,
     require_terminal,
@@ -104,6 +105,31 @@ def test_each_character_has_the_colours_of_its_two_pixels() -> None:
             (tuple(u), tuple(d)) for u, d in zip(upper.tolist(), lower.tolist(), strict=True)
         ]
         assert row.count(b"\x1b") == 8
+
+
+def test_each_character_has_the_colour_of_its_pixel() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    pixels[1, 2] = pixels[1, 1]
+    rows = coloured_spaces(pixels)
+    assert [row.count(b" ") for row in rows] == [5, 5, 5]
+    assert [row.count(b"m") for row in rows] == [5, 4, 5]
+    red, green, blue = pixels[2, 4]
+    assert rows[2].endswith(f"\x1b[48;2;{red:03};{green:03};{blue:03}m ".encode())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
+def test_the_game_is_drawn_in_every_encoding(encoding: str) -> None:
+    console = terminal()
+    raw = io.BytesIO()
+    console.file = io.TextIOWrapper(raw, encoding=encoding, errors="strict")
+    require_terminal(console)
+    assert show(console, keys=Keys({2: "-", 4: "hs", 8: "q"})).frames == 7
+    console.file.flush()
+    text = raw.getvalue().decode(encoding)
+    assert ("▀" in text) == (encoding in ("cp437", "utf-8"))
+    assert "48;2;" in text
+    assert "cleared 0 of 0" in text
+    assert ("×0.5" if encoding in ("latin-1", "utf-8") else "x0.5") in text
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 20), (200, 60), (60, 200), (1000, 1000)])

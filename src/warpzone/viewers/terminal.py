@@ -1,6 +1,7 @@
 """An agent plays in a terminal: two pixels to each character, in 24-bit colours.
 
 The upper half block ▀ has the colour of the upper pixel and on its ground that of the lower one.
+Where the terminal's encoding has no such sign, a space with a coloured ground stands for both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 from warpzone.agents.playback import Playback
+from warpzone.console_text import printable
 from warpzone.errors import DisplayError
 from warpzone.nes.console import PALETTE
 from warpzone.video.film import Frame, colours
@@ -39,6 +41,9 @@ _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)?")
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _COLOURS = b"\x1b[38;2;000;000;000;48;2;000;000;000m"
 _BLOCK = "▀".encode()
+_GROUND = b"\x1b[48;2;000;000;000m"
+_IN_GROUND = (7, 11, 15)
+"""Where in `_GROUND` the numbers stand."""
 _DIGITS = np.array([list(f"{n:03}".encode()) for n in range(256)], np.uint8)
 """uint8[256, 3]: all numbers in three digits, so that all characters of a row are equally long."""
 _UPPER, _LOWER = (7, 11, 15), (24, 28, 32)
@@ -59,13 +64,6 @@ def require_terminal(console: Console) -> None:
             f"(COLORTERM is {told}, TERM is {os.environ.get('TERM') or 'not set'}). If it has "
             f"them, put COLORTERM=truecolor before the command; if not, {film}"
         )
-    try:
-        _BLOCK.decode().encode(console.encoding)
-    except (UnicodeEncodeError, LookupError):
-        raise DisplayError(
-            f"cannot draw the game: the output is written as {console.encoding!r}, which has no "
-            "half blocks. Put PYTHONIOENCODING=utf-8 before the command"
-        ) from None
     columns, rows = console.size
     if not _large_enough(columns, rows):
         raise DisplayError(
@@ -92,16 +90,40 @@ def half_blocks(pixels: NDArray[np.uint8]) -> list[bytes]:
     Returns:
         UTF-8 of each row. Colours are only written where they change along it.
     """
-    upper, lower = pixels[::2], pixels[1::2]
-    rows, columns = upper.shape[:2]
-    cells = np.empty((rows, columns, len(_COLOURS) + len(_BLOCK)), np.uint8)
-    cells[:] = np.frombuffer(_COLOURS + _BLOCK, np.uint8)
-    for half, places in ((upper, _UPPER), (lower, _LOWER)):
-        for channel, place in enumerate(places):
-            cells[:, :, place : place + 3] = _DIGITS[half[:, :, channel]]
-    both = np.concatenate([upper, lower], axis=2)
+    both = np.concatenate([pixels[::2], pixels[1::2]], axis=2)
+    return _rows(both, _COLOURS, (*_UPPER, *_LOWER), _BLOCK)
+
+
+def coloured_spaces(pixels: NDArray[np.uint8]) -> list[bytes]:
+    """A picture as rows of spaces on coloured grounds, for a terminal without half blocks.
+
+    Args:
+        pixels: uint8[rows, columns, 3] RGB.
+
+    Returns:
+        ASCII of each row. Colours are only written where they change along it.
+    """
+    return _rows(pixels, _GROUND, _IN_GROUND, b" ")
+
+
+def _rows(
+    values: NDArray[np.uint8], colours: bytes, places: Sequence[int], sign: bytes
+) -> list[bytes]:
+    """Rows of one sign, before each the sequence for its colours where they change.
+
+    Args:
+        values: uint8[rows, columns, n]: the numbers in the sequence.
+        colours: the sequence, with three digits for each number.
+        places: n places of the numbers in it.
+        sign: that is coloured.
+    """
+    rows, columns = values.shape[:2]
+    cells = np.empty((rows, columns, len(colours) + len(sign)), np.uint8)
+    cells[:] = np.frombuffer(colours + sign, np.uint8)
+    for channel, place in enumerate(places):
+        cells[:, :, place : place + 3] = _DIGITS[values[:, :, channel]]
     wanted = np.ones(cells.shape, np.bool_)
-    wanted[:, 1:, : len(_COLOURS)] = (both[:, 1:] != both[:, :-1]).any(axis=2)[:, :, None]
+    wanted[:, 1:, : len(colours)] = (values[:, 1:] != values[:, :-1]).any(axis=2)[:, :, None]
     return [row[kept].tobytes() for row, kept in zip(cells, wanted, strict=True)]
 
 
@@ -112,6 +134,7 @@ class TerminalScreen:
         self._console = console
         self._size = (0, 0)
         self._shown: list[bytes] = []
+        self._has_blocks = printable("▀", console.file) == "▀"
 
     def show(
         self,
@@ -136,9 +159,9 @@ class TerminalScreen:
         if not _large_enough(columns, rows):
             out.append(f"\x1b[H{'too small: enlarge the terminal'[:columns]}")
         else:
-            lines = [*self._picture(frame, palette), status[: columns - 1].encode()]
+            lines = [*self._picture(frame, palette), self._text(status, columns)]
             for number, text in enumerate(overlay[: len(lines) - 1]):
-                lines[number] = f" {text}".expandtabs(9)[: columns - 1].encode()
+                lines[number] = self._text(f" {text}".expandtabs(9), columns)
             known = self._shown or [b""] * len(lines)
             for number, (line, old) in enumerate(zip(lines, known, strict=True), start=1):
                 if line != old:
@@ -157,9 +180,15 @@ class TerminalScreen:
         columns, rows = self._size
         width, height = picture_size(columns, rows)
         image = Image.fromarray(colours(frame, palette))
-        small = image.resize((width, height), Image.Resampling.BOX)
+        size = (width, height) if self._has_blocks else (width, height // 2)
+        small = np.asarray(image.resize(size, Image.Resampling.BOX))
         margin = b" " * ((columns - width) // 2)
-        return [margin + line for line in half_blocks(np.asarray(small))]
+        lines = half_blocks(small) if self._has_blocks else coloured_spaces(small)
+        return [margin + line for line in lines]
+
+    def _text(self, text: str, columns: int) -> bytes:
+        """As much of a line as there is room for, in what the terminal can show."""
+        return printable(text, self._console.file)[: columns - 1].encode()
 
 
 def watch_in_terminal(

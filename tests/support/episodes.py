@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tests.support.browser import make_run
 from tests.support.scripts import FLAGPOLE, steps
 
-from warpzone.episodes.format import Decisions, Episode, TrainingPlayer, rom_identity
+from warpzone.episodes.format import Decisions, Episode, Person, TrainingPlayer, rom_identity
 from warpzone.episodes.outcome import Outcome
+from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.episodes.replay import begin, ram_digest
 from warpzone.nes.console import Console
 from warpzone.smb.actions import ACTION_SETS, action_names
@@ -77,3 +80,18 @@ def make_run_with(path: Path, episodes: Mapping[str, Episode], observation: str 
         (path / file).parent.mkdir(exist_ok=True)
         episode.save(path / file)
     return path
+
+
+def recorded(start: str, frames: int = 400, seed: int = 0) -> tuple[Episode, Console]:
+    """A game of random buttons, and the console that it was played on."""
+    recorder = PlayRecorder(Console())
+    recorder.begin(start)
+    for buttons in np.random.default_rng(seed).integers(0, 256, frames // 5).repeat(5).tolist():
+        recorder.step(buttons)
+    return recorder.episode(Person()), recorder.console
+
+
+def values_of(path: Path) -> dict[str, Any]:
+    """Returns what the file of an episode holds, as JSON has it."""
+    values: dict[str, Any] = json.loads(path.read_text())
+    return values

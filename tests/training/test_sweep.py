@@ -1,8 +1,9 @@
-"""A campaign: which level comes next, what becomes of failures, and how it goes on."""
+"""A sweep: which level comes next, what becomes of failures, and how it goes on."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from warpzone.errors import ConfigError
-from warpzone.training import sweep as campaign
+from warpzone.training import sweep
 from warpzone.training.sweep import ATTEMPTS, Entry, next_entry
 
 # In place of a training: writes what a run directory says after a slice.
@@ -48,9 +49,7 @@ def go(tmp_path: Path, fake: Fake, **settings: object) -> tuple[dict[str, Entry]
     said: list[str] = []
     arguments: dict[str, Any] = {"hours": 1.0, "jobs": 1, "slice_steps": 10, "most_steps": 30}
     arguments |= settings
-    entries = campaign.run(
-        list(fake.rates), tmp_path, say=said.append, make_command=fake, **arguments
-    )
+    entries = sweep.run(list(fake.rates), tmp_path, log=said.append, make_command=fake, **arguments)
     return {entry.level: entry for entry in entries}, said
 
 
@@ -86,7 +85,7 @@ def test_a_level_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     assert not entries["1-1"].done
     assert entries["1-1"].reason == "error: no luck"
     assert "left out from now on: error: no luck" in " ".join(said)
-    assert campaign.summary(list(entries.values()))["1-1"]["failed"] == "error: no luck"
+    assert sweep.summary(list(entries.values()))["1-1"]["failed"] == "error: no luck"
 
 
 def test_the_same_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -102,22 +101,23 @@ def test_time_that_is_over_ends_the_runs(tmp_path: Path) -> None:
         return [sys.executable, "-c", "import time; time.sleep(600)"]
 
     said: list[str] = []
-    entries = campaign.run(
-        ["1-1", "1-2"], tmp_path, hours=0.5 / 3600, jobs=2, say=said.append, make_command=sleep
+    entries = sweep.run(
+        ["1-1", "1-2"], tmp_path, hours=0.5 / 3600, jobs=2, log=said.append, make_command=sleep
     )
     assert [entry.steps for entry in entries] == [0, 0]
 
 
 def test_the_command_goes_on_with_a_run_that_is_there(tmp_path: Path) -> None:
     entry = Entry("1-1", tmp_path / "1-1")
-    line = campaign.command(entry, "specialist", 500, ["lr=0.1"], None)
-    assert line[1:] == [
+    line = sweep.command(entry, "specialist", 500, ["lr=0.1"], None)
+    assert line[1:2] == ["-P"]
+    assert line[2:] == [
         "-m", "warpzone", "train", "1-1", "--preset", "specialist", "--out", str(entry.path),
         "--steps", "500", "--threads", "1", "--set", "lr=0.1",
     ]  # fmt: skip
     entry.path.mkdir()
     (entry.path / "config.json").write_text("{}")
-    assert "--resume" in campaign.command(entry, "specialist", 500, [], None)
+    assert "--resume" in sweep.command(entry, "specialist", 500, [], None)
 
 
 def test_a_damaged_status_counts_as_no_run(tmp_path: Path) -> None:
@@ -131,3 +131,56 @@ def test_a_damaged_status_counts_as_no_run(tmp_path: Path) -> None:
 def test_numbers_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         go(tmp_path, Fake({"1-1": [0.1]}), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["learning_rate=1"], "It is called lr here"),
+        (["gamma=7"], "gamma: .*less than or equal to 1"),
+        (["init={level}.safetensors", "num_envs=1"], "num_envs: "),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_begins(
+    tmp_path: Path, settings: list[str], message: str
+) -> None:
+    fake = Fake({"1-1": [0.5]})
+    with pytest.raises(ConfigError, match=message):
+        go(tmp_path / "new", fake, settings=settings)
+    assert fake.asked == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_where_no_runs_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for name in ("file", "file/below", "x" * 256):
+        with pytest.raises(ConfigError, match="cannot write runs to"):
+            go(tmp_path / name, Fake({"1-1": [0.5]}))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs files of POSIX")
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[" * 100_000, '{"step": "many"}', '{"step": null, "best_clear_rate": "x"}']
+)
+def test_what_a_run_says_may_make_no_sense(tmp_path: Path, text: str) -> None:
+    run = tmp_path / "1-1"
+    run.mkdir()
+    (run / "status.json").write_text(text)
+    entry = Entry("1-1", run)
+    entry.read(0.9)
+    assert (entry.steps, entry.clear_rate, entry.done) == (0, None, False)
+    (run / "status.json").unlink()
+    os.mkfifo(run / "status.json")
+    entry.read(0.9)
+    assert entry.steps == 0
+
+
+def test_of_a_long_output_only_the_end_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "1-1.log"
+    log.write_bytes(b"x" * 200_000 + b"\nerror: the last line\n\n")
+    assert sweep._last_line(log) == "error: the last line"
+    assert "cannot be read" in sweep._last_line(tmp_path / "none")
+    log.write_bytes(b"")
+    assert sweep._last_line(log) == "it said nothing"

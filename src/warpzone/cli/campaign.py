@@ -61,11 +61,8 @@ def campaign(
 ) -> None:
     """Train an agent for each of many levels within a time budget."""
     from warpzone.cpu import available_cores
-    from warpzone.settings import parse_overrides
-    from warpzone.training import TrainConfig
     from warpzone.training import sweep as many
 
-    parse_overrides(settings or [], TrainConfig)  # a misspelt name is told now, not by each run
     find_rom(rom)
     entries = many.run(
         list(parse_levels(levels)),
@@ -77,7 +74,7 @@ def campaign(
         target=target,
         settings=settings or [],
         rom=rom,
-        say=remark,
+        log=remark,
     )
     if as_json:
         print(json.dumps(many.summary(entries), indent=2))

@@ -50,6 +50,7 @@ from warpzone.training.run_settings import (
     read_status,
     reason_of,
     require_same,
+    require_utf8,
 )
 
 _DOCUMENTS = ("config.json", "status.json", "agent.safetensors", "best.safetensors", OWNER)
@@ -77,10 +78,7 @@ class RunDirectory:
             ConfigError: it cannot be made or written; or its name is not UTF-8, in which the run's
                 files could not name each other.
         """
-        if not _is_utf8(str(self.path.absolute())):
-            raise ConfigError(
-                f"cannot write a run to {str(self.path)!r}: the name is not UTF-8; choose another"
-            )
+        require_utf8(self.path)
         missing = [p for p in (self.path, *self.path.parents) if not os.path.lexists(p)]
         try:
             make_directory(self.path)
@@ -289,11 +287,3 @@ class RunDirectory:
     def command(self) -> str:
         """The line that goes on with this run."""
         return shlex.join(["warpzone", "train", "--resume", "--out", str(self.path)])
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # bytes that the file system allows and no text has
-        return False
-    return True

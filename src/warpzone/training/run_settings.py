@@ -175,6 +175,20 @@ def require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
         )
 
 
+def require_utf8(path: Path) -> None:
+    """Refuses a directory for runs in which their files could not name each other.
+
+    Raises:
+        ConfigError: its name is bytes that the file system allows and no text has.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"cannot write a run to {str(path)!r}: the name is not UTF-8; choose another"
+        ) from None
+
+
 def reason_of(error: Exception) -> str:
     """What an error of reading a file says, without the file's name."""
     if isinstance(error, ValidationError):

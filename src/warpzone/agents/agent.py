@@ -27,7 +27,7 @@ from warpzone.training.resolve_agent import AgentSource, resolve_agent
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an agent does in one game, and what its policy gave out for it.
+    """Holds what an agent does in one game, and what its policy gave out for it.
 
     Attributes:
         action: index of the action taken.
@@ -41,7 +41,7 @@ class Decision:
 
 
 class Agent:
-    """A policy and what it was made for.
+    """Plays with a policy, and knows what it was made for.
 
     Attributes:
         policy: the network; gives logits and values.
@@ -238,5 +238,5 @@ class Agent:
 
 
 def _choose(logits: torch.Tensor, policy: PolicyMode, generator: torch.Generator) -> torch.Tensor:
-    """int64[n] from logits [n, actions]."""
+    """Returns actions, int64[n], for logits [n, actions]."""
     return ppo.sample(logits, generator) if policy == "sample" else logits.argmax(1)

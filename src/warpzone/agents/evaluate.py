@@ -25,7 +25,7 @@ MOST_GAMES = 64
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How an evaluation was made; results of different protocols do not compare.
+    """Says how an evaluation was made; results of different protocols do not compare.
 
     Attributes:
         policy: "sample" or "argmax".
@@ -49,7 +49,7 @@ class Protocol:
     seed: int
 
     def __str__(self) -> str:
-        """In a line, for people."""
+        """Says it in a line, for people."""
         parts = [
             f"{self.episodes} episodes per level",
             "sampled actions" if self.policy == "sample" else "likeliest actions",
@@ -66,14 +66,15 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Results by level, and how they came about."""
+    """Holds results by level, and how they came about."""
 
     levels: dict[str, EvalResult]
     protocol: Protocol
     rom: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """`levels` → level → the fields of `EvalResult`; `protocol`; `rom` → `revision`, `sha1`."""
+        """Returns `levels` → level → the fields of `EvalResult`; `protocol`; `rom` → `revision`,
+        `sha1`."""
         return asdict(self)
 
 
@@ -90,7 +91,7 @@ def evaluate(
     rom: RomSource = None,
     log: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
-    """Measure `agent` on each of `levels`.
+    """Measures `agent` on each of `levels`.
 
     Other than these settings, games are as in the agent's training, its limits on steps included:
     an episode that is cut counts as not cleared.
@@ -123,7 +124,7 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class RowEvaluation:
-    """How far an agent plays level after level with one life, as the game itself goes on.
+    """Says how far an agent plays level after level with one life, as the game itself does.
 
     Attributes:
         result: of the whole row; an episode is cleared with its last level.
@@ -138,7 +139,8 @@ class RowEvaluation:
     rom: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """Its attributes; `result` → the fields of `EvalResult`, `rom` → `revision`, `sha1`."""
+        """Returns its attributes; `result` → the fields of `EvalResult`, `rom` → `revision`,
+        `sha1`."""
         return asdict(self)
 
 
@@ -155,7 +157,7 @@ def evaluate_row(
     threads: int | None = None,
     rom: RomSource = None,
 ) -> RowEvaluation:
-    """Measure how often `agent` plays all levels from `first` to `last` without losing a life.
+    """Measures how often `agent` plays all levels from `first` to `last` without losing a life.
 
     Power-ups are kept from level to level. Only the first level begins with no-ops; what else is
     random is the same throughout. Limits on steps without progress hold within each level.

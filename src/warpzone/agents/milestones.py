@@ -23,7 +23,7 @@ MOST = 8
 
 
 def milestone_agents(run: Path, *, most: int = MOST, device: str = "cpu") -> list[Agent]:
-    """The agents of the run in directory `run`, by the steps they were trained for.
+    """Returns the agents of the run in directory `run`, by the steps they were trained for.
 
     They are the untrained one (not of a run that began with another agent), those that the run
     kept of its course, the best and the last. Runs of older versions kept only checkpoints, which
@@ -67,7 +67,7 @@ def milestone_agents(run: Path, *, most: int = MOST, device: str = "cpu") -> lis
 def _agent(
     config: TrainConfig, steps: int, snapshot: Snapshot | None, path: Path, device: str
 ) -> Agent:
-    """The agent in a checkpoint, or (None) the one that the run began with."""
+    """Returns the agent in a checkpoint, or (None) the one that the run began with."""
     info = AgentInfo(
         env=config.env,
         network=config.network,

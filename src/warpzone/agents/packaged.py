@@ -22,7 +22,7 @@ from warpzone.training.packaged_index import CONDITIONS, ConditionName, Packaged
 
 
 class Collection:
-    """The agents of one folder, by level; each file is loaded once, when it is first needed."""
+    """Holds the agents of a folder, by level; each file is loaded once, when it is first needed."""
 
     def __init__(self, folder: Path | None = None, device: str = "cpu") -> None:
         """
@@ -40,15 +40,19 @@ class Collection:
 
     @property
     def levels(self) -> list[str]:
-        """Those that have an agent, in the order of the game."""
+        """The levels that have an agent, in the order of the game."""
         return list(self.index.levels)
 
     def __getitem__(self, level: str) -> PackagedEntry:
-        """Raises: AgentError: no agent plays this level; the text says how to get one."""
+        """Returns the entry of a level.
+
+        Raises:
+            AgentError: no agent plays this level; the text says how to get one.
+        """
         return self.index[level]
 
     def path(self, level: str) -> Path:
-        """The file of the agent that plays `level`. Raises as `[]` does."""
+        """Returns the file of the agent that plays `level`. Raises what `[]` does."""
         return self.folder / self[level].file
 
     def agent(self, level: str) -> Agent:
@@ -69,7 +73,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class PackagedEvaluation:
-    """Results of several agents by level, and how they came about."""
+    """Holds results of several agents by level, and how they came about."""
 
     evaluations: dict[str, Evaluation]
     """For each level one with the result of that level alone."""
@@ -81,8 +85,8 @@ class PackagedEvaluation:
         return {level: found.levels[level] for level, found in self.evaluations.items()}
 
     def as_json(self) -> dict[str, Any]:
-        """`levels` → level → the fields of `EvalResult`, and `agents` and `protocols` → level →
-        file and protocol; `rom` → `revision`, `sha1`."""
+        """Returns `levels` → level → the fields of `EvalResult`, and `agents` and `protocols`
+        → level → file and protocol; `rom` → `revision`, `sha1`."""
         return {
             "levels": {level: asdict(result) for level, result in self.levels.items()},
             "agents": self.files,
@@ -102,7 +106,7 @@ def evaluate_packaged(
     log: Callable[[str], None] = lambda text: None,
     **settings: Any,
 ) -> PackagedEvaluation:
-    """Measure on each of `levels` the agent that is packaged for it.
+    """Measures on each of `levels` the agent that is packaged for it.
 
     Args:
         collection: the agents.
@@ -135,7 +139,7 @@ def evaluate_packaged(
 
 
 def score(rates: Mapping[ConditionName, float]) -> tuple[float, float]:
-    """By what agents are compared, the larger the better: clear rates by protocol → the worst of
-    the three, then their mean."""
+    """Returns what agents are compared by, the larger the better: of clear rates by conditions the
+    worst, then their mean."""
     values = [rates[name] for name in CONDITIONS]
     return min(values), sum(values) / len(values)

@@ -27,7 +27,7 @@ FASTEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One decision of the agent and what came of it.
+    """Holds one decision of the agent and what came of it.
 
     Attributes:
         action: index of the action taken.
@@ -49,7 +49,7 @@ class Moment:
 
 
 class Playback:
-    """One agent on one level, one episode after the other.
+    """Lets one agent play one level, one episode after the other.
 
     The same seed gives the same episode, so that a film can be made of a try afterwards.
     """
@@ -102,7 +102,7 @@ class Playback:
         return self._env
 
     def episode(self, seed: int) -> Iterator[Moment]:
-        """Play one episode from its start; the last moment has `ended`."""
+        """Plays one episode from its start; the last moment has `ended`."""
         random = self.agent.random(seed)
         observation, _ = self._env.reset(seed=seed)
         ended = False
@@ -129,7 +129,7 @@ class Playback:
             )
 
     def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
-        """What the console shows after the last moment: flagpole, fall or time running out.
+        """Returns what the console shows after the last moment: flagpole, fall or time running out.
 
         Returns:
             uint8[k, 240, 256] NES palette indices.

@@ -15,7 +15,7 @@ from warpzone.training.packaged_index import ConditionName, PackagedEntry
 
 
 class Record(PackagedEntry):
-    """How one level's agent came about, and how well it plays."""
+    """Says how one level's agent came about, and how well it plays."""
 
     selection: dict[PolicyMode, dict[ConditionName, float]]
     """Clear rates by which the agent and its policy were chosen. They are of other episodes than
@@ -43,7 +43,7 @@ class Record(PackagedEntry):
 
     @property
     def stages(self) -> list[Stage]:
-        """All trainings, first things first."""
+        """All trainings, in their order."""
         fields = {name: getattr(self, name) for name in Stage.model_fields}
         return [*self.earlier, Stage(**fields)]
 
@@ -54,23 +54,23 @@ class Record(PackagedEntry):
 
     @property
     def all_seconds(self) -> float | None:
-        """Of all trainings; None where one of them does not tell."""
+        """Seconds of all trainings; None where one of them does not tell."""
         known = [stage.seconds for stage in self.stages if stage.seconds is not None]
         return sum(known) if len(known) == len(self.stages) else None
 
     @property
     def score(self) -> tuple[float, float]:
-        """By what it is compared with others."""
+        """What it is compared with others by."""
         return score(self.selection[self.policy])
 
     @property
     def episodes(self) -> int:
-        """Of each measurement."""
+        """How many each measurement had."""
         return self.rates["noops"].episodes
 
 
 class Results(BaseModel):
-    """What docs/results.json holds."""
+    """Holds what is in docs/results.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,7 +83,7 @@ class Results(BaseModel):
 
 
 def read_results(file: Path) -> Results:
-    """The results in `file`; none where there is no such file.
+    """Returns the results in `file`; none where there is no such file.
 
     Raises:
         AgentError: it is damaged, or of another version.

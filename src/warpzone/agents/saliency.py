@@ -46,7 +46,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """Scores of the parts of a rectangle on the screen.
+    """Holds scores of the parts of a rectangle on the screen.
 
     Attributes:
         scores: float32[rows, columns], at least 0.
@@ -73,7 +73,7 @@ def screen_left(ram: NDArray[np.uint8]) -> int:
 def saliency(
     policy: Policy, observation: Arrays, ram: NDArray[np.uint8], config: EnvConfig
 ) -> Heat | None:
-    """How much each part of the screen counts in the decision about one observation.
+    """Returns how much each part of the screen counts in the decision about one observation.
 
     Args:
         policy: that decides.
@@ -102,7 +102,7 @@ def saliency(
 def tile_saliency(
     policy: Policy, observation: dict[str, NDArray[np.generic]], mario: tuple[int, int] = (0, 0)
 ) -> NDArray[np.float32]:
-    """The score of each cell of the map of tiles.
+    """Returns the score of each cell of the map of tiles.
 
     Without a cell the map is empty there, and the objects in it are missing from the scalars,
     where the farther ones move up, as they would if the game had not made them. All cells are one
@@ -143,7 +143,7 @@ def tile_saliency(
 
 
 def picture_saliency(policy: Policy, picture: NDArray[np.generic]) -> NDArray[np.float32]:
-    """The score of each part of a picture: without it, it is blurred there, softly at its edge.
+    """Returns the score of each part of a picture; without it, the picture is blurred there.
 
     Args:
         policy: that decides.
@@ -181,7 +181,7 @@ def _mario_y(ram: NDArray[np.uint8]) -> int:
 def _objects_by_cell(
     scalars: NDArray[np.generic], mario: tuple[int, int]
 ) -> dict[tuple[int, int], list[int]]:
-    """Row and column of a cell of the map → the objects, by their number in the scalars."""
+    """Returns row and column of a cell of the map → its objects, by number in the scalars."""
     found: dict[tuple[int, int], list[int]] = {}
     _, rows, columns = _native.TILE_SHAPE
     x, y = mario
@@ -198,7 +198,7 @@ def _objects_by_cell(
 
 
 def _object_scalars(scalars: NDArray[np.generic]) -> NDArray[np.generic]:
-    """float32[objects, values]: a view."""
+    """Returns a view of the objects' values, float32[objects, values]."""
     first, each = _native.MARIO_SCALARS, _native.OBJECT_SCALARS
     return scalars[first : first + OBJECTS * each].reshape(OBJECTS, each)
 
@@ -225,19 +225,19 @@ def _changes(policy: Policy, observation: dict[str, Tensor]) -> list[float]:
 
 
 def _distances(logits: Tensor) -> Tensor:
-    """The score of each row but the first [n + 1, actions], against that one: float32 [n]."""
+    """Returns float32 [n]: the score of each row but the first [n + 1, actions], against that."""
     centred = logits.float() - logits.float().mean(1, keepdim=True)
     return (centred[1:] - centred[0]).square().sum(1) / 2
 
 
 def _bumps(extent: int, count: int, deviation: float) -> Tensor:
-    """Gaussian bells of height 1 in the middles of `count` equal parts: [count, extent]."""
+    """Returns bells of height 1 in the middles of `count` equal parts: [count, extent]."""
     middles = (torch.arange(count) + 0.5) * extent / count - 0.5
     return torch.exp(-((torch.arange(extent) - middles[:, None]) ** 2) / (2 * deviation**2))
 
 
 def _blur(planes: Tensor, deviation: float) -> Tensor:
-    """[channels, height, width], smoothed by a Gaussian; the edges go on as they end."""
+    """Returns [channels, height, width] smoothed by a Gaussian; the edges go on as they end."""
     reach = math.ceil(3 * deviation)
     bell = torch.exp(
         -(torch.arange(-reach, reach + 1, device=planes.device) ** 2 / 2) / deviation**2

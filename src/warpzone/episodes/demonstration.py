@@ -31,7 +31,7 @@ _PLAYING, _LOSE_LIFE, _DYING = 8, 6, 0x0B
 
 @dataclass(frozen=True)
 class Demonstration:
-    """The best attempt at a level.
+    """Holds the best attempt at a level.
 
     Attributes:
         way: leads to the flag or axe, else to the farthest point that Mario came to alive.
@@ -83,7 +83,7 @@ def _worth(outcome: Outcome) -> tuple[bool, int]:
 
 
 def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_AttemptStart]:
-    """Where an attempt at one of these levels begins."""
+    """Yields where an attempt at one of these levels begins."""
     console, ram = replay.console, replay.console.ram
     current: int | None = None  # the level of this attempt
     replay.seek(0)

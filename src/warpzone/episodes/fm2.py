@@ -42,7 +42,7 @@ _RELEASED = " ."
 
 
 def rom_checksum(rom: Rom) -> str:
-    """As the header has it: of programs and pictures, without the file's header."""
+    """Returns what the header has: MD5 of programs and pictures, without the file's header."""
     first = HEADER_BYTES + bool(rom.data[6] & 4) * TRAINER_BYTES
     contents = rom.data[first : first + rom.prg_bytes + rom.chr_bytes]
     digest = hashlib.md5(contents, usedforsecurity=False).digest()
@@ -50,7 +50,7 @@ def rom_checksum(rom: Rom) -> str:
 
 
 def no_movie_of(episode: Episode) -> str:
-    """Why there cannot be one of an episode that begins at a level."""
+    """Says why there cannot be one of an episode that begins at a level."""
     return (
         f"the episode begins at level {episode.start}, and FM2 movies begin when the console is "
         "switched on. `warpzone play --power-on --record FILE` records one that does"
@@ -58,7 +58,7 @@ def no_movie_of(episode: Episode) -> str:
 
 
 def write_fm2(path: Path, episode: Episode, rom: Rom) -> None:
-    """Write an episode that begins at power-on as a movie.
+    """Writes an episode that begins at power-on as a movie.
 
     Args:
         path: ends in `.fm2`.
@@ -97,7 +97,7 @@ def write_fm2(path: Path, episode: Episode, rom: Rom) -> None:
 
 
 def read_fm2(path: Path, rom: Rom) -> Episode:
-    """Read a movie that begins at power-on, made for `rom`.
+    """Reads a movie that begins at power-on, made for `rom`.
 
     Raises:
         EpisodeError: missing, damaged, cut short, for another ROM, or what cannot be played here:
@@ -216,7 +216,7 @@ def _letters(buttons: int) -> str:
 
 
 def _line(text: str) -> str:
-    """As much of it as can stand in a header or in an episode."""
+    """Returns as much of it as can stand in a header or in an episode."""
     return "".join(letter for letter in text if letter.isprintable())[:200]
 
 

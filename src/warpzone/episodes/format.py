@@ -72,7 +72,7 @@ Buttons = Annotated[
 
 
 def _printable(text: str) -> str:
-    """It is shown in terminals and written into lines of other formats."""
+    """Refuses what must not stand in terminals and in lines of other formats."""
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     return text
@@ -87,7 +87,7 @@ class _Part(BaseModel):
 
 
 class RomIdentity(_Part):
-    """What was in the console: the SHA-1 of the whole ROM file, and the revision's name."""
+    """Says what was in the console: SHA-1 of the whole ROM file, and the revision's name."""
 
     sha1: Annotated[Sha, Field(min_length=40, max_length=40)]
     revision: Text
@@ -99,7 +99,7 @@ def rom_identity(rom: Rom) -> RomIdentity:
 
 
 class Person(_Part):
-    """Somebody with a keyboard or a gamepad."""
+    """Stands for somebody with a keyboard or a gamepad."""
 
     kind: Literal["person"] = "person"
 
@@ -108,7 +108,7 @@ class Person(_Part):
 
 
 class AgentPlayer(_Part):
-    """An agent, and what is needed to let it play the same again."""
+    """Names an agent, with what is needed to let it play the same again."""
 
     kind: Literal["agent"] = "agent"
     file: Text
@@ -124,7 +124,7 @@ class AgentPlayer(_Part):
 
 
 class TrainingPlayer(_Part):
-    """An agent in training, as it was then."""
+    """Names an agent in training, as it was then."""
 
     kind: Literal["training"] = "training"
     run: Text
@@ -141,7 +141,7 @@ class TrainingPlayer(_Part):
 
 
 class MoviePlayer(_Part):
-    """Whoever made the movie that was imported."""
+    """Names whoever made the movie that was imported."""
 
     kind: Literal["movie"] = "movie"
     author: Text | None = None
@@ -151,7 +151,7 @@ class MoviePlayer(_Part):
 
 
 class Decisions(_Part):
-    """What an agent thought in each of its S decisions; see the properties.
+    """Holds what an agent's policy gave out in each of its S decisions; see the properties.
 
     Raises:
         ValueError: the parts are not of the same number of decisions.
@@ -173,7 +173,7 @@ class Decisions(_Part):
         values: NDArray[Any],
         probabilities: NDArray[Any],
     ) -> Decisions:
-        """Pack arrays [S], [S], [S] and [S, A] as the properties return them."""
+        """Packs arrays [S], [S], [S] and [S, A] as the properties return them."""
         return cls(
             action_names=tuple(action_names),
             packed_first_frames=np.asarray(first_frames, "<u4").tobytes(),
@@ -218,14 +218,14 @@ class Decisions(_Part):
         return np.frombuffer(self.packed_probabilities, "<f2").reshape(-1, len(self.action_names))
 
     def at(self, place: int) -> int | None:
-        """The decision that the frame `place` (from 1, as `Replay.place`) belongs to; None before
-        the first."""
+        """Returns the decision that the frame `place` (from 1, as `Replay.place`) belongs to; None
+        before the first."""
         index = int(np.searchsorted(self.first_frames, place, side="left")) - 1
         return index if index >= 0 else None
 
 
 class Episode(_Part):
-    """A start and the buttons held in each emulated frame after it.
+    """Holds a start and the buttons held in each emulated frame after it.
 
     Attributes:
         format, version: tell the file from others.
@@ -235,7 +235,7 @@ class Episode(_Part):
         ram_sha256: SHA-256 of the RAM after the last frame, in hexadecimal; None: not known.
         player: who played.
         outcome: how an agent's episode ended; None where nobody judged.
-        decisions: what the agent thought; None where that is not known.
+        decisions: what the agent's policy gave out; None where that is not known.
     """
 
     format: Literal["warpzone episode"] = FORMAT
@@ -266,7 +266,7 @@ class Episode(_Part):
         return self.frames / FRAMES_PER_SECOND
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all.
+        """Writes the file, whole or not at all.
 
         Raises:
             ConfigError: see `check_episode_path`.
@@ -277,7 +277,7 @@ class Episode(_Part):
 
     @classmethod
     def load(cls, path: Path) -> Episode:
-        """Read what `save` wrote. Nothing in a file is executed.
+        """Reads what `save` wrote. Nothing in a file is executed.
 
         Raises:
             EpisodeError: missing, damaged, cut short, of another version, or no episode.
@@ -286,7 +286,7 @@ class Episode(_Part):
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> Episode:
-        """What is in a file of that name; raises as `load` does."""
+        """Returns the episode in a file of that name; raises what `load` does."""
         try:
             values = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -324,7 +324,7 @@ def read_bytes(path: Path, limit: int = MOST_BYTES) -> bytes:
 
 
 def check_episode_path(path: Path) -> Path:
-    """Return `path` if an episode can be written there; called before anything is played.
+    """Returns `path` if an episode can be written there; called before anything is played.
 
     Raises:
         ConfigError: see `warpzone.files.check_output_path`.

@@ -12,7 +12,7 @@ from warpzone.smb.signals import DEATH_TEXTS, DEATHS
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one episode ended.
+    """Says how one episode ended.
 
     Attributes:
         cleared: flagpole or axe reached.

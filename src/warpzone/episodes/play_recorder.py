@@ -29,13 +29,13 @@ class PlayRecorder:
         self._buttons = bytearray()
 
     def begin(self, start: str) -> None:
-        """See the function `begin`."""
+        """Begins anew, see the function `begin`."""
         begin(self.console, start)
         self._start, self._first = start, self.console.frame
         self._buttons.clear()
 
     def step(self, buttons: int) -> None:
-        """One frame with these buttons held."""
+        """Plays one frame with these buttons held."""
         self._buttons.append(buttons)
         self.console.step(buttons)
 
@@ -46,7 +46,7 @@ class PlayRecorder:
         return self.console.frame - self._first
 
     def episode(self, player: Person | AgentPlayer | TrainingPlayer) -> Episode:
-        """What was played since the start.
+        """Returns what was played since the start.
 
         Raises:
             EpisodeError: nothing was.

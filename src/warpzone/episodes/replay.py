@@ -15,12 +15,12 @@ from warpzone.smb.starts import start_level
 
 
 def ram_digest(console: Console) -> str:
-    """SHA-256 of the console's RAM, in hexadecimal."""
+    """Returns the SHA-256 of the console's RAM, in hexadecimal."""
     return hashlib.sha256(console.ram.tobytes()).hexdigest()
 
 
 def begin(console: Console, start: str) -> None:
-    """Put the console where an episode begins: `POWER_ON` or a level.
+    """Puts the console where an episode begins: `POWER_ON` or a level.
 
     Raises:
         LevelError: there is no such level.
@@ -33,7 +33,7 @@ def begin(console: Console, start: str) -> None:
 
 
 class Replay:
-    """An episode played again on a console, frame by frame.
+    """Plays an episode again on a console, frame by frame.
 
     Attributes:
         place: frames played so far.
@@ -63,12 +63,12 @@ class Replay:
         return self.episode.buttons[self.place - 1] if self.place else 0
 
     def step(self) -> None:
-        """Play the next frame."""
+        """Plays the next frame."""
         self.console.step(self.episode.buttons[self.place])
         self.place += 1
 
     def seek(self, place: int) -> None:
-        """Go to the moment after `place` frames. The way back leads through the start."""
+        """Goes to the moment after `place` frames. The way back leads through the start."""
         if not 0 <= place <= self.episode.frames:
             raise ValueError(f"place must be 0-{self.episode.frames}, not {place}")
         begin(self.console, self.episode.start)
@@ -77,14 +77,14 @@ class Replay:
             self.step()
 
     def pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """Play from the start: the picture of each frame, uint8[240, 256] of `PALETTE`."""
+        """Plays from the start and yields each frame's picture, uint8[240, 256] of `PALETTE`."""
         self.seek(0)
         while not self.ended:
             self.step()
             yield self.console.screen()
 
     def verify(self) -> Episode:
-        """Play to the end, and return the episode with the RAM's checksum in it.
+        """Plays to the end, and returns the episode with the RAM's checksum in it.
 
         Raises:
             EpisodeError: the RAM after the last frame is not the one that was recorded.

@@ -47,7 +47,7 @@ class FilmError(WarpzoneError):
 
 
 def check_film_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
-    """Return `path` if a film can be written there.
+    """Returns `path` if a film can be written there.
 
     Called before a recording starts, so that minutes of play are not lost to a typing error.
 
@@ -58,7 +58,7 @@ def check_film_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
 
 
 def pick_scale(path: Path, scale: int | None, default: Mapping[str, int] = DEFAULT_SCALE) -> int:
-    """`scale`, or where it is None the default for a film with the suffix of `path`.
+    """Returns `scale`, or where it is None the default for the suffix of `path`.
 
     Raises:
         ConfigError: not 1 to 8.
@@ -72,7 +72,7 @@ def pick_scale(path: Path, scale: int | None, default: Mapping[str, int] = DEFAU
 def write_film(
     path: Path, frames: Iterable[Frame], *, palette: NDArray[np.uint8], scale: int | None = None
 ) -> int:
-    """Write `frames` to `path` and return how many frames were given.
+    """Writes `frames` to `path` and returns how many frames were given.
 
     The film is written beside its place under another name and moved there when it is complete:
     a failed recording neither leaves half a film nor harms an older one.
@@ -108,7 +108,7 @@ def write_film(
 
 
 def write_sheet(path: Path, frames: Sequence[Frame], *, palette: NDArray[np.uint8]) -> None:
-    """Write pictures as rows of one, in reading order, on black.
+    """Writes pictures as rows of one, in reading order, on black.
 
     Args:
         path: `.png`.
@@ -137,7 +137,7 @@ def write_sheet(path: Path, frames: Sequence[Frame], *, palette: NDArray[np.uint
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A name to write to; moved to `path` when all has gone well, else removed."""
+    """Yields a name to write to, which becomes `path` when all has gone well."""
     try:
         with replacing(path) as temporary:
             yield temporary
@@ -152,12 +152,12 @@ def _counted(frames: Iterable[Frame], counter: Iterator[int]) -> Iterator[Frame]
 
 
 def colours(frame: Frame, palette: NDArray[np.uint8]) -> Frame:
-    """A picture of palette indices uint8[h, w] as RGB uint8[h, w, 3]; RGB stays as it is."""
+    """Returns a picture of palette indices uint8[h, w] as RGB uint8[h, w, 3]; RGB as it is."""
     return palette[frame & 63] if frame.ndim == 2 else frame
 
 
 def enlarge(frame: Frame, scale: int) -> Frame:
-    """Each pixel as `scale` x `scale` pixels: uint8[h, w, ...] to `scale` times that."""
+    """Returns uint8[h, w, ...] with each pixel as `scale` x `scale` pixels."""
     return frame.repeat(scale, axis=0).repeat(scale, axis=1)
 
 

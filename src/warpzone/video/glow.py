@@ -35,8 +35,8 @@ class Glow:
         self._largest = 0.0
 
     def frames(self, moment: Moment) -> Iterator[Frame]:
-        """The frames of a moment: uint8[240, 256] as they are or, if it has heat, with it as RGB
-        uint8[240, 256, 3]."""
+        """Yields the frames of a moment: uint8[240, 256] as they are or, if it has heat, with it as
+        RGB uint8[240, 256, 3]."""
         heat = moment.heat
         if heat is None:
             yield from moment.frames
@@ -55,7 +55,7 @@ class Glow:
 
 
 def _placed(glow: NDArray[np.float32], left: int, top: int) -> NDArray[np.float32]:
-    """What of a rectangle is on the screen: float32[240, 256]."""
+    """Returns what of a rectangle is on the screen: float32[240, 256]."""
     screen = np.zeros((SCREEN_HEIGHT, SCREEN_WIDTH), np.float32)
     height, width = glow.shape
     up, down = max(top, 0), min(top + height, SCREEN_HEIGHT)
@@ -66,7 +66,7 @@ def _placed(glow: NDArray[np.float32], left: int, top: int) -> NDArray[np.float3
 
 
 def _lit(picture: Frame, strength: NDArray[np.float32]) -> Frame:
-    """An RGB picture uint8[h, w, 3] under a glow of float32[h, w], 0 to 1."""
+    """Returns an RGB picture uint8[h, w, 3] under a glow of float32[h, w], 0 to 1."""
     steps = strength * (len(_RAMP) - 1)
     low = np.minimum(steps.astype(np.int64), len(_RAMP) - 2)
     part = (steps - low)[..., None]

@@ -32,14 +32,14 @@ CROSS = (255, 80, 64)
 
 @dataclass(frozen=True, slots=True)
 class GridEntry:
-    """One agent in the film, under a name."""
+    """Holds one agent of the film, under a name."""
 
     label: str
     playback: Playback
 
 
 def grid(count: int) -> tuple[int, int]:
-    """Columns and rows for so many tiles: about twice as many columns as rows."""
+    """Returns columns and rows for so many tiles: about twice as many columns as rows."""
     rows = math.ceil(count / math.ceil(math.sqrt(2 * count)))
     return math.ceil(count / rows), rows
 
@@ -53,7 +53,7 @@ def record_together(
     seed: int = 0,
     log: Callable[[str], None] = lambda text: None,
 ) -> Recording:
-    """Film all agents at once; who has finished stands still, with a tick or a cross.
+    """Films all agents at once; who has finished stands still, with a tick or a cross.
 
     Frames are drawn while they are written: memory grows with the number of agents, not with the
     length of the film.
@@ -117,7 +117,7 @@ class _Tile:
         self._write_strip(None)
 
     def go_on(self) -> None:
-        """Draw the next frame into `pixels`, uint8[256 * scale, 256 * scale, 3]."""
+        """Draws the next frame into `pixels`, uint8[256 * scale, 256 * scale, 3]."""
         if self.finished:
             return
         frame = next(self._frames, None)
@@ -156,7 +156,7 @@ class _Tile:
         self.pixels[: STRIP * self._scale] = pen.pixels()
 
     def _mark(self) -> None:
-        """Dim the last picture and put a tick or a cross on it."""
+        """Dims the last picture and puts a tick or a cross on it."""
         pen = Pen(WIDTH, HEIGHT, self._scale, ground=self._picture // 3)
         x, y = WIDTH / 2, HEIGHT / 2
         if self._attempt.outcome.cleared:

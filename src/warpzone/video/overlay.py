@@ -1,4 +1,4 @@
-"""What an agent does and thinks, drawn beside the game: its pad, its value, its probabilities."""
+"""What an agent does and its policy gives out, drawn beside the game: pad, value, probabilities."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Overlay:
         """Of all values so far: what the full bar stands for."""
 
     def panel(self, moment: Moment | None, outcome: Outcome | None = None) -> Frame:
-        """The panel: uint8[240 * scale, 144 * scale, 3].
+        """Returns the panel: uint8[240 * scale, 144 * scale, 3].
 
         Args:
             moment: the decision to show; None: the agent no longer plays, nothing is pressed.
@@ -69,7 +69,7 @@ class Overlay:
         return pen.pixels()
 
     def beside(self, frame: Frame, panel: Frame) -> Frame:
-        """A game picture uint8[240, 256] with a panel: uint8[240 * scale, 400 * scale, 3]."""
+        """Returns a picture uint8[240, 256] with a panel: uint8[240 * scale, 400 * scale, 3]."""
         return np.hstack([enlarge(colours(frame, self._palette), self._scale), panel])
 
     def _draw_value(self, pen: Pen, value: float) -> None:
@@ -106,7 +106,7 @@ class Pen:
         self._draw = ImageDraw.Draw(self._image)
 
     def pixels(self) -> NDArray[np.uint8]:
-        """uint8[height * scale, width * scale, 3]"""
+        """Returns what is drawn: uint8[height * scale, width * scale, 3]."""
         return np.asarray(self._image)
 
     def box(self, box: Box, colour: tuple[int, int, int], radius: float = 0) -> None:
@@ -117,7 +117,7 @@ class Pen:
             self._draw.rounded_rectangle(corners, radius * self._scale, fill=colour)
 
     def bar(self, box: Box, share: float, colour: tuple[int, int, int]) -> None:
-        """A track of which `share` (0 to 1) is filled."""
+        """Draws a track of which `share` (0 to 1) is filled."""
         left, top, right, bottom = box
         self.box(box, TRACK)
         self.box((left, top, left + (right - left) * min(share, 1.0), bottom), colour)
@@ -132,7 +132,7 @@ class Pen:
         size: float = 9,
         width: float | None = None,
     ) -> None:
-        """One line at `place`, by Pillow's anchors; made smaller where it is wider than `width`."""
+        """Writes a line at `place`, by Pillow's anchors; smaller where it is wider than `width`."""
         pixels = size * self._scale
         font = _font(round(pixels))
         if width is not None and (length := font.getlength(text)) > width * self._scale:
@@ -148,7 +148,7 @@ class Pen:
 
 
 def draw_pad(pen: Pen, held: set[str]) -> None:
-    """The controller with the buttons lit that are in `held`, as `ACTION_SETS` names them."""
+    """Draws the controller, with the buttons lit that are in `held`, by their names."""
 
     def colour(button: str) -> tuple[int, int, int]:
         return LIT if button in held else IDLE

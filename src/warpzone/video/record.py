@@ -19,7 +19,7 @@ OVERLAY_SCALE = {".mp4": 4, ".gif": 2}
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An episode that was filmed.
+    """Says which episode was filmed.
 
     Attributes:
         seed: that plays it again.
@@ -32,7 +32,7 @@ class Attempt:
     outcome: Outcome
 
     def __str__(self) -> str:
-        """In words, with the tries that were not filmed."""
+        """Says it in words, with the tries that were not filmed."""
         if self.outcome.cleared or self.tries == 1:
             which = "1st try" if self.tries == 1 else f"after {self.tries} tries"
         else:
@@ -58,7 +58,7 @@ def record(
     overlay: bool = False,
     log: Callable[[str], None] = lambda text: None,
 ) -> Recording:
-    """Film `episodes` episodes into one file.
+    """Films `episodes` episodes into one file.
 
     For each, up to `tries` episodes are played without filming; the first that clears the level
     is played again for the film, or else the one that got farthest. How many tries it took is
@@ -119,7 +119,7 @@ def record(
 
 
 def choose(playback: Playback, seed: int, tries: int, log: Callable[[str], None]) -> Attempt:
-    """The first of up to `tries` episodes that clears, or else the one that got farthest."""
+    """Returns the first of up to `tries` episodes that clears, else the one that got farthest."""
     best = Attempt(seed, tries, Outcome(cleared=False, death=0, progress=-1, frames=0))
     for number in range(1, tries + 1):
         outcome = _outcome(playback, seed + number - 1)

@@ -26,7 +26,7 @@ HELP = (
 
 @dataclass(slots=True)
 class Controls:
-    """The state that the keys of the window, or of the terminal, set.
+    """Holds what the keys of the window, or of the terminal, have set.
 
     Attributes:
         paused: whether the game stands still.
@@ -53,7 +53,7 @@ class Controls:
 
     @property
     def speed(self) -> float:
-        """Times the console's own."""
+        """How many times the console's own speed."""
         return SPEEDS[self._speed]
 
     @property
@@ -62,12 +62,12 @@ class Controls:
         return self.quit or self.restart or self.level_change != 0
 
     def take_level_change(self) -> int:
-        """Return the wanted change of level and forget it, and a wanted restart with it."""
+        """Returns the wanted change of level and forgets it, and a wanted restart with it."""
         change, self.level_change, self.restart = self.level_change, 0, False
         return change
 
     def handle(self, events: Iterable[Event], window: Window) -> None:
-        """Do what was pressed in the window."""
+        """Does what was pressed in the window."""
         import pygame
 
         for event in events:
@@ -101,7 +101,7 @@ class Controls:
             self.type(chr(key))
 
     def type(self, key: str) -> None:
-        """Do what a key is for in the window and in the terminal; other keys do nothing.
+        """Does what a key is for in the window and in the terminal; other keys do nothing.
 
         Args:
             key: one character, letters in lower case.

@@ -61,7 +61,7 @@ KEYBOARD_HELP = (
 
 
 def open_gamepads() -> list[Gamepad]:
-    """All that are connected now: those that SDL knows with named buttons, others with numbers."""
+    """Returns all that are connected: with named buttons where SDL knows them, else numbers."""
     import pygame
     from pygame._sdl2 import controller
 
@@ -76,7 +76,7 @@ def open_gamepads() -> list[Gamepad]:
 
 
 def without_opposites(buttons: int) -> int:
-    """Let go of left and right, or up and down, where both are held.
+    """Returns `buttons` without left and right, or up and down, where both are held.
 
     A real controller cannot press both, and the game goes wrong when it sees them.
     """
@@ -87,7 +87,7 @@ def without_opposites(buttons: int) -> int:
 
 
 def stick_buttons(x: float, y: float) -> int:
-    """Directions of a stick or a hat; x to the right and y downwards, each -1 to 1."""
+    """Returns the directions of a stick or a hat; x to the right and y downwards, -1 to 1."""
     buttons = 0
     if abs(x) >= STICK:
         buttons |= RIGHT if x > 0 else LEFT
@@ -124,7 +124,7 @@ def _of_controller(pad: Controller) -> int:
 
 
 def pressed_buttons(pads: Sequence[Gamepad]) -> int:
-    """Everything held now on the keyboard and on all gamepads, as one NES button mask."""
+    """Returns everything held now on the keyboard and on all gamepads, as one NES button mask."""
     import pygame
     from pygame._sdl2 import controller
 

@@ -23,7 +23,7 @@ PAUSED_FPS = 30
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is to be seen at one moment.
+    """Holds what is to be seen at one moment.
 
     Attributes:
         frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
@@ -41,7 +41,7 @@ class Picture:
 
 
 class Display(ABC):
-    """Where pictures are seen and keys are pressed."""
+    """Is where pictures are seen and keys are pressed."""
 
     help_frames = 0
     """Frames for which the keys are shown at the start without being asked for."""
@@ -61,7 +61,7 @@ class Display(ABC):
 
 
 class Show(ABC):
-    """What is shown, a frame at a time."""
+    """Is what is shown, a frame at a time."""
 
     help: Sequence[str] = ()
     """What its keys do."""
@@ -136,7 +136,7 @@ def run(
 
 
 def _complete(show: Show, controls: Controls, *, paused: bool, keys: bool) -> Picture:
-    """The picture with what the loop knows of it."""
+    """Returns the picture with what the loop knows of it."""
     picture = show.picture()
     status = list(picture.status)
     if controls.speed != 1.0:

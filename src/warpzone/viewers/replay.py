@@ -23,7 +23,7 @@ REPLAY_HELP = (*HELP[:2], ",\tone frame back", *HELP[2:5], *HELP[-2:])
 
 
 def read_episode(path: Path, rom: Rom) -> Episode:
-    """Read an episode, or a movie of `rom` by the suffix `.fm2`.
+    """Reads an episode, or a movie of `rom` by the suffix `.fm2`.
 
     Raises:
         EpisodeError: missing, damaged, or what cannot be played here.
@@ -32,7 +32,7 @@ def read_episode(path: Path, rom: Rom) -> Episode:
 
 
 def check_export(path: Path, episode: Episode) -> None:
-    """Raise what `export` would for the name of the file.
+    """Raises what `export` would for the name of the file.
 
     Raises:
         ConfigError: see `warpzone.files.check_output_path`.
@@ -46,7 +46,7 @@ def check_export(path: Path, episode: Episode) -> None:
 def export(
     replay: Replay, path: Path, *, scale: int | None = None, pictures: int | None = None
 ) -> None:
-    """Write an episode as what the suffix says. Needs no screen.
+    """Writes an episode as what the suffix says. Needs no screen.
 
     Args:
         replay: the episode, and where it is played.
@@ -82,7 +82,7 @@ def export(
 
 
 def _spread(frames: int, pictures: int) -> set[int]:
-    """Numbers of so many frames at equal distances, with the first and the last one."""
+    """Returns the numbers of frames at equal distances, with the first and the last one."""
     if pictures < 1:
         raise ConfigError(f"pictures is {pictures}, must be at least 1")
     steps = max(pictures - 1, 1)

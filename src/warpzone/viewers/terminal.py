@@ -51,7 +51,7 @@ _UPPER, _LOWER = (7, 11, 15), (24, 28, 32)
 
 
 def require_terminal(console: Console) -> None:
-    """Raise DisplayError, with what to do, where `console` cannot show the game."""
+    """Raises DisplayError, with what to do, where `console` cannot show the game."""
     film = "make a film instead: warpzone record … -o clip.mp4"
     if not console.is_terminal:
         raise DisplayError(
@@ -73,7 +73,7 @@ def require_terminal(console: Console) -> None:
 
 
 def picture_size(columns: int, rows: int) -> tuple[int, int]:
-    """Width and height in pixels, the height even, of the largest picture in so many characters.
+    """Returns width and height in pixels of the largest picture in so many characters.
 
     A character is taken to be twice as high as wide. One row is for the status.
     """
@@ -82,7 +82,7 @@ def picture_size(columns: int, rows: int) -> tuple[int, int]:
 
 
 def half_blocks(pixels: NDArray[np.uint8]) -> list[bytes]:
-    """A picture as rows of characters.
+    """Returns a picture as rows of characters.
 
     Args:
         pixels: uint8[2 * rows, columns, 3] RGB.
@@ -95,7 +95,7 @@ def half_blocks(pixels: NDArray[np.uint8]) -> list[bytes]:
 
 
 def coloured_spaces(pixels: NDArray[np.uint8]) -> list[bytes]:
-    """A picture as rows of spaces on coloured grounds, for a terminal without half blocks.
+    """Returns a picture as rows of spaces on coloured grounds, where there are no half blocks.
 
     Args:
         pixels: uint8[rows, columns, 3] RGB.
@@ -109,7 +109,7 @@ def coloured_spaces(pixels: NDArray[np.uint8]) -> list[bytes]:
 def _rows(
     values: NDArray[np.uint8], colours: bytes, places: Sequence[int], sign: bytes
 ) -> list[bytes]:
-    """Rows of one sign, before each the sequence for its colours where they change.
+    """Returns rows of one sign, with the sequence for its colours where they change.
 
     Args:
         values: uint8[rows, columns, n]: the numbers in the sequence.
@@ -143,7 +143,7 @@ class TerminalScreen:
         status: str,
         overlay: Sequence[str] = (),
     ) -> None:
-        """Draw one picture.
+        """Draws one picture.
 
         Args:
             frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
@@ -172,7 +172,7 @@ class TerminalScreen:
         self._console.file.flush()
 
     def close(self) -> None:
-        """End a picture that was broken off, so that nothing after it has its colours."""
+        """Ends a picture that was broken off, so that nothing after it has its colours."""
         self._console.file.write(f"{_END}\x1b[0m")
         self._console.file.flush()
 
@@ -187,7 +187,7 @@ class TerminalScreen:
         return [margin + line for line in lines]
 
     def _text(self, text: str, columns: int) -> bytes:
-        """As much of a line as there is room for, in what the terminal can show."""
+        """Returns as much of a line as there is room for, in what the terminal can show."""
         return printable(text, self._console.file)[: columns - 1].encode()
 
 
@@ -267,7 +267,7 @@ class TerminalDisplay(Display):
 
 @contextmanager
 def pressed_keys() -> Iterator[Callable[[], str]]:
-    """Within it, a function gives the keys pressed since its last call, without waiting.
+    """Yields a function that returns the keys pressed since its last call, without waiting.
 
     Where the input is no terminal there are none. Ctrl-C stays what it is.
     """

@@ -158,7 +158,7 @@ class AgentShow(Show):
         self._playback.saliency = saliency
 
     def _episode(self) -> Iterator[Picture]:
-        """The frames of one episode and of what follows, with buttons and outcome."""
+        """Yields the frames of one episode and of what follows, with buttons and outcome."""
         playback = self._playback
         glow = Glow(playback.palette)
         for moment in playback.episode(self._seed):

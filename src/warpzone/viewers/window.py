@@ -32,13 +32,13 @@ _SHADE = (0, 0, 0, 170)
 
 
 def _size_at(scale: int) -> tuple[int, int]:
-    """Of a window, in screen pixels."""
+    """Returns width and height of a window, in screen pixels."""
     scale = min(max(scale, 1), MAX_SCALE)
     return WIDTH * scale, HEIGHT * scale + BAR_HEIGHT
 
 
 def missing_display() -> str | None:
-    """Say why no window can be opened on this machine, or None where one can be tried."""
+    """Says why no window can be opened on this machine, or None where one can be tried."""
     if "SDL_VIDEODRIVER" in os.environ or sys.platform in ("win32", "darwin"):
         return None
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
@@ -47,14 +47,14 @@ def missing_display() -> str | None:
 
 
 def require_display(instead: str) -> None:
-    """Raise DisplayError on a machine without a screen; `instead` says what to do there."""
+    """Raises DisplayError on a machine without a screen; `instead` says what to do there."""
     reason = missing_display()
     if reason is not None:
         raise DisplayError(f"cannot open a window: {reason}. {instead}")
 
 
 class Window:
-    """A pygame window of 256x240 NES pixels times a whole scale, and a status line.
+    """Shows 256x240 NES pixels times a whole scale in a pygame window, and a status line.
 
     Its user may pull it to any size, or fill the screen with it: the picture then has the largest
     whole scale that fits, and black around it.
@@ -135,7 +135,7 @@ class Window:
         status: str = "",
         overlay: Sequence[str] = (),
     ) -> None:
-        """Draw one picture.
+        """Draws one picture.
 
         Args:
             frame: uint8[240, 256] NES palette indices or uint8[240, 256, 3] RGB.
@@ -171,7 +171,7 @@ class Window:
         self._surface.blit(hint, (end, area.height + 6))
 
     def _draw_overlay(self, area: pygame.Surface, lines: Sequence[str]) -> None:
-        """Lines over the picture; what follows a tab stands in a second column."""
+        """Draws lines over the picture; what follows a tab stands in a second column."""
         pygame = self._pygame
         rows = [[self._font.render(t, True, _INK) for t in line.split("\t")] for line in lines]
         second = max((row[0].get_width() for row in rows if len(row) > 1), default=0) + 16
@@ -188,7 +188,7 @@ class Window:
         area.blit(box, box.get_rect(center=area.get_rect().center))
 
     def events(self) -> list[Event]:
-        """What the user did since the last call."""
+        """Returns what the user did since the last call."""
         pygame = self._pygame
         events: list[Event] = pygame.event.get()
         if any(e.type in (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED) for e in events):
@@ -196,7 +196,7 @@ class Window:
         return events
 
     def gamepads(self) -> list[Gamepad]:
-        """Those connected now."""
+        """Returns those that are connected now."""
         if self._pads is None:
             self._pads = open_gamepads()
         return self._pads

@@ -1,14 +1,22 @@
 #!/bin/sh
-# Everything that must hold before a change is good: format, lint, types, documentation, native
-# tests, all tests.
+# Everything that must hold before a change is good: format, lint, types, imports, documentation,
+# native tests, all tests.
 #
-#     sh scripts/check.sh
+#     sh scripts/check.sh            # what CI runs, some ten minutes on two cores
+#     sh scripts/check.sh --quick    # while you change code, under a minute: lint, types, unit tests
 #
 # Uses the virtual environment .venv if there is one, else makes .venv-check. All checks run even
 # after one has failed; the exit status is 0 only if every one passed. PYTHON names the Python to
-# make the environment with, WARPZONE_SANITIZE the sanitizers of the native tests and fuzz targets.
+# make the environment with, WARPZONE_SANITIZE the sanitizers of the native tests and fuzz targets,
+# WARPZONE_JOBS how many processes run tests (2).
 set -eu
 cd "$(dirname "$0")/.."
+
+case "${1-}" in
+"") quick= ;;
+--quick) quick=yes ;;
+*) echo "check.sh: there is only --quick, not $1" >&2; exit 2 ;;
+esac
 
 usable() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
@@ -26,8 +34,17 @@ fi
 python=$venv/bin/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-echo "== install into $venv"
-"$python" -m pip install --quiet --progress-bar off '.[test]'
+# Whether the environment has what the checks need, and whether it runs this folder's own sources.
+ready='import grimp, mypy, nanobind, pytest, ruff, scikit_build_core, warpzone, xdist'
+here='import pathlib, sys, warpzone
+sys.exit(not pathlib.Path(warpzone.__file__).resolve().is_relative_to(pathlib.Path("src").resolve()))'
+if [ -z "$quick" ] || ! "$python" -c "$ready" 2>/dev/null; then
+    echo "== install into $venv"
+    "$python" -m pip install --quiet --progress-bar off '.[test]'
+elif ! "$python" -c "$here"; then
+    echo "== install this version into $venv"
+    "$python" -m pip install --quiet --progress-bar off --no-deps --no-build-isolation .
+fi
 
 echo "== ROM"
 WARPZONE_ROM=$("$python" -c '
@@ -58,6 +75,23 @@ from warpzone_build import find_compiler; sys.exit(find_compiler() is None)'; th
     PATH=$PWD/$venv/bin:$PATH sh scripts/sanitize.sh
 }
 
+# Tests of a file stay together, as do those of a browser (tests/conftest.py).
+tests="$python -m pytest -q -n ${WARPZONE_JOBS:-2} --dist loadgroup"
+
+if [ -n "$quick" ]; then
+    types=$(mktemp)
+    "$python" -m mypy >"$types" 2>&1 & # while the others run
+    mypy=$!
+    check "ruff check" "$python" -m ruff check --quiet .
+    check "ruff format" "$python" -m ruff format --check --quiet .
+    check "unit tests" $tests -m "not slow" $(cat tests/quick.txt)
+    check "mypy" wait "$mypy"
+    cat "$types"
+    rm -f "$types"
+    [ -z "$failed" ] || { echo "== FAILED: ${failed#, }"; exit 1; }
+    exit 0
+fi
+
 mkdir -p build
 check "ruff check" "$python" -m ruff check .
 check "ruff format" "$python" -m ruff format --check .
@@ -71,6 +105,6 @@ check "native tests" native_tests
 
 echo "== pytest"
 status=0
-"$python" -m pytest -q || status=$?
+$tests || status=$?
 [ -z "$failed" ] || exit 1
 exit $status

@@ -7,6 +7,18 @@ import pytest
 from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
 
+BROWSER = {"browser", "open_tab", "training"}
+"""Fixtures that cost a browser or a training: one process of pytest-xdist makes them for all."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Says which tests one process runs: those of a file, and all that need a browser."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            used = BROWSER & set(getattr(item, "fixturenames", ()))
+            group = "browser" if used else item.path.relative_to(config.rootpath).as_posix()
+            item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session")
 def rom() -> Rom:

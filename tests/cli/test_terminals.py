@@ -16,6 +16,8 @@ from tests.support.commands import plain, run
 from warpzone import startup
 from warpzone.cli.output import plain as escaped
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-P", "-m", "warpzone"]
 TINY = shlex.split(
     "--set num_envs=4 --set rollout_steps=8 --set minibatch_size=16 --set eval_episodes=1"

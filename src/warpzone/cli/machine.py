@@ -40,11 +40,11 @@ def doctor(
     if as_json:
         print(json.dumps(ward.as_json(findings), indent=2))
     else:
-        table = Table(box=None, show_header=False)
-        marks = {True: "[green]ok[/]", False: "[bold red]bad[/]", None: "[dim]--[/]"}
+        marks = {True: "[green]ok[/] ", False: "[bold red]bad[/]", None: "[dim]--[/] "}
         for finding in findings:
-            table.add_row(marks[finding.ok], finding.name, plain(finding.text))
-        out.print(table)
+            # No table, which would break paths in two.
+            line = f"{marks[finding.ok]} {finding.name:<11} {plain(finding.text)}"
+            out.print(line, soft_wrap=True)
     if not ward.healthy(findings):
         raise typer.Exit(1)
 

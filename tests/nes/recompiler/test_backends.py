@@ -15,6 +15,8 @@ from warpzone import _native
 from warpzone.nes.recompiler import flow, loader, module, region, values
 from warpzone.nes.recompiler.opcodes import BRANCHES, OPCODES, OPERAND_BYTES
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 CODE = 0x8000
 BRK, JMP, JMP_INDIRECT, JSR, RTS, RTI = 0x00, 0x4C, 0x6C, 0x20, 0x60, 0x40

@@ -28,6 +28,8 @@ from warpzone.nes.recompiler.provide import Engine, Order
 from warpzone.nes.rom import find_rom
 
 # Counts in $10 and waits for the next frame; $A000 is where only RAM leads.
+pytestmark = pytest.mark.slow
+
 COUNT = bytes.fromhex("E6 10 2C 02 20 10 FB 4C 00 80")
 HIDDEN = bytes.fromhex("E6 11 4C 00 80")
 IMAGE = image({0x8000: COUNT, 0xA000: HIDDEN}, reset=0x8000, nmi=0x8000, irq=0x8000)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.support.commands import error_of, run
+
+from warpzone.agents.agent import Agent
+from warpzone.training.agent_file import save_agent
+from warpzone.training.packaged_index import read_index, trained_folder
 
 
 def test_a_row_of_levels_needs_one_agent_and_one_first_level() -> None:
@@ -18,3 +23,19 @@ def test_a_row_of_levels() -> None:
     assert set(json.loads(told.stdout)["reached"]) == {"4-1", "4-2"}
     shown = run("eval", "4-1", "--through", "4-2", "--episodes", "3")
     assert "4-1 to 4-2 with one life: 0.0% of 3 episodes" in shown.stdout
+
+
+def test_weights_that_are_no_numbers_are_told_and_not_measured(tmp_path: Path) -> None:
+    agent = Agent.load("1-1")
+    weights = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
+    weights["heads.bias"][0] = float("nan")
+    save_agent(tmp_path / "nan.safetensors", weights, agent.info)
+    text = error_of("eval", tmp_path / "nan.safetensors", "--episodes", "1")
+    assert "no finite numbers" in text
+
+
+def test_a_packaged_agent_may_be_named_by_its_file() -> None:
+    file = read_index(trained_folder()).levels["1-1"].file
+    arguments = ("--levels", "1-1", "--episodes", "2", "--json")
+    by_level = json.loads(run("eval", "1-1", *arguments).stdout)
+    assert json.loads(run("eval", Path(file).stem, *arguments).stdout) == by_level

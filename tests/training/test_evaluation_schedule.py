@@ -8,7 +8,7 @@ from tests.support.toy import Corridor, corridors, toy_config
 from warpzone.smb.config import EnvConfig
 from warpzone.training.evaluation_schedule import EvaluationSchedule
 from warpzone.training.learner import Learner
-from warpzone.training.metrics import WINDOW, Episode
+from warpzone.training.metrics import WINDOW, EpisodeResult
 
 
 def learner(rate: float, updates: int, levels: tuple[str, ...] = ("1-1",)) -> Learner:
@@ -16,7 +16,7 @@ def learner(rate: float, updates: int, levels: tuple[str, ...] = ("1-1",)) -> Le
     trained = Learner(config, Corridor(config.env, 16))
     trained.updates = updates
     for episodes in trained.stats.recent.values():
-        episodes.extend(Episode(i < rate * WINDOW, 0, 0.0, 1) for i in range(WINDOW))
+        episodes.extend(EpisodeResult(i < rate * WINDOW, 0, 0.0, 1) for i in range(WINDOW))
     return trained
 
 

@@ -14,7 +14,7 @@ from warpzone.smb.config import EnvConfig
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
 from warpzone.training.learner import Learner
-from warpzone.training.metrics import Episode
+from warpzone.training.metrics import EpisodeResult
 
 PICTURES = {
     "env": EnvConfig(observation="pixels", size=(40, 40), frame_stack=2),
@@ -118,7 +118,7 @@ def test_settings_fall_with_competence() -> None:
     trained = learner(toy_config(lr=1e-3, schedule="competence"))
     assert trained.improve()["charts/learning_rate"] == 1e-3
     trained.stats.recent["1-1"].clear()
-    trained.stats.recent["1-1"].extend(Episode(i < 80, 0, 0.0, 1) for i in range(100))
+    trained.stats.recent["1-1"].extend(EpisodeResult(i < 80, 0, 0.0, 1) for i in range(100))
     assert trained.improve()["charts/learning_rate"] == pytest.approx(1e-3 * 0.28)
 
 
@@ -129,7 +129,9 @@ def test_competence_is_the_clear_rate_or_what_partial_episodes_promise() -> None
     assert trained.curriculum is not None
     for level, cleared in [("1-1", 40), ("8-4", 60)]:
         trained.stats.recent[level].clear()
-        trained.stats.recent[level].extend(Episode(i < cleared, 0, 0.0, 1) for i in range(100))
+        trained.stats.recent[level].extend(
+            EpisodeResult(i < cleared, 0, 0.0, 1) for i in range(100)
+        )
     for rate, competence in [(0.0, 0.5), (0.5, 0.5), (0.9, 0.81), (1.0, 1.0)]:
         trained.curriculum.rates[:] = rate
         assert trained.competence == pytest.approx(competence)

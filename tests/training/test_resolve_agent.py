@@ -49,9 +49,9 @@ def test_what_the_user_has_under_the_name_of_a_level_comes_first() -> None:
 
 @pytest.mark.parametrize("suffix", ["", ".safetensors"])
 def test_a_packaged_agent_goes_by_the_name_of_its_file(suffix: str) -> None:
-    level, entry = next(iter(read_index(trained_folder()).levels.items()))
+    entry = next(iter(read_index(trained_folder()).levels.values()))
     source = resolve_agent(Path(entry.file).stem + suffix)
-    assert (source.file, source.level) == (trained_folder() / entry.file, level)
+    assert source == AgentSource(trained_folder() / entry.file, None, entry.policy)
 
 
 def test_a_level_without_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warpzone.cli.options import Policy
+from warpzone.cli.options import PolicyChoice
 from warpzone.cli.output import err, plain, remark
 from warpzone.errors import AgentError, LevelError
 from warpzone.nes import rom as roms
@@ -53,7 +53,7 @@ def is_packaged(path: Path) -> bool:
     return resolve_agent(path).level == str(path)
 
 
-def policy_of(given: Policy | None, agent: Agent) -> PolicyMode:
+def policy_of(given: PolicyChoice | None, agent: Agent) -> PolicyMode:
     """Returns what was asked for, or what a packaged agent plays best with, or "sample"."""
     return agent.policy_mode if given is None else given.value
 

@@ -43,7 +43,7 @@ class Preset(StrEnum):
     tutorial = "tutorial"
 
 
-class Policy(StrEnum):
+class PolicyChoice(StrEnum):
     sample = "sample"
     argmax = "argmax"
 
@@ -90,7 +90,7 @@ LevelArgument = Annotated[
     typer.Argument(metavar="[LEVEL]", help="1-1 to 8-4. Default: what the agent was trained on."),
 ]
 PolicyOption = Annotated[
-    Policy | None,
+    PolicyChoice | None,
     typer.Option(
         help="Draw from the action probabilities, or take the likeliest. "
         "Default: sample; of an agent that comes with warpzone, what it plays best with."

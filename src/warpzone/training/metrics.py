@@ -23,7 +23,7 @@ from warpzone.ppo.rollout import Transition
 WINDOW = 100
 
 
-class Episode(NamedTuple):
+class EpisodeResult(NamedTuple):
     """A finished training episode."""
 
     cleared: bool
@@ -41,7 +41,9 @@ class EpisodeStats:
     def __init__(self, trained: Sequence[str], tasks: Sequence[str]) -> None:
         """`trained`: names of those of an environment's `tasks` (levels) that are trained."""
         self.tasks = tasks
-        self.recent: dict[str, deque[Episode]] = {name: deque(maxlen=WINDOW) for name in trained}
+        self.recent: dict[str, deque[EpisodeResult]] = {
+            name: deque(maxlen=WINDOW) for name in trained
+        }
         self.episodes = 0
         self.start_rollout()
 
@@ -57,7 +59,7 @@ class EpisodeStats:
         for row in step.finished:
             if "start" in signals and signals["start"][row] >= 0:
                 continue  # the curriculum's, which says nothing of the whole level
-            episode = Episode(
+            episode = EpisodeResult(
                 bool(step.success[row]),
                 int(x[row]),
                 float(signals["episode_return"][row]),
@@ -120,7 +122,7 @@ class EpisodeStats:
             raise ValueError(f"statistics of levels {', '.join(state['recent'])}")
         self.episodes = state["episodes"]
         for name, episodes in state["recent"].items():
-            self.recent[name] = deque((Episode(*e) for e in episodes), maxlen=WINDOW)
+            self.recent[name] = deque((EpisodeResult(*e) for e in episodes), maxlen=WINDOW)
 
 
 class MetricsWriter:

@@ -23,7 +23,8 @@ class AgentSource:
     Attributes:
         file: its file.
         level: that it was asked for by, of a packaged agent; else None.
-        policy: what a packaged agent plays this level best with; of others "sample".
+        policy: what a packaged agent plays this level best with, or without a level the first that
+            it is packaged for; of others "sample".
     """
 
     file: Path
@@ -70,9 +71,9 @@ def _packaged_by_file(name: str) -> AgentSource | None:
         index = packaged_index.read_index(folder)
     except AgentError:
         return None
-    for level, entry in index.levels.items():
+    for entry in index.levels.values():
         if name in (entry.file, Path(entry.file).stem):
-            return AgentSource(folder / entry.file, level, entry.policy)
+            return AgentSource(folder / entry.file, policy=entry.policy)
     return None
 
 

@@ -46,8 +46,9 @@ from warpzone.cpu import available_cores
 from warpzone.errors import WarpzoneError
 from warpzone.nes.rom import find_rom
 from warpzone.process import keep_freed_memory, limit_spinning
-from warpzone.training import recorder
+from warpzone.training import episode_writer
 from warpzone.training.config import TrainConfig
+from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.progress import Status
 from warpzone.training.trainer import train
@@ -138,12 +139,12 @@ def training(pipe: Connection, plan: Plan, timed: bool) -> None:
     )
     keep_freed_memory()
     turns = Turns(pipe)
-    for name in ("watch", "keep") if timed else ():
-        setattr(recorder.Recorder, name, turns.timed(getattr(recorder.Recorder, name)))
+    for name in ("observe", "keep") if timed else ():
+        setattr(EpisodeWriter, name, turns.timed(getattr(EpisodeWriter, name)))
     cores = threads or available_cores()
     clock = SimpleNamespace(monotonic=lambda: time.process_time() / cores)
     # Not an assignment: the type of a module is not that of the clock.
-    setattr(recorder, "time", clock)  # noqa: B010
+    setattr(episode_writer, "time", clock)  # noqa: B010
     with tempfile.TemporaryDirectory(prefix="warpzone-benchmark-") as folder:
         out = Path(folder) / "run"
         pipe.recv()

@@ -125,7 +125,8 @@ class TrainConfig(PPOConfig):
     keep_checkpoints: Count = 3
     """Of the newest checkpoints, so many stay."""
     watched_games: int = Field(6, ge=0, le=64)
-    """Games whose episodes are written down to be looked at (see `warpzone.training.recorder`)."""
+    """Games whose episodes are written down to be looked at (see
+    `warpzone.training.episode_writer`)."""
     epoch_lines: bool = False
     """Print a line for each update with the farthest x and the nearest x of an episode's end."""
 

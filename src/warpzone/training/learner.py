@@ -28,12 +28,12 @@ from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.curriculum import Curriculum
 from warpzone.training.distillation import DistillationPolicies
+from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.provenance import code_commit, command_of
-from warpzone.training.recorder import Recorder
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
 from warpzone.version import VERSION
@@ -100,7 +100,7 @@ class Learner:
         self.seconds = 0.0
         self.changes: Sequence[SettingChange] = ()
         """What was set anew when the run went on."""
-        self.recorder: Recorder | None = None
+        self.episode_writer: EpisodeWriter | None = None
         """Of what is played in training, where it is wanted."""
         self._pace: deque[float] = deque(maxlen=10)
 
@@ -133,8 +133,8 @@ class Learner:
         )
         coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
         losses = self.updater.update(batch, self.shuffling, coefficients)
-        if self.recorder is not None:
-            self.recorder.keep(self.step, self.rollout)
+        if self.episode_writer is not None:
+            self.episode_writer.keep(self.step, self.rollout)
         learnt = time.perf_counter()
 
         # Adapt.
@@ -274,8 +274,8 @@ class Learner:
         self.updater.helpers.shutdown()
 
     def _observe(self, rows: slice, step: Transition) -> None:
-        if self.recorder is not None:
-            self.recorder.observe(rows, step)
+        if self.episode_writer is not None:
+            self.episode_writer.observe(rows, step)
         self.stats.observe(step)
         if self.curriculum is not None:
             self.curriculum.observe(step)

@@ -18,13 +18,13 @@ from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.checkpoint import Snapshot, checked_values
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
+from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.evaluation_schedule import EvaluationSchedule, MakeEnv
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
 from warpzone.training.progress import Display, SafeDisplay, Status, duration, make_display
-from warpzone.training.recorder import Recorder
 from warpzone.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ def train(
         shown.keep()
         run.milestones.forget_after(learner.step)
         if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
-            learner.recorder = Recorder(out, env, config.watched_games, display.say, offset=ends)
+            learner.episode_writer = EpisodeWriter(
+                out, env, config.watched_games, display.say, offset=ends
+            )
         try:
             metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
         except OSError as error:
@@ -127,7 +129,7 @@ def train(
 
         def freeze() -> tuple[Snapshot, AgentInfo]:
             """What an error falls back to: no update is ever half saved."""
-            ends_bytes = learner.recorder.offset if learner.recorder else 0
+            ends_bytes = learner.episode_writer.offset if learner.episode_writer else 0
             snapshot = learner.snapshot(
                 judge=schedule.state(), metrics_bytes=metrics.offset(), ends_bytes=ends_bytes
             )

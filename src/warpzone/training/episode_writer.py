@@ -62,7 +62,7 @@ class _Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class _Thoughts:
+class _PolicyOutputs:
     """Of consecutive decisions in one game."""
 
     actions: np.ndarray
@@ -70,14 +70,14 @@ class _Thoughts:
     probabilities: np.ndarray
 
 
-class Recorder:
+class EpisodeWriter:
     """Writes down what is played in a run.
 
     Args:
         run: its directory.
         env: its games.
         watched: how many of them are to be watched.
-        say: receives one line if nothing can be written.
+        log: receives one line if nothing can be written.
         offset: bytes of episode_ends.jsonl that the state holds from which the run goes on.
     """
 
@@ -86,10 +86,10 @@ class Recorder:
         run: Path,
         env: MarioVectorEnv,
         watched: int,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         offset: int = 0,
     ) -> None:
-        self.run, self.env, self.say = run, env, say
+        self.run, self.env, self.log = run, env, log
         self.games = sorted(
             {int(game) for game in np.linspace(0, env.num_envs - 1, min(watched, env.num_envs))}
         )
@@ -102,7 +102,7 @@ class Recorder:
         self._cartridge = RomIdentity(sha1=env.rom.sha1, revision=env.rom.revision)
         self._ended: list[_Ended] = []
         self._ends: list[dict[str, Any]] = []
-        self._running: dict[int, list[_Thoughts]] = {game: [] for game in self.games}
+        self._running: dict[int, list[_PolicyOutputs]] = {game: [] for game in self.games}
         self._t = {group.start: 0 for group in env.groups}
         self._best: dict[str, tuple[bool, int]] = {}
         self._kept: deque[Path] = deque()
@@ -119,7 +119,8 @@ class Recorder:
                 try:
                     self._count(path, Episode.load(path))
                 except EpisodeError:
-                    path.unlink()  # cut short by whatever ended that process
+                    if path.is_file():
+                        path.unlink()  # cut short by whatever ended that process
 
     def observe(self, rows: slice, step: Transition) -> None:
         """Take in the episodes that ended in a step of a group."""
@@ -140,7 +141,7 @@ class Recorder:
             rollout: whose transitions `observe` has seen. No group may be stepping.
         """
         games = self.games
-        thoughts = _Thoughts(
+        outputs = _PolicyOutputs(
             rollout.actions[:, games].cpu().numpy(),
             rollout.values[:-1, games].cpu().numpy(),
             rollout.log_probs[:, games].exp().cpu().numpy(),
@@ -148,12 +149,12 @@ class Recorder:
         begun = dict.fromkeys(games, 0)
         for ended in self._ended:
             column = games.index(ended.game)
-            self._append(thoughts, column, begun[ended.game], ended.t + 1)
+            self._append(outputs, column, begun[ended.game], ended.t + 1)
             begun[ended.game] = ended.t + 1
             self._consider(step, ended)
             self._running[ended.game] = []
         for column, game in enumerate(games):
-            self._append(thoughts, column, begun[game], len(thoughts.actions))
+            self._append(outputs, column, begun[game], len(outputs.actions))
         now = time.monotonic()
         if now - self._wrote_live >= LIVE_PAUSE:
             self._wrote_live = now
@@ -163,12 +164,12 @@ class Recorder:
         self._ended.clear()
         self._t = dict.fromkeys(self._t, 0)
 
-    def _append(self, thoughts: _Thoughts, column: int, begin: int, end: int) -> None:
+    def _append(self, outputs: _PolicyOutputs, column: int, begin: int, end: int) -> None:
         if begin < end:
-            part = _Thoughts(
-                thoughts.actions[begin:end, column],
-                thoughts.values[begin:end, column],
-                thoughts.probabilities[begin:end, column],
+            part = _PolicyOutputs(
+                outputs.actions[begin:end, column],
+                outputs.values[begin:end, column],
+                outputs.probabilities[begin:end, column],
             )
             self._running[self.games[column]].append(part)
 
@@ -271,7 +272,7 @@ class Recorder:
         except (OSError, FileError) as error:
             if not self._warned:
                 self._warned = True
-                self.say(
+                self.log(
                     f"what is played cannot be written to {self.run}:"
                     f" {getattr(error, 'strerror', None) or error}."
                     " Training goes on; what is missing is some of the games to look at"

@@ -19,12 +19,11 @@ from warpzone.episodes.outcome import Outcome
 from warpzone.episodes.replay import Replay, ram_digest
 from warpzone.nes.console import Console
 from warpzone.ppo.rollout import Rollout
-from warpzone.training import recorder as recorder_module
-from warpzone.training import resolve, train
+from warpzone.training import episode_writer, resolve, train
 from warpzone.training.agent_file import load_agent
 from warpzone.training.config import TrainConfig
+from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.progress import LineDisplay
-from warpzone.training.recorder import Recorder
 from warpzone.training.run_settings import fixed_because
 
 SMALL = {
@@ -44,8 +43,8 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that ends is written down."""
-    monkeypatch.setattr(recorder_module, "PAUSE", 0.0)
-    monkeypatch.setattr(recorder_module, "LIVE_PAUSE", 0.0)
+    monkeypatch.setattr(episode_writer, "PAUSE", 0.0)
+    monkeypatch.setattr(episode_writer, "LIVE_PAUSE", 0.0)
 
 
 def small(**changes: Any) -> TrainConfig:
@@ -120,14 +119,14 @@ def test_values_and_probabilities_are_those_of_the_rollouts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[torch.Tensor, ...]] = []
-    keep = Recorder.keep
+    keep = EpisodeWriter.keep
 
-    def note(self: Recorder, step: int, rollout: Rollout) -> None:
+    def note(self: EpisodeWriter, step: int, rollout: Rollout) -> None:
         parts = (rollout.actions, rollout.values[:-1], rollout.log_probs, rollout.ended)
         seen.append(tuple(part.clone() for part in parts))
         keep(self, step, rollout)
 
-    monkeypatch.setattr(Recorder, "keep", note)
+    monkeypatch.setattr(EpisodeWriter, "keep", note)
     config = small(rollout_steps=24, minibatch_size=64, total_steps=24 * 8 * 8)
     train(config, tmp_path / "run")
     actions, values, log_probs, ended = (torch.cat([part[i] for part in seen]) for i in range(4))
@@ -189,7 +188,7 @@ def test_nothing_of_the_training_changes(tmp_path: Path) -> None:
 def test_ends_of_every_game_at_a_bounded_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "MOST_ENDS", 5)
+    monkeypatch.setattr(episode_writer, "MOST_ENDS", 5)
     config = small(num_envs=16)
     train(config, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "episode_ends.jsonl").open()]
@@ -226,7 +225,7 @@ def test_a_run_that_goes_on_has_each_end_once(tmp_path: Path) -> None:
 def test_only_so_many_episodes_stay_and_the_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "KEPT", 4)
+    monkeypatch.setattr(episode_writer, "KEPT", 4)
     train(small(), tmp_path / "run")
     progress = [
         outcome.progress
@@ -246,9 +245,9 @@ def test_only_so_many_episodes_stay_and_the_best(
 def test_the_best_stays_where_another_episode_of_its_rollout_was_written_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "KEPT", 1)
+    monkeypatch.setattr(episode_writer, "KEPT", 1)
     env = warpzone.make_vec(num_envs=2, num_groups=2, threads=1, seed=1, max_steps=5)
-    recorder = Recorder(tmp_path, env, 2, pytest.fail)
+    writer = EpisodeWriter(tmp_path, env, 2, pytest.fail)
 
     def write(name: str, progress: int) -> Path:
         episode = Episode(
@@ -261,8 +260,8 @@ def test_the_best_stays_where_another_episode_of_its_rollout_was_written_before(
             buttons=b"\0",
         )
         path = tmp_path / "episodes" / name
-        recorder_module._write(path, episode)
-        recorder._count(path, episode)
+        episode_writer._write(path, episode)
+        writer._count(path, episode)
         return path
 
     first = write("000000000-000.json", 100)
@@ -288,7 +287,7 @@ def test_a_full_disk_is_told_once_and_ends_nothing(
     def full(path: Path, episode: Episode) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(recorder_module, "_write", full)
+    monkeypatch.setattr(episode_writer, "_write", full)
     text = io.StringIO()
     display = LineDisplay(rich.console.Console(file=text, width=400))
     result = train(small(), tmp_path / "run", display=display)
@@ -313,7 +312,7 @@ def test_a_damaged_episode_of_an_earlier_process_is_removed(tmp_path: Path) -> N
 def test_games_that_ran_before_they_were_watched_are_left_out(tmp_path: Path) -> None:
     env = warpzone.make_vec(num_envs=2, num_groups=2, threads=1, seed=1, max_steps=5)
     env.reset(seed=1)
-    watching = Recorder(tmp_path, env, 2, print)
+    watching = EpisodeWriter(tmp_path, env, 2, print)
     assert watching.games == [0, 1]
     assert env.journal(0) is None
     with pytest.raises(ValueError, match="game 7"):
@@ -340,6 +339,6 @@ def test_a_folder_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path) -> No
     (tmp_path / "episodes").write_text("a file where a folder should be")
     env = warpzone.make_vec(num_envs=2, num_groups=2, threads=1, seed=1, max_steps=5)
     said: list[str] = []
-    Recorder(tmp_path, env, 2, said.append)
+    EpisodeWriter(tmp_path, env, 2, said.append)
     assert len(said) == 1
     assert str(tmp_path) in said[0]

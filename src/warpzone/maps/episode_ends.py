@@ -94,7 +94,7 @@ class Ends:
     FIELDS = ("level", "area", "map", "x", "y", "kind", "own")
 
     def __init__(self, run: Path) -> None:
-        # A run that was begun by an older version and gone on with has both.
+        # A run that an older version began and this one resumed has both.
         self._files = [_File(run / name) for name in (OLD_NAME, NAME)]
         self._table = self._files[0].table
         self._lock = threading.Lock()

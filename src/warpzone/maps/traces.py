@@ -48,7 +48,7 @@ class Trace:
     points: NDArray[np.int32]
 
     def lines(self, level_map: LevelMap) -> list[tuple[int, list[tuple[int, int]]]]:
-        """Returns strip and the points on it, px of its picture, for each unbroken stretch."""
+        """Returns strip and the points on it, px of its picture, for each unbroken segment."""
         lines: list[tuple[int, list[tuple[int, int]]]] = []
         before: tuple[int | None, int, int] = (None, 0, 0)
         for map, x, y in self.points.tolist():

@@ -175,6 +175,8 @@ def test_watch_goes_through_levels_that_have_an_agent(monkeypatch: pytest.Monkey
         return begin(playback, seed)
 
     def events(window: Window) -> list[pygame.event.Event]:
+        if not opened:
+            return []
         if len(opened) < 4:
             return [pygame.event.Event(pygame.KEYDOWN, key=pygame.K_n, unicode="n")]
         return [pygame.event.Event(pygame.QUIT)]

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -233,3 +234,13 @@ def test_command_reference_has_every_option() -> None:
 def test_every_page_can_be_reached() -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     assert {path.name for path in PAGES} == set(re.findall(r"[\w-]+\.md", nav))
+
+
+def test_the_rooms_are_told_in_the_order_of_the_contract() -> None:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    rows = [re.split(r" [|:] ", row) for row in layers["contracts"][0]["layers"]]
+    rows[-2:] = [rows[-2] + rows[-1]]  # the leaves
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    table = text.partition("| room |")[2].partition("\n\n")[0].splitlines()[2:]
+    told = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in table]
+    assert told == rows

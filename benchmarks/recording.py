@@ -91,7 +91,7 @@ class Turns:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         if "cannot" in text:
             raise RuntimeError(text)  # what is not written costs nothing
 

@@ -65,7 +65,7 @@ class Stopwatch:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         pass
 
     def update(self, status: Status) -> None:

@@ -41,7 +41,7 @@ def test_lines_are_spaced_in_time() -> None:
     with LineDisplay(Console(file=file, width=200), interval=1000.0) as display:
         display.update(STATUS)
         display.update(STATUS)
-        display.say("[bold]done")
+        display.log("[bold]done")
     assert file.getvalue() == (
         "step 250,000 of 1,000,000 · 10,000 steps/s · cleared 50% of recent episodes"
         " · best x 3,161 · entropy 1.25 · at most 1:15 left\n[bold]done\n"
@@ -85,7 +85,7 @@ def test_every_encoding_is_served(encoding: str, terminal: bool) -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     with make_display(Console(file=file, force_terminal=terminal, width=120)) as display:
         display.update(STATUS)
-        display.say("measured 95.0 % – 99.1 % → runs/\udc80 …")
+        display.log("measured 95.0 % – 99.1 % → runs/\udc80 …")
     file.flush()
     assert isinstance(file.buffer, io.BytesIO)
     shown = file.buffer.getvalue().decode(encoding)
@@ -118,7 +118,7 @@ def test_a_display_that_fails_ends_alone(
     with SafeDisplay(inner) as display:
         for _ in range(3):
             display.update(STATUS)
-            display.say("a line")
+            display.log("a line")
     file.close()
 
 
@@ -126,12 +126,12 @@ def test_a_display_that_has_failed_is_not_asked_again() -> None:
     class Faulty(LineDisplay):
         asked = 0
 
-        def say(self, text: str) -> None:
+        def log(self, text: str) -> None:
             Faulty.asked += 1
             raise RuntimeError("out of paper")
 
     display: Display = SafeDisplay(Faulty(Console(file=io.StringIO())))
     with display:
-        display.say("one")
-        display.say("two")
+        display.log("one")
+        display.log("two")
     assert Faulty.asked == 1

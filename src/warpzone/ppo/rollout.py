@@ -14,6 +14,10 @@ from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Observation, Policy, as_dict, to_tensors
 
 
+Truncated = tuple[int, np.ndarray, Observation]
+"""A step of a rollout, the games [k] that were cut short in it, and what was seen last [k, ...]."""
+
+
 class Transition(Protocol):
     """What a step of a group of n games led to; arrays may be views, valid until its next."""
 
@@ -108,7 +112,7 @@ def collect(
     `on_step` receives every transition as it arrives, with the rows of its group.
     """
     steps, start = len(rollout.actions), as_dict(env.observations())
-    truncated: list[tuple[int, np.ndarray, Observation]] = []
+    truncated: list[Truncated] = []
     with policy.autocast():
         for t in range(steps + 1):
             for group, rows in enumerate(env.groups):
@@ -132,11 +136,7 @@ def collect(
 
 
 def _store_outcome(
-    rollout: Rollout,
-    t: int,
-    rows: slice,
-    transition: Transition,
-    truncated: list[tuple[int, np.ndarray, Observation]],
+    rollout: Rollout, t: int, rows: slice, transition: Transition, truncated: list[Truncated]
 ) -> None:
     terminated, finished = transition.terminated, transition.finished
     rollout.rewards[t, rows] = torch.from_numpy(transition.reward)

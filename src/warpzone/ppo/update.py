@@ -139,15 +139,14 @@ class Updater:
     for pictures learn several times faster so.
     """
 
-    def __init__(
-        self, policy: Policy, samples: Observation, config: PPOConfig, threads: int
-    ) -> None:
+    def __init__(self, policy: Policy, samples: Observation, config: PPOConfig, threads: int):
         """`samples`: observations [B, ...] like those to be learnt from."""
         self.policy, self.config = policy, config
         self.parameters = list(policy.parameters())
-        for parameter in self.parameters:
-            # The fused optimiser needs gradients that lie in memory as their weights do.
-            parameter.grad = torch.zeros_like(parameter)
+        # The fused optimiser needs gradients that lie in memory as their weights do.
+        self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
         self.optimizer = torch.optim.Adam(
             self.parameters, lr=config.lr, eps=config.adam_eps, fused=True
         )
@@ -155,11 +154,9 @@ class Updater:
         shards = min(threads, max(1, config.minibatch_size // MIN_SHARD)) if on_cpu else 1
         self.threads_per_shard = threads // shards
         self.rows_per_shard = -(-config.minibatch_size // shards)
-        self.gathered = [
-            {
-                name: array.new_empty((self.rows_per_shard, *array.shape[1:]))
-                for name, array in samples.items()
-            }
+        rows = self.rows_per_shard
+        self.gathered: list[Observation] = [
+            {name: array.new_empty((rows, *array.shape[1:])) for name, array in samples.items()}
             for _ in range(shards)
         ]
         # How many threads torch may use is set for each thread by itself.
@@ -175,8 +172,7 @@ class Updater:
         Raises:
             WarpzoneError: the loss is no longer a finite number.
         """
-        config = self.config
-        means: dict[str, float] = {}
+        config, means = self.config, dict[str, float]()
         for group in self.optimizer.param_groups:
             group["lr"] = coefficients.lr
         with hardware.torch_threads(self.threads_per_shard):
@@ -202,11 +198,8 @@ class Updater:
     ) -> dict[str, Tensor]:
         """Sets the gradients to those of the samples `index`; returns their losses."""
 
-        def shard(
-            rows: Tensor, gathered: Observation
-        ) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
-            samples = batch.rows(rows, gathered)
-            loss, parts = losses(self.policy, samples, self.config, coefficients)
+        def shard(rows: Tensor, out: Observation) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
+            loss, parts = losses(self.policy, batch.rows(rows, out), self.config, coefficients)
             weight = len(rows) / len(index)
             gradients = torch.autograd.grad(loss * weight, self.parameters)
             return gradients, {name: part * weight for name, part in parts.items()}
@@ -214,16 +207,12 @@ class Updater:
         # Sums are taken in the order of the shards: they do not depend on which is ready first.
         first, *others = zip(torch.split(index, self.rows_per_shard), self.gathered, strict=False)
         helped = [self.helpers.submit(shard, *arguments) for arguments in others]
-        results = [shard(*first), *(future.result() for future in helped)]
-        sums: dict[str, Tensor] = {}
-        for number, (gradients, parts) in enumerate(results):
+        gradients, sums = shard(*first)
+        torch._foreach_copy_(self.gradients, gradients)
+        for future in helped:
+            gradients, parts = future.result()
+            torch._foreach_add_(self.gradients, gradients)
             _add(sums, parts)
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                assert parameter.grad is not None
-                if number == 0:
-                    parameter.grad.copy_(gradient)
-                else:
-                    parameter.grad.add_(gradient)
         return sums
 
 

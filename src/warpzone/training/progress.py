@@ -46,7 +46,7 @@ class Display(Protocol):
     def __enter__(self) -> Display: ...
     def __exit__(self, *_: object) -> None: ...
     def update(self, status: Status) -> None: ...
-    def say(self, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
 
 
 class LiveDisplay:
@@ -63,7 +63,7 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         _print(self._console, text)
 
     def update(self, status: Status) -> None:
@@ -83,13 +83,13 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         _print(self._console, text)
 
     def update(self, status: Status) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self._interval
-            self.say(line(status))
+            self.log(line(status))
 
 
 class SafeDisplay:
@@ -105,8 +105,8 @@ class SafeDisplay:
     def __exit__(self, *error: object) -> None:
         self._guarded(lambda display: display.__exit__(*error))
 
-    def say(self, text: str) -> None:
-        self._guarded(lambda display: display.say(text))
+    def log(self, text: str) -> None:
+        self._guarded(lambda display: display.log(text))
 
     def update(self, status: Status) -> None:
         self._guarded(lambda display: display.update(status))

@@ -85,7 +85,7 @@ def train(
         stack.enter_context(run.locked())
         run.check(resume)
         if resume and (status := run.finished()) is not None:
-            display.say(_finished_line(run, status))
+            display.log(_finished_line(run, status))
             return _finished_result(run, status)
         env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
         interrupt = stack.enter_context(Interrupt())
@@ -94,9 +94,9 @@ def train(
         schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)
         stack.enter_context(display)
-        interrupt.announce = partial(display.say, SAVING)
+        interrupt.announce = partial(display.log, SAVING)
         for remark in remarks:
-            display.say(remark)
+            display.log(remark)
         written = ends = 0
 
         def take(snapshot: Snapshot) -> None:
@@ -106,17 +106,17 @@ def train(
             schedule.load_state(values["judge"])
             written, ends = values["metrics_bytes"], values["ends_bytes"]
 
-        if resume and run.checkpoints.restore(take, display.say) is not None:
-            display.say(f"going on from step {learner.step:,}")
+        if resume and run.checkpoints.restore(take, display.log) is not None:
+            display.log(f"going on from step {learner.step:,}")
         if (change := run.log_changes(learner.step)) is not None:
-            display.say(f"with other settings from here on: {change.text}")
+            display.log(f"with other settings from here on: {change.text}")
         learner.changes = run.changes()
         run.open()
         shown.keep()
         run.milestones.forget_after(learner.step)
         if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
             learner.episode_writer = EpisodeWriter(
-                out, env, config.watched_games, display.say, offset=ends
+                out, env, config.watched_games, display.log, offset=ends
             )
         try:
             metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
@@ -125,61 +125,24 @@ def train(
                 f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
             ) from error
         run.write_status("running", step=learner.step)
-        begun_at, saved = learner.updates, learner.step
-
-        def freeze() -> tuple[Snapshot, AgentInfo]:
-            """What an error falls back to: no update is ever half saved."""
-            ends_bytes = learner.episode_writer.offset if learner.episode_writer else 0
-            snapshot = learner.snapshot(
-                judge=schedule.state(), metrics_bytes=metrics.offset(), ends_bytes=ends_bytes
-            )
-            return snapshot, learner.agent_info()
-
-        state, info = freeze()
+        job = _Job(run, learner, schedule, metrics, display, interrupt)
         try:
-            while True:
-                state, info = freeze()
-                due = learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at
-                # The first is for who resumes what was killed before there was another.
-                if due or learner.updates == 0:
-                    run.save(state, info)
-                    saved = learner.step
-                run.milestones.add(state.weights, info)
-                interrupt.check()
-                if schedule.due(learner):
-                    with interrupt.at_once():
-                        best = schedule.measure(learner)
-                    _report(run, learner, schedule, metrics, display, best=best)
-                if schedule.satisfied or learner.step >= config.total_steps:
-                    break
-                with interrupt.at_once():
-                    learner.prepare()
-                losses = learner.improve()
-                metrics.write(learner.step, losses)
-                display.update(_status(config, learner, schedule, losses))
-                if config.epoch_lines:
-                    display.say(_epoch_line(config, learner))
-            run.save(state, info)
-            if schedule.measured_at != learner.updates or not schedule.results:
-                with interrupt.at_once():
-                    best = schedule.measure(learner)
-                _report(run, learner, schedule, metrics, display, best=best)
-            save_agent(run.agent, state.weights, learner.agent_info(schedule.clear_rate))
+            job.work()
         except Interrupted:
             try:
-                run.save(state, info)
-                run.write_status("interrupted", step=info.steps, best_clear_rate=schedule.best)
+                job.save()
+                run.write_status("interrupted", step=job.saved, best_clear_rate=schedule.best)
             except FileError as error:
-                raise run.failed(state, info, error) from None
-            display.say(f"interrupted; saved at step {info.steps:,}. Go on: {run.command()}")
-            return _result(run, learner, schedule, steps=info.steps, interrupted=True)
+                raise run.failed(job.state, job.info, error) from None
+            display.log(f"interrupted; saved at step {job.saved:,}. Go on: {run.command()}")
+            return _result(run, learner, schedule, steps=job.saved, interrupted=True)
         except KeyboardInterrupt:
             with suppress(FileError):
-                run.write_status("interrupted", step=saved, best_clear_rate=schedule.best)
-            display.say(f"ended at once; saved up to step {saved:,}. Go on: {run.command()}")
+                run.write_status("interrupted", step=job.saved, best_clear_rate=schedule.best)
+            display.log(f"ended at once; saved up to step {job.saved:,}. Go on: {run.command()}")
             raise
         except Exception as error:
-            failed = run.failed(state, info, error)
+            failed = run.failed(job.state, job.info, error)
             if isinstance(error, OSError | FileError):
                 raise failed from None
             raise
@@ -191,8 +154,96 @@ def train(
             measured={level: result.as_dict() for level, result in schedule.results.items()},
         )
         for text in _closing_lines(run, learner, schedule):
-            display.say(text)
+            display.log(text)
         return _result(run, learner, schedule, steps=learner.step)
+
+
+class _Job:
+    """The loop of a training, and the state that it falls back to: no update is half saved."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        learner: Learner,
+        schedule: EvaluationSchedule,
+        metrics: MetricsWriter,
+        display: Display,
+        interrupt: Interrupt,
+    ) -> None:
+        self.run, self.learner, self.schedule = run, learner, schedule
+        self.metrics, self.display, self.interrupt = metrics, display, interrupt
+        self.saved = learner.step
+        """Agent steps after which there is a checkpoint, or from which this process began."""
+        self.state, self.info = self.freeze()
+
+    def work(self) -> None:
+        """Plays and learns until the agent is good enough or the steps are spent.
+
+        Raises:
+            Interrupted: an end was requested; the last whole update is in `state`.
+        """
+        config, learner, schedule = self.run.config, self.learner, self.schedule
+        begun_at = learner.updates
+        while True:
+            # Save. The first checkpoint is for who resumes what was killed before there was another.
+            self.state, self.info = self.freeze()
+            due = learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at
+            if due or learner.updates == 0:
+                self.save()
+            self.run.milestones.add(self.state.weights, self.info)
+            self.interrupt.check()
+
+            # Measure.
+            if schedule.due(learner):
+                self.measure()
+            if schedule.satisfied or learner.step >= config.total_steps:
+                break
+
+            # Play and learn.
+            with self.interrupt.at_once():
+                learner.prepare()
+            losses = learner.improve()
+            self.metrics.write(learner.step, losses)
+            self.display.update(_status(config, learner, schedule, losses))
+            if config.epoch_lines:
+                self.display.log(_epoch_line(config, learner))
+        self.save()
+        if schedule.measured_at != learner.updates or not schedule.results:
+            self.measure()
+        save_agent(self.run.agent, self.state.weights, learner.agent_info(schedule.clear_rate))
+
+    def freeze(self) -> tuple[Snapshot, AgentInfo]:
+        """Returns a copy of everything, taken between two updates."""
+        writer = self.learner.episode_writer
+        snapshot = self.learner.snapshot(
+            judge=self.schedule.state(),  # as checkpoints call it
+            metrics_bytes=self.metrics.offset(),
+            ends_bytes=writer.offset if writer else 0,
+        )
+        return snapshot, self.learner.agent_info()
+
+    def save(self) -> None:
+        """Writes `state`.
+
+        Raises:
+            FileError: the disk is full or the directory cannot be written.
+        """
+        self.run.save(self.state, self.info)
+        self.saved = self.info.steps
+
+    def measure(self) -> None:
+        """Measures the agent, and keeps it if it is the best so far."""
+        learner, schedule = self.learner, self.schedule
+        with self.interrupt.at_once():
+            best = schedule.measure(learner)
+        if best:
+            weights = learner.policy.state_dict()
+            save_agent(self.run.best, weights, learner.agent_info(schedule.clear_rate))
+        self.metrics.write(learner.step, schedule.metrics())
+        self.display.log(
+            f"measured at step {learner.step:,}: {schedule.clear_rate:.1%} of"
+            f" {schedule.config.eval_episodes} episodes cleared"
+        )
 
 
 def _finished_line(run: RunDirectory, status: dict[str, Any]) -> str:
@@ -217,25 +268,6 @@ def _finished_result(run: RunDirectory, status: dict[str, Any]) -> RunResult:
         interrupted=False,
         measured=results,
         best_clear_rate=status.get("best_clear_rate"),
-    )
-
-
-def _report(
-    run: RunDirectory,
-    learner: Learner,
-    schedule: EvaluationSchedule,
-    metrics: MetricsWriter,
-    display: Display,
-    *,
-    best: bool,
-) -> None:
-    if best:
-        weights = learner.policy.state_dict()
-        save_agent(run.best, weights, learner.agent_info(schedule.clear_rate))
-    metrics.write(learner.step, schedule.metrics())
-    display.say(
-        f"measured at step {learner.step:,}: {schedule.clear_rate:.1%} of"
-        f" {schedule.config.eval_episodes} episodes cleared"
     )
 
 

@@ -240,7 +240,7 @@ def test_what_is_no_file_gives_way_to_the_checkpoint_before(run: Path, what: str
         else:
             path.symlink_to("/dev/zero")
     log = Log()
-    found = Checkpoints(run / "checkpoints", 3).newest(log.display.say)
+    found = Checkpoints(run / "checkpoints", 3).newest(log.display.log)
     assert found is not None
     assert found.values["step"] == 4 * BATCH
     assert "cannot read" in log.text
@@ -525,13 +525,13 @@ def test_a_directory_removed_in_the_middle_is_told_once(tmp_path: Path) -> None:
                 shutil.rmtree(out)
 
     log = Removing()
-    real = log.display.say
+    real = log.display.log
 
-    def say(text: str) -> None:
+    def told(text: str) -> None:
         log.remove(text)
         real(text)
 
-    log.display.say = say  # type: ignore[method-assign]
+    log.display.log = told  # type: ignore[method-assign]
     began = time.monotonic()
     with pytest.raises(TrainingError, match=r"has been removed.*--resume --out") as caught:
         play(toy_config(), out, log)

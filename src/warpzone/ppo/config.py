@@ -35,8 +35,7 @@ class PPOConfig(BaseModel):
 
     # Objective
     objective: Literal["clip", "kl"] = "clip"
-    """What holds the policy near the one that played: a clipped ratio, or a KL penalty whose weight
-    adapts."""
+    """What holds the policy near the one that played: a clipped ratio or an adaptive penalty."""
     clip: Positive = 0.2
     """How far from 1 the ratio π/π_old still pays (objective `clip` only)."""
     kl_target: Positive = 0.01

@@ -13,8 +13,7 @@ from warpzone.ppo.config import Schedule
 
 
 def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draws actions int64 [B] from softmax(logits [B, A]) by the Gumbel-max trick
-    (https://arxiv.org/abs/1411.0030, section 2)."""
+    """Draws actions int64 [B] from softmax(logits [B, A]): https://arxiv.org/abs/1411.0030."""
     uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
     return (logits - uniform.log_().neg_().log_()).argmax(1)
 
@@ -25,13 +24,11 @@ def gae(
     """Returns generalised advantage estimates float32 [T, N] (GAE, eq. 16).
 
     Args:
-        rewards: float32 [T, N], of the step from state t to t + 1.
-        values: float32 [T, N], V(s_t).
+        rewards, values: float32 [T, N], of the step from state t to t + 1, and V(s_t).
         next_values: float32 [T, N], V of the state that the step led to, in the same episode:
             0 where it was terminal, the value of the last observation where it was cut short.
         ended: bool [T, N], whether the step was its episode's last, by either cause.
-        gamma: discount per step.
-        lam: λ; 0 gives one-step errors, 1 returns minus values.
+        gamma, lam: discount per step; λ, 0 for one-step errors, 1 for returns minus values.
     """
     errors = rewards + gamma * next_values - values
     carry = gamma * lam * (~ended).to(errors.dtype)
@@ -44,10 +41,8 @@ def gae(
 
 
 def normalize(advantages: Tensor, groups: Tensor) -> Tensor:
-    """Returns `advantages` shifted and scaled to mean 0 and deviation 1 within each group.
-
-    Groups, of the same shape, are tasks: one where much is to be gained would drown the others.
-    """
+    """Returns `advantages` with mean 0 and deviation 1 within each of `groups`, of the same shape:
+    a task where much is to be gained would drown the others."""
     result = torch.empty_like(advantages)
     for group in torch.unique(groups):
         members = groups == group
@@ -57,10 +52,8 @@ def normalize(advantages: Tensor, groups: Tensor) -> Tensor:
 
 
 def clipped_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """Returns the clipped surrogate objective (PPO, eq. 7), negated, mean over [B].
-
-    `log_ratio` is log π(a|s) − log π_old(a|s).
-    """
+    """Returns the clipped surrogate objective (PPO, eq. 7), negated, mean over [B], where
+    `log_ratio` is log π(a|s) − log π_old(a|s)."""
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip, 1 + clip)
     return -torch.minimum(ratio * advantages, clipped * advantages).mean()

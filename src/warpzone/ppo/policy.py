@@ -13,11 +13,8 @@ Observation = dict[str, Tensor]
 """Arrays [B, ...] by name: uint8 ones, and at most one float32 vector, `SCALARS`."""
 Shapes = dict[str, tuple[int, ...]]
 """Of one observation's arrays, by name."""
-
-ARRAY = "array"
-"""The name of an observation that is one array of bytes."""
-SCALARS = "scalars"
-"""The name of the vector of floats."""
+ARRAY, SCALARS = "array", "scalars"
+"""The names of an observation that is one array of bytes, and of the vector of floats."""
 
 
 def as_dict(observation: Any) -> dict[str, Any]:
@@ -37,11 +34,8 @@ def to_tensors(observation: Any, device: torch.device) -> Observation:
 
 
 class Policy(nn.Module):
-    """A shared trunk with a head for the policy and one for the value.
-
-    Weights are float32. With `amp` the trunk computes in bfloat16; scalars of the observation
-    and the heads stay in float32, since eight bits are too coarse for positions and ratios.
-    """
+    """A shared trunk with a head for the policy and one for the value. Weights are float32. With
+    `amp` the trunk computes in bfloat16, but for scalars: eight bits are too coarse for them."""
 
     def __init__(self, trunk: nn.Module, width: int, actions: int) -> None:
         """`trunk` makes features [B, width] of an observation."""
@@ -57,13 +51,9 @@ class Policy(nn.Module):
         nn.init.zeros_(self.heads.bias)
 
     def autocast(self) -> torch.autocast:
-        """Returns the context the trunk computes in.
-
-        Held open around many calls under `no_grad`, it casts each weight only once
-        (`inference_mode` would cast them at each call: it keeps no autocast cache).
-        """
-        device = self.heads.weight.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.amp)
+        """Returns the context the trunk computes in. Held open around many calls under `no_grad`,
+        it casts each weight only once; `inference_mode` would keep no autocast cache."""
+        return torch.autocast(self.heads.weight.device.type, torch.bfloat16, enabled=self.amp)
 
     def forward(self, observation: Observation) -> tuple[Tensor, Tensor]:
         """Returns logits float32 [B, actions] and values float32 [B]."""

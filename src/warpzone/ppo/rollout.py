@@ -13,7 +13,6 @@ from torch import Tensor
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Observation, Policy, as_dict, to_tensors
 
-
 Truncated = tuple[int, np.ndarray, Observation]
 """A step of a rollout, the games [k] that were cut short in it, and what was seen last [k, ...]."""
 
@@ -22,8 +21,7 @@ class Transition(Protocol):
     """What a step of a group of n games led to; arrays may be views, valid until its next."""
 
     obs: Any
-    """[n, ...]: what to act on next, of the new episode where one has begun. All else is of the
-    state that the action led to, before any reset."""
+    """[n, ...]: to act on next, of the new episode where one began. All else is from before."""
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
@@ -45,8 +43,7 @@ class VectorEnv(Protocol):
     """N games that are stepped in groups, and begin anew in the step that ends them."""
 
     num_envs: int
-    groups: list[slice]
-    """The rows of each group."""
+    groups: list[slice]  # the rows of each
     single_observation_space: gymnasium.Space[Any]
     single_action_space: Any
 
@@ -61,12 +58,8 @@ class VectorEnv(Protocol):
 
 
 class Rollout:
-    """T steps of N games, in memory that is allocated once.
-
-    Observations stay in the environment's own type, mostly uint8. Values, and the log-probabilities
-    of all A actions, are those that the playing policy computed: learning needs no pass of the
-    network for them.
-    """
+    """T steps of N games, in memory that is allocated once; observations stay in their own type.
+    Values, and the log-probabilities of all A actions, are those of the playing policy."""
 
     def __init__(self, steps: int, env: VectorEnv, device: torch.device) -> None:
         games, actions = env.num_envs, int(env.single_action_space.n)
@@ -108,9 +101,7 @@ def collect(
     on_step: Callable[[slice, Transition], None],
 ) -> None:
     """Fills `rollout`, going on where the games stand; while one group plays, decides for another.
-
-    `on_step` receives every transition as it arrives, with the rows of its group.
-    """
+    `on_step` receives every transition as it arrives, with the rows of its group."""
     steps, start = len(rollout.actions), as_dict(env.observations())
     truncated: list[Truncated] = []
     with policy.autocast():

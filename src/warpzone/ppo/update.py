@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +24,7 @@ MIN_SHARD = 64
 """Samples of a minibatch that are worth a thread of their own."""
 
 Distill = Callable[[Observation, Tensor], tuple[Tensor, Tensor]]
-"""(observations [B, ...], tasks int64 [B]) → log-probabilities [B, A] of policies to be drawn
-towards, and which samples have one, bool [B]."""
+"""(observations, tasks [B]) → log-probabilities [B, A] to be drawn towards, and where: 1 or 0."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,9 @@ class Batch:
             name: torch.index_select(array, 0, index, out=out[name][: len(index)])
             for name, array in self.observations.items()
         }
-        fields = (self.actions, self.log_probs, self.advantages, self.targets)
-        optional = (self.distillation_log_probs, self.distillation_mask)
-        return Batch(
-            observations,
-            *(field[index] for field in fields),
-            *(None if field is None else field[index] for field in optional),
-        )
+        others: list[Any] = [getattr(self, field.name) for field in fields(self)[1:]]
+        others = [None if other is None else other[index] for other in others]
+        return Batch(observations, *others)
 
 
 def batch_of(rollout: Rollout, config: PPOConfig, distill: Distill | None = None) -> Batch:
@@ -71,16 +68,12 @@ def batch_of(rollout: Rollout, config: PPOConfig, distill: Distill | None = None
     advantages = ppo.gae(
         rollout.rewards, values, next_values, rollout.ended, config.gamma, config.gae_lambda
     )
-    if config.value_target == "lambda":
-        targets = values + advantages
-    else:
-        targets = rollout.rewards + config.gamma * next_values
+    one_step = rollout.rewards + config.gamma * next_values
+    targets = values + advantages if config.value_target == "lambda" else one_step
     if config.normalize_advantage:
         advantages = ppo.normalize(advantages, rollout.tasks)
-    log_probs, mask = None, None
-    if distill is not None:
-        log_probs, mask = distill(rollout.samples, rollout.tasks.flatten())
-        mask = mask.float()
+    asked = (rollout.samples, rollout.tasks.flatten())
+    log_probs, mask = distill(*asked) if distill is not None else (None, None)
     return Batch(
         rollout.samples,
         rollout.actions.flatten(),
@@ -132,12 +125,8 @@ def losses(
 
 
 class Updater:
-    """Adam on a policy. Each minibatch is split into shards for threads, which share the weights.
-
-    One thread per shard and not several per operation: threads that meet after each operation wait
-    for the slowest of them hundreds of times in a minibatch. Beside other busy programs, networks
-    for pictures learn several times faster so.
-    """
+    """Adam on a policy. Each minibatch is split into shards for threads, which share the weights:
+    threads that met after each operation would wait hundreds of times for the slowest of them."""
 
     def __init__(self, policy: Policy, samples: Observation, config: PPOConfig, threads: int):
         """`samples`: observations [B, ...] like those to be learnt from."""
@@ -147,9 +136,8 @@ class Updater:
         self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
-        self.optimizer = torch.optim.Adam(
-            self.parameters, lr=config.lr, eps=config.adam_eps, fused=True
-        )
+        rate, eps = config.lr, config.adam_eps
+        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, eps=eps, fused=True)
         on_cpu = next(iter(samples.values())).device.type == "cpu"
         shards = min(threads, max(1, config.minibatch_size // MIN_SHARD)) if on_cpu else 1
         self.threads_per_shard = threads // shards
@@ -160,9 +148,8 @@ class Updater:
             for _ in range(shards)
         ]
         # How many threads torch may use is set for each thread by itself.
-        self.helpers = ThreadPoolExecutor(
-            max(1, shards - 1), "learner", lambda: torch.set_num_threads(self.threads_per_shard)
-        )
+        limit = functools.partial(torch.set_num_threads, self.threads_per_shard)
+        self.helpers = ThreadPoolExecutor(max(1, shards - 1), "learner", limit)
 
     def update(
         self, batch: Batch, shuffle: torch.Generator, coefficients: Coefficients
@@ -173,8 +160,7 @@ class Updater:
             WarpzoneError: the loss is no longer a finite number.
         """
         config, means = self.config, dict[str, float]()
-        for group in self.optimizer.param_groups:
-            group["lr"] = coefficients.lr
+        self.optimizer.param_groups[0]["lr"] = coefficients.lr
         with hardware.torch_threads(self.threads_per_shard):
             for _ in range(config.update_epochs):
                 order = torch.randperm(len(batch.actions), generator=shuffle)
@@ -208,10 +194,12 @@ class Updater:
         first, *others = zip(torch.split(index, self.rows_per_shard), self.gathered, strict=False)
         helped = [self.helpers.submit(shard, *arguments) for arguments in others]
         gradients, sums = shard(*first)
-        torch._foreach_copy_(self.gradients, gradients)
+        for total, gradient in zip(self.gradients, gradients, strict=True):
+            total.copy_(gradient)
         for future in helped:
             gradients, parts = future.result()
-            torch._foreach_add_(self.gradients, gradients)
+            for total, gradient in zip(self.gradients, gradients, strict=True):
+                total.add_(gradient)
             _add(sums, parts)
         return sums
 

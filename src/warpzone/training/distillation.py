@@ -57,11 +57,12 @@ class DistillationPolicies:
             levels: int64 [B], 0-31, of each.
 
         Returns:
-            Log-probabilities float32 [B, actions], and which rows have a policy, bool [B].
+            Log-probabilities float32 [B, actions], and which rows have a policy,
+            1 or 0, float32 [B].
         """
         actions = next(iter(self.policies.values()))[0].actions
         result = torch.zeros(len(levels), actions, device=levels.device)
-        mask = torch.zeros(len(levels), dtype=torch.bool, device=levels.device)
+        mask = torch.zeros(len(levels), device=levels.device)
         for level, (policy, shown) in self.policies.items():
             rows = (levels == level).nonzero()[:, 0]
             if not len(rows):
@@ -70,5 +71,5 @@ class DistillationPolicies:
             if not shown and SCALARS in seen:
                 seen[SCALARS][:, -len(LEVELS) :] = 0  # the level's name, which it never saw
             result[rows] = policy(seen)[0].log_softmax(1)
-            mask[rows] = True
+            mask[rows] = 1.0
         return result, mask

@@ -185,7 +185,7 @@ class _Job:
         config, learner, schedule = self.run.config, self.learner, self.schedule
         begun_at = learner.updates
         while True:
-            # Save. The first checkpoint is for who resumes what was killed before there was another.
+            # Save; the first checkpoint is for who resumes what was killed before another.
             self.state, self.info = self.freeze()
             due = learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at
             if due or learner.updates == 0:

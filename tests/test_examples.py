@@ -1,0 +1,33 @@
+"""Examples that are programs: run for a moment, as a user runs them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_ppo_in_one_file_gets_farther_with_every_update(tmp_path: Path) -> None:
+    out = tmp_path / "agent.pt"
+    command = [sys.executable, "-P", str(EXAMPLES / "ppo.py"), "--total-steps", "40000"]
+    command += ["--num-steps", "64", "--out", str(out), "--seed", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    progress = [int(px.replace(",", "")) for px in re.findall(r"progress ([\d,]+) px", done.stdout)]
+    assert len(progress) == 10
+    # Chance comes 300 to 400 px far, to the first goombas.
+    assert progress[-1] > 1.5 * progress[0]
+    weights = torch.load(out, weights_only=True)
+    assert set(weights) >= {"trunk.0.weight", "actor.weight", "critic.weight"}
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_ppo_in_one_file_is_short_and_needs_only_the_environments() -> None:
+    text = (EXAMPLES / "ppo.py").read_text()
+    assert len(text.splitlines()) < 240
+    assert set(re.findall(r"warpzone\.\w+", text)) == {"warpzone.make_vec"}

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.support.episodes import recorded, values_of
+from tests.support.episodes import make_decisions, recorded, values_of
+from tests.support.mutations import JSON, places, replaced
 
 from warpzone.episodes.format import (
     Decisions,
@@ -200,3 +203,24 @@ def test_deep_nesting_is_no_episode(file: Path, opening: str) -> None:
         )
         with pytest.raises(EpisodeError):
             Episode.load(file)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_file_with_any_part_exchanged(file: Path, data: st.DataObject) -> None:
+    """It is read, or refused in a line that can be printed; nothing else happens."""
+    values: Any = values_of(file)
+    values["decisions"] = json.loads(make_decisions(50, seed=0).model_dump_json())
+    for _ in range(data.draw(st.integers(1, 2))):
+        values = replaced(values, data.draw(st.sampled_from(places(values))), data.draw(JSON))
+    text = json.dumps(values)
+    if data.draw(st.booleans()):
+        text = text[: data.draw(st.integers(0, len(text)))]
+    try:
+        episode = Episode.parse(text.encode(), "fuzzed.json")
+    except EpisodeError as error:
+        assert str(error).isprintable()  # noqa: PT017 (either is right, nothing else)
+    else:
+        Episode.parse(episode.model_dump_json().encode(), "again.json")

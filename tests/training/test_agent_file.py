@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.mutations import JSON, places, replaced
 
 from warpzone.errors import AgentError
 from warpzone.ppo.policy import Shapes
@@ -276,37 +277,6 @@ FUZZ = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from([0, -1, 1, 2**31, 2**63, 1e308, "F16", "F64", "tiles", [0, 4], {}]),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
-    ),
-    max_leaves=8,
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to each part of what JSON can hold."""
-    found = [path]
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            found += places(inner, (*path, key))
-    return found
-
-
-def replaced(root: Any, place: tuple[Any, ...], value: Any) -> Any:
-    if not place:
-        return value
-    holder = root
-    for key in place[:-1]:
-        holder = holder[key]
-    holder[place[-1]] = value
-    return root
 
 
 def whole_file(tmp_path: Path) -> bytes:

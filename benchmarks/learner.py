@@ -36,7 +36,7 @@ from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import shapes_of
 from warpzone.ppo.update import Batch, Coefficients, Updater
 from warpzone.process import keep_freed_memory, limit_spinning
-from warpzone.smb.vector_env import observation_space
+from warpzone.smb.spaces import observation_space
 from warpzone.training.networks import make_policy
 from warpzone.training.presets import PRESETS
 

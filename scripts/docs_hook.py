@@ -32,7 +32,7 @@ from warpzone.smb import signals
 from warpzone.smb.actions import ACTION_SETS, action_names
 from warpzone.smb.config import EnvConfig, Observation
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.vector_env import observation_space
+from warpzone.smb.spaces import observation_space
 from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
 from warpzone.training.presets import PRESETS
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 import warpzone
 from warpzone import _native
 from warpzone.smb.actions import ACTION_SETS
+from warpzone.smb.config import Observation
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER, INK = (24, 28, 32), (220, 224, 228)
@@ -24,7 +25,7 @@ STEPS = 24
 """Of `right + B` from the start of 1-1: the first goomba and the first blocks are in sight."""
 
 
-def moment(observation: str) -> Any:
+def moment(observation: Observation) -> Any:
     """What an agent sees after `STEPS` steps; the game is the same each time."""
     env = warpzone.make("1-1", observation=observation)
     seen, _ = env.reset(seed=0)

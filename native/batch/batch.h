@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "batch/config.h"
+#include "batch/exclusive.h"
 #include "batch/game.h"
 #include "batch/input_log.h"
 #include "batch/pixels.h"
@@ -35,6 +36,20 @@ struct Output {
   std::shared_ptr<void> owner;  // keeps them until the group has been received
 };
 
+// A random stream: number `stream` of those that come from `seed`.
+struct Seed {
+  uint64_t seed, stream;
+};
+
+// What may be said of each game when episodes begin. Empty: nothing.
+struct Beginnings {
+  std::vector<std::optional<Seed>> seeds;         // nullopt: go on with its stream
+  std::vector<int32_t> levels;                    // -1: drawn
+  std::vector<std::optional<nes::State>> states;  // a moment of play instead
+};
+
+// May be used by any thread, but by one at a time: a second one gets std::logic_error, and nothing
+// is touched. In a forked process it may be used if no group was stepping when that was forked.
 template <Game G>
 class Batch {
  public:
@@ -64,22 +79,39 @@ class Batch {
     signals.assign(n, {});
     start_signals.assign(n, {});
     actions_.assign(n, 0);
-    seed(config_.seed);
-    std::vector<int> sizes;
-    for (int group = 0; group < config_.num_groups; ++group) {
-      sizes.push_back(group_begin(group + 1) - group_begin(group));
+    for (size_t i = 0; i < n; ++i) G::seed(games_[i], config_.seed, i);
+    pending_.assign(static_cast<size_t>(config_.num_groups), 0);
+    outputs_.resize(static_cast<size_t>(config_.num_groups));
+    start_workers();
+  }
+
+  ~Batch() { drop_workers(); }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  // Ends the threads. All that may be done after it is to read the arrays.
+  void close() {
+    const auto hold = door_.enter();
+    drop_workers();
+    std::fill(pending_.begin(), pending_.end(), uint8_t{0});
+    for (Output& output : outputs_) output = {};
+  }
+
+  // Nobody else may use the games as long as this lives. Throws std::logic_error.
+  [[nodiscard]] Exclusive::Hold enter() const {
+    if (born_ != forks() && (door_.busy() || stepping())) {
+      throw std::logic_error(
+          "these games were in use when this process was forked: make an environment of its own in "
+          "this process");
     }
-    pending_.assign(sizes.size(), 0);
-    outputs_.resize(sizes.size());
-    workers_ = std::make_unique<Workers>(
-        std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
-          run(static_cast<size_t>(group), static_cast<size_t>(item));
-        });
+    auto hold = door_.enter();
+    if (workers_ == nullptr) throw std::logic_error("these games are closed: make new ones");
+    return hold;
   }
 
   const Config& config() const { return config_; }
   const G& game() const { return game_; }
-  // The same, to change what all games share; while none is stepping.
+  // The same, to change what all games share; while none is stepping. `enter` while it is changed.
   G& game_to_change() {
     require_idle();
     return game_;
@@ -94,17 +126,32 @@ class Batch {
 
   // New random streams for all games: results depend on the seed and a game's index alone.
   void seed(uint64_t seed) {
+    const auto hold = enter();
     require_idle();
     for (size_t i = 0; i < games_.size(); ++i) G::seed(games_[i], seed, i);
   }
 
-  // Starts new episodes where `mask` is not 0.
-  void reset(std::span<const uint8_t> mask) {
+  // Starts new episodes where `mask` is not 0. Throws std::invalid_argument before any game has
+  // changed.
+  void reset(std::span<const uint8_t> mask, const Beginnings& given = {}) {
+    const auto hold = enter();
     require_idle();
-    if (mask.size() != games_.size()) throw std::invalid_argument("a mask needs a value per game");
-    for (size_t i = 0; i < games_.size(); ++i) {
+    const size_t n = games_.size();
+    const auto fits = [n](const auto& values) { return values.empty() || values.size() == n; };
+    if (mask.size() != n || !fits(given.seeds) || !fits(given.levels) || !fits(given.states)) {
+      throw std::invalid_argument("a mask, seeds, levels and states need a value per game");
+    }
+    std::vector<typename G::Beginning> beginnings;
+    for (size_t i = 0; i < n && !(given.levels.empty() && given.states.empty()); ++i) {
+      beginnings.push_back(G::beginning(given.levels.empty() ? -1 : given.levels[i],
+                                        given.states.empty() ? std::nullopt : given.states[i]));
+    }
+    for (size_t i = 0; i < n; ++i) {
       if (mask[i] == 0) continue;
-      reset_game(i);
+      if (!given.seeds.empty() && given.seeds[i]) {
+        G::seed(games_[i], given.seeds[i]->seed, given.seeds[i]->stream);
+      }
+      reset_game(i, beginnings.empty() ? nullptr : &beginnings[i]);
       rewards[i] = 0;
       returns[i] = 0;
       terminated[i] = truncated[i] = 0;
@@ -112,8 +159,21 @@ class Batch {
     }
   }
 
-  // Begins to step the games of a group; returns at once when there are threads to do it.
+  // Throws std::invalid_argument for an action that does not exist, std::logic_error for a game
+  // that has no running episode. `actions` are of all games.
+  void check_actions(std::span<const int64_t> actions) const {
+    const auto hold = enter();
+    require_idle();
+    if (actions.size() != games_.size()) {
+      throw std::invalid_argument("there must be an action for each game");
+    }
+    check_actions(0, actions);
+  }
+
+  // Begins to step the games of a group; returns at once when there are threads to do it. When it
+  // throws, none of them has moved.
   void send(int group, std::span<const int64_t> actions, Output output = {}) {
+    const auto hold = enter();
     check_group(group);
     const auto begin = static_cast<size_t>(group_begin(group));
     const auto end = static_cast<size_t>(group_begin(group + 1));
@@ -130,6 +190,11 @@ class Batch {
                                          output.scalars.size() != games * scalar_count())) {
       throw std::invalid_argument("the arrays to write to do not have the size of this group's");
     }
+    check_actions(begin, actions);
+    if (born_ != forks()) {  // the threads stayed in the other process
+      drop_workers();
+      start_workers();
+    }
     std::copy(actions.begin(), actions.end(), actions_.begin() + static_cast<ptrdiff_t>(begin));
     outputs_[static_cast<size_t>(group)] = std::move(output);
     pending_[static_cast<size_t>(group)] = 1;
@@ -138,6 +203,7 @@ class Batch {
 
   // Waits for the group. Throws what the first failing game threw; then reset before going on.
   void recv(int group) {
+    const auto hold = enter();
     check_group(group);
     if (pending_[static_cast<size_t>(group)] == 0) {
       throw std::logic_error("nothing was sent to this group");
@@ -155,6 +221,7 @@ class Batch {
   // From its next episode on, the inputs are logged of each of these games, and of no other. Not
   // part of `save`.
   void watch(std::span<const int> games) {
+    const auto hold = enter();
     require_idle();
     for (const int game : games) {
       if (game < 0 || game >= config_.num_games) {
@@ -169,19 +236,24 @@ class Batch {
   }
 
   // The place (see batch/game.h) in which the last episode of a game ended.
-  uint8_t ended_place(size_t game) const { return ended_places_.at(game); }
+  uint8_t ended_place(size_t game) const {
+    require_idle(game);
+    return ended_places_[game];
+  }
 
   // Of a watched game, as far as it is played; of the last one that ended, and its RAM then.
-  // Those of other groups may be stepping.
+  // Those of other groups may be stepping. `enter` while they are read.
   const InputLog& input_log(size_t game) const { return watched(game).now; }
   const InputLog& ended_input_log(size_t game) const { return watched(game).ended; }
   const std::array<uint8_t, 0x800>& ended_ram(size_t game) const { return watched(game).ram; }
 
-  // Every frame of the last step of a batch with keep_frames, cutscenes included.
+  // Every frame of the last step of a batch with keep_frames, cutscenes included. `enter` while
+  // they are read.
   const std::vector<uint8_t>& frames() const { return frames_; }
 
   // Lets the only game run on by itself, with buttons held; for what comes after an end.
   void run_on(int frames, uint8_t buttons) {
+    const auto hold = enter();
     require_idle();
     frames_.clear();
     for (int i = 0; i < frames; ++i) {
@@ -190,43 +262,61 @@ class Batch {
     }
   }
 
-  nes::State& console(size_t game) { return games_.at(game).nes; }
+  nes::State& console(size_t game) {
+    check_game(game);
+    return games_[game].nes;
+  }
 
-  // Everything that decides what comes next, as bytes.
-  std::vector<uint8_t> save() const {
+  // Throws when there is no such game, or its group is stepping: nothing of it may be read then.
+  void require_idle(size_t game) const {
+    check_game(game);
+    int group = 0;
+    while (game >= static_cast<size_t>(group_begin(group + 1))) ++group;
+    if (pending_[static_cast<size_t>(group)] != 0) {
+      throw std::logic_error("this game is stepping; recv its group first");
+    }
+  }
+
+  // Everything that decides what comes next, as bytes; of one game, or (-1) of all. That of one is
+  // as of a batch that has no other.
+  std::vector<uint8_t> save(int game = -1) const {
+    const auto hold = enter();
     require_idle();
+    const auto [first, n] = range(game);
     std::vector<uint8_t> bytes;
     const auto append = [&bytes](const void* data, size_t size) {
       const auto* at = static_cast<const uint8_t*>(data);
       bytes.insert(bytes.end(), at, at + size);
     };
-    const SaveHeader header = save_header();
+    const SaveHeader header = save_header(n);
     append(&header, sizeof(header));
-    append(games_.data(), games_.size() * sizeof(State));
-    append(needs_reset_.data(), needs_reset_.size());
-    append(signals.data(), signals.size() * sizeof(Signals));
-    append(start_signals.data(), start_signals.size() * sizeof(Signals));
-    append(terminated.data(), terminated.size());
-    append(truncated.data(), truncated.size());
-    append(returns.data(), returns.size() * sizeof(float));
-    append(observations.data(), observations.size());
-    append(scalars.data(), scalars.size() * sizeof(float));
+    append(&games_[first], n * sizeof(State));
+    append(&needs_reset_[first], n);
+    append(&signals[first], n * sizeof(Signals));
+    append(&start_signals[first], n * sizeof(Signals));
+    append(&terminated[first], n);
+    append(&truncated[first], n);
+    append(&returns[first], n * sizeof(float));
+    append(&observations[first * observation_bytes_], n * observation_bytes_);
+    append(scalars.data() + first * scalar_count(), n * scalar_count() * sizeof(float));
     return bytes;
   }
 
   // Throws std::invalid_argument when the bytes are not from a batch like this one.
-  void load(std::span<const uint8_t> bytes) {
+  void load(std::span<const uint8_t> bytes, int game = -1) {
+    const auto hold = enter();
     require_idle();
-    const SaveHeader expected = save_header();
+    const auto [first, n] = range(game);
+    const SaveHeader expected = save_header(n);
     const size_t per_game = sizeof(State) + 2 * sizeof(Signals) + sizeof(float) + 3 +
                             observation_bytes_ + scalar_count() * sizeof(float);
-    const size_t size = sizeof(expected) + games_.size() * per_game;
+    const size_t size = sizeof(expected) + n * per_game;
     if (bytes.size() != size || std::memcmp(bytes.data(), &expected, sizeof(expected)) != 0) {
       throw std::invalid_argument(
           "these bytes were not saved by environments like these (number of games, observation, "
           "cartridge or version differ)");
     }
-    std::vector<State> games(games_.size());
+    std::vector<State> games(n);
     std::memcpy(static_cast<void*>(games.data()), bytes.data() + sizeof(expected),
                 games.size() * sizeof(State));
     const uint8_t* ended = bytes.data() + sizeof(expected) + games.size() * sizeof(State);
@@ -236,24 +326,25 @@ class Batch {
         throw std::invalid_argument("the saved state of a game is damaged");
       }
     }
-    std::copy(games.begin(), games.end(), games_.begin());  // in place: callers hold views of RAM
-    const uint8_t* at = bytes.data() + sizeof(expected) + games_.size() * sizeof(State);
+    // In place: callers hold views of RAM.
+    std::copy(games.begin(), games.end(), games_.begin() + static_cast<ptrdiff_t>(first));
+    const uint8_t* at = ended;
     const auto take = [&at](void* to, size_t count) {
       std::copy_n(at, count, static_cast<uint8_t*>(to));
       at += count;
     };
-    take(needs_reset_.data(), needs_reset_.size());
-    take(signals.data(), signals.size() * sizeof(Signals));
-    take(start_signals.data(), start_signals.size() * sizeof(Signals));
-    take(terminated.data(), terminated.size());
-    take(truncated.data(), truncated.size());
-    take(returns.data(), returns.size() * sizeof(float));
-    take(observations.data(), observations.size());
-    take(scalars.data(), scalars.size() * sizeof(float));
-    for (const auto& watched : watched_) {
-      if (watched == nullptr) continue;
-      watched->now.clear();
-      watched->ended.clear();
+    take(&needs_reset_[first], n);
+    take(&signals[first], n * sizeof(Signals));
+    take(&start_signals[first], n * sizeof(Signals));
+    take(&terminated[first], n);
+    take(&truncated[first], n);
+    take(&returns[first], n * sizeof(float));
+    take(&observations[first * observation_bytes_], n * observation_bytes_);
+    take(scalars.data() + first * scalar_count(), n * scalar_count() * sizeof(float));
+    for (size_t i = first; i < first + n && !watched_.empty(); ++i) {
+      if (watched_[i] == nullptr) continue;
+      watched_[i]->now.clear();
+      watched_[i]->ended.clear();
     }
   }
 
@@ -272,7 +363,60 @@ class Batch {
     std::array<uint8_t, 0x800> ram{};
   };
 
+  void start_workers() {
+    std::vector<int> sizes;
+    for (int group = 0; group < config_.num_groups; ++group) {
+      sizes.push_back(group_begin(group + 1) - group_begin(group));
+    }
+    workers_ = std::make_unique<Workers>(
+        std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
+          run(static_cast<size_t>(group), static_cast<size_t>(item));
+        });
+    born_ = forks();
+  }
+
+  // The threads of another process can be neither ended nor waited for: their memory is left alone.
+  void drop_workers() {
+    if (born_ != forks()) {
+      static_cast<void>(workers_.release());
+    } else {
+      workers_.reset();
+    }
+  }
+
+  void check_actions(size_t first, std::span<const int64_t> actions) const {
+    const auto known = static_cast<int64_t>(game_.actions().size());
+    for (size_t k = 0; k < actions.size(); ++k) {
+      const size_t i = first + k;
+      if (needs_reset_[i] != 0) {
+        if (config_.autoreset == Autoreset::next_step) continue;  // it is not looked at
+        throw std::logic_error("game " + std::to_string(i) +
+                               " has no running episode: call reset() first");
+      }
+      if (actions[k] < 0 || actions[k] >= known) {
+        throw std::invalid_argument("action " + std::to_string(actions[k]) + " of game " +
+                                    std::to_string(i) + " is outside 0.." +
+                                    std::to_string(known - 1));
+      }
+    }
+  }
+
+  // The games that are meant by one, or by -1 for all: the first, and how many.
+  std::pair<size_t, size_t> range(int game) const {
+    if (game < 0) return {0, games_.size()};
+    check_game(static_cast<size_t>(game));
+    return {static_cast<size_t>(game), 1};
+  }
+
+  void check_game(size_t game) const {
+    if (game >= games_.size()) {
+      throw std::invalid_argument("there is no game " + std::to_string(game) + ": games are 0 to " +
+                                  std::to_string(games_.size() - 1));
+    }
+  }
+
   const Watched& watched(size_t game) const {
+    require_idle(game);
     if (game >= watched_.size() || watched_[game] == nullptr) {
       throw std::invalid_argument("game " + std::to_string(game) + " is not watched");
     }
@@ -290,10 +434,10 @@ class Batch {
     uint64_t cartridge;
   };
 
-  SaveHeader save_header() const {
+  SaveHeader save_header(size_t games) const {
     return {{'W', 'Z', 'B', 'A', 'T', 'C', 'H', '\0'},
             nes::kSnapshotVersion,
-            config_.num_games,
+            static_cast<int32_t>(games),
             static_cast<int32_t>(config_.observation),
             0,
             observation_bytes_,
@@ -318,13 +462,18 @@ class Batch {
     }
   }
 
+  bool stepping() const {
+    return std::any_of(pending_.begin(), pending_.end(), [](uint8_t p) { return p != 0; });
+  }
+
   void require_idle() const {
-    if (std::any_of(pending_.begin(), pending_.end(), [](uint8_t p) { return p != 0; })) {
+    if (stepping()) {
       throw std::logic_error("a group is still stepping; recv it first");
     }
   }
 
-  void reset_game(size_t i) {
+  // nullptr: where it begins is drawn.
+  void reset_game(size_t i, const typename G::Beginning* beginning = nullptr) {
     State& game = games_[i];
     needs_reset_[i] = 1;  // stays so when it fails
     if (config_.keep_frames) frames_.clear();
@@ -332,14 +481,18 @@ class Batch {
     if (pixels_) {
       pictures.emplace(*pixels_, game_.cartridge(), &observations[i * observation_bytes_]);
     }
-    game_.reset(game, [&](const State& g, bool) {
+    const auto see = [&](const State& g, bool) {
       if (config_.keep_frames) keep_frame(g);
       if (pictures) pictures->see(g.nes);
-    });
+    };
+    beginning ? game_.reset(game, see, *beginning) : game_.reset(game, see);
     if (!pixels_) observe(i);
     start_signals[i] = game.signals;
     needs_reset_[i] = 0;
-    if (!watched_.empty() && watched_[i] != nullptr) begin_log(watched_[i]->now, game);
+    if (watched_.empty() || watched_[i] == nullptr) return;
+    begin_log(watched_[i]->now, game);
+    // Nobody knows what led to a moment that was given.
+    if (beginning && beginning->moment) watched_[i]->now.clear();
   }
 
   // After a reset: what has led to where the game stands.
@@ -363,11 +516,7 @@ class Batch {
 
   void step_game(size_t i) {
     State& game = games_[i];
-    if (needs_reset_[i] != 0) {
-      if (config_.autoreset != Autoreset::next_step) {
-        throw std::logic_error("game " + std::to_string(i) +
-                               " has no running episode: call reset() first");
-      }
+    if (needs_reset_[i] != 0) {  // next-step autoreset
       reset_game(i);
       rewards[i] = 0;
       returns[i] = 0;
@@ -375,13 +524,7 @@ class Batch {
       signals[i] = game.signals;
       return;
     }
-    const std::span<const uint8_t> actions = game_.actions();
-    const int64_t action = actions_[i];
-    if (action < 0 || action >= static_cast<int64_t>(actions.size())) {
-      throw std::invalid_argument("action " + std::to_string(action) + " of game " +
-                                  std::to_string(i) + " is outside 0.." +
-                                  std::to_string(actions.size() - 1));
-    }
+    const uint8_t buttons = game_.actions()[static_cast<size_t>(actions_[i])];
     if (config_.keep_frames) frames_.clear();
     uint8_t* const observed = &observations[i * observation_bytes_];
     std::optional<PixelStack::Step> pictures;
@@ -394,7 +537,7 @@ class Batch {
       if (config_.keep_frames) keep_frame(g);
       if (pictures) pictures->see(g.nes, cutscene, g.over != 0);
     };
-    const auto outcome = game_.step(game, actions[static_cast<size_t>(action)], see);
+    const auto outcome = game_.step(game, buttons, see);
     if (pictures) {
       pictures->finish(game.nes);
     } else {
@@ -459,6 +602,8 @@ class Batch {
   std::vector<uint8_t> frames_;
   std::vector<uint8_t> ended_places_;              // not part of `save`
   std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
+  Exclusive door_;
+  uint32_t born_ = 0;                 // `forks` when the workers were made
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
 };
 

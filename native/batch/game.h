@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -45,7 +46,7 @@ template <typename G>
 concept Game = GameState<typename G::State> && std::is_trivially_copyable_v<typename G::Signals> &&
                requires(const G& game, typename G::State& state, const typename G::State& seen,
                         IgnoreFrame<typename G::State> see_frame, uint8_t* bytes, float* scalars,
-                        std::vector<uint8_t>& buttons) {
+                        std::vector<uint8_t>& buttons, const std::optional<nes::State>& moment) {
                  { G::kStatusBarLines } -> std::convertible_to<int>;  // at the top of the picture
                  {
                    G::kFeatureBytes
@@ -59,6 +60,8 @@ concept Game = GameState<typename G::State> && std::is_trivially_copyable_v<type
                  // A random stream of its own for each game.
                  { G::seed(state, uint64_t{}, uint64_t{}) };
                  { game.reset(state, see_frame) };
+                 // Where the episode begins, instead of drawing it; throws when it cannot.
+                 { game.reset(state, see_frame, G::beginning(int32_t{}, moment)) };
                  { game.step(state, uint8_t{}, see_frame) } -> StepOutcome;
                  { game.observe(seen, bytes, scalars) };
                  // Where the running episode's level begins; which of the game's places it is in.

@@ -139,24 +139,45 @@ void bind_batch(nb::module_& m) {
           "levels"_a, "rules"_a, "config"_a,
           "Raises ValueError when the rules or the config make no sense.")
       .def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
-      .def("seed", &Batch::seed, "seed"_a, "New random streams for all games.")
+      .def("close", &Batch::close, nb::call_guard<nb::gil_scoped_release>(),
+           "Ends the threads; all that may be done after it is to read the arrays.")
       .def(
           "reset",
           [](Batch& self,
-             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> mask) {
+             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> mask,
+             const std::vector<std::optional<std::pair<uint64_t, uint64_t>>>& seeds,
+             std::vector<int32_t> levels, const std::vector<nb::bytes>& states) {
+            batch::Beginnings given;
+            for (const auto& seed : seeds) {
+              given.seeds.push_back(seed ? std::optional(batch::Seed{seed->first, seed->second})
+                                         : std::nullopt);
+            }
+            given.levels = std::move(levels);
+            for (const nb::bytes& state : states) {
+              given.states.emplace_back();
+              if (state.size() > 0) {
+                given.states.back() = nes::load(view(state), self.game().cartridge());
+              }
+            }
             const nb::gil_scoped_release release;
-            self.reset({mask.data(), mask.size()});
+            self.reset({mask.data(), mask.size()}, given);
           },
-          "mask"_a, "Starts new episodes where mask, uint8[N], is not 0.")
+          "mask"_a, "seeds"_a = nb::make_tuple(), "levels"_a = nb::make_tuple(),
+          "states"_a = nb::make_tuple(),
+          "Starts new episodes where mask, uint8[N], is not 0. Of each game, if given: a seed and "
+          "the number of a stream of it (None: go on), a level 0-31 (-1: drawn), a snapshot of the "
+          "console (empty: none) to begin at. Raises ValueError before any game has changed.")
       .def(
           "set_starts",
           [](Batch& self, std::vector<smb::Start> starts) {
+            const auto hold = self.enter();
             self.game_to_change().set_starts(std::move(starts));
           },
           "starts"_a, "Moments at which episodes may begin; none does before they are weighed.")
       .def(
           "set_routes",
           [](Batch& self, std::vector<std::pair<int, smb::Route>> routes) {
+            const auto hold = self.enter();
             self.game_to_change().set_routes(std::move(routes));
           },
           "routes"_a,
@@ -166,6 +187,7 @@ void bind_batch(nb::module_& m) {
           [](Batch& self,
              nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
              double share) {
+            const auto hold = self.enter();
             self.game_to_change().weigh_starts({weights.data(), weights.size()}, share);
           },
           "weights"_a, "share"_a,
@@ -174,7 +196,11 @@ void bind_batch(nb::module_& m) {
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
           "From its next episode on, a journal is kept of each of these games.")
       .def(
-          "journal", [](const Batch& self, size_t game) { return to_python(self.input_log(game)); },
+          "journal",
+          [](const Batch& self, size_t game) {
+            const auto hold = self.enter();
+            return to_python(self.input_log(game));
+          },
           "game"_a,
           "Of a watched game: the level 0-31 that it began in, whether the running episode began "
           "there, "
@@ -182,17 +208,35 @@ void bind_batch(nb::module_& m) {
           "episode; None where they are not known.")
       .def(
           "ended_journal",
-          [](const Batch& self, size_t game) { return to_python(self.ended_input_log(game)); },
+          [](const Batch& self, size_t game) {
+            const auto hold = self.enter();
+            return to_python(self.ended_input_log(game));
+          },
           "game"_a, "The same of the last episode that ended.")
-      .def("ended_map", &Batch::ended_place, "game"_a,
-           "Of any game: which of the game's maps, 0-127, its last episode ended in.")
+      .def(
+          "ended_map",
+          [](const Batch& self, size_t game) {
+            const auto hold = self.enter();
+            return self.ended_place(game);
+          },
+          "game"_a, "Of any game: which of the game's maps, 0-127, its last episode ended in.")
       .def(
           "ended_ram",
           [](const Batch& self, size_t game) {
+            const auto hold = self.enter();
             const auto& ram = self.ended_ram(game);
             return nb::bytes(reinterpret_cast<const char*>(ram.data()), ram.size());
           },
           "game"_a, "Work RAM when that ended, 2,048 bytes.")
+      .def(
+          "check_actions",
+          [](const Batch& self,
+             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions) {
+            self.check_actions({actions.data(), actions.size()});
+          },
+          "actions"_a,
+          "Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game "
+          "that has no running episode.")
       .def(
           "send",
           [](Batch& self, int group,
@@ -209,6 +253,7 @@ void bind_batch(nb::module_& m) {
       .def(
           "frames",
           [](Batch& self) {
+            const auto hold = self.enter();
             const auto& frames = self.frames();
             constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
             auto out =
@@ -223,6 +268,8 @@ void bind_batch(nb::module_& m) {
       .def(
           "screen",
           [](Batch& self, size_t game) {
+            const auto hold = self.enter();
+            self.require_idle(game);
             return screen(self.console(game), self.game().cartridge());
           },
           "game"_a, "The last frame of a game as colours 0-63: uint8[240, 256].")
@@ -234,10 +281,12 @@ void bind_batch(nb::module_& m) {
           },
           "game"_a, "Work RAM of a game: a writable view, uint8[2048].")
       .def(
-          "save", [](const Batch& self) { return to_bytes(self.save()); },
-          "Everything that decides what comes next.")
+          "save", [](const Batch& self, int game) { return to_bytes(self.save(game)); },
+          "game"_a = -1, "Everything that decides what comes next, of one game or (-1) of all.")
       .def(
-          "load", [](Batch& self, const nb::bytes& bytes) { self.load(view(bytes)); }, "state"_a,
+          "load",
+          [](Batch& self, const nb::bytes& bytes, int game) { self.load(view(bytes), game); },
+          "state"_a, "game"_a = -1,
           "Raises ValueError when the bytes are not from a batch like this one.")
       .def_prop_ro(
           "signals",

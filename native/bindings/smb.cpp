@@ -33,6 +33,25 @@ void bind_smb(nb::module_& m) {
       nb::make_tuple("solid", "block", "item", "goal", "enemy", "hazard", "platform", "mario");
   m.attr("TILE_SHAPE") =
       nb::make_tuple(static_cast<int>(smb::kPlanes), smb::kTileRows, smb::kTileColumns);
+  m.def(
+      "tile_bounds",
+      [] {
+        auto out = new_array<uint8_t>({smb::kPlanes, smb::kTileRows, smb::kTileColumns});
+        const auto highest = smb::tile_bounds();
+        std::copy(highest.begin(), highest.end(), out.data());
+        return out;
+      },
+      "The highest values of the map of tiles, the lowest being 0: uint8[8, 13, 16].");
+  m.def(
+      "scalar_bounds",
+      [] {
+        auto low = new_array<float>({smb::kScalars}), high = new_array<float>({smb::kScalars});
+        const smb::ScalarBounds bounds = smb::scalar_bounds();
+        std::copy(bounds.low.begin(), bounds.low.end(), low.data());
+        std::copy(bounds.high.begin(), bounds.high.end(), high.data());
+        return nb::make_tuple(low, high);
+      },
+      "The lowest and the highest values of the scalars beside the tiles: float32[SCALARS] each.");
   m.attr("SCALARS") = smb::kScalars;
   m.attr("MARIO_SCALARS") = smb::kMarioScalars;
   m.attr("OBJECT_SCALARS") = smb::kObjectScalars;
@@ -108,7 +127,34 @@ void bind_smb(nb::module_& m) {
           "px of new-best x that they brought.")
       .def_prop_ro(
           "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
-          "px from the left end of the area, before the frames that lead to the moment.");
+          "px from the left end of the area, before the frames that lead to the moment.")
+      .def("__getstate__",
+           [](const smb::Start& self) {
+             const auto bytes = [](const auto& value) {
+               return nb::bytes(reinterpret_cast<const char*>(&value), sizeof(value));
+             };
+             nb::object lead = nb::none();
+             if (self.lead) lead = to_bytes(*self.lead);
+             return nb::make_tuple(bytes(self.nes), to_bytes(self.buttons), self.level, self.step,
+                                   bytes(self.progress), lead);
+           })
+      .def("__setstate__", [](smb::Start& self, const nb::tuple& state) {
+        const auto bytes = [&state](size_t at) {
+          const auto given = view(nb::cast<nb::bytes>(state[at]));
+          return std::vector<uint8_t>(given.begin(), given.end());
+        };
+        const auto nes = bytes(0), progress = bytes(4);
+        if (nes.size() != sizeof(nes::State) || progress.size() != sizeof(smb::Progress)) {
+          throw std::invalid_argument("a start of another version of warpzone");
+        }
+        new (&self) smb::Start{};
+        std::memcpy(static_cast<void*>(&self.nes), nes.data(), nes.size());
+        self.buttons = bytes(1);
+        self.level = nb::cast<int32_t>(state[2]);
+        self.step = nb::cast<int32_t>(state[3]);
+        std::memcpy(static_cast<void*>(&self.progress), progress.data(), progress.size());
+        if (!state[5].is_none()) self.lead = bytes(5);
+      });
   nb::class_<smb::Way>(m, "Way", "How level 0-31 is played.")
       .def(
           "__init__",

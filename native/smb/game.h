@@ -36,7 +36,7 @@ inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game 
 
 struct Game {
   nes::State nes;
-  Random random;
+  Random random;  // one number of it for each episode, from which all others of that come
   Progress progress;
   Motion motion;
   Signals signals;
@@ -53,20 +53,25 @@ struct Game {
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.
   template <typename SeeFrame>
-  void reset(LevelStarts& levels, const Rules& rules, const Starts& starts, SeeFrame&& see_frame) {
+  void reset(LevelStarts& levels, const Rules& rules, const Starts& starts, SeeFrame&& see_frame,
+             const Beginning& beginning = {}) {
+    Random draws{random.next()};
     signals.frames = 0;
     signals.steps = 0;
+    signals.start = -1;
     held = 0;
-    if (const Start* start = starts.draw(random)) {
+    if (beginning.moment) {
+      begin_at(*beginning.moment, levels.cartridge(), rules, see_frame);
+    } else if (const Start* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
       begin_at(*start, levels.cartridge(), rules, see_frame);
     } else {
-      signals.start = -1;
-      begin_level(levels, rules);
+      signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
+      begin_level(levels, rules, draws);
       see_frame(*this, false);
     }
     const bool some = rules.repeat_action_probability > 0 && rules.sticky_share < 1;
-    sticky = rules.repeat_action_probability > 0 && (!some || random.uniform() < rules.sticky_share)
+    sticky = rules.repeat_action_probability > 0 && (!some || draws.uniform() < rules.sticky_share)
                  ? 1
                  : 0;
     over = 0;
@@ -92,7 +97,7 @@ struct Game {
     const uint16_t area_before = area_id(nes);
     int32_t gym = 0;
     for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
-      if (sticky == 0 || random.uniform() >= rules.repeat_action_probability) held = buttons;
+      if (sticky == 0 || !sticks(rules.repeat_action_probability)) held = buttons;
       run_frame(cart, rules, route, held);
       gym += gym_reward();
       see_frame(*this, false);
@@ -160,9 +165,15 @@ struct Game {
     return astray == 0 && route.leads_past(area, signals.x);
   }
 
-  void begin_level(LevelStarts& levels, const Rules& rules) {
-    nes = levels.start(choose_level(rules));
-    const int idle = rules.noop_max > 0 ? random.below(rules.noop_max + 1) : 0;
+  // Each frame of an episode has a draw of its own: where later episodes begin does not depend on
+  // how many frames this one had.
+  bool sticks(double probability) const {
+    return stream(random.state, static_cast<uint64_t>(signals.frames)).uniform() < probability;
+  }
+
+  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws) {
+    nes = levels.start(signals.level);
+    const int idle = rules.noop_max > 0 ? draws.below(rules.noop_max + 1) : 0;
     for (int i = 0; i < idle; ++i) {
       nes::run_frame(nes, levels.cartridge(), 0);
       ++signals.frames;
@@ -188,10 +199,10 @@ struct Game {
     }
   }
 
-  int choose_level(const Rules& rules) {
+  static int choose_level(const Rules& rules, Random& draws) {
     double total = 0;
     for (const double weight : rules.level_weights) total += weight;
-    double at = random.uniform() * total;
+    double at = draws.uniform() * total;
     int chosen = -1;
     for (int level = 0; level < kLevels; ++level) {
       const double weight = rules.level_weights[static_cast<size_t>(level)];
@@ -200,7 +211,6 @@ struct Game {
       at -= weight;
       if (at < 0) break;
     }
-    signals.level = chosen;
     return chosen;
   }
 

@@ -30,6 +30,12 @@ struct Start {
   std::optional<std::vector<uint8_t>> lead;
 };
 
+// Where an episode begins, if that is not to be drawn.
+struct Beginning {
+  int32_t level = -1;           // at the start of this level
+  std::optional<Start> moment;  // or here
+};
+
 // Starts to draw from, each with a weight.
 class Starts {
  public:

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -27,6 +28,7 @@ class SuperMario {
  public:
   using State = Game;
   using Signals = smb::Signals;
+  using Beginning = smb::Beginning;
   static constexpr int kStatusBarLines = memory::kMapTop;
   static constexpr size_t kFeatureBytes = kTileBytes, kFeatureScalars = kScalars;
 
@@ -69,9 +71,21 @@ class SuperMario {
     game.random = stream(seed, index);
   }
 
+  // The start of a level, or (state) the moment of play that a console is in. Throws
+  // std::invalid_argument when there is no such level, or none is being played.
+  static Beginning beginning(int32_t level, const std::optional<nes::State>& state) {
+    if (level >= kLevels) throw std::invalid_argument("no such level");
+    if (!state) return {level, std::nullopt};
+    const int played = state->ram[memory::kWorld] * 4 + state->ram[memory::kStage];
+    const bool playing = state->ram[memory::kStage] < 4 && played < kLevels && !cutscene(*state) &&
+                         !dying(*state) && !dead(*state) && !cleared(*state);
+    if (!playing) throw std::invalid_argument("no level is being played at this moment");
+    return {-1, Start{*state, {}, played, 0, {}, std::nullopt}};
+  }
+
   template <typename SeeFrame>
-  void reset(State& game, SeeFrame&& see_frame) const {
-    game.reset(*levels_, rules_, starts_, see_frame);
+  void reset(State& game, SeeFrame&& see_frame, const Beginning& beginning = {}) const {
+    game.reset(*levels_, rules_, starts_, see_frame, beginning);
   }
 
   template <typename SeeFrame>

@@ -30,6 +30,8 @@ enum Plane : uint8_t {
   kPlanes
 };
 
+inline constexpr uint8_t kFireball = 100;  // in Mario's plane
+
 inline constexpr int kTileRows = memory::kBlockRows;
 inline constexpr int kTileColumns = memory::kBlockColumns;
 inline constexpr int kColumnsBehind = 4;  // Mario stands in the fifth column
@@ -256,6 +258,47 @@ inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, si
   return {bar.x + at.x, bar.y + at.y};
 }
 
+// The highest values that `observe_tiles` gives; the lowest are 0. Mario stands in the fifth
+// column, and may reach into those beside it; elsewhere his plane shows nothing but fireballs.
+inline std::array<uint8_t, kTileBytes> tile_bounds() {
+  std::array<uint8_t, kTileBytes> highest;
+  highest.fill(255);
+  for (size_t row = 0; row < kTileRows; ++row) {
+    for (int column = 0; column < kTileColumns; ++column) {
+      if (column >= kColumnsBehind - 1 && column <= kColumnsBehind + 1) continue;
+      highest[(kPlaneMario * kTileRows + row) * kTileColumns + static_cast<size_t>(column)] =
+          kFireball;
+    }
+  }
+  return highest;
+}
+
+struct ScalarBounds {
+  std::array<float, kScalars> low, high;
+};
+
+// Between which the scalars of `observe_tiles` lie, whatever the RAM holds; in its order.
+inline ScalarBounds scalar_bounds() {
+  ScalarBounds bounds;
+  bounds.low.fill(0.0F);  // a flag
+  bounds.high.fill(1.0F);
+  const auto set = [&bounds](size_t at, float low, float high) {
+    bounds.low[at] = low;
+    bounds.high[at] = high;
+  };
+  set(2, -256.0F / 240.0F, 65279.0F / 240.0F);  // 256 pages of 256 px, the first above the screen
+  set(3, -128.0F / 48.0F, 127.0F / 48.0F);
+  set(4, -8.0F / 5.0F, 8.0F / 5.0F);
+  set(5, -2.0F, 2.0F);
+  set(6, -2.0F, 2.0F);
+  set(24, -65535.0F / 256.0F, 65535.0F / 256.0F);
+  set(25, 0.0F, 1665.0F / 400.0F);  // three digits of four bits
+  for (size_t object = 0; object < memory::kObjects; ++object) {
+    for (size_t k = 1; k <= 4; ++k) set(kMarioScalars + object * kObjectScalars + k, -2.0F, 2.0F);
+  }
+  return bounds;
+}
+
 // uint8[kPlanes][13][16] and float[kScalars]. Scalars are scaled to about -1..1:
 // speeds in px per step / 16, distances in px / 128. The last ones are one-hot: the page that Mario
 // is on, and the level, if `level` is not negative.
@@ -305,7 +348,7 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     const uint8_t state = s.ram[m::kFireballState + i];
     if (state == 0 || (state & 0x80) != 0) continue;  // bit 7: it bursts
     const int at = s.ram[m::kFireballXPage + i] * 256 + s.ram[m::kFireballX + i];
-    map.box(kPlaneMario, at, s.ram[m::kFireballY + i], 8, 8, 100);
+    map.box(kPlaneMario, at, s.ram[m::kFireballY + i], 8, 8, kFireball);
   }
   for (size_t i = 0; i < m::kMiscObjects; ++i) {
     if ((s.ram[m::kMiscState + i] & 0x80) == 0) continue;

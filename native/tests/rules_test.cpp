@@ -126,11 +126,11 @@ TEST(another_cartridge_is_told_from_super_mario_bros) {
     CHECK(text.find("the title screen does not take Start") != std::string::npos);
     CHECK(text.find("is this cartridge Super Mario Bros.?") != std::string::npos);
 
-    // Nor can it be stepped; what every game throws reaches the caller once.
+    // Nor can it be stepped: that is told before any game moves.
     const std::vector<int64_t> actions(4, 0);
     for (int round = 0; round < 20; ++round) {
-      games.send(0, actions);
-      CHECK(check::thrown([&] { games.recv(0); }).find("no running episode") != std::string::npos);
+      CHECK(check::thrown([&] { games.send(0, actions); }).find("no running episode") !=
+            std::string::npos);
     }
   }
 }

@@ -1,57 +1,141 @@
-"""warpzone: train agents that beat Super Mario Bros., and watch them do it."""
+"""warpzone: train agents that beat Super Mario Bros., and watch them do it.
+
+This is what a user imports; nothing inside the package imports it. `Agent`, `train` and `evaluate`
+are loaded when they are first used: who only wants games does not wait for PyTorch.
+"""
 
 from __future__ import annotations
 
 from warpzone import startup as _startup
 
 # isort: split
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import gymnasium as _gymnasium
 
 from warpzone.errors import WarpzoneError
 from warpzone.nes.cartridge import RomSource, set_engine
 from warpzone.nes.console import Console
+from warpzone.smb.config import EnvConfig, EnvSettings, VectorEnvSettings
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import LevelSpec
+from warpzone.smb.signals import RewardFunction
 from warpzone.smb.starts import start_level
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.version import VERSION
 
+if TYPE_CHECKING:
+    from warpzone.agents.agent import Agent
+    from warpzone.agents.evaluate import evaluate
+    from warpzone.training.trainer import train
+
 __all__ = [
+    "Agent",
     "Console",
+    "EnvConfig",
     "MarioEnv",
     "MarioVectorEnv",
     "WarpzoneError",
+    "evaluate",
     "make",
     "make_vec",
     "set_engine",
     "start_level",
+    "train",
 ]
 __version__ = VERSION
 
+_LATER = {
+    "Agent": "warpzone.agents.agent",
+    "evaluate": "warpzone.agents.evaluate",
+    "train": "warpzone.training.trainer",
+}
 
-def make(level: LevelSpec = "1-1", *, rom: RomSource = None, **settings: Any) -> MarioEnv:
-    """One game as a `gymnasium.Env`; settings are those of `MarioEnv` and `EnvConfig`.
 
-    >>> env = warpzone.make("1-1", observation="pixels")
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        from importlib import import_module
+
+        value = getattr(import_module(_LATER[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+def make(
+    level: LevelSpec | None = None,
+    *,
+    levels: LevelSpec | None = None,
+    config: EnvConfig | None = None,
+    reward: str | RewardFunction | None = None,
+    rom: RomSource = None,
+    engine: str | None = None,
+    render_mode: str | None = None,
+    keep_frames: bool = False,
+    **settings: Unpack[EnvSettings],
+) -> MarioEnv:
+    """Makes one game as a `gymnasium.Env`.
+
+    Arguments, errors and what it returns at each step are those of `MarioEnv`; `settings` are
+    fields of `EnvConfig`, or `config` holds all of them.
+
+    >>> env = warpzone.make("1-1", observation="pixels", size=64)
     """
-    return MarioEnv(level, rom=rom, **settings)
+    return MarioEnv(
+        level,
+        levels=levels,
+        config=config,
+        reward=reward,
+        rom=rom,
+        engine=engine,
+        render_mode=render_mode,
+        keep_frames=keep_frames,
+        **settings,
+    )
 
 
 def make_vec(
-    levels: LevelSpec = "1-1",
+    levels: LevelSpec | None = None,
     num_envs: int = 1,
     *,
+    level: LevelSpec | None = None,
+    config: EnvConfig | None = None,
+    reward: str | RewardFunction | None = None,
     threads: int | None = None,
+    seed: int | None = None,
+    num_groups: int = 1,
     rom: RomSource = None,
-    **settings: Any,
+    engine: str | None = None,
+    render_mode: str | None = None,
+    keep_frames: bool = False,
+    **settings: Unpack[VectorEnvSettings],
 ) -> MarioVectorEnv:
-    """Many games as a `gymnasium.vector.VectorEnv`; see `MarioVectorEnv` and `EnvConfig`.
+    """Makes many games as a `gymnasium.vector.VectorEnv`.
+
+    Arguments, errors and what it returns at each step are those of `MarioVectorEnv`; `settings` are
+    fields of `EnvConfig`, or `config` holds all of them.
 
     >>> envs = warpzone.make_vec(["1-1", "1-2"], 64, observation="tiles", noop_max=30)
     """
-    return MarioVectorEnv(levels, num_envs, threads=threads, rom=rom, **settings)
+    return MarioVectorEnv(
+        levels,
+        num_envs,
+        level=level,
+        config=config,
+        reward=reward,
+        threads=threads,
+        seed=seed,
+        num_groups=num_groups,
+        rom=rom,
+        engine=engine,
+        render_mode=render_mode,
+        keep_frames=keep_frames,
+        **settings,
+    )
 
 
 _gymnasium.register(

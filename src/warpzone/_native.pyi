@@ -108,6 +108,16 @@ TILE_PLANES: tuple = ...
 
 TILE_SHAPE: tuple = ...
 
+def tile_bounds() -> NDArray[numpy.uint8]:
+    """
+    The highest values of the map of tiles, the lowest being 0: uint8[8, 13, 16].
+    """
+
+def scalar_bounds() -> tuple:
+    """
+    The lowest and the highest values of the scalars beside the tiles: float32[SCALARS] each.
+    """
+
 SCALARS: int = ...
 
 MARIO_SCALARS: int = ...
@@ -253,6 +263,10 @@ class Start:
         """
         px from the left end of the area, before the frames that lead to the moment.
         """
+
+    def __getstate__(self) -> tuple: ...
+
+    def __setstate__(self, arg: tuple, /) -> None: ...
 
 class Way:
     """How level 0-31 is played."""
@@ -440,11 +454,13 @@ class Batch:
     def group_begin(self, group: int) -> int:
         """The first game of a group."""
 
-    def seed(self, seed: int) -> None:
-        """New random streams for all games."""
+    def close(self) -> None:
+        """Ends the threads; all that may be done after it is to read the arrays."""
 
-    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
-        """Starts new episodes where mask, uint8[N], is not 0."""
+    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], seeds: Sequence[tuple[int, int] | None] = ..., levels: Sequence[int] = ..., states: Sequence[bytes] = ...) -> None:
+        """
+        Starts new episodes where mask, uint8[N], is not 0. Of each game, if given: a seed and the number of a stream of it (None: go on), a level 0-31 (-1: drawn), a snapshot of the console (empty: none) to begin at. Raises ValueError before any game has changed.
+        """
 
     def set_starts(self, starts: Sequence[Start]) -> None:
         """
@@ -480,6 +496,11 @@ class Batch:
     def ended_ram(self, game: int) -> bytes:
         """Work RAM when that ended, 2,048 bytes."""
 
+    def check_actions(self, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game that has no running episode.
+        """
+
     def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')] | None = ..., scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None = ...) -> None:
         """
         Begins to step a group with actions, int64[n]. What comes of it is written to the arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].
@@ -500,10 +521,10 @@ class Batch:
     def ram(self, game: int) -> NDArray[numpy.uint8]:
         """Work RAM of a game: a writable view, uint8[2048]."""
 
-    def save(self) -> bytes:
-        """Everything that decides what comes next."""
+    def save(self, game: int = ...) -> bytes:
+        """Everything that decides what comes next, of one game or (-1) of all."""
 
-    def load(self, state: bytes) -> None:
+    def load(self, state: bytes, game: int = ...) -> None:
         """Raises ValueError when the bytes are not from a batch like this one."""
 
     @property

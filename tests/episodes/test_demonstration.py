@@ -17,6 +17,7 @@ from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.episodes.replay import Replay
 from warpzone.errors import EpisodeError
 from warpzone.nes.console import Console
+from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 
 START = 8
@@ -35,8 +36,9 @@ def recorded(buttons: list[int], start: str = "1-1") -> Episode:
 
 
 def make_vec(levels: Any = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
-    settings = {"threads": 1, "observation": "ram", "frame_stack": 2, **settings}
-    return warpzone.make_vec(levels, 1, actions=ACTIONS, **settings)
+    # The stack, which RAM has none of, is how far a start looks back.
+    settings = {"levels": levels, "observation": "ram", "frame_stack": 2, **settings}
+    return warpzone.make_vec(threads=1, config=EnvConfig(actions=ACTIONS, **settings))
 
 
 def course_of(envs: warpzone.MarioVectorEnv, level: str, found: Demonstration) -> NDArray[np.int64]:

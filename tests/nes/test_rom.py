@@ -193,10 +193,15 @@ def test_mirroring(tmp_path: Path, flags6: int, name: str) -> None:
 
 
 def test_revisions_are_told_apart_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is in the cartridge: headers, and what follows the cartridge in the file, differ."""
     data = cartridge()
-    monkeypatch.setitem(rom.REVISIONS, hashlib.sha1(data).hexdigest(), "World")
+    monkeypatch.setitem(rom.REVISIONS, hashlib.sha1(data[16:]).hexdigest(), "World")
     assert load_rom(write(tmp_path / "game.nes", data)).revision == "World"
-    assert load_rom(write(tmp_path / "hack.nes", data + b"!")).revision == "other NROM"
+    assert load_rom(write(tmp_path / "long.nes", data + b"!")).revision == "World"
+    other_header = data[:15] + b"!" + data[16:]
+    assert load_rom(write(tmp_path / "header.nes", other_header)).revision == "World"
+    hack = data[:100] + bytes([data[100] ^ 1]) + data[101:]
+    assert load_rom(write(tmp_path / "hack.nes", hack)).revision == "other NROM"
 
 
 # Where it is looked for

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+import re
+from inspect import signature
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 import pytest
+from gymnasium.vector import AutoresetMode
 
 import warpzone
 from warpzone.errors import ConfigError, EngineError, LevelError, WarpzoneError
-from warpzone.smb.config import MOST_NOOPS, MOST_STEPS, EnvConfig, env_config
+from warpzone.smb.config import (
+    MOST_NOOPS,
+    MOST_STEPS,
+    Actions,
+    Autoreset,
+    EnvConfig,
+    EnvSettings,
+    VectorEnvSettings,
+    env_config,
+)
 from warpzone.smb.levels import LEVELS
+
+Missing = SimpleNamespace(annotation=None)
 
 
 def message(**settings: Any) -> str:
@@ -76,17 +91,101 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 
 def test_the_same_words_from_the_front_door() -> None:
     with pytest.raises(ConfigError, match="frame_skips: there is no such setting"):
-        warpzone.make("1-1", frame_skips=4)
+        warpzone.make("1-1", frame_skips=4)  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="frame_skips: there is no such setting"):
-        warpzone.make_vec("1-1", 2, frame_skips=4)
+        warpzone.make_vec("1-1", 2, frame_skips=4)  # type: ignore[call-arg]
     with pytest.raises(WarpzoneError, match="there is no level '1-5'"):
         warpzone.make("1-5")
     with pytest.raises(ConfigError, match="autoreset is for make_vec"):
-        warpzone.make("1-1", autoreset="same_step")
-    with pytest.raises(ConfigError, match=r"'human'.* there is only 'rgb_array'"):
-        warpzone.make("1-1", render_mode="human")
+        warpzone.make("1-1", autoreset="same_step")  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="either config or settings, not both: noop_max"):
         warpzone.make_vec(config=EnvConfig(), noop_max=3)
+
+
+def test_one_setting_by_all_its_names() -> None:
+    names: list[Any] = [AutoresetMode.NEXT_STEP, "NextStep", "NEXT_STEP", "next_step"]
+    for one in names:
+        assert env_config(autoreset=one).autoreset == "next_step"
+        assert env_config(autoreset_mode=one).autoreset == "next_step"
+        assert warpzone.make_vec(autoreset_mode=one).autoreset_mode == AutoresetMode.NEXT_STEP
+    assert env_config(observation="pixels", size=64).size == (64, 64)
+    assert env_config(actions="SIMPLE_MOVEMENT").actions == "simple"
+    assert len(env_config(actions="all").action_list) == 256
+    for make in (warpzone.make, warpzone.make_vec):
+        for given in ({"level": "1-2"}, {"levels": ["1-2"]}, {"config": EnvConfig(levels="1-2")}):
+            assert make(**given).config.levels == {"1-2": 1.0}
+        assert make("1-2").config.levels == {"1-2": 1.0}
+        with pytest.raises(ConfigError, match="level and levels are the same setting"):
+            make(level="1-1", levels="1-2")
+    with pytest.raises(ConfigError, match="autoreset and autoreset_mode are the same setting"):
+        env_config(autoreset="next_step", autoreset_mode="next_step")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"observation": "rgb", "size": 84}, "size is for the observation 'pixels', and this is"),
+        ({"size": (84, 84)}, "size is for the observation 'pixels', and this is 'tiles'"),
+        ({"frame_stack": 4}, "frame_stack is for the observation 'pixels'"),
+        ({"observation": "ram", "max_pool": True}, "max_pool is for the observation 'pixels'"),
+        ({"crop_status_bar": False}, "crop_status_bar is for the observation 'pixels'"),
+        ({"observation": "rgb", "show_level": True}, "show_level is for the observation 'tiles'"),
+        ({"sticky_share": 0.5}, "sticky_share needs a repeat_action_probability above 0"),
+        ({"config": EnvConfig(), "levels": "1-2"}, "not both: levels"),
+        ({"config": EnvConfig(), "level": "1-2"}, "not both: levels"),
+        ({"config": EnvConfig(), "reward": "gym"}, "not both: reward"),
+        ({"config": EnvConfig(), "size": 64, "noop_max": 3}, "not both: size, noop_max"),
+        ({"render_mode": "nonsense"}, "render_mode 'nonsense'"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("make", [warpzone.make, warpzone.make_vec])
+def test_what_does_not_apply_is_refused(make: Any, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        make(**settings)
+
+
+def test_a_whole_configuration_may_not_hold_what_does_not_apply() -> None:
+    """But all defaults, which whoever reads one from a file has given."""
+    whole = EnvConfig(observation="rgb", reward="gym").model_dump()
+    assert EnvConfig(**whole) == EnvConfig(observation="rgb", reward="gym")
+    for changed in ({"size": (64, 64)}, {"show_level": True}, {"max_pool": True}):
+        with pytest.raises(ConfigError, match=rf"{next(iter(changed))} is for the "):
+            env_config(**{**whole, **changed})
+
+
+def test_human_is_for_one_game() -> None:
+    with pytest.raises(ConfigError, match=r"render_mode 'human'.*'human' is for one game"):
+        warpzone.make_vec("1-1", 2, render_mode="human")
+
+
+def test_the_keywords_that_editors_complete_are_the_settings() -> None:
+    """Their names and their types, but for three that take more than they hold."""
+    wider = {
+        "actions": Actions,
+        "size": int | tuple[int, int],
+        "autoreset": Autoreset | AutoresetMode,
+        "autoreset_mode": Autoreset | AutoresetMode,
+    }
+    keywords = get_type_hints(VectorEnvSettings)
+    own = {"levels", "reward"}  # arguments of their own
+    assert set(keywords) == set(EnvConfig.model_fields) - own | {"autoreset_mode"}
+    assert set(get_type_hints(EnvSettings)) == set(keywords) - {"autoreset", "autoreset_mode"}
+    for name, kind in keywords.items():
+        assert kind == wider.get(name, EnvConfig.model_fields.get(name, Missing).annotation), name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(warpzone.make, warpzone.MarioEnv), (warpzone.make_vec, warpzone.MarioVectorEnv)],
+)
+def test_the_functions_take_what_the_classes_take(one: Any, other: Any) -> None:
+    of_class = dict(signature(other.__init__).parameters)
+    del of_class["self"]
+    of_function = signature(one).parameters
+    assert {n: (p.annotation, p.default) for n, p in of_function.items()} == {
+        n: (p.annotation, p.default) for n, p in of_class.items()
+    }
 
 
 def test_errors_are_also_value_errors() -> None:
@@ -95,7 +194,8 @@ def test_errors_are_also_value_errors() -> None:
 
 
 def test_config_is_frozen_and_goes_through_json() -> None:
-    config = env_config(levels={"1-2": 2, "1-1": 1}, actions=[["right"], ["A"]], size=(60, 80))
+    config = env_config(levels={"1-2": 2, "1-1": 1}, actions=[["right"], ["A"]],
+                        observation="pixels", size=(60, 80))  # fmt: skip
     with pytest.raises(ValueError, match="frozen"):
         config.frame_skip = 2  # type: ignore[misc]
     again = EnvConfig.model_validate_json(config.model_dump_json())
@@ -121,9 +221,11 @@ def test_every_field_reaches_the_native_core() -> None:
         frame_skip=3, frame_stack=3, size=(60, 80), crop_status_bar=True, max_pool=True,
         consecutive=True, skip_cutscenes=False, noop_max=7,
         repeat_action_probability=0.25, sticky_share=0.5,
-        show_level=True, max_steps=11, no_progress_steps=5, autoreset="next_step",
+        max_steps=11, no_progress_steps=5, autoreset="next_step",
         end_thrown_back=True, last_level="2-4", start_steps=40,
     )  # fmt: skip
+    # These have no effect beside the others.
+    config = config.model_copy(update={"show_level": True})
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
     native = config.native(num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)

@@ -17,7 +17,7 @@ import warpzone
 from warpzone.errors import ConfigError, EngineError
 from warpzone.smb.config import EnvConfig, Observation
 from warpzone.smb.signals import SIGNALS
-from warpzone.smb.vector_env import Arrays
+from warpzone.smb.transition import Arrays
 
 OBSERVATIONS = get_args(Observation)
 Y_PAGE = 0x00B5

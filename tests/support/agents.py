@@ -12,7 +12,7 @@ from warpzone.agents.agent import Agent
 from warpzone.nes.cartridge import open_rom
 from warpzone.ppo.policy import shapes_of
 from warpzone.smb.config import EnvConfig
-from warpzone.smb.vector_env import observation_space
+from warpzone.smb.spaces import observation_space
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.config import NetworkConfig
 from warpzone.training.networks import make_policy

@@ -176,7 +176,7 @@ def environment(steps: int, **settings: Any) -> dict[str, str]:
         obs, infos = envs.reset(seed=5)
         add(_named("obs", obs))
         add_infos(infos)
-        count = int(envs.single_action_space.n)  # type: ignore[attr-defined]
+        count = int(envs.single_action_space.n)
         ended = np.zeros(envs.num_envs, np.bool_)
         for actions in _actions(count, envs.num_envs, steps):
             if settings.get("autoreset") == "disabled" and ended.any():

@@ -20,7 +20,8 @@ from warpzone.ppo.policy import Policy, shapes_of, to_tensors
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import parse_levels
-from warpzone.smb.vector_env import Arrays, MarioVectorEnv
+from warpzone.smb.transition import Arrays
+from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
 from warpzone.training.resolve_agent import AgentSource, resolve_agent
 
@@ -158,10 +159,8 @@ class Agent:
             LevelError: no such level.
             AgentError: the observations of this warpzone are not those it was trained on.
         """
-        settings = self._settings(level, noop_max, repeat_action_probability).model_dump(
-            exclude={"levels", "autoreset"}
-        )
-        env = MarioEnv(level, rom=rom, keep_frames=True, **settings)
+        settings = self._settings(level, noop_max, repeat_action_probability)
+        env = MarioEnv(config=settings, rom=rom, keep_frames=True)
         self._check_fit(env)
         return env
 

@@ -10,7 +10,7 @@ from warpzone.agents.agent import Agent
 from warpzone.errors import CheckpointError
 from warpzone.hardware import pick_device
 from warpzone.ppo.policy import shapes_of
-from warpzone.smb.vector_env import observation_space
+from warpzone.smb.spaces import observation_space
 from warpzone.training.agent_file import AgentInfo
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig

@@ -20,7 +20,7 @@ from torch import Tensor
 import warpzone._native as _native
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
-from warpzone.smb.vector_env import Arrays
+from warpzone.smb.transition import Arrays
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 256, 240
 

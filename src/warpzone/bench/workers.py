@@ -126,19 +126,17 @@ def _warpzone(settings: Settings, observation: str) -> Play:
 
 
 def _warpzone_env(settings: Settings, observation: str) -> Any:
+    from warpzone.smb.config import env_config
     from warpzone.smb.vector_env import MarioVectorEnv
 
+    pictures = {"frame_stack": STACK, "size": SIZE} if observation == "pixels" else {}
     env = MarioVectorEnv(
-        "1-1",
-        settings.games,
+        num_envs=settings.games,
         threads=settings.threads,
         seed=settings.seed,
         rom=settings.rom,
         engine="compiled",
-        observation=observation,
-        frame_skip=SKIP,
-        frame_stack=STACK,
-        size=(SIZE, SIZE),
+        config=env_config(observation=observation, frame_skip=SKIP, **pictures),
     )
     env.reset(seed=settings.seed)
     return env

@@ -29,11 +29,9 @@ PACKAGE = "gym-super-mario-bros==7.4.0"
 PACKAGE_MODULE = "gym_super_mario_bros"
 PACKAGE_MEMBER = "gym_super_mario_bros/_roms/super-mario-bros.nes"
 PACKAGE_SHA256 = "ec299b990e8bfee8ba46e3f61d63b2e1ae5b8a2e431de84e2e4bbd692dc53586"
-REVISIONS = {
-    "ab30029efec6ccfc5d65dfda7fbc6e6489a80805": "Europe",
-    "ea343f4e445a9050d4b4fbac2c77d0693b1d0922": "World",
-}
-"""SHA-1 of the whole file → revision of Super Mario Bros."""
+REVISIONS: dict[str, str] = {}
+"""SHA-1 of program and pictures, without the header → what that cartridge is called. Games fill it
+in: this room knows none."""
 
 HEADER_BYTES = 16
 TRAINER_BYTES = 512
@@ -54,7 +52,8 @@ class Rom:
     """A checked iNES file.
 
     ``data`` is the whole file, header included; ``sha1`` and ``sha256`` are of it. ``revision`` is
-    "Europe", "World" or "other NROM"; ``origin`` says how the file was found.
+    a name out of ``REVISIONS``, such as "Europe" or "World", or "other NROM"; ``origin`` says how
+    the file was found.
     """
 
     path: Path
@@ -63,6 +62,11 @@ class Rom:
     sha256: str
     revision: str
     origin: str
+
+    @property
+    def contents_sha1(self) -> str:
+        """SHA-1 of program and pictures: headers of one and the same cartridge differ."""
+        return _contents_sha1(self.data)
 
     @property
     def prg_bytes(self) -> int:
@@ -182,9 +186,15 @@ def _load(path: Path, origin: str) -> Rom:
         data=data,
         sha1=sha1,
         sha256=hashlib.sha256(data).hexdigest(),
-        revision=REVISIONS.get(sha1, "other NROM"),
+        revision=REVISIONS.get(_contents_sha1(data), "other NROM"),
         origin=origin,
     )
+
+
+def _contents_sha1(data: bytes) -> str:
+    begin = HEADER_BYTES + bool(data[6] & 4) * TRAINER_BYTES
+    end = begin + data[4] * PRG_UNIT + data[5] * CHR_UNIT
+    return hashlib.sha1(data[begin:end], usedforsecurity=False).hexdigest()
 
 
 def _installed_path() -> Path | None:

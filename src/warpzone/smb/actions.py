@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from warpzone.errors import ConfigError
 
@@ -18,19 +19,48 @@ BUTTONS: dict[str, int] = {
 }
 """Bits of the controller's buttons: A jumps, B runs and throws."""
 
-_RIGHT_ONLY = [[], ["right"], ["right", "A"], ["right", "B"], ["right", "A", "B"]]
-_SIMPLE = [*_RIGHT_ONLY, ["A"], ["left"]]
-_COMPLEX = [*_SIMPLE, ["left", "A"], ["left", "B"], ["left", "A", "B"], ["down"], ["up"]]
-_DOWN = [*_SIMPLE, ["left", "A"], ["left", "A", "B"], ["down"], ["right", "down", "B"]]
+RIGHT_ONLY: list[list[str]] = [[], ["right"], ["right", "A"], ["right", "B"], ["right", "A", "B"]]
+"""5 actions, those of gym-super-mario-bros in its order."""
+SIMPLE_MOVEMENT: list[list[str]] = [*RIGHT_ONLY, ["A"], ["left"]]
+"""7 actions, those of gym-super-mario-bros in its order."""
+COMPLEX_MOVEMENT: list[list[str]] = [
+    *SIMPLE_MOVEMENT,
+    ["left", "A"],
+    ["left", "B"],
+    ["left", "A", "B"],
+    ["down"],
+    ["up"],
+]
+"""12 actions, those of gym-super-mario-bros in its order."""
 
 ACTION_SETS: dict[str, list[list[str]]] = {
-    "right_only": _RIGHT_ONLY,
-    "simple": _SIMPLE,
-    "complex": _COMPLEX,
-    "down": _DOWN,
+    "right_only": RIGHT_ONLY,
+    "simple": SIMPLE_MOVEMENT,
+    "complex": COMPLEX_MOVEMENT,
+    "down": [*SIMPLE_MOVEMENT, ["left", "A"], ["left", "A", "B"], ["down"], ["right", "down", "B"]],
+    "all": [[name for name, bit in BUTTONS.items() if byte & bit] for byte in range(256)],
 }
-"""RIGHT_ONLY (5), SIMPLE_MOVEMENT (7), COMPLEX_MOVEMENT (12), and `down` (11): simple movement with
-jumps to the left, Down for pipes, and sliding under things."""
+"""RIGHT_ONLY (5), SIMPLE_MOVEMENT (7), COMPLEX_MOVEMENT (12), `down` (11): simple movement with
+jumps to the left, Down for pipes, and sliding under things; and `all` (256): each action is the
+controller's byte, Start and Select among them."""
+
+
+def action_set(actions: Any) -> Any:
+    """Returns the name in `ACTION_SETS` that is meant by `actions`, upper case or with "_MOVEMENT"
+    as gym-super-mario-bros has it; what is no name comes back as it is.
+
+    Raises:
+        ConfigError: a name that is not one of a set.
+    """
+    if not isinstance(actions, str):
+        return actions
+    name = actions.lower().removesuffix("_movement")
+    if name not in ACTION_SETS:
+        raise ConfigError(
+            f"there is no action set {actions!r}: there are {', '.join(ACTION_SETS)}, "
+            "or give a list of lists of buttons"
+        )
+    return name
 
 
 def buttons_of(names: Sequence[str]) -> int:
@@ -52,3 +82,21 @@ def buttons_of(names: Sequence[str]) -> int:
 def action_names(actions: Sequence[Sequence[str]]) -> list[str]:
     """What each action does, for people: "right + A", "nothing"."""
     return [" + ".join(n for n in names if n != "NOOP") or "nothing" for names in actions]
+
+
+_KEYS = {"A": "o", "B": "p", "up": "w", "down": "s", "left": "a", "right": "d"}
+_KEYS |= {"select": " ", "start": "\r"}
+
+
+def keys_to_action(actions: Sequence[Sequence[str]]) -> dict[tuple[int, ...], int]:
+    """Returns which action each combination of keys is, as `gymnasium.utils.play` wants it.
+
+    The keys are nes-py's: W A S D for the directions, O for A, P for B, space for Select and Enter
+    for Start. A combination is a rising tuple of key codes.
+    """
+    found: dict[tuple[int, ...], int] = {}
+    for index, names in enumerate(actions):
+        keys = tuple(sorted({ord(_KEYS[name]) for name in names if name != "NOOP"}))
+        if keys:
+            found.setdefault(keys, index)
+    return found

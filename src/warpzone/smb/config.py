@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
+from gymnasium.vector import AutoresetMode
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 import warpzone._native as _native
 from warpzone.errors import ConfigError, WarpzoneError
 from warpzone.settings import describe
-from warpzone.smb.actions import ACTION_SETS, buttons_of
+from warpzone.smb.actions import ACTION_SETS, action_set, buttons_of
 from warpzone.smb.levels import LEVELS, level_index, parse_levels
 
 Observation = Literal["tiles", "pixels", "rgb", "ram"]
@@ -22,6 +24,32 @@ MOST_ACTIONS = 256
 """As many as there are combinations of eight buttons."""
 MOST_NOOPS = 36_000
 """Idle frames at the start of an episode, ten minutes, which the native core allows."""
+
+AUTORESET_MODES: dict[Autoreset, AutoresetMode] = {
+    "same_step": AutoresetMode.SAME_STEP,
+    "next_step": AutoresetMode.NEXT_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
+
+Actions: TypeAlias = str | Sequence[Sequence[str]]
+"""A name out of `ACTION_SETS`, as there or as gym-super-mario-bros writes it, or a list of lists
+of buttons."""
+
+_OF_PIXELS = ("frame_stack", "size", "crop_status_bar", "max_pool", "consecutive")
+_ALSO_ELSEWHERE = {"frame_stack", "sticky_share"}
+
+
+def _autoreset(value: Any) -> Any:
+    """A mode by any of its names: AutoresetMode.SAME_STEP, "SameStep", "SAME_STEP", "same_step"."""
+    for name, mode in AUTORESET_MODES.items():
+        if value in (mode, mode.value) or (isinstance(value, str) and value.lower() == name):
+            return name
+    return value
+
+
+def _size(value: Any) -> Any:
+    """One number stands for a square."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class EnvConfig(BaseModel):
@@ -39,8 +67,9 @@ class EnvConfig(BaseModel):
     observation: Observation = "tiles"
     """What the agent sees. `tiles`: the map around Mario. `pixels`: grey pictures. `rgb`: the whole
     picture. `ram`: the work RAM."""
-    actions: str | list[list[str]] = "simple"
-    """A name out of `ACTION_SETS`, or a list of lists of buttons."""
+    actions: Annotated[str | list[list[str]], BeforeValidator(action_set)] = "simple"
+    """A name out of `ACTION_SETS`, "SIMPLE_MOVEMENT" and the like too, or a list of lists of
+    buttons. "all": the 256 states of the controller."""
     reward: Reward = "progress"
     """`progress`: new-best px, and the end. `gym`: as gym-super-mario-bros. `tutorial`: that, +50
     for the flag, -50 for another end, divided by 10."""
@@ -48,8 +77,8 @@ class EnvConfig(BaseModel):
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
     """Pictures in a `pixels` observation."""
-    size: tuple[int, int] = (84, 84)
-    """Height and width of a `pixels` observation."""
+    size: Annotated[tuple[int, int], BeforeValidator(_size)] = (84, 84)
+    """Height and width of a `pixels` observation, in px; one number: of a square."""
     crop_status_bar: bool = False
     """Leave the 32 lines with score and time out of `pixels`."""
     max_pool: bool = False
@@ -78,17 +107,23 @@ class EnvConfig(BaseModel):
     """Steps without a new farthest point after which an episode is truncated."""
     start_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode that began within its level is truncated."""
-    autoreset: Autoreset = "same_step"
+    autoreset: Annotated[Autoreset, BeforeValidator(_autoreset)] = "same_step"
     """When a game of many begins anew: in the step that ended its episode, in the next, or when
-    asked to (Gymnasium's `AutoresetMode`)."""
+    asked to. Gymnasium's `AutoresetMode` works too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, data: Any) -> Any:
+        """`autoreset_mode`, as in Gymnasium's vector environments, is `autoreset`."""
+        if not isinstance(data, dict) or "autoreset_mode" not in data:
+            return data
+        if "autoreset" in data:
+            raise ValueError("autoreset and autoreset_mode are the same setting: give one of them")
+        renamed = {"autoreset_mode": "autoreset"}
+        return {renamed.get(name, name): value for name, value in data.items()}
 
     @model_validator(mode="after")
     def _fits_together(self) -> EnvConfig:
-        if isinstance(self.actions, str) and self.actions not in ACTION_SETS:
-            raise ValueError(
-                f"there is no action set {self.actions!r}: there are {', '.join(ACTION_SETS)}, "
-                "or give a list of lists of buttons"
-            )
         if not self.action_list:
             raise ValueError("actions: there must be at least one")
         if len(self.action_list) > MOST_ACTIONS:
@@ -110,7 +145,26 @@ class EnvConfig(BaseModel):
                 f"consecutive stacking shows the frames of one step, so frame_stack "
                 f"({self.frame_stack}) must equal frame_skip ({self.frame_skip})"
             )
+        # Starts within levels are recorded with a stack whatever is seen, and evaluations switch
+        # sticky actions on and off.
+        fields = type(self).model_fields
+        for name, reason in self.without_effect(set(fields) - _ALSO_ELSEWHERE).items():
+            if getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} {reason}")
         return self
+
+    def without_effect(self, names: Iterable[str]) -> dict[str, str]:
+        """Returns which of these settings change nothing in what is played or seen, and why."""
+        reasons: dict[str, str] = {}
+        if self.observation != "pixels":
+            why = f"is for the observation 'pixels', and this is {self.observation!r}"
+            reasons |= dict.fromkeys(_OF_PIXELS, why)
+        if self.observation != "tiles":
+            why = f"is for the observation 'tiles', and this is {self.observation!r}"
+            reasons["show_level"] = why
+        if self.repeat_action_probability == 0:
+            reasons["sticky_share"] = "needs a repeat_action_probability above 0"
+        return {name: why for name, why in reasons.items() if name in names}
 
     @property
     def action_list(self) -> list[list[str]]:
@@ -154,6 +208,37 @@ class EnvConfig(BaseModel):
         config.consecutive = self.consecutive
         config.keep_frames = keep_frames
         return config
+
+
+class EnvSettings(TypedDict, total=False):
+    """The fields of `EnvConfig`, where they are documented, as keywords of `make` and `make_vec`,
+    but for the levels and the reward, which are arguments of their own."""
+
+    observation: Observation
+    actions: Actions
+    frame_skip: int
+    frame_stack: int
+    size: int | tuple[int, int]
+    crop_status_bar: bool
+    max_pool: bool
+    consecutive: bool
+    skip_cutscenes: bool
+    noop_max: int
+    repeat_action_probability: float
+    sticky_share: float
+    end_thrown_back: bool
+    show_level: bool
+    last_level: str | None
+    max_steps: int | None
+    no_progress_steps: int | None
+    start_steps: int | None
+
+
+class VectorEnvSettings(EnvSettings, total=False):
+    """The same for many games: those reset themselves. Both names mean one setting."""
+
+    autoreset: Autoreset | AutoresetMode
+    autoreset_mode: Autoreset | AutoresetMode
 
 
 def env_config(**fields: Any) -> EnvConfig:

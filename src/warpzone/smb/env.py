@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import gymnasium
 import numpy as np
@@ -10,83 +10,136 @@ from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
-from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.actions import keys_to_action
+from warpzone.smb.config import EnvConfig, EnvSettings
+from warpzone.smb.human import HumanWindow
 from warpzone.smb.levels import LevelSpec
 from warpzone.smb.signals import RewardFunction
-from warpzone.smb.vector_env import Arrays, Journal, MarioVectorEnv
+from warpzone.smb.transition import Arrays, Journal
+from warpzone.smb.vector_env import RENDER_MODES, MarioVectorEnv, render_fps
 
 
 class MarioEnv(gymnasium.Env[Any, np.int64]):
-    """One game. Arguments as for `MarioVectorEnv`, of which this is a batch of one.
+    """One game.
 
-    Observations are uint8 arrays, for tiles a dict of uint8 and float32 arrays; `info` holds the
-    signals (see `warpzone.smb.signals.SIGNALS`) as numbers.
+    Observations are uint8 arrays, for tiles a dict of uint8 and float32 arrays
+    (`warpzone.smb.spaces`); `info` holds the signals (`warpzone.smb.signals.SIGNALS`) as numbers.
+    Can be copied (`copy.deepcopy`) and pickled: a copy goes on as the original does.
 
     Args:
-        level: a level, several, or levels with weights: each episode draws one.
-        engine: see `warpzone.set_engine`.
-        render_mode: None or "rgb_array".
+        level: a level, several, or levels with weights: each episode draws one. Not given: 1-1.
+        levels: another name for `level`.
+        config: all settings at once, instead of `level`, a reward's name and `settings`. Its
+            `autoreset` is not looked at: a single environment does not reset itself.
+        reward: a name (see `EnvConfig`) or a `RewardFunction`.
+        rom: a file, a `Rom`, or None to look for one.
+        engine: "auto", "interpreter" or "compiled", see `warpzone.set_engine`; None: as chosen
+            there.
+        render_mode: None; "rgb_array": `render` returns the last frame; "human": a window shows
+            every emulated frame as fast as the console does.
         keep_frames: keep every emulated frame of the last step, for `frames`.
+        settings: fields of `EnvConfig`.
+
+    Raises:
+        ConfigError: a setting with an unknown name, an impossible value, or without any effect
+            beside the others.
+        LevelError: an unknown level.
+        RomError: no usable ROM, or another game.
+        EngineError: engine "compiled", and the program cannot run as native code.
+        DisplayError: render_mode "human" on a machine without a screen.
     """
 
     # Gymnasium asks the class which render modes there are.
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 15}  # noqa: RUF012
 
     def __init__(
         self,
-        level: LevelSpec = "1-1",
+        level: LevelSpec | None = None,
         *,
-        reward: str | RewardFunction = "progress",
+        levels: LevelSpec | None = None,
+        config: EnvConfig | None = None,
+        reward: str | RewardFunction | None = None,
         rom: RomSource = None,
         engine: str | None = None,
         render_mode: str | None = None,
         keep_frames: bool = False,
-        **settings: Any,
+        **settings: Unpack[EnvSettings],
     ) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ConfigError(f"render_mode {render_mode!r}: there is only 'rgb_array'")
-        if "autoreset" in settings:
-            raise ConfigError(
-                "autoreset is for make_vec: a single environment does not reset itself"
-            )
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise ConfigError(f"render_mode {render_mode!r}: there is None, 'rgb_array' or 'human'")
+        for name in ("autoreset", "autoreset_mode"):
+            if name in settings:
+                raise ConfigError(
+                    f"{name} is for make_vec: a single environment does not reset itself"
+                )
+        if config is not None:
+            config = config.model_copy(update={"autoreset": "disabled"})
+            alone: dict[str, Any] = {}
+        else:
+            alone = {"autoreset": "disabled"}
         self.render_mode = render_mode
         self._games = MarioVectorEnv(
             level,
-            num_envs=1,
+            1,
+            level=levels,
+            config=config,
             threads=1,
             reward=reward,
             rom=rom,
             engine=engine,
-            keep_frames=keep_frames,
-            autoreset="disabled",
+            keep_frames=keep_frames or render_mode == "human",
             **settings,
+            **alone,
         )
         self.config = self._games.config
         self.rom = self._games.rom
-        self.metadata = {
-            "render_modes": ["rgb_array"],
-            "render_fps": FRAMES_PER_SECOND / self.config.frame_skip,
-        }
+        self.metadata = {"render_modes": RENDER_MODES, "render_fps": render_fps(self.config)}
         self.observation_space = self._games.single_observation_space
         self.action_space = self._games.single_action_space
         self.action_meanings = self._games.action_meanings
+        self._window = HumanWindow() if render_mode == "human" else None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Starts an episode."""
+        """Starts an episode.
+
+        Args:
+            seed: new random draws, from 0 to below 2**64: this episode and those after it are as
+                they were with that seed before, whatever was played in them.
+            options: `level`: a name, instead of drawing one. `state`: bytes of `Console.save`, the
+                moment at which the episode begins instead.
+
+        Returns:
+            The observation and the info.
+
+        Raises:
+            ConfigError: an impossible seed or an unknown option.
+            LevelError: an unknown level.
+            EngineError: a state that is not one of this cartridge, or in which no level is played;
+                or the environment is closed.
+        """
+        if options is not None and "reset_mask" in options:
+            raise ConfigError("options['reset_mask'] is for many games: this is one")
+        obs, infos = self._games.reset(seed=seed, options=options)
         super().reset(seed=seed)
-        obs, infos = self._games.reset(seed=seed)
+        self._show()
         return self._first(obs), self._info(infos)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Holds an action for `frame_skip` frames.
 
+        Returns:
+            The observation, the reward, whether the episode has terminated (flag, death, warp),
+            whether it was truncated (a limit), and the info.
+
         Raises:
-            ValueError: no such action.
-            EngineError: the episode is over, or the game cannot go on.
+            ConfigError: no such action; the game has not moved then.
+            EngineError: the episode is over, the game cannot go on, another thread is using it, or
+                the environment is closed.
         """
         obs, rewards, terminated, truncated, infos = self._games.step(np.array([action]))
+        self._show()
         return (
             self._first(obs),
             float(rewards[0]),
@@ -96,8 +149,40 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         )
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The last frame, uint8[240, 256, 3], with render_mode "rgb_array"."""
-        return None if self.render_mode is None else self._games.picture(0)
+        """Returns the last frame, uint8[240, 256, 3], with render_mode "rgb_array"."""
+        return self._games.picture(0) if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Ends the game and closes its window. `reset` and `step` are refused from then on."""
+        if self._window is not None:
+            self._window.close()
+        self._games.close()
+
+    def get_action_meanings(self) -> list[str]:
+        """Returns what each action does, as in Atari environments: "right + A", "nothing"."""
+        return list(self.action_meanings)
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        """Returns which keys are which action, for `gymnasium.utils.play`: W A S D for the
+        directions, O for A, P for B, Enter for Start, space for Select."""
+        return keys_to_action(self.config.action_list)
+
+    def save_state(self) -> bytes:
+        """Returns everything that decides what comes next: the game, the random streams, the
+        observation. A `MarioVectorEnv` with these settings takes it for one of its games.
+
+        Raises:
+            EngineError: the environment is closed.
+        """
+        return self._games.save_state()
+
+    def load_state(self, state: bytes) -> None:
+        """Goes on from `save_state`.
+
+        Raises:
+            EngineError: the bytes are not from such an environment, or damaged. Nothing is changed.
+        """
+        self._games.load_state(state)
 
     def frames(self) -> NDArray[np.uint8]:
         """With `keep_frames`: all frames of the last step or reset as colours of `PALETTE`:
@@ -107,7 +192,9 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
     def run_on(self, frames: int, buttons: int = 0) -> NDArray[np.uint8]:
         """Lets the game run on without rules, e.g. to see what follows the flag; needs
         `keep_frames`. Returns the frames, uint8[frames, 240, 256]."""
-        return self._games.run_on(frames, buttons)
+        shown = self._games.run_on(frames, buttons)
+        self._show()
+        return shown
 
     def keep_inputs(self) -> None:
         """From the next episode on, keeps the buttons of every emulated frame, for `inputs`. What
@@ -124,8 +211,15 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         return None if ended is None else ended[0]
 
     def ram(self) -> NDArray[np.uint8]:
-        """Work RAM, uint8[2048]: a view, writing to it changes the game."""
+        """Returns the work RAM, uint8[2048]: a view, writing to it changes the game.
+
+        Its bytes overflow in arithmetic: see `warpzone.smb.signals.ram_number`.
+        """
         return self._games.ram(0)
+
+    def _show(self) -> None:
+        if self._window is not None:
+            self._window.show(self._games.frames())
 
     @staticmethod
     def _first(obs: Arrays) -> Any:

@@ -48,7 +48,7 @@ RewardFunction: TypeAlias = Callable[[SignalArrays, SignalArrays], NDArray[np.fl
 games, it returns one number for each of them.
 
     def speed(now, before):
-        return (now["x"] - before["x"]) / 10 - 5.0 * (now["death"] > 0)
+        return np.minimum(now["progress"] - before["progress"], 16) / 10 - 5.0 * (now["death"] > 0)
 """
 
 
@@ -57,3 +57,23 @@ def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:
     arrays: SignalArrays = dict(zip(SIGNALS, table.T, strict=True))
     arrays["flag"] = arrays["flag"] != 0
     return arrays
+
+
+def ram_number(ram: NDArray[np.uint8], *addresses: int) -> NDArray[np.int64]:
+    """Returns the number that the bytes at these addresses make, as a number that can be reckoned
+    with.
+
+    The elements of a uint8 array stay bytes in arithmetic: since NumPy 2 `ram[0x6D] * 256` is an
+    error or wraps around, and `ram[0x86] - 10` may be 250.
+
+    Args:
+        ram: uint8[..., 2048], of one game or of many.
+        addresses: of its bytes, the highest first: `ram_number(ram, 0x6D, 0x86)` is Mario's x.
+
+    Returns:
+        int64[...]; for the RAM of one game a single number.
+    """
+    number = np.zeros(ram.shape[:-1], np.int64)
+    for address in addresses:
+        number = number * 256 + ram[..., address]
+    return number

@@ -31,7 +31,8 @@ from warpzone.files import write_atomically
 from warpzone.ppo.rollout import Rollout, Transition
 from warpzone.smb.actions import action_names
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.vector_env import Journal, MarioVectorEnv
+from warpzone.smb.transition import Journal
+from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.migration import EPISODE_ENDS
 
 KEPT = 200

@@ -1,0 +1,33 @@
+"""Errors that say what is wrong with what games were given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from warpzone.errors import ConfigError, EngineError, WarpzoneError
+
+
+@contextmanager
+def native_errors() -> Iterator[None]:
+    """Turns what the native core says into `ConfigError` and `EngineError`."""
+    try:
+        yield
+    except WarpzoneError:
+        raise
+    except (ValueError, IndexError) as error:
+        raise ConfigError(str(error)) from None
+    except RuntimeError as error:
+        raise EngineError(str(error)) from None
+
+
+def checked_seed(seed: Any) -> int:
+    """Returns a seed of the native core's random streams. Raises `ConfigError`."""
+    if not isinstance(seed, int | np.integer):
+        raise ConfigError(f"seed is {seed!r}: it must be a whole number")
+    if not 0 <= seed < 2**64:
+        raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
+    return int(seed)

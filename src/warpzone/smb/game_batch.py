@@ -1,0 +1,518 @@
+"""Many games of Super Mario Bros. at once, in groups that trainers step in turns.
+
+Works on views, and can step one group while the caller is busy with another. Knows nothing of
+Gymnasium's way to reset and step: that is `warpzone.smb.vector_env`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+import warpzone._native as _native
+from warpzone.cpu import thread_count
+from warpzone.errors import ConfigError, EngineError
+from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
+from warpzone.nes.console import PALETTE
+from warpzone.smb import cartridges
+from warpzone.smb.actions import action_names
+from warpzone.smb.checks import checked_seed, native_errors
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.exclusive import InUse, exclusive
+from warpzone.smb.levels import LEVELS, level_index
+from warpzone.smb.search import Explorer, Way
+from warpzone.smb.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
+from warpzone.smb.spaces import observation_space
+from warpzone.smb.starts import level_starts
+from warpzone.smb.transition import Arrays, Journal, Transition, rows_of
+
+_OF_THIS_PROCESS = (
+    "_in_use", "_batch", "level_starts", "_obs", "_final_obs", "_rewards", "_terminated",
+    "_truncated", "_signals", "_start_signals", "_returns", "_before", "_views", "_outs",
+    "_game_views",
+)  # fmt: skip
+"""Attributes that a copy makes anew."""
+
+
+class GameBatch(InUse):
+    """N games, stepped natively by several threads.
+
+    Can be copied (`copy.deepcopy`) and pickled while no group is stepping: a copy goes on as the
+    original does, initial states within levels and trajectories included; what `watch_games` has
+    recorded so far is not. After a fork the child may go on with its copy if no group was stepping.
+    """
+
+    groups: list[slice]
+    """The rows of each group."""
+    single_observation_space: gymnasium.Space[Any]
+    single_action_space: Any  # a `Discrete`; Gymnasium leaves open which
+
+    def __init__(
+        self,
+        config: EnvConfig,
+        num_envs: int,
+        *,
+        threads: int | None = None,
+        seed: int | None = None,
+        num_groups: int = 1,
+        reward: RewardFunction | None = None,
+        rom: RomSource = None,
+        engine: str | None = None,
+        keep_frames: bool = False,
+    ) -> None:
+        super().__init__()
+        if num_envs < 1:
+            raise ConfigError(f"num_envs is {num_envs}: there must be at least one game")
+        self.config = config
+        self.reward_function = reward
+        self.num_envs = num_envs
+        self.num_groups = num_groups
+        self.threads = thread_count(threads)
+        self.rom = open_rom(rom)
+        self.single_observation_space = observation_space(config)
+        self.single_action_space = gymnasium.spaces.Discrete(len(config.action_list))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.action_meanings = action_names(config.action_list)
+        self._engine = engine
+        self._keep_frames = keep_frames
+        self._routes: dict[str, tuple[Way, ...]] = {}
+        self._starts: list[_native.Start] = []
+        self._start_weights: tuple[NDArray[np.float64], float] | None = None
+        self._watched: list[int] = []
+        self._build(secrets.randbits(64) if seed is None else checked_seed(seed))
+
+    def _build(self, seed: int) -> None:
+        native = self.config.native(
+            num_games=self.num_envs,
+            num_groups=self.num_groups,
+            threads=self.threads,
+            seed=seed,
+            keep_frames=self._keep_frames,
+        )
+        self.level_starts = level_starts(cartridge_of(self.rom, self._engine))
+        """Where the levels begin, as the native core has it."""
+        cartridges.check(self.rom, self.level_starts)
+        with native_errors():
+            self._batch = _native.Batch(self.level_starts, self.config.native_rules(), native)
+        bounds = [self._batch.group_begin(group) for group in range(self.num_groups + 1)]
+        self.groups = [slice(a, b) for a, b in pairwise(bounds)]
+        self._map_memory()
+
+    def __getstate__(self) -> dict[str, Any]:
+        saved = self.save_state()
+        kept = {name: v for name, v in self.__dict__.items() if name not in _OF_THIS_PROCESS}
+        return {**kept, "_saved": saved}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saved = state.pop("_saved")
+        self.__dict__.update(state)
+        InUse.__init__(self)
+        self._build(0)
+        self.set_routes(self._routes)
+        if self._starts:
+            weights = self._start_weights
+            self.set_starts(self._starts)
+            if weights is not None:
+                self.set_start_weights(*weights)
+        self.watch_games(self._watched)
+        self.load_state(saved)
+
+    # --- for trainers ---------------------------------------------------------------------------
+
+    def send(self, group: int, actions: NDArray[np.int64], out: Arrays | None = None) -> None:
+        """Begins to step the games of a group.
+
+        Args:
+            group: index into `groups`.
+            actions: int64[n]. With next-step autoreset, those of ended games are not looked at.
+            out: where to put the observations, [n, ...], besides `observations()`: an array, or a
+                dict of arrays for tiles, each in one piece (C order). The threads that step the
+                games write to it until `recv`, which hands it back as `Transition.obs`.
+
+        Raises:
+            ConfigError: no such group, not one action for each of its games, an action that does
+                not exist (then none of the games has moved), or an `out` that does not fit.
+            EngineError: the group is stepping already, another thread is using these games, or
+                they are closed.
+        """
+        actions = np.asarray(actions)
+        if not np.issubdtype(actions.dtype, np.integer):
+            raise ConfigError(f"actions must be integers, not {actions.dtype}")
+        actions = np.ascontiguousarray(actions, dtype=np.int64)
+        tiles, scalars = (out["tiles"], out["scalars"]) if isinstance(out, dict) else (out, None)
+        before = None
+        if self.reward_function is not None and 0 <= group < len(self.groups):
+            before = self._current_signals(self.groups[group])
+        try:
+            self._batch.send(group, actions, tiles, scalars)
+        except TypeError:
+            raise ConfigError(self._misfit(group, actions, out)) from None
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        if before is not None:
+            self._before[self.groups[group]] = before
+        if out is None:
+            self._outs.pop(group, None)
+        else:
+            self._outs[group] = out
+
+    def recv(self, group: int) -> Transition:
+        """Waits until the group has been stepped.
+
+        Raises:
+            ConfigError: no such group.
+            EngineError: nothing was sent to it, another thread is using these games, or one of its
+                games could not go on. Then `reset` before anything else.
+        """
+        out = self._outs.get(group)
+        self._wait(group)
+        self._outs.pop(group, None)
+        view = self._views[group]
+        signals = view.signals.copy()
+        signals["flag"] = view.signals["flag"] != 0
+        finished = (view.terminated | view.truncated).nonzero()[0]
+        return Transition(
+            obs=view.obs if out is None else out,
+            reward=view.reward,
+            terminated=view.terminated,
+            truncated=view.truncated,
+            signals=signals,
+            task=signals["level"],
+            success=signals["flag"],
+            score=signals["progress"],
+            finished=finished,
+            final_obs=rows_of(view.final_obs, finished if len(finished) else slice(0)),
+        )
+
+    def tasks(self) -> Sequence[str]:
+        """Returns the names of all levels, by the number that `Transition.task` has."""
+        return LEVELS
+
+    def observations(self) -> Arrays:
+        """Returns the current observations of all games, [N, ...]: views."""
+        return self._obs
+
+    @exclusive
+    def save_state(self, game: int | None = None) -> bytes:
+        """Returns everything that decides what comes next: games, random streams, observations.
+
+        Args:
+            game: only of this one, 0 to N-1; the same bytes as `MarioEnv.save_state` gives.
+
+        Raises:
+            ConfigError: there is no such game.
+            EngineError: a group is stepping, or the games are closed.
+        """
+        with native_errors():
+            state = self._batch.save(-1 if game is None else self.checked_game(game))
+        return state + self._returns[_rows(game)].tobytes()
+
+    @exclusive
+    def load_state(self, state: bytes, game: int | None = None) -> None:
+        """Goes on from `save_state` of an environment made with the same arguments.
+
+        Args:
+            state: of as many games.
+            game: load the state of one game into this one, 0 to N-1.
+
+        Raises:
+            ConfigError: there is no such game.
+            EngineError: the bytes do not fit this environment, or a group is stepping. Nothing is
+                changed then.
+        """
+        index = -1 if game is None else self.checked_game(game)
+        returns = self._returns[_rows(game)]
+        split = max(len(state) - returns.nbytes, 0)
+        try:
+            self._batch.load(state[:split], index)
+        except ValueError as error:
+            raise EngineError(str(error)) from None
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        returns[:] = np.frombuffer(state[split:], dtype=np.float32)
+
+    # --- starts within levels -------------------------------------------------------------------
+
+    def explorer(self, level: str, seed: int = 0) -> Explorer:
+        """Returns a search for a way through `level` with this environment's actions.
+
+        Raises:
+            LevelError: no such level.
+            ConfigError: an impossible seed.
+        """
+        return Explorer(self.level_starts, self.config, level, seed)
+
+    def record_starts(self, level: str, way: Way) -> list[_native.Start]:
+        """Returns the moments along a way through `level`.
+
+        Play goes on from each as if it had never been left: the steps that led there are played
+        again, enough to fill a stack of pictures. Moments soon after a cutscene or a pause are left
+        out. Of a way of frames, a step is as many of them as one of this environment's.
+
+        Raises:
+            LevelError: no such level.
+            ConfigError: an action that does not exist.
+        """
+        rules = self.config.native_rules()
+        steps_back = self.config.frame_stack
+        with native_errors():
+            return _native.record_starts(
+                self.level_starts, rules, way.native(self.level_starts, level), steps_back
+            )
+
+    def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
+        """From now on only what lies on one of the ways counts as progress in these levels: neither
+        a warp zone nor what is behind the right pipe of a maze; and a pipe that leads on is
+        rewarded. Not part of `save_state`."""
+        rules, routes = self.config.native_rules(), []
+        with native_errors():
+            for level, through in ways.items():
+                native = [way.native(self.level_starts, level) for way in through]
+                route = _native.record_route(self.level_starts, rules, native)
+                routes.append((level_index(level), route))
+            self._batch.set_routes(routes)
+        self._routes.update({level: tuple(through) for level, through in ways.items()})
+
+    def set_starts(self, starts: list[_native.Start]) -> None:
+        """Takes moments at which episodes may begin; none does before `set_start_weights`. They are
+        not part of `save_state`.
+
+        Raises:
+            ConfigError: they were recorded with a `frame_skip` that does not fit this one.
+            EngineError: a group is stepping.
+        """
+        with native_errors():
+            self._batch.set_starts(starts)
+        self._starts, self._start_weights = list(starts), None
+
+    def set_start_weights(self, weights: NDArray[np.float64], share: float) -> None:
+        """From now on the share `share` (0 to 1) of all episodes begins at one of the starts, drawn
+        by `weights` (float64[k], at least 0). No group may be stepping.
+
+        Raises:
+            ConfigError: weights or share are out of their range.
+            EngineError: a group is stepping.
+        """
+        given = np.array(weights, dtype=np.float64)
+        with native_errors():
+            self._batch.weigh_starts(given, share)
+        self._start_weights = given, share
+
+    # --- journals -------------------------------------------------------------------------------
+
+    def watch_games(self, games: Sequence[int]) -> None:
+        """From its next episode on, keep a journal of each of these games, and of no other. What is
+        played does not change by it. Not part of `save_state`. No group may be stepping.
+
+        Raises:
+            ConfigError: there is no such game.
+        """
+        chosen = list(games)
+        with native_errors():
+            self._batch.watch(chosen)
+        self._watched = chosen
+
+    def journal(self, game: int) -> Journal | None:
+        """Of the running episode of a watched game, whose group is not stepping; None if its
+        beginning is not known: it ran already before it was watched or before `load_state`, or it
+        began at a start that was not reached from the level's own.
+
+        Raises:
+            ConfigError: the game is not watched.
+            EngineError: its group is stepping.
+        """
+        with native_errors():
+            return _journal(self._batch.journal(self.checked_game(game)))
+
+    def ended_journal(self, game: int) -> tuple[Journal, bytes] | None:
+        """The same of the last episode that ended, and the RAM, 2,048 bytes, as it ended."""
+        with native_errors():
+            index = self.checked_game(game)
+            journal = _journal(self._batch.ended_journal(index))
+            return None if journal is None else (journal, self._batch.ended_ram(index))
+
+    def ended_map(self, game: int) -> int:
+        """Which of the game's maps, 0-127, the last episode of any game ended in: unlike the signal
+        `area` it tells places behind pipes apart."""
+        with native_errors():
+            return self._batch.ended_map(self.checked_game(game))
+
+    # --- what is seen and held ------------------------------------------------------------------
+
+    @exclusive
+    def picture(self, game: int) -> NDArray[np.uint8]:
+        """Returns the last frame of a game: uint8[240, 256, 3].
+
+        Raises:
+            ConfigError: there is no such game.
+            EngineError: its group is stepping.
+        """
+        with native_errors():
+            return PALETTE[self._batch.screen(self.checked_game(game))]
+
+    @exclusive
+    def ram(self, game: int) -> NDArray[np.uint8]:
+        """Returns the work RAM of a game, uint8[2048]: a view, writing to it changes the game.
+
+        Its bytes overflow in arithmetic: see `warpzone.smb.signals.ram_number`.
+
+        Raises:
+            ConfigError: there is no such game.
+        """
+        with native_errors():
+            return self._batch.ram(self.checked_game(game))
+
+    @exclusive
+    def frames(self) -> NDArray[np.uint8]:
+        """With `keep_frames`: all frames of the last step or reset, cutscenes included, as colours
+        of `PALETTE`: uint8[k, 240, 256]."""
+        with native_errors():
+            return self._batch.frames()
+
+    @exclusive
+    def run_on(self, frames: int, buttons: int = 0) -> NDArray[np.uint8]:
+        """Lets the only game run on without rules, e.g. to see what follows the flag.
+
+        Args:
+            frames: at most 3,600, a minute.
+            buttons: the controller's byte, as in `Console.step`.
+
+        Returns the frames, as `frames` does.
+
+        Raises:
+            ConfigError: too many frames, or no such buttons.
+        """
+        if not 0 <= frames <= _MOST_RUN_ON or not 0 <= buttons <= 255:
+            raise ConfigError(
+                f"run_on({frames}, {buttons}): frames must be 0 to {_MOST_RUN_ON:,}, and buttons "
+                "0 to 255"
+            )
+        with native_errors():
+            self._batch.run_on(frames, buttons)
+            return self._batch.frames()
+
+    def checked_game(self, game: int) -> int:
+        """Returns `game` if there is one of that number. Raises `ConfigError`."""
+        if not 0 <= game < self.num_envs:
+            raise ConfigError(f"there is no game {game}: games are 0 to {self.num_envs - 1}")
+        return int(game)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _map_memory(self) -> None:
+        batch = self._batch
+        if self.config.observation == "tiles":
+            self._obs: Arrays = {"scalars": batch.scalars, "tiles": batch.observations}
+            self._final_obs: Arrays = {
+                "scalars": batch.final_scalars,
+                "tiles": batch.final_observations,
+            }
+        else:
+            self._obs = batch.observations
+            self._final_obs = batch.final_observations
+        self._rewards = batch.rewards
+        self._terminated = batch.terminated.view(np.bool_)
+        self._truncated = batch.truncated.view(np.bool_)
+        self._signals = batch.signals
+        self._start_signals = batch.start_signals
+        # The native core sums its own rewards; those of a reward function are summed here.
+        own = self.reward_function is not None
+        self._returns = np.zeros(self.num_envs, np.float32) if own else batch.returns
+        self._before = np.zeros_like(self._signals)
+        self._views = [self._view(rows) for rows in self.groups]
+        self._outs: dict[int, Arrays] = {}
+
+    def _view(self, rows: slice) -> Transition:
+        """The memory of a group, as `Transition` has it: made once, since making views takes as
+        long as a game's step."""
+        signals = dict(zip(SIGNALS, self._signals[rows].T, strict=True))
+        return Transition(
+            obs=rows_of(self._obs, rows),
+            reward=self._rewards[rows],
+            terminated=self._terminated[rows],
+            truncated=self._truncated[rows],
+            signals={**signals, "episode_return": self._returns[rows]},
+            task=signals["level"],
+            success=signals["flag"] != 0,
+            score=signals["progress"],
+            finished=np.zeros(0, np.int64),
+            final_obs=rows_of(self._final_obs, rows),
+        )
+
+    def _wait(self, group: int) -> None:
+        try:
+            self._batch.recv(group)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        if self.reward_function is not None:
+            rows = self.groups[group]
+            self._apply_reward(rows, signal_arrays(self._signals[rows]))
+
+    def _current_signals(self, rows: slice) -> NDArray[np.int32]:
+        """Of the states that are acted on next: after a same-step reset the new episode's first."""
+        ended = (self._terminated[rows] | self._truncated[rows])[:, None]
+        reset = self.config.autoreset == "same_step"
+        return np.where(ended & reset, self._start_signals[rows], self._signals[rows])
+
+    def _apply_reward(self, rows: slice, signals: SignalArrays) -> None:
+        assert self.reward_function is not None
+        before = signal_arrays(self._before[rows])
+        rewards = np.asarray(self.reward_function(signals, before), dtype=np.float32)
+        expected = (rows.stop - rows.start,)
+        if rewards.shape != expected:
+            raise ConfigError(
+                f"the reward function returned shape {rewards.shape}; there must be one reward for "
+                f"each game: {expected}"
+            )
+        first = signals["steps"] == 0  # next-step autoreset: the action was not used
+        self._rewards[rows] = np.where(first, 0, rewards)
+        begun = before["steps"] == 0
+        self._returns[rows] = np.where(begun | first, 0, self._returns[rows]) + self._rewards[rows]
+
+    def _check_actions(self, actions: NDArray[np.int64]) -> None:
+        """Of all games, before any of them moves."""
+        if not np.issubdtype(actions.dtype, np.integer):
+            raise ConfigError(f"actions must be integers, not {actions.dtype}")
+        with native_errors():
+            self._batch.check_actions(np.ascontiguousarray(actions, dtype=np.int64))
+
+    def _misfit(self, group: int, actions: NDArray[np.int64], out: Arrays | None) -> str:
+        """Why the native core does not take these."""
+        if actions.ndim != 1 or out is None or not 0 <= group < len(self.groups):
+            shape = list(actions.shape)
+            return f"group {group} with actions {actions.dtype}{shape}: expected int64[n]"
+        given = {name: (a.dtype, a.shape) for name, a in _named(out).items()}
+        wanted = {
+            name: (a.dtype, a[self.groups[group]].shape) for name, a in _named(self._obs).items()
+        }
+        return f"out must be C-contiguous and writable arrays {wanted}, got {given}"
+
+
+_MOST_RUN_ON = 3600
+
+
+def _rows(game: int | None) -> slice:
+    return slice(None) if game is None else slice(game, game + 1)
+
+
+def _journal(found: tuple[int, bool, bytes, list[int]] | None) -> Journal | None:
+    if found is None:
+        return None
+    level, own_start, buttons, decided = found
+    return Journal(LEVELS[level], own_start, buttons, np.array(decided, np.uint32))
+
+
+def _named(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    return arrays if isinstance(arrays, dict) else {"obs": arrays}

@@ -1,0 +1,109 @@
+"""One game of many, as Gymnasium's `call`, `get_attr` and `set_attr` see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError
+from warpzone.smb.actions import keys_to_action
+
+if TYPE_CHECKING:
+    from warpzone.nes.rom import Rom
+    from warpzone.smb.config import EnvConfig
+    from warpzone.smb.vector_env import MarioVectorEnv
+
+
+class GameView:
+    """What of a `MarioEnv` a game of a `MarioVectorEnv` has too.
+
+    Other attributes may be set to anything, as on any object, and are found again; those that are
+    the vector environment's cannot be changed for one game.
+    """
+
+    def __init__(self, envs: MarioVectorEnv, index: int) -> None:
+        self._envs, self._index = envs, index
+
+    @property
+    def config(self) -> EnvConfig:
+        return self._envs.config
+
+    @property
+    def rom(self) -> Rom:
+        return self._envs.rom
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return self._envs.metadata
+
+    @property
+    def render_mode(self) -> str | None:
+        return self._envs.render_mode
+
+    @property
+    def spec(self) -> Any:
+        return self._envs.spec
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        return self._envs.single_observation_space
+
+    @property
+    def action_space(self) -> gymnasium.Space[Any]:
+        space: gymnasium.Space[Any] = self._envs.single_action_space
+        return space
+
+    @property
+    def action_meanings(self) -> list[str]:
+        return self._envs.action_meanings
+
+    def get_action_meanings(self) -> list[str]:
+        return list(self._envs.action_meanings)
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        return keys_to_action(self._envs.config.action_list)
+
+    def render(self) -> NDArray[np.uint8] | None:
+        return None if self.render_mode is None else self._envs.picture(self._index)
+
+    def ram(self) -> NDArray[np.uint8]:
+        return self._envs.ram(self._index)
+
+    def save_state(self) -> bytes:
+        return self._envs.save_state(self._index)
+
+    def load_state(self, state: bytes) -> None:
+        self._envs.load_state(state, self._index)
+
+
+def attribute(view: GameView, name: str) -> Any:
+    """Returns an attribute by its name.
+
+    Raises:
+        ConfigError: there is none, or its name begins with an underscore.
+    """
+    if name.startswith("_") or not hasattr(view, name):
+        raise ConfigError(
+            f"a game has no attribute {name!r}: it has {', '.join(sorted(_names(view)))}"
+        )
+    return getattr(view, name)
+
+
+def set_attribute(view: GameView, name: str, value: Any) -> None:
+    """Sets an attribute by its name.
+
+    Raises:
+        ConfigError: it is one of the vector environment's, or its name begins with an underscore.
+    """
+    if name.startswith("_") or hasattr(GameView, name):
+        raise ConfigError(
+            f"the attribute {name!r} of a game cannot be set: make another environment"
+        )
+    setattr(view, name, value)
+
+
+def _names(view: GameView) -> set[str]:
+    return {name for name in dir(view) if not name.startswith("_")}

@@ -1,0 +1,79 @@
+"""What a step of many games brings, and what was played in one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.smb.signals import SignalArrays
+
+Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
+"""Observations: one array, or for `tiles` a dict of them."""
+
+
+@dataclass(slots=True)
+class Transition:
+    """What a step of a group of n games brought. Arrays are views, valid until its next `send`."""
+
+    obs: Arrays
+    """[n, ...]: what to act on next, of the new episode where one has begun. The arrays that were
+    given to `send`, if there were any."""
+    reward: NDArray[np.float32]
+    """[n]"""
+    terminated: NDArray[np.bool_]
+    """[n]: flag, death, or the level left by a warp."""
+    truncated: NDArray[np.bool_]
+    """[n]: a limit on steps or on steps without progress."""
+    signals: SignalArrays
+    """[n] each: of the state that the action led to, before any reset; see `SIGNALS`. With
+    `episode_return`, float32[n]."""
+    task: NDArray[Any]
+    """int32 [n]: 0 to 31, the level, an index into `MarioVectorEnv.tasks()`."""
+    success: NDArray[Any]
+    """bool [n]: whether the flag or the axe is reached."""
+    score: NDArray[Any]
+    """int32 [n]: px of progress in the episode."""
+    finished: NDArray[np.int64]
+    """[k]: rows of this group whose episode ended."""
+    final_obs: Arrays
+    """[k, ...]: the last observation of each of those episodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What was played in a watched game since its level began."""
+
+    level: str
+    """Where it began."""
+    own_start: bool
+    """Whether the episode began there too."""
+    buttons: bytes
+    """Of each emulated frame, as in `Console.step`, no-ops and the frames that led to a start
+    within the level among them."""
+    decided: NDArray[np.uint32]
+    """[S]: how many frames there were before each action of the episode."""
+
+
+def rows_of(arrays: Arrays, rows: Any) -> Arrays:
+    """Returns these rows of each array: views, unless they are picked one by one."""
+    if isinstance(arrays, dict):
+        return {name: array[rows] for name, array in arrays.items()}
+    picked: NDArray[Any] = arrays[rows]
+    return picked
+
+
+def empty_like(arrays: Arrays) -> Arrays:
+    """Returns new arrays of the same shapes and types, with anything in them."""
+    if isinstance(arrays, dict):
+        return {name: np.empty_like(array) for name, array in arrays.items()}
+    return np.empty_like(arrays)
+
+
+def copy_of(arrays: Arrays) -> Arrays:
+    """Returns copies."""
+    if isinstance(arrays, dict):
+        return {name: array.copy() for name, array in arrays.items()}
+    return arrays.copy()

@@ -31,12 +31,13 @@ class TrainingError(WarpzoneError):
 class FileError(WarpzoneError):
     """A file that cannot be written: a full disk, a folder that is missing or not writable.
 
-    `errno` is the system's number of the fault, None where it has none.
+    `errno` is the system's number of the fault, None where it has none, and `reason` its text
+    alone, for who says the rest.
     """
 
-    def __init__(self, message: str, number: int | None = None) -> None:
+    def __init__(self, message: str, number: int | None = None, reason: str | None = None) -> None:
         super().__init__(message)
-        self.errno = number
+        self.errno, self.reason = number, reason or message
 
 
 class RunError(WarpzoneError):

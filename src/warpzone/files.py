@@ -282,4 +282,5 @@ def _unwritable(path: Path, error: Exception, size: str = "") -> FileError:
         f"cannot write {str(path)!r}{size}: {reason}. Make room or choose another place; what was"
         " saved before is untouched",
         number,
+        reason,
     )

@@ -258,17 +258,19 @@ class RunDirectory:
         Returns:
             What to tell of an `error` that is about the disk.
         """
-        with contextlib.suppress(FileError):
-            if not self._begun():
-                self.write_config()
+        if isinstance(error, FileError):
+            what = error.reason
+        else:
+            what = getattr(error, "strerror", None) or str(error)
         with contextlib.suppress(FileError):
             self.save(snapshot, info)
+        with contextlib.suppress(FileError):
+            self.write_config()
         try:
-            self.write_status("failed", step=info.steps, error=str(error))
+            self.write_status("failed", step=info.steps, error=what)
         except FileError:
             # A full disk may have no room for another file, and has that of the one that is there.
-            self._overwrite_status("failed", step=info.steps, error=str(error))
-        what = getattr(error, "strerror", None) or str(error)
+            self._overwrite_status("failed", step=info.steps, error=what)
         return TrainingError(
             f"cannot write to {self.path}: {what}. Make room, then go on with what is saved:"
             f" {self.command()}"

@@ -410,7 +410,7 @@ def run(
         raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(VARIANTS)}")
     try:
         levels = list(parse_levels(",".join(level or ["1-1", "1-2", "1-3"])))
-        game = find_rom(rom, say=say)
+        game = find_rom(rom, log=say)
     except WarpzoneError as error:
         say(str(error))
         raise typer.Exit(2) from None

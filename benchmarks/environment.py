@@ -297,7 +297,7 @@ def main(
         raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(names)}")
     chosen = [contestant for contestant in CONTESTANTS if contestant.name in (only or names)]
     try:
-        game = find_rom(rom, say=console.print)
+        game = find_rom(rom, log=console.print)
     except WarpzoneError as error:
         console.print(str(error), markup=False)
         raise typer.Exit(2) from None

@@ -160,7 +160,7 @@ def main(
     try:
         if plot is not None:
             curves.figure(1, 1, 1, 1)  # that matplotlib is missing is told before the runs
-        game = find_rom(rom, say=console.print)
+        game = find_rom(rom, log=console.print)
         engine = cartridge_of(game).engine
     except WarpzoneError as error:
         console.print(str(error), markup=False)

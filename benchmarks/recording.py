@@ -218,7 +218,7 @@ def main(
         raise typer.BadParameter(f"{preset}: there are {', '.join(PRESETS)}")
     games = games or TrainConfig.model_fields["watched_games"].default
     try:
-        game = find_rom(rom, say=console.print)
+        game = find_rom(rom, log=console.print)
         facts = {**report.machine(), "torch": torch.__version__}
         for line in report.describe(facts, game):
             console.print(line, markup=False, soft_wrap=True)

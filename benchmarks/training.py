@@ -137,7 +137,7 @@ def main(
     if updates is not None:
         plans = {name: plan._replace(updates=updates) for name, plan in plans.items()}
     try:
-        game = find_rom(rom, say=console.print)
+        game = find_rom(rom, log=console.print)
     except WarpzoneError as error:
         console.print(str(error), markup=False)
         raise typer.Exit(2) from None

@@ -52,7 +52,7 @@ import sys
 from warpzone.errors import RomError
 from warpzone.nes.rom import find_rom
 try:
-    print(find_rom(say=lambda line: print(line, file=sys.stderr)).path)
+    print(find_rom(log=lambda line: print(line, file=sys.stderr)).path)
 except RomError as error:
     sys.exit(f"check.sh: {error}")')
 export WARPZONE_ROM

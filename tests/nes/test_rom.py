@@ -265,7 +265,7 @@ def test_a_fetched_rom_is_checked_kept_and_found_again(
     monkeypatch.setattr(rom, "PACKAGE_SHA256", hashlib.sha256(data).hexdigest())
     monkeypatch.setattr(subprocess, "run", pip_giving(data))
     lines: list[str] = []
-    fetched = find_rom(say=lines.append)
+    fetched = find_rom(log=lines.append)
     assert (fetched.origin, fetched.data) == ("fetched", data)
     assert fetched.path == nowhere / "super-mario-bros.nes"
     assert "downloading gym-super-mario-bros==7.4.0" in lines[0]

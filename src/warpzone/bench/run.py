@@ -96,17 +96,17 @@ def on_threads(title: str, threads: int) -> str:
     return f"{title}, {threads} threads"
 
 
-def measure_all(rom: Rom, threads: int, say: Callable[[str], None]) -> Result:
+def measure_all(rom: Rom, threads: int, log: Callable[[str], None]) -> Result:
     """Measures everything, one after the other.
 
     Args:
         rom: what is played, except by peers that bring a game of their own.
         threads: for the measurements with several.
-        say: is told what is being measured.
+        log: is told what is being measured.
     """
     result = Result()
     for contestant in contestants(threads):
-        say(f"measuring {contestant.title}")
+        log(f"measuring {contestant.title}")
         result.units[contestant.title] = contestant.unit
         try:
             result.rates[contestant.title] = Spread.of(measure(contestant, rom))

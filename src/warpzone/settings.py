@@ -90,7 +90,9 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
                 message += f".{_suggestion(name, model)}"
         # A whole object as the value says nothing about which part of it is wrong.
         given = "" if isinstance(fault["input"], dict) else f" (given: {_short(fault['input'])})"
-        lines.append(f"{name}: {message}{given}" if name else message)
+        line = f"{_cut(name)}: {message}{given}" if name else message
+        # Names and values come from files, too, and are to be shown in a terminal.
+        lines.append("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
     return "\n".join(lines)
 
 
@@ -115,6 +117,10 @@ def _short(value: Any) -> str:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits
         return "a number of too many digits"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 

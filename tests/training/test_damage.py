@@ -23,7 +23,14 @@ import torch
 from tests.support.toy import toy_config
 from tests.training.test_trainer import BATCH, CHILD, ROOT, Log, newest, play
 
-from warpzone.errors import CheckpointError, ConfigError, RunError, TrainingError
+from warpzone.errors import (
+    AgentError,
+    CheckpointError,
+    ConfigError,
+    EpisodeError,
+    RunError,
+    TrainingError,
+)
 from warpzone.smb.config import EnvConfig
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import CurriculumConfig, TrainConfig
@@ -285,6 +292,31 @@ def test_settings_that_make_no_sense(run: Path, text: bytes) -> None:
     (run / "config.json").write_bytes(text)
     with pytest.raises(CheckpointError, match=r"cannot read .*config\.json"):
         read_config(run)
+
+
+@POSIX
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", ["pipe", "endless", "too large"])
+def test_what_a_run_begins_with_are_files_up_to_a_size(tmp_path: Path, what: str) -> None:
+    agent, episode = tmp_path / "agent.safetensors", tmp_path / "game.json"
+    for path in (agent, episode):
+        if what == "pipe":
+            os.mkfifo(path)
+        elif what == "endless":
+            path.symlink_to("/dev/zero")
+        else:
+            path.write_bytes(b"")
+            os.truncate(path, 20 << 30)  # of which nothing is on the disk
+    reason = "at most" if what == "too large" else "not a file|neither a file"
+    curriculum = CurriculumConfig(share=0.5, demonstrations=({"file": str(episode)},))
+    for changes, kind in (
+        ({"init": str(agent)}, AgentError),
+        ({"distillation_policies": {"1-1": str(agent)}}, AgentError),
+        ({"env": EnvConfig(start_steps=4), "curriculum": curriculum}, EpisodeError),
+    ):
+        with pytest.raises(kind, match=reason):
+            play(toy_config(**changes), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
 
 # Going on where something is missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -14,7 +14,29 @@ from warpzone.smb.actions import keys_to_action
 if TYPE_CHECKING:
     from warpzone.nes.rom import Rom
     from warpzone.smb.config import EnvConfig
-    from warpzone.smb.vector_env import MarioVectorEnv
+
+
+class Games(Protocol):
+    """What a view needs of the environment that it looks into, a `MarioVectorEnv`."""
+
+    metadata: dict[str, Any]
+    render_mode: str | None
+    spec: Any
+
+    @property
+    def config(self) -> EnvConfig: ...
+    @property
+    def rom(self) -> Rom: ...
+    @property
+    def single_observation_space(self) -> gymnasium.Space[Any]: ...
+    @property
+    def single_action_space(self) -> gymnasium.Space[Any]: ...
+    @property
+    def action_meanings(self) -> list[str]: ...
+    def picture(self, game: int, /) -> NDArray[np.uint8]: ...
+    def ram(self, game: int, /) -> NDArray[np.uint8]: ...
+    def save_state(self, game: int, /) -> bytes: ...
+    def load_state(self, state: bytes, game: int, /) -> None: ...
 
 
 class GameView:
@@ -24,7 +46,7 @@ class GameView:
     the vector environment's cannot be changed for one game.
     """
 
-    def __init__(self, envs: MarioVectorEnv, index: int) -> None:
+    def __init__(self, envs: Games, index: int) -> None:
         self._envs, self._index = envs, index
 
     @property

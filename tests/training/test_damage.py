@@ -662,3 +662,42 @@ def test_the_command_ends_with_one_message_where_nothing_more_can_be_written(
         assert done.returncode == 1
         assert f"warpzone train --resume --out {out}" in " ".join(done.stderr.split())
         assert json.loads((out / "status.json").read_text())["state"] == "failed"
+
+
+PIPED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.support.toy import corridors, toy_config
+from warpzone.cli.app import app
+import warpzone.training
+from warpzone.training import train
+
+def quick(config, out, **settings):
+    return train(toy_config(epoch_lines=True), out, make_env=corridors)
+
+warpzone.training.train = quick
+app(["train", "1-1", "--out", sys.argv[2]])
+"""
+
+
+@POSIX
+def test_who_reads_one_line_and_leaves_ends_the_display_alone(tmp_path: Path) -> None:
+    """`warpzone train … | head -1`."""
+    out = tmp_path / "run"
+    with subprocess.Popen(
+        [sys.executable, "-c", PIPED, str(ROOT), str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline()
+        child.stdout.close()
+        told = child.stderr.read()
+    assert "Traceback" not in told
+    assert "Exception ignored" not in told
+    assert child.returncode == 0
+    assert json.loads((out / "status.json").read_text())["state"] == "finished"
+    assert newest(out).values["step"] == 6 * BATCH

@@ -20,6 +20,7 @@ from pathlib import Path
 from warpzone import Console
 from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
+from warpzone.smb import memory
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.smb.starts import start_level
 
@@ -99,24 +100,28 @@ class Search:
         self._keep(Place(None, [], self.console.save(), 0, self.cell()))
 
     def number(self) -> int:
-        return int(self.ram[0x75F]) * 4 + int(self.ram[0x75C])
+        return memory.level_number(self.ram)
 
     def cell(self) -> Cell:
         ram = self.ram
-        x = int(ram[0x6D]) * 256 + int(ram[0x86])
-        y = int(ram[0xB5]) * 256 + int(ram[0xCE])
-        area = int(ram[0xE7]) | int(ram[0xE8]) << 8
-        extras = int(ram[0x1D] == 3), min(int(ram[0x756]), 2), int(ram[0x79F] > 0)
+        x, y = memory.player_x(ram), memory.player_y(ram) + 256
+        area = int(ram[memory.AREA_DATA]) | int(ram[memory.AREA_DATA + 1]) << 8
+        extras = (
+            int(ram[memory.FLOAT_STATE] == 3),
+            min(int(ram[memory.POWER]), 2),
+            int(ram[memory.STAR_TIMER] > 0),
+        )
         if self.vines:
-            grown = any(ram[0x0F + slot] and ram[0x16 + slot] == VINE for slot in range(5))
-            extras = extras[0] + 2 * grown, *extras[1:]
-        return area, int(ram[0x6D9]), x // 24, y // 32, *extras
+            active, kinds = ram[memory.OBJECT_ACTIVE :][:5], ram[memory.OBJECT_ID :][:5]
+            extras = extras[0] + 2 * int(((active != 0) & (kinds == VINE)).any()), *extras[1:]
+        return area, int(ram[memory.MAZE_CORRECT]), x // 24, y // 32, *extras
 
     def dead(self) -> bool:
-        return self.ram[0x0E] in (6, 11) or self.ram[0xB5] > 1
+        lost = (memory.STATES["lose_life"], memory.STATES["dying"])
+        return self.ram[memory.PLAYER_STATE] in lost or bool(self.ram[memory.Y_PAGE] > 1)
 
     def playing(self) -> bool:
-        return bool(self.ram[0x770] == 1 and self.ram[0x772] == 3 and self.ram[0x0E] == 8)
+        return memory.playing(self.ram)
 
     def _keep(self, place: Place) -> None:
         known = self.places.get(place.cell)

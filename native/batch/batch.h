@@ -1,5 +1,7 @@
 // N games at once, in groups that can be stepped independently of each other. Everything that a
 // caller reads lies in arrays that are allocated once; worker threads write straight into them.
+// One file because a batch is one class: steps, resets and saved states share its arrays, and what
+// stands by itself (config, game, input log, pixels, workers) has a file beside it.
 #pragma once
 
 #include <algorithm>
@@ -23,8 +25,8 @@
 #include "nes/console.h"
 #include "nes/paint.h"
 #include "nes/palette.h"
-#include "nes/simd.h"
 #include "nes/snapshot.h"
+#include "simd/kernels.h"
 
 namespace warpzone::batch {
 
@@ -283,10 +285,11 @@ class Batch {
     const auto hold = enter();
     require_idle();
     const auto [first, n] = range(game);
-    std::vector<uint8_t> bytes;
-    const auto append = [&bytes](const void* data, size_t size) {
-      const auto* at = static_cast<const uint8_t*>(data);
-      bytes.insert(bytes.end(), at, at + size);
+    std::vector<uint8_t> bytes(saved_bytes(n));
+    size_t at = 0;
+    const auto append = [&bytes, &at](const void* data, size_t size) {
+      if (size > 0) std::memcpy(&bytes[at], data, size);
+      at += size;
     };
     const SaveHeader header = save_header(n);
     append(&header, sizeof(header));
@@ -308,10 +311,8 @@ class Batch {
     require_idle();
     const auto [first, n] = range(game);
     const SaveHeader expected = save_header(n);
-    const size_t per_game = sizeof(State) + 2 * sizeof(Signals) + sizeof(float) + 3 +
-                            observation_bytes_ + scalar_count() * sizeof(float);
-    const size_t size = sizeof(expected) + n * per_game;
-    if (bytes.size() != size || std::memcmp(bytes.data(), &expected, sizeof(expected)) != 0) {
+    if (bytes.size() != saved_bytes(n) ||
+        std::memcmp(bytes.data(), &expected, sizeof(expected)) != 0) {
       throw std::invalid_argument(
           "these bytes were not saved by environments like these (number of games, observation, "
           "cartridge or version differ)");
@@ -443,6 +444,12 @@ class Batch {
             observation_bytes_,
             sizeof(State),
             game_.cartridge().fingerprint};
+  }
+
+  size_t saved_bytes(size_t n) const {
+    const size_t per_game = sizeof(State) + 2 * sizeof(Signals) + sizeof(float) + 3 +
+                            observation_bytes_ + scalar_count() * sizeof(float);
+    return sizeof(SaveHeader) + n * per_game;
   }
 
   size_t bytes_of_observation() const {

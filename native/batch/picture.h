@@ -11,7 +11,7 @@
 
 #include "nes/paint.h"
 #include "nes/palette.h"
-#include "nes/simd.h"
+#include "simd/kernels.h"
 
 namespace warpzone::batch {
 

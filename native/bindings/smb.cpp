@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <vector>
 
@@ -24,6 +25,40 @@
 namespace warpzone::bindings {
 
 using namespace nb::literals;
+
+namespace {
+
+nb::dict addresses() {
+  nb::dict all;
+  for (const auto& [name, at] : smb::memory::kAddresses) all[name] = at;
+  return all;
+}
+
+nb::dict player_states() {
+  namespace m = smb::memory;
+  nb::dict all;
+  all["vine"] = m::kStateVine;
+  all["side_pipe"] = m::kStateSidePipe;
+  all["pipe"] = m::kStatePipe;
+  all["flagpole"] = m::kStateFlagpole;
+  all["end_of_level"] = m::kStateEndOfLevel;
+  all["lose_life"] = m::kStateLoseLife;
+  all["entrance"] = m::kStateEntrance;
+  all["playing"] = m::kStatePlaying;
+  all["dying"] = m::kStateDying;
+  return all;
+}
+
+// By name: its index and what 1 stands for.
+nb::dict scalars(std::span<const smb::ScalarName> names) {
+  nb::dict all;
+  for (size_t i = 0; i < names.size(); ++i) {
+    all[names[i].name] = nb::make_tuple(i, names[i].unit);
+  }
+  return all;
+}
+
+}  // namespace
 
 void bind_smb(nb::module_& m) {
   m.attr("SIGNALS") =
@@ -55,6 +90,14 @@ void bind_smb(nb::module_& m) {
   m.attr("SCALARS") = smb::kScalars;
   m.attr("MARIO_SCALARS") = smb::kMarioScalars;
   m.attr("OBJECT_SCALARS") = smb::kObjectScalars;
+  m.attr("MARIO_SCALAR_NAMES") = scalars(smb::kMarioScalarNames);
+  m.attr("OBJECT_SCALAR_NAMES") = scalars(smb::kObjectScalarNames);
+  m.attr("OBJECTS") = smb::memory::kObjects;
+  m.attr("CELL") = smb::memory::kCell;
+  m.attr("MAP_TOP") = smb::memory::kMapTop;
+  m.attr("COLUMNS_BEHIND") = smb::kColumnsBehind;
+  m.attr("MEMORY") = addresses();
+  m.attr("PLAYER_STATES") = player_states();
 
   nb::class_<smb::LevelStarts>(m, "LevelStarts",
                                "Where the levels begin, each booted when first wanted.")

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "nes/simd.h"
+#include "simd/kernels.h"
 
 namespace warpzone::linear {
 

@@ -2,6 +2,8 @@
 // ones. A plain interpreter: registers live in locals, the program runs in one slice up to the
 // next event, and loops that only wait for that event are skipped with the cycle count exact.
 // Opcodes and cycles: https://www.nesdev.org/wiki/CPU_unofficial_opcodes (both kinds).
+// One file because half of it is one table, a line for each opcode, that expands the macros and the
+// methods before it.
 #pragma once
 
 #include <algorithm>

@@ -9,8 +9,8 @@
 
 #include "nes/cartridge.h"
 #include "nes/ppu.h"
-#include "nes/simd.h"
 #include "nes/state.h"
+#include "simd/kernels.h"
 
 namespace warpzone::nes::ppu {
 

@@ -2,6 +2,7 @@
 // public disassembly by doppelganger and https://datacrystal.tcrf.net/wiki/Super_Mario_Bros.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace warpzone::smb::memory {
@@ -46,6 +47,7 @@ inline constexpr int kObjects = 6;
 inline constexpr uint16_t kObjectActive = 0x000F, kObjectId = 0x0016, kObjectState = 0x001E;
 inline constexpr uint16_t kObjectXPage = 0x006E, kObjectX = 0x0087;
 inline constexpr uint16_t kObjectYPage = 0x00B6, kObjectY = 0x00CF;
+inline constexpr uint16_t kPowerUpType = 0x0039;  // 0 mushroom, 1 flower, 2 star, 3 1-up
 inline constexpr uint16_t kFirebarSpin = 0x00A0;  // 32 positions, clockwise, 0 is up
 inline constexpr int kFireballs = 2;
 inline constexpr uint16_t kFireballState = 0x0024, kFireballXPage = 0x0074, kFireballX = 0x008D,
@@ -58,6 +60,86 @@ inline constexpr uint16_t kMiscXPage = 0x007A, kMiscX = 0x0093, kMiscY = 0x00DB;
 inline constexpr uint16_t kBlocks = 0x0500;
 inline constexpr int kBlockRows = 13, kBlockColumns = 16;
 inline constexpr uint16_t kNextColumnPage = 0x0725, kNextColumn = 0x0726;  // to be filled next
-inline constexpr int kMapTop = 32;  // px of the status bar above the map
+inline constexpr int kMapTop = 32;                    // px of the status bar above the map
+inline constexpr int kCell = 16;                      // px of a block
+inline constexpr uint16_t kAreaDataOffset = 0x072C;   // how far kAreaData has been read
+inline constexpr uint16_t kObjectLengths = 0x0730;    // of three wide objects; bit 7: at its end
+inline constexpr uint16_t kNextArea = 0x0750;         // bits 0-6: the map behind the next pipe
+inline constexpr uint16_t kNextPage = 0x0751;         // the screen of it at which Mario comes out
+inline constexpr uint16_t kChangeAreaTimer = 0x06DE;  // frames until a pipe has been entered
+inline constexpr uint16_t kScrollLock = 0x0723;       // not 0 where the screen does not follow
+inline constexpr uint16_t kNoCollisions = 0x0716;     // not 0: Mario goes through everything
+inline constexpr uint16_t kMovingDirection = 0x0045;  // of Mario: 1 right, 2 left
+
+// All addresses by name, for who reads RAM elsewhere.
+struct Address {
+  const char* name;
+  uint16_t at;
+};
+inline constexpr std::array kAddresses = {
+    Address{"oper_mode", kOperMode},
+    Address{"oper_mode_task", kOperModeTask},
+    Address{"pause", kPause},
+    Address{"world", kWorld},
+    Address{"stage", kStage},
+    Address{"area", kArea},
+    Address{"area_data", kAreaData},
+    Address{"area_type", kAreaType},
+    Address{"area_offset", kAreaOffset},
+    Address{"hard_mode", kHardMode},
+    Address{"lives", kLives},
+    Address{"time", kTime},
+    Address{"score", kScore},
+    Address{"coins", kCoins},
+    Address{"maze_correct", kMazeCorrect},
+    Address{"maze_turns", kMazeTurns},
+    Address{"maze_check", kMazeCheck},
+    Address{"player_state", kPlayerState},
+    Address{"float_state", kFloatState},
+    Address{"facing", kFacing},
+    Address{"x_speed", kXSpeed},
+    Address{"y_speed", kYSpeed},
+    Address{"x_page", kXPage},
+    Address{"x", kX},
+    Address{"y_page", kYPage},
+    Address{"y", kY},
+    Address{"y_on_screen", kYOnScreen},
+    Address{"size", kSize},
+    Address{"power", kPower},
+    Address{"swimming", kSwimming},
+    Address{"crouching", kCrouching},
+    Address{"injury_timer", kInjuryTimer},
+    Address{"star_timer", kStarTimer},
+    Address{"screen_left_page", kScreenLeftPage},
+    Address{"screen_left", kScreenLeft},
+    Address{"object_active", kObjectActive},
+    Address{"object_id", kObjectId},
+    Address{"object_state", kObjectState},
+    Address{"object_x_page", kObjectXPage},
+    Address{"object_x", kObjectX},
+    Address{"object_y_page", kObjectYPage},
+    Address{"object_y", kObjectY},
+    Address{"power_up_type", kPowerUpType},
+    Address{"firebar_spin", kFirebarSpin},
+    Address{"fireball_state", kFireballState},
+    Address{"fireball_x_page", kFireballXPage},
+    Address{"fireball_x", kFireballX},
+    Address{"fireball_y", kFireballY},
+    Address{"misc_state", kMiscState},
+    Address{"misc_x_page", kMiscXPage},
+    Address{"misc_x", kMiscX},
+    Address{"misc_y", kMiscY},
+    Address{"blocks", kBlocks},
+    Address{"next_column_page", kNextColumnPage},
+    Address{"next_column", kNextColumn},
+    Address{"area_data_offset", kAreaDataOffset},
+    Address{"object_lengths", kObjectLengths},
+    Address{"next_area", kNextArea},
+    Address{"next_page", kNextPage},
+    Address{"change_area_timer", kChangeAreaTimer},
+    Address{"scroll_lock", kScrollLock},
+    Address{"no_collisions", kNoCollisions},
+    Address{"moving_direction", kMovingDirection},
+};
 
 }  // namespace warpzone::smb::memory

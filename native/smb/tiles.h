@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <numbers>
+#include <utility>
 
 #include "nes/console.h"
 #include "nes/state.h"
@@ -37,8 +38,65 @@ inline constexpr int kTileColumns = memory::kBlockColumns;
 inline constexpr int kColumnsBehind = 4;  // Mario stands in the fifth column
 inline constexpr size_t kTileBytes = kPlanes * kTileRows * kTileColumns;
 
-inline constexpr int kMarioScalars = 30;
-inline constexpr int kObjectScalars = 9;
+// What 1 stands for in a scalar: of positions and speeds in px and px a step, unless a name says
+// more.
+inline constexpr float kCellUnit = memory::kCell, kScreenHeightUnit = 240, kScreenWidthUnit = 256;
+inline constexpr float kXSpeedUnit = 48;  // 1/16 px a frame
+inline constexpr float kYSpeedUnit = 5;   // px a frame
+inline constexpr float kMoveUnit = 16, kDistanceUnit = 128, kTimeUnit = 400;
+
+struct ScalarName {
+  const char* name;
+  float unit = 1;
+};
+
+// In this order, see `observe_tiles`. Flags are 0 or 1.
+inline constexpr std::array kMarioScalarNames = {
+    ScalarName{"x_in_cell", kCellUnit},
+    ScalarName{"y_in_cell", kCellUnit},
+    ScalarName{"screen_y", kScreenHeightUnit},
+    ScalarName{"x_speed", kXSpeedUnit},
+    ScalarName{"y_speed", kYSpeedUnit},
+    ScalarName{"x_moved", kMoveUnit},
+    ScalarName{"y_moved", kMoveUnit},
+    ScalarName{"on_ground"},
+    ScalarName{"jumping"},
+    ScalarName{"falling"},
+    ScalarName{"climbing"},
+    ScalarName{"faces_right"},
+    ScalarName{"big"},
+    ScalarName{"fire"},
+    ScalarName{"star"},
+    ScalarName{"injured"},
+    ScalarName{"swimming"},
+    ScalarName{"crouching"},
+    ScalarName{"held_A"},
+    ScalarName{"held_B"},
+    ScalarName{"held_left"},
+    ScalarName{"held_right"},
+    ScalarName{"held_down"},
+    ScalarName{"held_up"},
+    ScalarName{"screen_x", kScreenWidthUnit},
+    ScalarName{"time", kTimeUnit},
+    ScalarName{"water"},
+    ScalarName{"overground"},
+    ScalarName{"underground"},
+    ScalarName{"castle"},
+};
+inline constexpr std::array kObjectScalarNames = {
+    ScalarName{"present"},
+    ScalarName{"x_distance", kDistanceUnit},
+    ScalarName{"y_distance", kDistanceUnit},
+    ScalarName{"x_moved", kMoveUnit},
+    ScalarName{"y_moved", kMoveUnit},
+    ScalarName{"enemy"},
+    ScalarName{"hazard"},
+    ScalarName{"platform"},
+    ScalarName{"item"},
+};
+
+inline constexpr int kMarioScalars = static_cast<int>(kMarioScalarNames.size());
+inline constexpr int kObjectScalars = static_cast<int>(kObjectScalarNames.size());
 inline constexpr int kPages = 32;  // screens of 256 px from the left end of the area
 inline constexpr int kLevelIds = 32;
 inline constexpr int kScalars =
@@ -329,7 +387,7 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     const ObjectKind& kind = object.kind;
     const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
     uint8_t value = kind.value;
-    if (object.id == 0x2E) value = static_cast<uint8_t>(255 - 25 * (s.ram[0x39] & 3));
+    if (object.id == 0x2E) value = static_cast<uint8_t>(255 - 25 * (s.ram[m::kPowerUpType] & 3));
     if (firebar) {
       const size_t balls = object.id == 0x1F ? kFirebarBalls : kFirebarBalls / 2;
       for (size_t ball = 0; ball < balls; ++ball) {
@@ -361,13 +419,13 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
   float* out = scalars;
   const auto put = [&out](float value) { *out++ = value; };
   const auto flag = [&put](bool value) { put(value ? 1.0F : 0.0F); };
-  put(static_cast<float>((x + 8) & 15) / 16.0F);
-  put(static_cast<float>(y & 15) / 16.0F);
-  put(static_cast<float>(y) / 240.0F);
-  put(static_cast<float>(signed_byte(s, m::kXSpeed)) / 48.0F);
-  put(static_cast<float>(std::clamp(signed_byte(s, m::kYSpeed), -8, 8)) / 5.0F);
-  put(static_cast<float>(std::clamp(x - before.mario_x, -32, 32)) / 16.0F);
-  put(static_cast<float>(std::clamp(y + 256 - before.mario_y, -32, 32)) / 16.0F);
+  put(static_cast<float>((x + 8) & 15) / kCellUnit);
+  put(static_cast<float>(y & 15) / kCellUnit);
+  put(static_cast<float>(y) / kScreenHeightUnit);
+  put(static_cast<float>(signed_byte(s, m::kXSpeed)) / kXSpeedUnit);
+  put(static_cast<float>(std::clamp(signed_byte(s, m::kYSpeed), -8, 8)) / kYSpeedUnit);
+  put(static_cast<float>(std::clamp(x - before.mario_x, -32, 32)) / kMoveUnit);
+  put(static_cast<float>(std::clamp(y + 256 - before.mario_y, -32, 32)) / kMoveUnit);
   const int float_state = s.ram[m::kFloatState];
   for (int state = 0; state < 4; ++state) flag(float_state == state);
   flag(s.ram[m::kFacing] == 1);
@@ -384,16 +442,20 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
   flag((held & nes::kButtonDown) != 0);
   flag((held & nes::kButtonUp) != 0);
   const int screen_left = s.ram[m::kScreenLeftPage] * 256 + s.ram[m::kScreenLeft];
-  put(static_cast<float>(x - screen_left) / 256.0F);
-  put(static_cast<float>(digits(s, m::kTime, 3)) / 400.0F);
+  put(static_cast<float>(x - screen_left) / kScreenWidthUnit);
+  put(static_cast<float>(digits(s, m::kTime, 3)) / kTimeUnit);
   for (int type = 0; type < 4; ++type) flag((s.ram[m::kAreaType] & 3) == type);
 
   // Nearest first, so that a place in the vector has a meaning of its own.
-  std::sort(objects.begin(), objects.begin() + count,
-            [x](const MovingObject& a, const MovingObject& b) {
-              const int da = std::abs(a.x - x), db = std::abs(b.x - x);
-              return da != db ? da < db : a.slot < b.slot;
-            });
+  const auto nearer = [x](const MovingObject& a, const MovingObject& b) {
+    const int da = std::abs(a.x - x), db = std::abs(b.x - x);
+    return da != db ? da < db : a.slot < b.slot;
+  };
+  for (size_t i = 1; i < static_cast<size_t>(count); ++i) {
+    for (size_t j = i; j > 0 && nearer(objects[j], objects[j - 1]); --j) {
+      std::swap(objects[j], objects[j - 1]);
+    }
+  }
   for (int i = 0; i < count; ++i) {
     const MovingObject& object = objects[static_cast<size_t>(i)];
     const ObjectKind& kind = object.kind;
@@ -401,17 +463,17 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
     const bool known = before.id[slot] == object.id;
     float dx =
-        known ? static_cast<float>(std::clamp(object.x - before.x[slot], -32, 32)) / 16.0F : 0;
+        known ? static_cast<float>(std::clamp(object.x - before.x[slot], -32, 32)) / kMoveUnit : 0;
     float dy =
-        known ? static_cast<float>(std::clamp(object.y - before.y[slot], -32, 32)) / 16.0F : 0;
+        known ? static_cast<float>(std::clamp(object.y - before.y[slot], -32, 32)) / kMoveUnit : 0;
     if (firebar) {  // it turns on the spot: its direction instead of a speed
       const FirebarBall end = firebar_ball(s, object, 2);
-      dx = static_cast<float>(end.x - object.x) / 16.0F;
-      dy = static_cast<float>(end.y - object.y) / 16.0F;
+      dx = static_cast<float>(end.x - object.x) / kMoveUnit;
+      dy = static_cast<float>(end.y - object.y) / kMoveUnit;
     }
     put(1.0F);
-    put(static_cast<float>(std::clamp(object.x - x, -256, 256)) / 128.0F);
-    put(static_cast<float>(std::clamp(object.y - y, -256, 256)) / 128.0F);
+    put(static_cast<float>(std::clamp(object.x - x, -256, 256)) / kDistanceUnit);
+    put(static_cast<float>(std::clamp(object.y - y, -256, 256)) / kDistanceUnit);
     put(dx);
     put(dy);
     flag(kind.plane == kPlaneEnemy);

@@ -13,13 +13,14 @@ from warpzone.maps.renderer import (
     HEIGHT,
     STATUS_BAR,
     Strip,
-    map_of,
     render_level,
     shown_left,
 )
 from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom
+from warpzone.smb import memory
 from warpzone.smb.levels import LEVELS, level_index
+from warpzone.smb.memory import map_number
 from warpzone.smb.starts import level_starts
 
 RIGHT, RUN, JUMP = 128, 2, 1
@@ -68,12 +69,12 @@ def test_strips_are_the_backgrounds_of_frames(level: str, rom: Rom) -> None:
         for frame in range(900):
             if frame % 12 == 0:
                 buttons = RIGHT | RUN | (JUMP if random.random() < 0.6 else 0)
-            console.ram[0x79F] = 0xFF  # a star, so that he gets farther
+            console.ram[memory.STAR_TIMER] = 0xFF  # a star, so that he gets farther
             console.step(buttons)
-            if console.ram[0x0E] != rendering.PLAYING:
+            if not memory.playing(console.ram):
                 break
-            assert map_of(console.ram) == strip.map
-            assert console.ram[rendering.AREA] + 1 == strip.area
+            assert map_number(console.ram) == strip.map
+            assert int(console.ram[memory.AREA]) + 1 == strip.area
             left = shown_left(console)
             if left < before - 256:
                 break  # a maze has sent him back, with much of what lay around him
@@ -126,7 +127,7 @@ def test_every_level_is_drawn(rom: Rom) -> None:
         assert strips[0].left == 0
         assert 2500 < strips[0].width < 6500
         console = console_at(level, rom)
-        assert strips[0].map == map_of(console.ram)
+        assert strips[0].map == map_number(console.ram)
         for strip in strips:
             assert len(np.unique(strip.picture)) > 3
             # No column was left out: none but sky is as black as that.

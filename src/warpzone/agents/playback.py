@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent
-from warpzone.agents.saliency import Heat, screen_left
+from warpzone.agents.saliency import Heat
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE
 from warpzone.smb.env import MarioEnv
+from warpzone.smb.memory import screen_left
 from warpzone.training.agent_file import PolicyMode
 
 CLEAR_FRAMES = 180

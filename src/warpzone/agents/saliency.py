@@ -17,26 +17,28 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-import warpzone._native as _native
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
+from warpzone.smb.memory import player_x, player_y, screen_left
+from warpzone.smb.tile_layout import (
+    CELL,
+    COLUMNS,
+    COLUMNS_BEHIND,
+    MAP_TOP,
+    OBJECT_SCALARS,
+    OBJECTS,
+    ROWS,
+    object_scalar,
+    object_unit,
+)
 from warpzone.smb.transition import Arrays
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 256, 240
 
-# RAM addresses, names as in native/smb/memory.h.
-SCREEN_LEFT_PAGE, SCREEN_LEFT = 0x071A, 0x071C
-X_PAGE, X, Y_PAGE, Y = 0x006D, 0x0086, 0x00B5, 0x00CE
-
-# As native/smb/tiles.h draws the map.
-CELL = 16
-MAP_TOP = 32
-COLUMNS_BEHIND = 4
-OBJECTS = 6
-_DISTANCE = 128
-"""px that a distance of 1 among the scalars stands for."""
-_ENEMY, _HAZARD = 5, 6
-"""Among an object's scalars. What walks is 24 px high, with its feet in the lower 16."""
+_PRESENT, _X_DISTANCE, _Y_DISTANCE, _ENEMY, _HAZARD = (
+    object_scalar(name) - object_scalar("present")
+    for name in ("present", "x_distance", "y_distance", "enemy", "hazard")
+)
 
 PITCH, MASK, BLUR = 5.0, 5.0, 3.0
 """px between two parts, and the standard deviations of a part and of its blur, for a picture of
@@ -65,11 +67,6 @@ class Heat:
     drift: int = 0
 
 
-def screen_left(ram: NDArray[np.uint8]) -> int:
-    """Returns how many px the screen's left end is from that of the area, of RAM uint8[2048]."""
-    return int(ram[SCREEN_LEFT_PAGE]) * 256 + int(ram[SCREEN_LEFT])
-
-
 def saliency(
     policy: Policy, observation: Arrays, ram: NDArray[np.uint8], config: EnvConfig
 ) -> Heat | None:
@@ -86,9 +83,9 @@ def saliency(
         an observation of RAM, which has no places.
     """
     if isinstance(observation, dict):
-        mario_x = int(ram[X_PAGE]) * 256 + int(ram[X])
+        mario_x = player_x(ram)
         left_column = ((mario_x + 8) >> 4) - COLUMNS_BEHIND
-        scores = tile_saliency(policy, observation, mario=(mario_x, _mario_y(ram)))
+        scores = tile_saliency(policy, observation, mario=(mario_x, player_y(ram)))
         rows, columns = scores.shape
         left = left_column * CELL - screen_left(ram)
         return Heat(scores, left, MAP_TOP, columns * CELL, rows * CELL)
@@ -174,33 +171,31 @@ def picture_saliency(policy: Policy, picture: NDArray[np.generic]) -> NDArray[np
     return scores.reshape(rows, columns)
 
 
-def _mario_y(ram: NDArray[np.uint8]) -> int:
-    return int(ram[Y_PAGE]) * 256 + int(ram[Y]) - 256
-
-
 def _objects_by_cell(
     scalars: NDArray[np.generic], mario: tuple[int, int]
 ) -> dict[tuple[int, int], list[int]]:
     """Returns row and column of a cell of the map → its objects, by number in the scalars."""
     found: dict[tuple[int, int], list[int]] = {}
-    _, rows, columns = _native.TILE_SHAPE
     x, y = mario
     left_column = ((x + 8) >> 4) - COLUMNS_BEHIND
     for number, values in enumerate(_object_scalars(scalars)):
-        if not values[0]:
+        if not values[_PRESENT]:
             continue
+        # What walks is 24 px high, with its feet in the lower 16.
         middle = 12 if values[_ENEMY] or values[_HAZARD] else 4
-        row = (y + round(float(values[2]) * _DISTANCE) + middle - MAP_TOP) // CELL
-        column = (x + round(float(values[1]) * _DISTANCE) + CELL // 2) // CELL - left_column
-        if 0 <= row < rows and 0 <= column < columns:
+        dx = round(float(values[_X_DISTANCE]) * object_unit("x_distance"))
+        dy = round(float(values[_Y_DISTANCE]) * object_unit("y_distance"))
+        row = (y + dy + middle - MAP_TOP) // CELL
+        column = (x + dx + CELL // 2) // CELL - left_column
+        if 0 <= row < ROWS and 0 <= column < COLUMNS:
             found.setdefault((row, column), []).append(number)
     return found
 
 
 def _object_scalars(scalars: NDArray[np.generic]) -> NDArray[np.generic]:
     """Returns a view of the objects' values, float32[objects, values]."""
-    first, each = _native.MARIO_SCALARS, _native.OBJECT_SCALARS
-    return scalars[first : first + OBJECTS * each].reshape(OBJECTS, each)
+    first, end = object_scalar("present"), object_scalar("present", OBJECTS)
+    return scalars[first:end].reshape(OBJECTS, OBJECT_SCALARS)
 
 
 def _without_objects(scalars: NDArray[np.generic], gone: list[int]) -> NDArray[np.generic]:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from warpzone.smb.memory import MEMORY, STATES
 from warpzone.smb.starts import start_level
 
 SKIP, STACK, SIZE = 4, 4, 84
@@ -205,10 +206,10 @@ def stable_retro_frames(settings: Settings) -> Play:
 def _retro_env(settings: Settings) -> tuple[Any, Any]:
     """An environment that starts in 1-1 and ends with Mario's life; the buttons of each action."""
     retro = import_module("stable_retro")
-    bytes_of_ram = {"mode": 0x770, "world": 0x75F, "stage": 0x75C, "player_state": 0x0E}
-    bytes_of_ram |= {"x_page": 0x6D, "x": 0x86, "y_page": 0xB5}
+    read = ("oper_mode", "world", "stage", "player_state", "x_page", "x", "y_page")
+    bytes_of_ram = {name: MEMORY[name] for name in read}
     ends = {  # dying; below the screen
-        "player_state": {"op": "equal", "reference": 11},
+        "player_state": {"op": "equal", "reference": STATES["dying"]},
         "y_page": {"op": "greater-than", "reference": 1},
     }
     files: dict[str, Any] = {
@@ -243,7 +244,7 @@ def _retro_env(settings: Settings) -> tuple[Any, Any]:
     for frame in range(600):
         pressed = frame > 30 and frame % 40 < 2
         info = env.step(start * pressed)[-1]
-        if info["mode"] == 1 and info["player_state"] == 8:
+        if info["oper_mode"] == 1 and info["player_state"] == STATES["playing"]:
             break
     else:
         raise RuntimeError("the game did not start")

@@ -15,6 +15,7 @@ from warpzone.episodes.format import Episode
 from warpzone.episodes.outcome import Outcome
 from warpzone.episodes.replay import Replay
 from warpzone.nes.console import Console
+from warpzone.smb import memory
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.search import Way
@@ -22,11 +23,6 @@ from warpzone.smb.vector_env import MarioVectorEnv
 
 LAST_FRAMES = 60
 """Before a death, in which it is often too late to live: no part of a way."""
-
-# As in native/smb/memory.h.
-_OPER_MODE, _OPER_TASK, _WORLD, _STAGE = 0x0770, 0x0772, 0x075F, 0x075C
-_PLAYER_STATE, _Y_PAGE = 0x000E, 0x00B5
-_PLAYING, _LOSE_LIFE, _DYING = 8, 6, 0x0B
 
 
 @dataclass(frozen=True)
@@ -88,11 +84,11 @@ def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_AttemptStart
     current: int | None = None  # the level of this attempt
     replay.seek(0)
     while True:
-        state = ram[_PLAYER_STATE]
-        if ram[_OPER_MODE] != 1 or state in (_LOSE_LIFE, _DYING) or ram[_Y_PAGE] > 1:
+        lost = ram[memory.PLAYER_STATE] in (memory.STATES["lose_life"], memory.STATES["dying"])
+        if ram[memory.OPER_MODE] != 1 or lost or ram[memory.Y_PAGE] > 1:
             current = None
-        elif ram[_OPER_TASK] == 3 and state == _PLAYING:
-            level = int(ram[_WORLD]) * 4 + int(ram[_STAGE])
+        elif memory.playing(ram):
+            level = memory.level_number(ram)
             if level != current and level < len(LEVELS) and LEVELS[level] in levels:
                 yield _AttemptStart(LEVELS[level], console.save(), replay.place)
             current = level

@@ -65,7 +65,8 @@ class LevelMap:
 
         Args:
             x: px from the left end of the map.
-            map: see `map_of`; where it is not known, the first strip that reaches so far.
+            map: see `memory.map_number`; where it is not known, the first strip that reaches so
+                far.
             area: as in the signals; None: any.
         """
         for number, strip in enumerate(self.strips):

@@ -13,10 +13,10 @@ from warpzone.episodes.format import SUFFIX, Episode, TrainingPlayer
 from warpzone.episodes.replay import begin
 from warpzone.errors import WarpzoneError
 from warpzone.maps.cache import LevelMap, middle_of_mario
-from warpzone.maps.renderer import OPER_MODE, OPER_MODE_TASK, X_PAGE, Y_PAGE, X, Y, map_of
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.console import Console
 from warpzone.nes.rom import Rom
+from warpzone.smb.memory import in_level, map_number, player_x, player_y
 
 FOLDER = "episodes"
 MOST_FILES = 1000
@@ -38,7 +38,7 @@ class Trace:
         step: of training when it was played; None for others.
         cleared: whether it ended at the flag; None where nobody judged.
         text: how it ended, in words.
-        points: int32[n, 3]: map (see `map_of`), and Mario's x and y on the screen, px.
+        points: int32[n, 3]: map (see `memory.map_number`), and Mario's x and y on the screen, px.
     """
 
     file: str
@@ -133,9 +133,8 @@ def follow(name: str, episode: Episode, rom: Rom) -> Trace:
     for frame, buttons in enumerate(episode.buttons, start=1):
         console.step(buttons)
         due = frame % EVERY == 0 or frame == episode.frames
-        if due and (ram[OPER_MODE], ram[OPER_MODE_TASK]) == (1, 3):
-            x, y = int(ram[X_PAGE]) * 256 + int(ram[X]), int(ram[Y_PAGE]) * 256 + int(ram[Y]) - 256
-            points.append((map_of(ram), x, y))
+        if due and in_level(ram):
+            points.append((map_number(ram), player_x(ram), player_y(ram)))
     outcome, player = episode.outcome, episode.player
     return Trace(
         file=name,

@@ -11,22 +11,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-import warpzone._native as _native
+from warpzone.smb.tile_layout import mario_scalar, mario_unit, object_scalar, object_unit
 
 OBJECTS = 4
 """Nearest ones that are seen so."""
 
-# (scalar, its unit's inverse, first centre, last centre): see native/smb/tiles.h.
+# (scalar, from one centre to the next in the scalar's own unit, first centre, last centre)
 _MARIO = (
-    (0, 16.0, 0, 15),  # px from the left edge of his tile
-    (1, 16.0, 0, 15),  # px from the upper edge
-    (3, 6.0, -6, 6),  # speed along x, 8/16 px a frame
-    (4, 5.0, -5, 5),  # speed along y, px a frame
+    ("x_in_cell", 1, 0, 15),
+    ("y_in_cell", 1, 0, 15),
+    ("x_speed", 8, -6, 6),
+    ("y_speed", 1, -5, 5),
 )
-# (scalar of an object, its unit's inverse, first centre, last centre)
 _OBJECT = (
-    (1, 16.0, -4, 8),  # distance along x, 8 px
-    (2, 8.0, -3, 3),  # distance along y, 16 px
+    ("x_distance", 8, -4, 8),
+    ("y_distance", 16, -3, 3),
 )
 
 
@@ -40,12 +39,14 @@ class PiecewiseLinear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         rows: list[tuple[int, float, int, int]] = []  # column, scale, centre, who must be there
-        for column, scale, low, high in _MARIO:
-            rows += [(column, scale, centre, -1) for centre in range(low, high + 1)]
+        for scalar, step, low, high in _MARIO:
+            scale = mario_unit(scalar) / step
+            rows += [(mario_scalar(scalar), scale, c, -1) for c in range(low, high + 1)]
         for index in range(OBJECTS):
-            first = _native.MARIO_SCALARS + index * _native.OBJECT_SCALARS
-            for column, scale, low, high in _OBJECT:
-                rows += [(first + column, scale, c, first) for c in range(low, high + 1)]
+            there = object_scalar("present", index)
+            for scalar, step, low, high in _OBJECT:
+                column, scale = object_scalar(scalar, index), object_unit(scalar) / step
+                rows += [(column, scale, c, there) for c in range(low, high + 1)]
         columns, scales, centres, present = zip(*rows, strict=True)
         self.size = len(rows)
         # On the CPU also where a network is made without memory for its weights.

@@ -48,8 +48,8 @@ with the one that is better by the worst of the three rates, then by their mean.
 policies are chosen on other episodes than those told here. Weights are in float16, as packaged.
 
 What agents know: no coordinates of any level were written by hand. They see the game's memory
-as a map of tiles and a few numbers. Progress, which rewards and partial episodes of training are made of,
-is read from the game's own RAM: the number of the area, the page in it, and in mazes the game's
+as a map of tiles and a few numbers. Progress, which rewards and partial
+episodes are made of, is read from the game's own RAM: the number of the area, the page in it, and in mazes the game's
 counter of right and wrong paths.
 """
 

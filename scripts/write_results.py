@@ -49,8 +49,8 @@ policies are chosen on other episodes than those told here. Weights are in float
 
 What agents know: no coordinates of any level were written by hand. They see the game's memory
 as a map of tiles and a few numbers. Progress, which rewards and partial
-episodes are made of, is read from the game's own RAM: the number of the area, the page in it, and in mazes the game's
-counter of right and wrong paths.
+episodes are made of, is read from the game's own RAM: the number of the area, the page in it,
+and in mazes the game's counter of right and wrong paths.
 """
 
 TABLE = """\

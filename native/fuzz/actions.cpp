@@ -55,7 +55,7 @@ class Pair {
     }
   }
 
-  const mario::Config& config() const { return batches_[0]->config(); }
+  const batch::Config& config() const { return batches_[0]->config(); }
 
   // What one throws the other throws too; which of its games' failures a batch tells may differ.
   template <typename Call>

@@ -105,7 +105,7 @@ void go_on(nes::State s) {
 
 // An episode of each game from a start that is damaged as the rest of the input says.
 smb::Start damaged_start(int detail, fuzz::Input& input) {
-  smb::Start start{standin::levels()->start(0), {}, 0, 5};
+  smb::Start start{standin::levels()->start(0), {}, 0, 5, {}, {}};
   start.level = input.below(2) != 0 ? input.byte() - 100 : 0;
   start.buttons.assign(static_cast<size_t>(input.below(7)), static_cast<uint8_t>(detail * 37));
   Bytes bytes(sizeof(nes::State));

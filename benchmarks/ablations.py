@@ -56,8 +56,8 @@ from benchmarks.curves import COLOURS, Curve
 from warpzone.bench import report as reporting
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
-from warpzone.nes.rom import find_rom
 from warpzone.smb.levels import LEVELS, parse_levels
+from warpzone.smb.rom import find_rom
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.run_settings import read_config
 from warpzone.training.sweep import Entry, command

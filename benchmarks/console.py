@@ -32,7 +32,8 @@ from warpzone import _native
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.nes.cartridge import cartridge_of
-from warpzone.nes.rom import Rom, find_rom
+from warpzone.nes.rom import Rom
+from warpzone.smb.rom import find_rom
 from warpzone.smb.starts import level_starts
 
 BUTTONS = (0x80, 0x81, 0x82, 0x83, 0x40, 0x01, 0x00)

@@ -44,7 +44,7 @@ from rich.table import Table
 from warpzone.bench import report, workers
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
-from warpzone.nes.rom import find_rom
+from warpzone.smb.rom import find_rom
 
 WORKERS = Path(workers.__file__)
 GAMES, FEW_GAMES = 64, 8

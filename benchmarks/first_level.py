@@ -44,7 +44,7 @@ from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.errors import EngineError, WarpzoneError
 from warpzone.nes.cartridge import cartridge_of
-from warpzone.nes.rom import find_rom
+from warpzone.smb.rom import find_rom
 from warpzone.training.presets import PRESETS
 
 TARGET = 0.95

@@ -42,8 +42,8 @@ from warpzone.dashboard.games import routes
 from warpzone.episodes.format import Episode
 from warpzone.episodes.replay import Replay
 from warpzone.nes.console import FRAMES_PER_SECOND, Console
-from warpzone.nes.rom import find_rom
 from warpzone.runs.library import Library
+from warpzone.smb.rom import find_rom
 
 WALL = 12
 LEVELS = (1, LEVEL, 6)

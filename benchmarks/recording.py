@@ -44,8 +44,8 @@ from warpzone.bench import report
 from warpzone.bench.report import Interval
 from warpzone.cpu import available_cores
 from warpzone.errors import WarpzoneError
-from warpzone.nes.rom import find_rom
 from warpzone.process import keep_freed_memory, limit_spinning
+from warpzone.smb.rom import find_rom
 from warpzone.training import episode_writer
 from warpzone.training.config import TrainConfig
 from warpzone.training.episode_writer import EpisodeWriter

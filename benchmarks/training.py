@@ -29,8 +29,8 @@ from rich.table import Table
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.errors import WarpzoneError
-from warpzone.nes.rom import find_rom
 from warpzone.process import keep_freed_memory, limit_spinning
+from warpzone.smb.rom import find_rom
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.progress import Status
 from warpzone.training.trainer import train

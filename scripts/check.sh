@@ -50,7 +50,7 @@ echo "== ROM"
 WARPZONE_ROM=$("$python" -c '
 import sys
 from warpzone.errors import RomError
-from warpzone.nes.rom import find_rom
+from warpzone.smb.rom import find_rom
 try:
     print(find_rom(log=lambda line: print(line, file=sys.stderr)).path)
 except RomError as error:

@@ -19,6 +19,7 @@ from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig, EnvSettings, VectorEnvSettings
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import LevelSpec
+from warpzone.smb.rom import find_rom
 from warpzone.smb.signals import RewardFunction
 from warpzone.smb.starts import start_level
 from warpzone.smb.vector_env import MarioVectorEnv
@@ -37,6 +38,7 @@ __all__ = [
     "MarioVectorEnv",
     "WarpzoneError",
     "evaluate",
+    "find_rom",
     "make",
     "make_vec",
     "set_engine",

@@ -126,7 +126,7 @@ def _device() -> Finding:
 
 
 def _rom(path: str | Path | None) -> Finding:
-    from warpzone.nes.rom import find_rom
+    from warpzone.smb.rom import find_rom
 
     rom = find_rom(path, fetch=False)
     return Finding(

@@ -14,8 +14,8 @@ import pytest
 from tests.parity.play import Ours, Run, compare_runs, go_to, load_runs, parse_moves
 
 from warpzone.errors import RomError
-from warpzone.nes import rom as roms
 from warpzone.nes.rom import Rom, load_rom
+from warpzone.smb import rom as roms
 from warpzone.smb.starts import start_level
 
 SHA256 = {

@@ -16,9 +16,9 @@ from tests.parity.play import DATA, parse_moves
 
 import warpzone
 from warpzone.nes.cartridge import open_rom
-from warpzone.nes.rom import PACKAGE_SHA256
 from warpzone.smb.actions import BUTTONS
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.rom import PACKAGE_SHA256
 
 COLUMNS = (
     "reward", "done", "flag_get", "x_pos", "y_pos", "coins", "score", "time", "life", "world",

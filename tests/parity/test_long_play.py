@@ -32,8 +32,8 @@ from tests.parity.play import (
 
 from warpzone import Console
 from warpzone.nes.cartridge import open_rom
-from warpzone.nes.rom import PACKAGE_SHA256
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.rom import PACKAGE_SHA256
 
 NAMES = {
     "mode": OPER_MODE,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from warpzone.cli.options import PolicyChoice
 from warpzone.cli.output import err, plain, remark
 from warpzone.errors import AgentError, LevelError
-from warpzone.nes import rom as roms
 from warpzone.nes.rom import Rom
+from warpzone.smb import rom as roms
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:

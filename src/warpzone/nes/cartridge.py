@@ -5,19 +5,40 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import warpzone._native as _native
-from warpzone.errors import ConfigError, EngineError
+from warpzone.errors import ConfigError, EngineError, RomError
 from warpzone.nes.recompiler import Engine
-from warpzone.nes.rom import Rom, find_rom
+from warpzone.nes.rom import HELP, Rom, load_rom
 
 RomSource: TypeAlias = Rom | str | PathLike[str] | None
 
 
+FindRom = TypeVar("FindRom", bound=Callable[..., Rom])
+
+_default_rom: list[Callable[[], Rom]] = []
+
+
+def register_default_rom(find: FindRom) -> FindRom:
+    """Lets a game find the ROM that is meant where none is named. Returns `find`."""
+    _default_rom.append(find)
+    return find
+
+
 def open_rom(rom: RomSource = None) -> Rom:
-    """A `Rom` as it is, a file, or (None) the one that is found or fetched. Raises `RomError`."""
-    return rom if isinstance(rom, Rom) else find_rom(rom)
+    """Returns a `Rom` as it is, a file, or (None) the one that is found or fetched.
+
+    Raises:
+        RomError: there is no such ROM, or it cannot be used.
+    """
+    if isinstance(rom, Rom):
+        return rom
+    if rom is not None:
+        return load_rom(rom)
+    for find in _default_rom:
+        return find()
+    raise RomError(f"no ROM is named. {HELP}")
 
 
 EngineMode = Literal["auto", "interpreter", "compiled"]

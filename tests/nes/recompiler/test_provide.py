@@ -25,7 +25,7 @@ from warpzone.nes import cartridge as cartridges
 from warpzone.nes.cartridge import Cartridge, cartridge_of, set_engine
 from warpzone.nes.recompiler import cache, provide
 from warpzone.nes.recompiler.provide import Engine, Order
-from warpzone.nes.rom import find_rom
+from warpzone.smb.rom import find_rom
 
 # Counts in $10 and waits for the next frame; $A000 is where only RAM leads.
 pytestmark = pytest.mark.slow

@@ -41,4 +41,9 @@ nb::ndarray<nb::numpy, T> view_of(nb::handle self, T* data, std::vector<size_t> 
 template <typename T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
+// Between slices of what takes long, with the GIL: Ctrl-C, and any other signal's handler.
+inline void let_python_interrupt() {
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
 }  // namespace warpzone::bindings

@@ -5,6 +5,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -110,10 +111,21 @@ void bind_nes(nb::module_& m) {
   nb::class_<Console>(m, "Console", "One console with a cartridge.")
       .def(nb::init<std::shared_ptr<nes::Cartridge>>(), "cartridge"_a)
       .def("reset", &Console::reset, "Switches the console off and on.")
-      .def("step", &Console::step, "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true,
-           nb::call_guard<nb::gil_scoped_release>(),
-           "Runs frames with buttons held. Without skip_waiting every round of a waiting loop is "
-           "executed; the state is the same.")
+      .def(
+          "step",
+          [](Console& self, uint8_t buttons, int frames, bool skip_waiting) {
+            constexpr int kSlice = 1000;  // a tenth of a second in the interpreter
+            for (int done = 0; done < frames; done += kSlice) {
+              {
+                const nb::gil_scoped_release release;
+                self.step(buttons, std::min(kSlice, frames - done), skip_waiting);
+              }
+              let_python_interrupt();
+            }
+          },
+          "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true,
+          "Runs frames with buttons held. Without skip_waiting every round of a waiting loop is "
+          "executed; the state is the same.")
       .def(
           "trace",
           [](Console& self, const nb::bytes& buttons,

@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -234,8 +235,20 @@ void bind_smb(nb::module_& m) {
       .def(nb::init<std::shared_ptr<smb::LevelStarts>, smb::Rules, int, std::vector<double>,
                     uint64_t>(),
            "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)
-      .def("run", &smb::Explorer::run, "steps"_a, nb::call_guard<nb::gil_scoped_release>(),
-           "Plays at least so many agent steps more.")
+      .def(
+          "run",
+          [](smb::Explorer& self, int64_t steps) {
+            constexpr int64_t kSlice = 1000;
+            const int64_t end = static_cast<int64_t>(self.spent()) + steps;
+            for (int64_t left = steps; left > 0; left = end - static_cast<int64_t>(self.spent())) {
+              {
+                const nb::gil_scoped_release release;
+                self.run(std::min(kSlice, left));
+              }
+              let_python_interrupt();
+            }
+          },
+          "steps"_a, "Plays at least so many agent steps more.")
       .def_prop_ro("spent", &smb::Explorer::spent, "Agent steps played.")
       .def_prop_ro("places", &smb::Explorer::places, "How many places are known.")
       .def_prop_ro("cleared", &smb::Explorer::cleared)

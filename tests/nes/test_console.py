@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +261,17 @@ def test_a_grey_picture_has_a_possible_size(rom: Rom) -> None:
         grey(Console(rom), (0, 84))
     with pytest.raises(ValueError, match="1x1 to 240x256"):
         grey(Console(rom), (84, 257))
+
+
+@pytest.mark.parametrize("frames", [20_000_000, 2**31 - 1])
+def test_ctrl_c_ends_a_long_step(frames: int) -> None:
+    console = Console(engine="interpreter")
+    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        console.step(0, frames)
+    assert time.monotonic() - began < 1.2
+    before = console.frame
+    console.step(0, 3)
+    assert console.frame == before + 3

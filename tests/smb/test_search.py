@@ -12,7 +12,7 @@ import pytest
 
 import warpzone
 from warpzone.errors import ConfigError, LevelError
-from warpzone.smb.search import SLICE, Way, tendency
+from warpzone.smb.search import Way, tendency
 
 ENOUGH = 2_000_000
 """Agent steps, many more than 1-1 takes."""
@@ -99,8 +99,9 @@ def test_a_search_can_be_broken_off() -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         explorer.search(10**9)
-    assert time.monotonic() - began < 5  # SLICE steps more, on a busy machine
-    assert explorer.search(0).steps % SLICE < 1000
+    assert time.monotonic() - began < 1.2
+    more = explorer.search(0).steps
+    assert explorer.search(more + 5_000).steps >= more + 5_000  # goes on
 
 
 def test_running_to_the_right_is_tried_most() -> None:

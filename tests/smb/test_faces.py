@@ -1,0 +1,146 @@
+"""What Gymnasium and its users ask of environments beyond reset and step."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from tests.support.scripts import ACTIONS, INDEX, WALK
+
+import warpzone
+from warpzone.errors import ConfigError, DisplayError
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.human import HumanWindow
+from warpzone.smb.signals import ram_number
+
+
+def test_names_of_actions_and_keys() -> None:
+    env = warpzone.make("1-1", actions="COMPLEX_MOVEMENT")
+    assert env.get_action_meanings()[:3] == ["nothing", "right", "right + A"]
+    assert len(env.get_action_meanings()) == 12
+    keys = env.get_keys_to_action()
+    assert keys[(ord("d"),)] == 1
+    assert all(env.action_space.contains(action) for action in keys.values())
+
+
+def test_call_get_attr_and_set_attr() -> None:
+    envs = warpzone.make_vec("1-1", 3, render_mode="rgb_array")
+    envs.reset()
+    assert envs.autoreset_mode == envs.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    assert envs.call("get_action_meanings") == (envs.action_meanings,) * 3
+    assert envs.get_attr("render_mode") == ("rgb_array",) * 3
+    assert [picture.shape for picture in envs.call("render")] == [(240, 256, 3)] * 3
+    assert [np.shares_memory(ram, envs.ram(i)) for i, ram in enumerate(envs.call("ram"))] == [
+        True
+    ] * 3
+    envs.set_attr("task", ["a", "b", "c"])
+    assert envs.get_attr("task") == ("a", "b", "c")
+    envs.set_attr("task", 5)
+    assert envs.call("task") == (5, 5, 5)
+    states = envs.call("save_state")
+    envs.load_state(states[0], 2)
+    for call, words in (
+        (lambda: envs.get_attr("nothing"), "a game has no attribute 'nothing': it has"),
+        (lambda: envs.call("_envs"), "a game has no attribute '_envs'"),
+        (lambda: envs.set_attr("rom", None), "'rom' of a game cannot be set"),
+        (lambda: envs.set_attr("_index", 0), "'_index' of a game cannot be set"),
+        (lambda: envs.set_attr("task", [1, 2]), "2 values for 3 games"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            call()
+
+
+def test_a_film_is_recorded_by_gymnasium(tmp_path: Path) -> None:
+    pytest.importorskip("moviepy")
+    env: Any = warpzone.make("1-1", render_mode="rgb_array", max_steps=20)
+    env = gymnasium.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda n: True)
+    env.reset()
+    for _ in range(20):
+        env.step(1)
+    env.close()
+    assert list(tmp_path.glob("*.mp4"))
+
+
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now, self.slept = 0.0, 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept += 1
+
+
+def test_human_shows_every_frame_at_the_speed_of_the_console(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    clock = Clock()
+    env = warpzone.make("1-1", render_mode="human", actions=ACTIONS)
+    env._window = HumanWindow(clock, clock.sleep)
+    shown: list[Any] = []
+    draw = HumanWindow._draw
+    monkeypatch.setattr(HumanWindow, "_draw", lambda self, f: (shown.append(f), draw(self, f)))
+    env.reset()
+    for _ in range(50):
+        env.step(INDEX[WALK])
+        assert env.render() is None
+    assert len(shown) == 1 + 50 * 4
+    assert clock.now == pytest.approx(len(shown) / FRAMES_PER_SECOND, rel=0.01)
+    assert len({frame.tobytes() for frame in shown}) > 100
+    import pygame
+
+    assert pygame.display.get_surface().get_size() == (768, 720)
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    env.step(1)
+    count = len(shown)
+    env.step(1)
+    assert len(shown) == count, "the game goes on unseen"
+    env.close()
+
+
+def test_human_without_a_screen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(DisplayError, match=r"no screen.*rgb_array"):
+        warpzone.make("1-1", render_mode="human")
+
+
+def test_gymnasiums_play_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    import pygame
+    from gymnasium.utils.play import play
+
+    env = warpzone.make("1-1", render_mode="rgb_array", actions="SIMPLE_MOVEMENT")
+    played: list[int] = []
+
+    def callback(*step: Any) -> None:
+        played.append(step[2])
+        if len(played) == 1:
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=ord("d")))
+        if len(played) == 5:
+            pygame.event.post(pygame.event.Event(pygame.QUIT))
+
+    play(env, callback=callback, fps=1000, seed=0)
+    assert played[0] == 0
+    assert 1 in played
+
+
+def test_numbers_of_the_memory_do_not_overflow() -> None:
+    ram = np.zeros((2, 2048), np.uint8)
+    ram[:, 0x6D], ram[:, 0x86] = [1, 255], [200, 255]
+    assert ram_number(ram, 0x6D, 0x86).tolist() == [456, 65535]
+    assert (ram_number(ram[0], 0x86) - 250).item() == -50
+    env = warpzone.make("1-1")
+    _, info = env.reset()
+    assert ram_number(env.ram(), 0x6D, 0x86) == info["x"]

@@ -96,7 +96,7 @@ def test_human_shows_every_frame_at_the_speed_of_the_console(
         assert env.render() is None
     assert len(shown) == 1 + 50 * 4
     assert clock.now == pytest.approx(len(shown) / FRAMES_PER_SECOND, rel=0.01)
-    assert len({frame.tobytes() for frame in shown}) > 100
+    assert len({frame.tobytes() for frame in shown}) > 20
     import pygame
 
     assert pygame.display.get_surface().get_size() == (768, 720)

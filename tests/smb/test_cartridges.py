@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from tests.nes.test_rom import cartridge
+from tests.parity.peer import cartridge
 
 import warpzone
 from warpzone.errors import RomError
@@ -43,7 +43,7 @@ def test_an_unknown_revision_is_warned_about(rom: Rom, tmp_path: Path) -> None:
 
 def test_another_game_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.nes"
-    path.write_bytes(cartridge())
+    path.write_bytes(cartridge(bytes([0x4C, 0x00, 0x80])))
     for make in (warpzone.make, warpzone.make_vec):
         with pytest.raises(RomError, match=r"is not Super Mario Bros\.: level 1-1 does not begin"):
             make("1-1", rom=path, engine="interpreter")

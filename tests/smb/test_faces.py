@@ -89,17 +89,24 @@ def test_human_shows_every_frame_at_the_speed_of_the_console(
     env._window = HumanWindow(clock, clock.sleep)
     shown: list[Any] = []
     draw = HumanWindow._draw
-    monkeypatch.setattr(HumanWindow, "_draw", lambda self, f: (shown.append(f), draw(self, f)))
+
+    def record(self: HumanWindow, frame: Any) -> None:
+        shown.append(frame)
+        draw(self, frame)
+
+    monkeypatch.setattr(HumanWindow, "_draw", record)
     env.reset()
-    for _ in range(50):
+    for _ in range(30):
         env.step(INDEX[WALK])
         assert env.render() is None
-    assert len(shown) == 1 + 50 * 4
+    assert len(shown) == 1 + 30 * 4
     assert clock.now == pytest.approx(len(shown) / FRAMES_PER_SECOND, rel=0.01)
     assert len({frame.tobytes() for frame in shown}) > 20
     import pygame
 
-    assert pygame.display.get_surface().get_size() == (768, 720)
+    surface = pygame.display.get_surface()
+    assert surface is not None
+    assert surface.get_size() == (768, 720)
     pygame.event.post(pygame.event.Event(pygame.QUIT))
     env.step(1)
     count = len(shown)

@@ -67,11 +67,10 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
     ) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ConfigError(f"render_mode {render_mode!r}: there is None, 'rgb_array' or 'human'")
-        for name in ("autoreset", "autoreset_mode"):
-            if name in settings:
-                raise ConfigError(
-                    f"{name} is for make_vec: a single environment does not reset itself"
-                )
+        if "autoreset" in settings or "autoreset_mode" in settings:
+            raise ConfigError(
+                "autoreset is for make_vec: a single environment does not reset itself"
+            )
         if config is not None:
             config = config.model_copy(update={"autoreset": "disabled"})
             alone: dict[str, Any] = {}

@@ -17,14 +17,15 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     y             px above the bottom of the screen, as gym-super-mario-bros 7.x counts
     world, stage  1-8 and 1-4, where Mario is now
     area          the game's own area number, from 1
-    score, coins  points; 0-99
+    score, coins  points; 0-99, after which it is 0 again: a step has brought the difference % 100
     time          left on the game's timer
     status        0 small, 1 big, 2 fire
     lives         spare lives
     flag          the flagpole or the axe has been reached
     death         0 alive, 1 enemy, 2 pit, 3 time, 4 left the level through a warp pipe,
                   5 sent back by a maze (`end_thrown_back`)
-    progress      px of new-best x in this episode, summed over the areas that it has visited
+    progress      px of new-best x in this episode, summed over the areas that it has visited: never
+                  falls, unlike x, and rises by what a pipe has skipped
     frames, steps emulated frames and agent steps in this episode
     level         0-31: where the episode began, or with `last_level` where Mario is now
     start         index of where in the level it began (`MarioVectorEnv.set_starts`); -1: its start

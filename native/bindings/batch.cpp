@@ -168,27 +168,26 @@ void bind_batch(nb::module_& m) {
           "the number of a stream of it (None: go on), a level 0-31 (-1: drawn), a snapshot of the "
           "console (empty: none) to begin at. Raises ValueError before any game has changed.")
       .def(
-          "set_starts",
-          [](Batch& self, std::vector<smb::Start> starts) {
+          "set_initial_states",
+          [](Batch& self, std::vector<smb::InitialState> starts) {
             const auto hold = self.enter();
-            self.game_to_change().set_starts(std::move(starts));
+            self.game_to_change().set_initial_states(std::move(starts));
           },
           "starts"_a, "Moments at which episodes may begin; none does before they are weighed.")
       .def(
-          "set_routes",
-          [](Batch& self, std::vector<std::pair<int, smb::Route>> routes) {
+          "set_progress_masks",
+          [](Batch& self, std::vector<std::pair<int, smb::ProgressMask>> masks) {
             const auto hold = self.enter();
-            self.game_to_change().set_routes(std::move(routes));
+            self.game_to_change().set_progress_masks(std::move(masks));
           },
-          "routes"_a,
-          "Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.")
+          "masks"_a, "Pairs of a level, 0-31, and its mask: elsewhere nothing counts as progress.")
       .def(
-          "weigh_starts",
+          "set_start_weights",
           [](Batch& self,
              nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
              double share) {
             const auto hold = self.enter();
-            self.game_to_change().weigh_starts({weights.data(), weights.size()}, share);
+            self.game_to_change().set_start_weights({weights.data(), weights.size()}, share);
           },
           "weights"_a, "share"_a,
           "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
@@ -196,7 +195,7 @@ void bind_batch(nb::module_& m) {
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
           "From its next episode on, a journal is kept of each of these games.")
       .def(
-          "journal",
+          "input_log",
           [](const Batch& self, size_t game) {
             const auto hold = self.enter();
             return to_python(self.input_log(game));
@@ -207,7 +206,7 @@ void bind_batch(nb::module_& m) {
           "buttons of each frame since, and how many frames there were before each action of the "
           "episode; None where they are not known.")
       .def(
-          "ended_journal",
+          "ended_input_log",
           [](const Batch& self, size_t game) {
             const auto hold = self.enter();
             return to_python(self.ended_input_log(game));

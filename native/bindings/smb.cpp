@@ -5,8 +5,8 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -163,26 +163,28 @@ void bind_smb(nb::module_& m) {
       .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
       .def_rw("reward", &smb::Rules::reward)
       .def_rw("end_penalty", &smb::Rules::end_penalty);
-  nb::class_<smb::Start>(m, "Start", "A moment within a level at which an episode may begin.")
-      .def_ro("level", &smb::Start::level)
-      .def_ro("step", &smb::Start::step, "Agent steps from the level's start, as first played.")
+  nb::class_<smb::InitialState>(m, "InitialState",
+                                "A moment within a level at which an episode may begin.")
+      .def_ro("level", &smb::InitialState::level)
+      .def_ro("step", &smb::InitialState::step,
+              "Agent steps from the level's start, as first played.")
       .def_prop_ro(
-          "progress", [](const smb::Start& self) { return self.progress.total; },
+          "progress", [](const smb::InitialState& self) { return self.progress.total; },
           "px of new-best x that they brought.")
       .def_prop_ro(
-          "x", [](const smb::Start& self) { return smb::player_x(self.nes); },
+          "x", [](const smb::InitialState& self) { return smb::player_x(self.nes); },
           "px from the left end of the area, before the frames that lead to the moment.")
       .def("__getstate__",
-           [](const smb::Start& self) {
+           [](const smb::InitialState& self) {
              const auto bytes = [](const auto& value) {
                return nb::bytes(reinterpret_cast<const char*>(&value), sizeof(value));
              };
-             nb::object lead = nb::none();
-             if (self.lead) lead = to_bytes(*self.lead);
+             nb::object prefix = nb::none();
+             if (self.prefix) prefix = to_bytes(*self.prefix);
              return nb::make_tuple(bytes(self.nes), to_bytes(self.buttons), self.level, self.step,
-                                   bytes(self.progress), lead);
+                                   bytes(self.progress), prefix);
            })
-      .def("__setstate__", [](smb::Start& self, const nb::tuple& state) {
+      .def("__setstate__", [](smb::InitialState& self, const nb::tuple& state) {
         const auto bytes = [&state](size_t at) {
           const auto given = view(nb::cast<nb::bytes>(state[at]));
           return std::vector<uint8_t>(given.begin(), given.end());
@@ -191,46 +193,50 @@ void bind_smb(nb::module_& m) {
         if (nes.size() != sizeof(nes::State) || progress.size() != sizeof(smb::Progress)) {
           throw std::invalid_argument("a start of another version of warpzone");
         }
-        new (&self) smb::Start{};
+        new (&self) smb::InitialState{};
         std::memcpy(static_cast<void*>(&self.nes), nes.data(), nes.size());
         self.buttons = bytes(1);
         self.level = nb::cast<int32_t>(state[2]);
         self.step = nb::cast<int32_t>(state[3]);
         std::memcpy(static_cast<void*>(&self.progress), progress.data(), progress.size());
-        if (!state[5].is_none()) self.lead = bytes(5);
+        if (!state[5].is_none()) self.prefix = bytes(5);
       });
-  nb::class_<smb::Way>(m, "Way", "How level 0-31 is played.")
+  nb::class_<smb::Trajectory>(m, "Trajectory", "How level 0-31 is played.")
       .def(
           "__init__",
-          [](smb::Way* self, const smb::LevelStarts& levels, int level, const nb::bytes& inputs,
-             bool frames, const std::optional<nb::bytes>& begin) {
+          [](smb::Trajectory* self, const smb::LevelStarts& levels, int level,
+             const nb::bytes& inputs, bool frames, const std::optional<nb::bytes>& begin) {
             const auto bytes = view(inputs);
             std::optional<nes::State> state;
             if (begin) state = nes::load(view(*begin), levels.cartridge());
-            new (self) smb::Way{level, {bytes.begin(), bytes.end()}, frames, state};
+            new (self) smb::Trajectory{level, {bytes.begin(), bytes.end()}, frames, state};
           },
           "levels"_a, "level"_a, "inputs"_a, "frames"_a = false, "begin"_a = nb::none(),
           "inputs: an action for each agent step, or (frames) the buttons of each frame. begin: a "
           "snapshot; None: the level's start.");
-  m.def("record_starts", &smb::record_starts, "levels"_a, "rules"_a, "way"_a, "steps_back"_a,
-        nb::call_guard<nb::gil_scoped_release>(), "The moments along a way.");
-  nb::class_<smb::Course>(m, "Course", "How far a way comes.")
-      .def_ro("inputs", &smb::Course::inputs, "Of the way, played after each step.")
-      .def_ro("progress", &smb::Course::progress, "px of new-best x after each step.")
-      .def_ro("cleared", &smb::Course::cleared)
-      .def_ro("death", &smb::Course::death, "As in the signals.");
-  m.def("follow", &smb::follow, "levels"_a, "rules"_a, "way"_a,
-        nb::call_guard<nb::gil_scoped_release>(), "How far a way comes.");
-  nb::class_<smb::Route>(m, "Route", "Where ways through a level lead.")
-      .def("leads_past", &smb::Route::leads_past, "area"_a, "x"_a)
-      .def("wrong_floor", &smb::Route::wrong_floor, "area"_a, "x"_a, "y"_a);
+  m.def("record_initial_states", &smb::record_initial_states, "levels"_a, "rules"_a, "trajectory"_a,
+        "steps_back"_a, nb::call_guard<nb::gil_scoped_release>(),
+        "The moments along a trajectory.");
+  nb::class_<smb::FollowedTrajectory>(m, "FollowedTrajectory", "How far a trajectory comes.")
+      .def_ro("inputs", &smb::FollowedTrajectory::inputs,
+              "Of the trajectory, played after each step.")
+      .def_ro("progress", &smb::FollowedTrajectory::progress, "px of new-best x after each step.")
+      .def_ro("cleared", &smb::FollowedTrajectory::cleared)
+      .def_ro("death", &smb::FollowedTrajectory::death, "As in the signals.");
+  m.def("follow", &smb::follow, "levels"_a, "rules"_a, "trajectory"_a,
+        nb::call_guard<nb::gil_scoped_release>(), "How far a trajectory comes.");
+  nb::class_<smb::ProgressMask>(m, "ProgressMask", "Where trajectories through a level lead.")
+      .def("leads_past", &smb::ProgressMask::leads_past, "area"_a, "x"_a)
+      .def("wrong_floor", &smb::ProgressMask::wrong_floor, "area"_a, "x"_a, "y"_a);
   m.def(
-      "record_route",
-      [](smb::LevelStarts& levels, const smb::Rules& rules, const std::vector<smb::Way>& ways) {
+      "record_progress_mask",
+      [](smb::LevelStarts& levels, const smb::Rules& rules,
+         const std::vector<smb::Trajectory>& trajectories) {
         const nb::gil_scoped_release release;
-        return smb::record_route(levels, rules, ways);
+        return smb::record_progress_mask(levels, rules, trajectories);
       },
-      "levels"_a, "rules"_a, "ways"_a, "The columns that ways through one level lead past.");
+      "levels"_a, "rules"_a, "trajectories"_a,
+      "The columns that trajectories through one level lead past.");
   nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
       .def(nb::init<std::shared_ptr<smb::LevelStarts>, smb::Rules, int, std::vector<double>,
                     uint64_t>(),
@@ -254,7 +260,7 @@ void bind_smb(nb::module_& m) {
       .def_prop_ro("cleared", &smb::Explorer::cleared)
       .def_prop_ro("best_progress", &smb::Explorer::best_progress, "px")
       .def(
-          "way", [](const smb::Explorer& self) { return to_bytes(self.way()); },
+          "trajectory", [](const smb::Explorer& self) { return to_bytes(self.trajectory()); },
           "Actions, a byte each: the shortest way found that clears the level, else to the "
           "farthest point.");
 }

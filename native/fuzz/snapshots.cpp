@@ -104,8 +104,8 @@ void go_on(nes::State s) {
 }
 
 // An episode of each game from a start that is damaged as the rest of the input says.
-smb::Start damaged_start(int detail, fuzz::Input& input) {
-  smb::Start start{standin::levels()->start(0), {}, 0, 5, {}, {}};
+smb::InitialState damaged_start(int detail, fuzz::Input& input) {
+  smb::InitialState start{standin::levels()->start(0), {}, 0, 5, {}, {}};
   start.level = input.below(2) != 0 ? input.byte() - 100 : 0;
   start.buttons.assign(static_cast<size_t>(input.below(7)), static_cast<uint8_t>(detail * 37));
   Bytes bytes(sizeof(nes::State));
@@ -158,7 +158,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(data, size);
   const int kind = input.below(kKinds), detail = input.byte();
   Bytes bytes;
-  smb::Start start{};
+  smb::InitialState start{};
   if (kind == kWholeConsole || kind == kWholeBatch) {
     const auto rest = input.rest();
     bytes.assign(rest.begin(), rest.end());
@@ -194,8 +194,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   } else if (kind == kDamagedStart) {
     mario::Batch games(standin::levels(), config_of(detail));
     const std::vector<double> weights = {1.0};
-    if (taken([&] { games.game_to_change().set_starts({start}); })) {
-      games.game_to_change().weigh_starts(weights, 1.0);
+    if (taken([&] { games.game_to_change().set_initial_states({start}); })) {
+      games.game_to_change().set_start_weights(weights, 1.0);
       games.reset(Bytes(kGames, 1));
       go_on(games);
     }

@@ -22,7 +22,7 @@
 namespace warpzone::smb {
 
 // How a level is played.
-struct Way {
+struct Trajectory {
   int level;
   std::vector<uint8_t> inputs;                     // an action for each agent step,
   bool frames = false;                             // or the buttons of each frame, as of a person
@@ -55,9 +55,9 @@ inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& r
     bool cut = false;
     while (buttons.size() < whole && game.over == 0 && at < inputs.size()) {
       buttons.push_back(inputs[at]);
-      game.run_frame(cart, rules, Route{}, inputs[at++]);
+      game.run_frame(cart, rules, ProgressMask{}, inputs[at++]);
       for (; waits() && at < inputs.size(); cut = true) {
-        game.run_frame(cart, rules, Route{}, inputs[at++]);
+        game.run_frame(cart, rules, ProgressMask{}, inputs[at++]);
       }
     }
     if (game.over == 0 && (buttons.size() < whole || waits())) return;  // the way ends within it
@@ -68,24 +68,26 @@ inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& r
 // Plays a way, without idle frames or sticky buttons; `see(Replayed)` is called after each step.
 // Throws std::invalid_argument.
 template <typename See>
-inline void replay(LevelStarts& levels, const Rules& rules, const Way& way, See&& see) {
-  if (way.level < 0 || way.level >= kLevels) throw std::invalid_argument("no such level");
+inline void replay(LevelStarts& levels, const Rules& rules, const Trajectory& trajectory,
+                   See&& see) {
+  if (trajectory.level < 0 || trajectory.level >= kLevels)
+    throw std::invalid_argument("no such level");
   Rules plain = rules;
   plain.noop_max = 0;
   plain.repeat_action_probability = 0;
   plain.max_steps = plain.no_progress_steps = 0;
   plain.level_weights.assign(kLevels, 0.0);
-  plain.level_weights[static_cast<size_t>(way.level)] = 1.0;
+  plain.level_weights[static_cast<size_t>(trajectory.level)] = 1.0;
   plain.check();
-  Starts starts;
-  if (way.begin) {
-    Start start{*way.begin, {}, way.level, 0, {}, {}};
+  InitialStates starts;
+  if (trajectory.begin) {
+    InitialState start{*trajectory.begin, {}, trajectory.level, 0, {}, {}};
     start.progress.start(area_id(start.nes), player_x(start.nes));
     starts.set({start});
     starts.weigh(std::vector<double>{1.0}, 1.0);
   }
-  for (const uint8_t action : way.inputs) {
-    if (!way.frames && action >= rules.actions.size()) {
+  for (const uint8_t action : trajectory.inputs) {
+    if (!trajectory.frames && action >= rules.actions.size()) {
       throw std::invalid_argument("action " + std::to_string(action) +
                                   " of the way is outside 0.." +
                                   std::to_string(rules.actions.size() - 1));
@@ -94,15 +96,16 @@ inline void replay(LevelStarts& levels, const Rules& rules, const Way& way, See&
   Game game{};
   game.random = stream(0, 0);
   game.reset(levels, plain, starts, [](const Game&, bool) {});
-  if (way.frames) return replay_frames(game, levels.cartridge(), plain, way.inputs, see);
+  if (trajectory.frames)
+    return replay_frames(game, levels.cartridge(), plain, trajectory.inputs, see);
   size_t at = 0;
   std::vector<uint8_t> all;
-  for (const uint8_t action : way.inputs) {
+  for (const uint8_t action : trajectory.inputs) {
     if (game.over != 0) break;
     const std::vector<uint8_t> buttons(static_cast<size_t>(rules.frame_skip),
                                        rules.actions[action]);
     bool cut = false;
-    game.step(levels.cartridge(), plain, Route{}, buttons.front(),
+    game.step(levels.cartridge(), plain, ProgressMask{}, buttons.front(),
               [&](const Game& g, bool cutscene) {
                 cut = cut || cutscene;
                 all.push_back(cutscene ? 0 : g.held);
@@ -111,10 +114,11 @@ inline void replay(LevelStarts& levels, const Rules& rules, const Way& way, See&
   }
 }
 
-// The moments along a way at which an episode may begin: `steps_back` whole steps without a
+// The moments along a trajectory at which an episode may begin: `steps_back` whole steps without a
 // cutscene lead to each of them. Throws std::invalid_argument.
-inline std::vector<Start> record_starts(LevelStarts& levels, const Rules& rules, const Way& way,
-                                        int steps_back) {
+inline std::vector<InitialState> record_initial_states(LevelStarts& levels, const Rules& rules,
+                                                       const Trajectory& trajectory,
+                                                       int steps_back) {
   if (steps_back < 0) throw std::invalid_argument("steps_back must be at least 0");
   struct Moment {
     nes::State nes;
@@ -123,9 +127,9 @@ inline std::vector<Start> record_starts(LevelStarts& levels, const Rules& rules,
     size_t frames;  // of the way so far
   };
   std::deque<Moment> past;
-  std::vector<Start> starts;
+  std::vector<InitialState> starts;
   int32_t step = 0;
-  replay(levels, rules, way, [&](const Replayed& played) {
+  replay(levels, rules, trajectory, [&](const Replayed& played) {
     ++step;
     past.push_back({played.game.nes,
                     {played.buttons.begin(), played.buttons.end()},
@@ -135,10 +139,10 @@ inline std::vector<Start> record_starts(LevelStarts& levels, const Rules& rules,
     if (past.size() > needed) past.pop_front();
     if (past.size() < needed || played.game.over != 0) return;
     if (std::any_of(past.begin() + 1, past.end(), [](const Moment& m) { return m.cut; })) return;
-    Start start{past.front().nes, {}, way.level, step, played.game.progress, {}};
-    if (!way.begin) {
+    InitialState start{past.front().nes, {}, trajectory.level, step, played.game.progress, {}};
+    if (!trajectory.begin) {
       const auto lead = played.all.first(past.front().frames);
-      start.lead.emplace(lead.begin(), lead.end());
+      start.prefix.emplace(lead.begin(), lead.end());
     }
     for (auto moment = past.begin() + 1; moment != past.end(); ++moment) {
       start.buttons.insert(start.buttons.end(), moment->buttons.begin(), moment->buttons.end());
@@ -148,50 +152,52 @@ inline std::vector<Start> record_starts(LevelStarts& levels, const Rules& rules,
   return starts;
 }
 
-// Where ways through one level lead past. A maze is where the game looks whether Mario came the
-// right way.
-inline Route record_route(LevelStarts& levels, const Rules& rules, std::span<const Way> ways) {
+// Where trajectories through one level lead past. A maze is where the game looks whether Mario came
+// the right way.
+inline ProgressMask record_progress_mask(LevelStarts& levels, const Rules& rules,
+                                         std::span<const Trajectory> trajectories) {
   struct Place {
     uint16_t area;
     int32_t x, y;
     bool on_ground;
   };
-  Route route;
+  ProgressMask mask;
   std::vector<Place> places;
   const auto visit = [&places](const nes::State& nes) {
     places.push_back({area_id(nes), player_x(nes), screen_y(nes), standing(nes)});
   };
-  for (const Way& way : ways) {
-    visit(way.begin ? *way.begin : levels.start(way.level));
-    replay(levels, rules, way, [&](const Replayed& played) {
+  for (const Trajectory& trajectory : trajectories) {
+    visit(trajectory.begin ? *trajectory.begin : levels.start(trajectory.level));
+    replay(levels, rules, trajectory, [&](const Replayed& played) {
       const nes::State& nes = played.game.nes;
       if (cutscene(nes)) return;
       visit(nes);
-      if (nes.ram[memory::kMazeCheck] != 0) route.add_maze(area_id(nes));
+      if (nes.ram[memory::kMazeCheck] != 0) mask.add_maze(area_id(nes));
     });
   }
   for (const Place& place : places) {
-    route.add(place.area, place.x, place.y, place.on_ground);
+    mask.add(place.area, place.x, place.y, place.on_ground);
   }
-  return route;
+  return mask;
 }
 
-// How far a way comes.
-struct Course {
+// How far a trajectory comes.
+struct FollowedTrajectory {
   std::vector<int64_t> inputs, progress;  // after each step: inputs played, px of new-best x
   bool cleared = false;
   int32_t death = 0;  // a `Death`
 };
 
-inline Course follow(LevelStarts& levels, const Rules& rules, const Way& way) {
-  Course course;
-  replay(levels, rules, way, [&course](const Replayed& played) {
-    course.inputs.push_back(static_cast<int64_t>(played.inputs));
-    course.progress.push_back(played.game.progress.total);
-    course.cleared = played.game.signals.flag != 0;
-    course.death = played.game.signals.death;
+inline FollowedTrajectory follow(LevelStarts& levels, const Rules& rules,
+                                 const Trajectory& trajectory) {
+  FollowedTrajectory followed;
+  replay(levels, rules, trajectory, [&followed](const Replayed& played) {
+    followed.inputs.push_back(static_cast<int64_t>(played.inputs));
+    followed.progress.push_back(played.game.progress.total);
+    followed.cleared = played.game.signals.flag != 0;
+    followed.death = played.game.signals.death;
   });
-  return course;
+  return followed;
 }
 
 class Explorer {
@@ -221,7 +227,7 @@ class Explorer {
     }
     Game game{};
     game.random = stream(seed, 1);
-    game.reset(*levels_, rules_, Starts{}, [](const Game&, bool) {});
+    game.reset(*levels_, rules_, InitialStates{}, [](const Game&, bool) {});
     places_.push_back({game, kNowhere, 0, 0});
     by_cell_[cell(game)] = 0;
     recent_.push_back(0);
@@ -241,7 +247,7 @@ class Explorer {
 
   // Actions from the level's start: the shortest way found that clears it, else to the farthest
   // point.
-  std::vector<uint8_t> way() const {
+  std::vector<uint8_t> trajectory() const {
     const Leaf& best = cleared() ? clear_ : farthest_;
     std::vector<uint8_t> actions;
     for (int32_t node = best.node; node != kNowhere;
@@ -323,7 +329,7 @@ class Explorer {
       if (i == 0 || random_.uniform() < kChange) action = draw();
       const uint16_t area = area_id(game.nes);
       const int32_t x = game.signals.x;
-      game.step(levels_->cartridge(), rules_, Route{}, rules_.actions[action],
+      game.step(levels_->cartridge(), rules_, ProgressMask{}, rules_.actions[action],
                 [](const Game&, bool) {});
       ++spent_;
       ++steps;

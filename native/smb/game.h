@@ -47,14 +47,14 @@ struct Game {
   uint8_t over;               // the episode has ended
   uint8_t sticky;             // buttons may stick in this episode
   uint8_t passed;             // a level is cleared and the next one is to come
-  uint8_t astray;             // on another floor of a maze than its route
+  uint8_t off_route;          // on another floor of a maze than its route
   uint8_t reserved[7];
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.
   template <typename SeeFrame>
-  void reset(LevelStarts& levels, const Rules& rules, const Starts& starts, SeeFrame&& see_frame,
-             const Beginning& beginning = {}) {
+  void reset(LevelStarts& levels, const Rules& rules, const InitialStates& starts,
+             SeeFrame&& see_frame, const Beginning& beginning = {}) {
     Random draws{random.next()};
     signals.frames = 0;
     signals.steps = 0;
@@ -62,7 +62,7 @@ struct Game {
     held = 0;
     if (beginning.moment) {
       begin_at(*beginning.moment, levels.cartridge(), rules, see_frame);
-    } else if (const Start* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
+    } else if (const InitialState* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
       begin_at(*start, levels.cartridge(), rules, see_frame);
     } else {
@@ -76,7 +76,7 @@ struct Game {
                  : 0;
     over = 0;
     passed = 0;
-    astray = 0;
+    off_route = 0;
     stuck_steps = 0;
     episode_return = 0;
     if (signals.start < 0) progress.start(area_id(nes), player_x(nes));
@@ -89,8 +89,8 @@ struct Game {
   }
 
   template <typename SeeFrame>
-  Outcome step(const nes::Cartridge& cart, const Rules& rules, const Route& route, uint8_t buttons,
-               SeeFrame&& see_frame) {
+  Outcome step(const nes::Cartridge& cart, const Rules& rules, const ProgressMask& mask,
+               uint8_t buttons, SeeFrame&& see_frame) {
     remember_motion(nes, motion);
     const int32_t before = progress.total, areas_before = progress.areas;
     const int32_t x_before = signals.x;
@@ -98,11 +98,11 @@ struct Game {
     int32_t gym = 0;
     for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
       if (sticky == 0 || !sticks(rules.repeat_action_probability)) held = buttons;
-      run_frame(cart, rules, route, held);
+      run_frame(cart, rules, mask, held);
       gym += gym_reward();
       see_frame(*this, false);
       if (passed != 0) go_on(cart, see_frame);
-      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, rules, route, see_frame);
+      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, rules, mask, see_frame);
     }
     if (rules.end_thrown_back && over == 0 && area_id(nes) == area_before &&
         signals.x < x_before - kThrownBack) {
@@ -124,7 +124,7 @@ struct Game {
     outcome.reward = reward(rules, gym, gained);
     const bool jumped = gained > 0 && signals.x - x_before > kPassage;
     const bool passage = progress.areas > areas_before || jumped;
-    if (rules.reward == Reward::progress && !route.empty() && passage) {
+    if (rules.reward == Reward::progress && !mask.empty() && passage) {
       outcome.reward += kProgressPassage;
     }
     episode_return += outcome.reward;
@@ -133,7 +133,7 @@ struct Game {
   }
 
   // One emulated frame: the console, the signals, the ends.
-  void run_frame(const nes::Cartridge& cart, const Rules& rules, const Route& route,
+  void run_frame(const nes::Cartridge& cart, const Rules& rules, const ProgressMask& mask,
                  uint8_t buttons) {
     nes::run_frame(nes, cart, buttons);
     ++signals.frames;
@@ -152,17 +152,17 @@ struct Game {
     } else if ((signals.world - 1) * 4 + signals.stage - 1 != signals.level) {
       signals.death = static_cast<int32_t>(Death::warped);
       over = 1;
-    } else if (!cutscene(nes) && on_route(route)) {
+    } else if (!cutscene(nes) && on_mask(mask)) {
       progress.visit(area_id(nes), signals.x);
     }
   }
 
  private:
-  bool on_route(const Route& route) {
-    if (route.empty()) return true;
+  bool on_mask(const ProgressMask& mask) {
+    if (mask.empty()) return true;
     const uint16_t area = area_id(nes);
-    if (standing(nes)) astray = route.wrong_floor(area, signals.x, screen_y(nes)) ? 1 : 0;
-    return astray == 0 && route.leads_past(area, signals.x);
+    if (standing(nes)) off_route = mask.wrong_floor(area, signals.x, screen_y(nes)) ? 1 : 0;
+    return off_route == 0 && mask.leads_past(area, signals.x);
   }
 
   // Each frame of an episode has a draw of its own: where later episodes begin does not depend on
@@ -183,7 +183,7 @@ struct Game {
   }
 
   template <typename SeeFrame>
-  void begin_at(const Start& start, const nes::Cartridge& cart, const Rules& rules,
+  void begin_at(const InitialState& start, const nes::Cartridge& cart, const Rules& rules,
                 SeeFrame&& see_frame) {
     nes = start.nes;
     signals.level = start.level;
@@ -215,12 +215,12 @@ struct Game {
   }
 
   template <typename SeeFrame>
-  void skip_cutscene(const nes::Cartridge& cart, const Rules& rules, const Route& route,
+  void skip_cutscene(const nes::Cartridge& cart, const Rules& rules, const ProgressMask& mask,
                      SeeFrame&& see_frame) {
     int waited = 0;
     while (over == 0 && cutscene(nes)) {
       if (++waited > kCutsceneLimit) throw std::runtime_error("a cutscene does not end");
-      run_frame(cart, rules, route, 0);
+      run_frame(cart, rules, mask, 0);
       see_frame(*this, true);
     }
     if (waited > 0) held = 0;

@@ -20,27 +20,27 @@ namespace warpzone::smb {
 
 // A moment within a level at which an episode may begin. The frames that led to it are played again
 // first: what looks back, a stack of pictures or a speed, then sees what really happened.
-struct Start {
+struct InitialState {
   nes::State nes;                // before those frames
   std::vector<uint8_t> buttons;  // of each of them
   int32_t level;
   int32_t step;       // agent steps from the level's start to this moment, as it was first played
   Progress progress;  // that they brought: what lies behind is no progress any more
   // Buttons of all frames from the level's start to `nes`; nullopt: it was not reached from there.
-  std::optional<std::vector<uint8_t>> lead;
+  std::optional<std::vector<uint8_t>> prefix;
 };
 
 // Where an episode begins, if that is not to be drawn.
 struct Beginning {
-  int32_t level = -1;           // at the start of this level
-  std::optional<Start> moment;  // or here
+  int32_t level = -1;                  // at the start of this level
+  std::optional<InitialState> moment;  // or here
 };
 
 // Starts to draw from, each with a weight.
-class Starts {
+class InitialStates {
  public:
   // None is drawn before they have been weighed.
-  void set(std::vector<Start> all) {
+  void set(std::vector<InitialState> all) {
     all_ = std::move(all);
     share_ = 0;
   }
@@ -67,7 +67,7 @@ class Starts {
   }
 
   // The start of the next episode; nullptr: the level's own.
-  const Start* draw(Random& random) const {
+  const InitialState* draw(Random& random) const {
     if (share_ <= 0 || random.uniform() >= share_) return nullptr;
     const double at = random.uniform() * sums_.back();
     const auto found = std::upper_bound(sums_.begin(), sums_.end(), at);
@@ -76,25 +76,27 @@ class Starts {
   }
 
   // A route for each level that has one.
-  void set_routes(std::vector<std::pair<int, Route>> routes) {
-    for (auto& [level, route] : routes) routes_.at(static_cast<size_t>(level)) = std::move(route);
+  void set_progress_masks(std::vector<std::pair<int, ProgressMask>> masks) {
+    for (auto& [level, mask] : masks) masks_.at(static_cast<size_t>(level)) = std::move(mask);
   }
 
   // That of a level; an empty one for what is no level, as a saved state may have it.
-  const Route& route(int32_t level) const {
+  const ProgressMask& mask(int32_t level) const {
     const auto at = static_cast<size_t>(level);
-    return at < routes_.size() ? routes_[at] : none_;
+    return at < masks_.size() ? masks_[at] : none_;
   }
 
-  const Start& at(int32_t index) const { return all_.at(static_cast<size_t>(index)); }
-  int32_t index(const Start* start) const { return static_cast<int32_t>(start - all_.data()); }
+  const InitialState& at(int32_t index) const { return all_.at(static_cast<size_t>(index)); }
+  int32_t index(const InitialState* start) const {
+    return static_cast<int32_t>(start - all_.data());
+  }
 
  private:
-  std::vector<Start> all_;
+  std::vector<InitialState> all_;
   std::vector<double> sums_;  // of the weights up to each
   double share_ = 0;
-  std::array<Route, kLevels> routes_;
-  Route none_;
+  std::array<ProgressMask, kLevels> masks_;
+  ProgressMask none_;
 };
 
 }  // namespace warpzone::smb

@@ -13,7 +13,7 @@ namespace warpzone::smb {
 // as progress, so that a warp zone or the stretch behind the right pipe of a maze does not attract.
 // In areas where the game turns back who comes along the wrong one of several floors, the floor on
 // which Mario stands, or stood last, must be one of the way's.
-class Route {
+class ProgressMask {
  public:
   void add_maze(uint16_t area) {
     if (!maze(area)) mazes_.push_back(area);

@@ -44,8 +44,8 @@ class SuperMario {
   int frame_skip() const { return rules_.frame_skip; }
 
   // Moments at which episodes may begin; none does before they are weighed.
-  void set_starts(std::vector<Start> starts) {
-    for (const Start& start : starts) {
+  void set_initial_states(std::vector<InitialState> starts) {
+    for (const InitialState& start : starts) {
       if (!nes::plausible(start.nes) || start.level < 0 || start.level >= kLevels) {
         throw std::invalid_argument("a start is damaged");
       }
@@ -57,12 +57,12 @@ class SuperMario {
   }
 
   // Elsewhere than on its route nothing counts as progress in a level that has one.
-  void set_routes(std::vector<std::pair<int, Route>> routes) {
-    starts_.set_routes(std::move(routes));
+  void set_progress_masks(std::vector<std::pair<int, ProgressMask>> masks) {
+    starts_.set_progress_masks(std::move(masks));
   }
 
   // From now on that share of episodes begins at one of the starts, drawn by weight.
-  void weigh_starts(std::span<const double> weights, double share) {
+  void set_start_weights(std::span<const double> weights, double share) {
     starts_.weigh(weights, share);
   }
 
@@ -80,7 +80,7 @@ class SuperMario {
     const bool playing = state->ram[memory::kStage] < 4 && played < kLevels && !cutscene(*state) &&
                          !dying(*state) && !dead(*state) && !cleared(*state);
     if (!playing) throw std::invalid_argument("no level is being played at this moment");
-    return {-1, Start{*state, {}, played, 0, {}, std::nullopt}};
+    return {-1, InitialState{*state, {}, played, 0, {}, std::nullopt}};
   }
 
   template <typename SeeFrame>
@@ -90,7 +90,7 @@ class SuperMario {
 
   template <typename SeeFrame>
   Outcome step(State& game, uint8_t buttons, SeeFrame&& see_frame) const {
-    return game.step(cartridge(), rules_, starts_.route(game.signals.level), buttons, see_frame);
+    return game.step(cartridge(), rules_, starts_.mask(game.signals.level), buttons, see_frame);
   }
 
   // The map of tiles and its scalars.
@@ -108,9 +108,9 @@ class SuperMario {
       buttons.assign(static_cast<size_t>(game.signals.frames), 0);
       return true;
     }
-    const Start& start = starts_.at(game.signals.start);
-    if (!start.lead) return false;
-    buttons = *start.lead;
+    const InitialState& start = starts_.at(game.signals.start);
+    if (!start.prefix) return false;
+    buttons = *start.prefix;
     buttons.insert(buttons.end(), start.buttons.begin(), start.buttons.end());
     return true;
   }
@@ -135,7 +135,7 @@ class SuperMario {
  private:
   std::shared_ptr<LevelStarts> levels_;
   Rules rules_;
-  Starts starts_;
+  InitialStates starts_;
 };
 
 }  // namespace warpzone::smb

@@ -106,9 +106,10 @@ TEST(a_journal_leads_to_the_same_console_and_changes_nothing) {
     CHECK(!check::thrown([&] { games.input_log(0); }).empty());
     CHECK(!check::thrown([&] { games.watch(std::vector<int>{6}); }).empty());
     for (mario::Batch* batch : {&games, &plain}) batch->reset(std::vector<uint8_t>(6, 1));
-    const auto follow = [&](const batch::InputLog& journal, const std::array<uint8_t, 0x800>& ram) {
-      nes::State console = levels()->start(journal.level);
-      for (const uint8_t buttons : journal.buttons) {
+    const auto follow = [&](const batch::InputLog& input_log,
+                            const std::array<uint8_t, 0x800>& ram) {
+      nes::State console = levels()->start(input_log.level);
+      for (const uint8_t buttons : input_log.buttons) {
         nes::run_frame(console, levels()->cartridge(), buttons);
       }
       CHECK(console.ram == ram);
@@ -117,10 +118,10 @@ TEST(a_journal_leads_to_the_same_console_and_changes_nothing) {
     for (uint32_t round = 0; round < 30; ++round) {
       for (mario::Batch* batch : {&games, &plain}) play(*batch, 3, round);
       for (const size_t game : {1, 4}) {
-        const batch::InputLog& journal = games.input_log(game);
-        CHECK(journal.known);
-        CHECK(journal.own_start);
-        follow(journal, games.console(game).ram);
+        const batch::InputLog& input_log = games.input_log(game);
+        CHECK(input_log.known);
+        CHECK(input_log.own_start);
+        follow(input_log, games.console(game).ram);
         if (!games.ended_input_log(game).known) continue;
         ++ended;
         follow(games.ended_input_log(game), games.ended_ram(game));

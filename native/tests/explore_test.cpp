@@ -21,14 +21,15 @@ smb::Rules rules_of(std::vector<uint8_t> actions) {
 }
 
 // Where a way leads.
-smb::Game follow(smb::LevelStarts& levels, const smb::Rules& rules, int level, const Bytes& way) {
+smb::Game follow(smb::LevelStarts& levels, const smb::Rules& rules, int level,
+                 const Bytes& trajectory) {
   smb::Game last{};
   size_t steps = 0;
-  smb::replay(levels, rules, {level, way}, [&](const smb::Replayed& played) {
+  smb::replay(levels, rules, {level, trajectory}, [&](const smb::Replayed& played) {
     last = played.game;
     ++steps;
   });
-  CHECK_EQUAL(steps, way.size());
+  CHECK_EQUAL(steps, trajectory.size());
   return last;
 }
 
@@ -41,17 +42,17 @@ TEST(a_way_that_was_found_leads_to_the_end) {
   CHECK(!explorer.cleared());
   for (int i = 0; i < 50 && !explorer.cleared(); ++i) explorer.run(2000);
   CHECK(explorer.cleared());
-  const Bytes way = explorer.way();
-  CHECK(follow(*standin::levels(), rules, 7, way).signals.flag == 1);
+  const Bytes trajectory = explorer.trajectory();
+  CHECK(follow(*standin::levels(), rules, 7, trajectory).signals.flag == 1);
   explorer.run(20000);
-  CHECK(explorer.way().size() <= way.size());
-  CHECK(follow(*standin::levels(), rules, 7, explorer.way()).signals.flag == 1);
+  CHECK(explorer.trajectory().size() <= trajectory.size());
+  CHECK(follow(*standin::levels(), rules, 7, explorer.trajectory()).signals.flag == 1);
 }
 
 TEST(without_an_end_the_way_leads_to_the_farthest_place) {
   const smb::Rules rules = rules_of({0, 128, 64, 129});
   smb::Explorer explorer(standin::levels(), rules, 0, {1, 3, 1, 1}, 2);
-  CHECK(explorer.way().empty());
+  CHECK(explorer.trajectory().empty());
   CHECK_EQUAL(explorer.places(), size_t{1});
   CHECK_EQUAL(explorer.spent(), 0);
   explorer.run(3000);
@@ -59,7 +60,7 @@ TEST(without_an_end_the_way_leads_to_the_farthest_place) {
   CHECK(!explorer.cleared());
   CHECK(explorer.places() > 20);
   CHECK(explorer.best_progress() > 500);
-  const smb::Game end = follow(*standin::levels(), rules, 0, explorer.way());
+  const smb::Game end = follow(*standin::levels(), rules, 0, explorer.trajectory());
   CHECK_EQUAL(end.progress.total, explorer.best_progress());
 }
 
@@ -70,12 +71,12 @@ TEST(a_search_repeats_with_its_seed) {
   const auto search = [&](uint64_t seed, std::vector<int64_t> slices) {
     smb::Explorer explorer(levels, rules, 0, weights, seed);
     for (const int64_t steps : slices) explorer.run(steps);
-    return explorer.way();
+    return explorer.trajectory();
   };
-  const Bytes way = search(3, {4000});
-  CHECK(search(3, {4000}) == way);
-  CHECK(search(4, {4000}) != way);
-  follow(*levels, rules, 0, way);
+  const Bytes trajectory = search(3, {4000});
+  CHECK(search(3, {4000}) == trajectory);
+  CHECK(search(4, {4000}) != trajectory);
+  follow(*levels, rules, 0, trajectory);
 }
 
 TEST(what_an_environment_adds_to_its_rules_does_not_disturb_a_search) {
@@ -88,8 +89,8 @@ TEST(what_an_environment_adds_to_its_rules_does_not_disturb_a_search) {
   smb::Explorer other(standin::levels(), more, 3, {1, 1, 1, 1}, 5);
   one.run(2000);
   other.run(2000);
-  CHECK(one.way() == other.way());
-  CHECK(one.way().size() > 20);
+  CHECK(one.trajectory() == other.trajectory());
+  CHECK(one.trajectory().size() > 20);
 }
 
 TEST(a_search_that_makes_no_sense_says_why) {

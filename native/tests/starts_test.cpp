@@ -42,7 +42,7 @@ void step(Batch& games, int64_t action) {
 void begin(Batch& games, size_t start, size_t count) {
   std::vector<double> weights(count);
   weights[start] = 1;
-  games.game_to_change().weigh_starts(weights, 1.0);
+  games.game_to_change().set_start_weights(weights, 1.0);
   games.reset(Bytes{1});
 }
 
@@ -52,37 +52,38 @@ Bytes lively_way(smb::LevelStarts& levels, const smb::Rules& rules, size_t lengt
   std::mt19937 random(3);
   const auto ignore = [](const smb::Game&, bool) {};
   std::vector<smb::Game> games(1);
-  games[0].reset(levels, rules, smb::Starts{}, ignore);
-  Bytes way;
-  for (int failures = 0; way.size() < length;) {
+  games[0].reset(levels, rules, smb::InitialStates{}, ignore);
+  Bytes trajectory;
+  for (int failures = 0; trajectory.size() < length;) {
     smb::Game game = games.back();
     const auto action = static_cast<uint8_t>(random() % 3 == 0 ? random() % 7 : 1);
-    game.step(levels.cartridge(), rules, smb::Route{}, rules.actions[action], ignore);
+    game.step(levels.cartridge(), rules, smb::ProgressMask{}, rules.actions[action], ignore);
     if (game.over == 0) {
       games.push_back(game);
-      way.push_back(action);
+      trajectory.push_back(action);
     } else if (++failures % 30 == 0) {  // in a corner
       games.resize(games.size() / 2 + 1);
-      way.resize(games.size() - 1);
+      trajectory.resize(games.size() - 1);
     }
   }
-  return way;
+  return trajectory;
 }
 
 // Whether an episode from each start is the play that led there: the console, what is seen, and
 // what comes of the next steps. Returns how many starts there were.
 size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const mario::Config& config) {
   constexpr int32_t kOn = 6;
-  const Bytes way = lively_way(*levels, config.rules, 60);
-  const auto starts = smb::record_starts(*levels, config.rules, {kLevel, way}, config.stack);
+  const Bytes trajectory = lively_way(*levels, config.rules, 60);
+  const auto starts =
+      smb::record_initial_states(*levels, config.rules, {kLevel, trajectory}, config.stack);
   Batch played(levels, config), begun(levels, config);
-  begun.game_to_change().set_starts(starts);
+  begun.game_to_change().set_initial_states(starts);
   begun.watch(std::vector<int>{0});
   played.reset(Bytes{1});
   std::vector<nes::State> consoles = {played.console(0)};
   std::vector<Bytes> observations = {played.observations};
   std::vector<std::vector<float>> scalars = {played.scalars};
-  for (const uint8_t action : way) {
+  for (const uint8_t action : trajectory) {
     step(played, action);
     CHECK(!played.terminated[0]);
     consoles.push_back(played.console(0));
@@ -96,20 +97,20 @@ size_t compare(const std::shared_ptr<smb::LevelStarts>& levels, const mario::Con
     CHECK_EQUAL(begun.signals[0].level, kLevel);
     CHECK_EQUAL(begun.signals[0].frames, 0);
     CHECK_EQUAL(begun.signals[0].progress, 0);
-    const auto end = static_cast<int32_t>(way.size());
+    const auto end = static_cast<int32_t>(trajectory.size());
     for (int32_t at = starts[k].step; at <= std::min(end, starts[k].step + kOn); ++at) {
       const auto i = static_cast<size_t>(at);
       CHECK(std::memcmp(&begun.console(0), &consoles[i], sizeof(nes::State)) == 0);
       CHECK(begun.observations == observations[i]);
       CHECK(begun.scalars == scalars[i]);
-      const batch::InputLog& journal = begun.input_log(0);
-      CHECK(journal.known && !journal.own_start);
-      CHECK_EQUAL(journal.level, kLevel);
-      CHECK_EQUAL(journal.decided.size(), static_cast<size_t>(at - starts[k].step));
+      const batch::InputLog& input_log = begun.input_log(0);
+      CHECK(input_log.known && !input_log.own_start);
+      CHECK_EQUAL(input_log.level, kLevel);
+      CHECK_EQUAL(input_log.decided.size(), static_cast<size_t>(at - starts[k].step));
       nes::State again = levels->start(kLevel);
-      for (const uint8_t held : journal.buttons) nes::run_frame(again, levels->cartridge(), held);
+      for (const uint8_t held : input_log.buttons) nes::run_frame(again, levels->cartridge(), held);
       CHECK(std::memcmp(&again, &consoles[i], sizeof(nes::State)) == 0);
-      if (at < end) step(begun, way[i]);
+      if (at < end) step(begun, trajectory[i]);
     }
   }
   return starts.size();
@@ -141,8 +142,9 @@ std::vector<mario::Config> all_ways_to_see() {
 }
 
 // Some starts of the stand-in.
-std::vector<smb::Start> some_starts(const mario::Config& config) {
-  return smb::record_starts(*standin::levels(), config.rules, {kLevel, Bytes(12, 1)}, config.stack);
+std::vector<smb::InitialState> some_starts(const mario::Config& config) {
+  return smb::record_initial_states(*standin::levels(), config.rules, {kLevel, Bytes(12, 1)},
+                                    config.stack);
 }
 
 }  // namespace
@@ -158,18 +160,19 @@ TEST(no_start_looks_back_into_a_cutscene) {
   // B leads into the stand-in's cutscenes, and out of them again in steps that are short.
   mario::Config config = one_game(Observation::features);
   config.rules.frame_skip = 2;
-  const Bytes way = lively_way(*standin::levels(), config.rules, 120);
+  const Bytes trajectory = lively_way(*standin::levels(), config.rules, 120);
   std::set<int32_t> cuts, found;
   int32_t at = 0;
-  smb::replay(*standin::levels(), config.rules, {kLevel, way}, [&](const smb::Replayed& played) {
-    ++at;
-    if (played.cut) cuts.insert(at);
-  });
+  smb::replay(*standin::levels(), config.rules, {kLevel, trajectory},
+              [&](const smb::Replayed& played) {
+                ++at;
+                if (played.cut) cuts.insert(at);
+              });
   CHECK(!cuts.empty());
   for (const int back : {0, 1, 4}) {
     found.clear();
     for (const auto& start :
-         smb::record_starts(*standin::levels(), config.rules, {kLevel, way}, back)) {
+         smb::record_initial_states(*standin::levels(), config.rules, {kLevel, trajectory}, back)) {
       CHECK_EQUAL(start.buttons.size(), static_cast<size_t>(back * config.rules.frame_skip));
       CHECK_EQUAL(start.level, kLevel);
       found.insert(start.step);
@@ -187,21 +190,22 @@ TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
     mario::Config config = one_game(Observation::features);
     config.rules.frame_skip = skip;
     smb::LevelStarts& levels = *standin::levels();
-    const Bytes way = lively_way(levels, config.rules, 120);
-    smb::Way frames{kLevel, {}, true, std::nullopt};
+    const Bytes trajectory = lively_way(levels, config.rules, 120);
+    smb::Trajectory frames{kLevel, {}, true, std::nullopt};
     smb::Game game{};
     smb::Rules rules = config.rules;
     rules.noop_max = 0;
     rules.level_weights.assign(smb::kLevels, 0.0);
     rules.level_weights[kLevel] = 1.0;
-    game.reset(levels, rules, smb::Starts{}, [](const smb::Game&, bool) {});
-    for (const uint8_t action : way) {
-      game.step(levels.cartridge(), rules, smb::Route{}, rules.actions[action],
+    game.reset(levels, rules, smb::InitialStates{}, [](const smb::Game&, bool) {});
+    for (const uint8_t action : trajectory) {
+      game.step(levels.cartridge(), rules, smb::ProgressMask{}, rules.actions[action],
                 [&frames](const smb::Game& now, bool cutscene) {
                   frames.inputs.push_back(cutscene ? uint8_t{0} : now.held);
                 });
     }
-    const auto same = [&](const std::vector<smb::Start>& one, const std::vector<smb::Start>& two) {
+    const auto same = [&](const std::vector<smb::InitialState>& one,
+                          const std::vector<smb::InitialState>& two) {
       CHECK_EQUAL(one.size(), two.size());
       for (size_t i = 0; i < std::min(one.size(), two.size()); ++i) {
         CHECK(std::memcmp(&one[i].nes, &two[i].nes, sizeof(nes::State)) == 0);
@@ -209,31 +213,32 @@ TEST(the_buttons_of_frames_are_a_way_like_the_actions_that_hold_them) {
         CHECK_EQUAL(one[i].progress.total, two[i].progress.total);
       }
     };
-    const auto expected = smb::record_starts(levels, config.rules, {kLevel, way}, 2);
+    const auto expected = smb::record_initial_states(levels, config.rules, {kLevel, trajectory}, 2);
     CHECK(expected.size() > 20);
-    same(smb::record_starts(levels, config.rules, frames, 2), expected);
+    same(smb::record_initial_states(levels, config.rules, frames, 2), expected);
 
     // The same from a snapshot of the level's start; and a step that is not whole is left out.
     frames.begin = levels.start(kLevel);
-    same(smb::record_starts(levels, config.rules, frames, 2), expected);
-    const smb::Course course = smb::follow(levels, config.rules, frames);
-    CHECK_EQUAL(course.inputs.size(), way.size());
-    CHECK_EQUAL(course.inputs.back(), static_cast<int64_t>(frames.inputs.size()));
-    CHECK_EQUAL(course.progress.back(), game.progress.total);
+    same(smb::record_initial_states(levels, config.rules, frames, 2), expected);
+    const smb::FollowedTrajectory followed = smb::follow(levels, config.rules, frames);
+    CHECK_EQUAL(followed.inputs.size(), trajectory.size());
+    CHECK_EQUAL(followed.inputs.back(), static_cast<int64_t>(frames.inputs.size()));
+    CHECK_EQUAL(followed.progress.back(), game.progress.total);
     frames.inputs.pop_back();
-    CHECK_EQUAL(smb::follow(levels, config.rules, frames).inputs.size(), way.size() - 1);
+    CHECK_EQUAL(smb::follow(levels, config.rules, frames).inputs.size(), trajectory.size() - 1);
   }
 }
 
 TEST(a_step_that_ends_the_episode_is_no_start) {
   const mario::Config config = one_game(Observation::features);
-  Bytes way(8, 1);
-  way.insert(way.end(), 4, 8);  // Select ends the stand-in's levels
+  Bytes trajectory(8, 1);
+  trajectory.insert(trajectory.end(), 4, 8);  // Select ends the stand-in's levels
   int32_t ended = 0;
-  smb::replay(*standin::levels(), config.rules, {kLevel, way},
+  smb::replay(*standin::levels(), config.rules, {kLevel, trajectory},
               [&](const smb::Replayed& played) { ended = played.game.signals.steps; });
-  CHECK(ended < static_cast<int32_t>(way.size()));
-  const auto starts = smb::record_starts(*standin::levels(), config.rules, {kLevel, way}, 0);
+  CHECK(ended < static_cast<int32_t>(trajectory.size()));
+  const auto starts =
+      smb::record_initial_states(*standin::levels(), config.rules, {kLevel, trajectory}, 0);
   CHECK_EQUAL(starts.back().step, ended - 1);
 }
 
@@ -249,25 +254,25 @@ TEST(starts_are_drawn_by_their_weights) {
     for (const auto& signals : games.signals) ++drawn[static_cast<size_t>(signals.start + 1)];
     return drawn;
   };
-  games.game_to_change().set_starts(starts);
+  games.game_to_change().set_initial_states(starts);
   CHECK_EQUAL(counts()[0], 400);  // none before they are weighed
   std::vector<double> weights(starts.size());
   weights[1] = 3;
   weights[4] = 1;
-  games.game_to_change().weigh_starts(weights, 0.0);
+  games.game_to_change().set_start_weights(weights, 0.0);
   CHECK_EQUAL(counts()[0], 400);
-  games.game_to_change().weigh_starts(weights, 1.0);
+  games.game_to_change().set_start_weights(weights, 1.0);
   auto drawn = counts();
   CHECK_EQUAL(drawn[2] + drawn[5], 400);
   CHECK(drawn[2] > 250 && drawn[2] < 350);
-  games.game_to_change().weigh_starts(weights, 0.5);
+  games.game_to_change().set_start_weights(weights, 0.5);
   drawn = counts();
   CHECK(drawn[0] > 150 && drawn[0] < 250);
   CHECK_EQUAL(drawn[0] + drawn[2] + drawn[5], 400);
-  games.game_to_change().set_starts(starts);  // other ones are to be weighed again
+  games.game_to_change().set_initial_states(starts);  // other ones are to be weighed again
   CHECK_EQUAL(counts()[0], 400);
-  games.game_to_change().set_starts({});
-  games.game_to_change().weigh_starts({}, 0.0);
+  games.game_to_change().set_initial_states({});
+  games.game_to_change().set_start_weights({}, 0.0);
   CHECK_EQUAL(counts()[0], 400);
 }
 
@@ -277,7 +282,7 @@ TEST(without_starts_the_random_streams_are_as_before) {
   config.rules.noop_max = 30;
   config.rules.repeat_action_probability = 0.5;
   Batch plain(standin::levels(), config), with_starts(standin::levels(), config);
-  with_starts.game_to_change().set_starts(some_starts(config));
+  with_starts.game_to_change().set_initial_states(some_starts(config));
   for (Batch* games : {&plain, &with_starts}) {
     games->reset(Bytes{1});
     for (int i = 0; i < 5; ++i) step(*games, 1);
@@ -293,10 +298,10 @@ TEST(wrong_starts_are_refused_with_a_reason) {
   const mario::Config config = one_game(Observation::features);
   const auto starts = some_starts(config);
   Batch games(standin::levels(), config);
-  games.game_to_change().set_starts(starts);
+  games.game_to_change().set_initial_states(starts);
   const size_t n = starts.size();
   const auto weigh = [&](std::vector<double> weights, double share) {
-    return check::thrown([&] { games.game_to_change().weigh_starts(weights, share); });
+    return check::thrown([&] { games.game_to_change().set_start_weights(weights, share); });
   };
   const double nan = std::nan(""), infinite = std::numeric_limits<double>::infinity();
   std::vector<double> weights(n, 1.0);
@@ -319,32 +324,32 @@ TEST(wrong_starts_are_refused_with_a_reason) {
   const auto set = [&](auto&& change) {
     auto changed = starts;
     change(changed[1]);
-    return check::thrown([&] { games.game_to_change().set_starts(changed); });
+    return check::thrown([&] { games.game_to_change().set_initial_states(changed); });
   };
   const std::string damaged = "a start is damaged";
-  CHECK_EQUAL(set([](smb::Start& s) { s.level = -1; }), damaged);
-  CHECK_EQUAL(set([](smb::Start& s) { s.level = smb::kLevels; }), damaged);
-  CHECK_EQUAL(set([](smb::Start& s) { s.nes.dot = -1; }), damaged);
-  CHECK_EQUAL(set([](smb::Start& s) { s.buttons.pop_back(); }),
+  CHECK_EQUAL(set([](smb::InitialState& s) { s.level = -1; }), damaged);
+  CHECK_EQUAL(set([](smb::InitialState& s) { s.level = smb::kLevels; }), damaged);
+  CHECK_EQUAL(set([](smb::InitialState& s) { s.nes.dot = -1; }), damaged);
+  CHECK_EQUAL(set([](smb::InitialState& s) { s.buttons.pop_back(); }),
               "the frames that lead to a start must make whole steps");
-  CHECK_EQUAL(set([](smb::Start& s) { s.buttons.clear(); }), "");
+  CHECK_EQUAL(set([](smb::InitialState& s) { s.buttons.clear(); }), "");
   Batch none(standin::levels(), config);
-  const auto weigh_nothing = [&] { none.game_to_change().weigh_starts({}, 0.5); };
+  const auto weigh_nothing = [&] { none.game_to_change().set_start_weights({}, 0.5); };
   CHECK_EQUAL(check::thrown(weigh_nothing), "no start has a weight above 0");
 
   games.reset(Bytes{1});
   games.send(0, std::vector<int64_t>{0});
   const std::string stepping = "a group is still stepping; recv it first";
-  CHECK_EQUAL(check::thrown([&] { games.game_to_change().set_starts(starts); }), stepping);
+  CHECK_EQUAL(check::thrown([&] { games.game_to_change().set_initial_states(starts); }), stepping);
   CHECK_EQUAL(weigh(std::vector<double>(n), 0.0), stepping);
   games.recv(0);
 }
 
 TEST(a_way_that_cannot_be_played_is_refused_with_a_reason) {
   const mario::Config config = one_game(Observation::features);
-  const auto record = [&](int level, const Bytes& way, int back, smb::Rules rules) {
+  const auto record = [&](int level, const Bytes& trajectory, int back, smb::Rules rules) {
     return check::thrown(
-        [&] { smb::record_starts(*standin::levels(), rules, {level, way}, back); });
+        [&] { smb::record_initial_states(*standin::levels(), rules, {level, trajectory}, back); });
   };
   CHECK_EQUAL(record(0, {}, 4, config.rules), "");
   CHECK_EQUAL(record(0, {1, 1}, 4, config.rules), "");
@@ -371,12 +376,12 @@ TEST(buttons_stick_in_a_share_of_the_episodes) {
     rules.sticky_share = share;
     int sticky = 0;
     for (int i = 0; i < 200; ++i) {
-      game.reset(*standin::levels(), rules, smb::Starts{}, ignore);
+      game.reset(*standin::levels(), rules, smb::InitialStates{}, ignore);
       // Without stickiness the buttons are those of the action, always.
       bool kept = false;
       for (int k = 0; k < 20; ++k) {
         const uint8_t buttons = k % 2 != 0 ? nes::kButtonRight : nes::kButtonLeft;
-        game.step(standin::levels()->cartridge(), rules, smb::Route{}, buttons,
+        game.step(standin::levels()->cartridge(), rules, smb::ProgressMask{}, buttons,
                   [&](const smb::Game& g, bool) { kept = kept || g.nes.buttons != buttons; });
       }
       CHECK(kept == (game.sticky != 0));
@@ -406,8 +411,8 @@ TEST(saved_episodes_from_starts_go_on) {
   Bytes saved;
   for (int i = 0; i < 2; ++i) {
     Batch games(standin::levels(), config);
-    games.game_to_change().set_starts(starts);
-    games.game_to_change().weigh_starts(weights, 0.7);
+    games.game_to_change().set_initial_states(starts);
+    games.game_to_change().set_start_weights(weights, 0.7);
     if (i == 0) {
       games.reset(Bytes(3, 1));
       for (int k = 0; k < 10; ++k) step(games, k % 2);
@@ -430,8 +435,8 @@ TEST(threads_change_nothing_where_episodes_begin) {
   for (int i = 0; i < 2; ++i) {
     config.threads = i == 0 ? 1 : 3;
     Batch games(standin::levels(), config);
-    games.game_to_change().set_starts(starts);
-    games.game_to_change().weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
+    games.game_to_change().set_initial_states(starts);
+    games.game_to_change().set_start_weights(std::vector<double>(starts.size(), 1.0), 0.5);
     games.reset(Bytes(6, 1));
     for (int k = 0; k < 40; ++k) step(games, k % 3);
     states[i] = games.save();
@@ -446,8 +451,8 @@ TEST(beginning_at_a_start_allocates_nothing) {
     config.max_pool = true;
     const auto starts = some_starts(config);
     Batch games(standin::levels(), config);
-    games.game_to_change().set_starts(starts);
-    games.game_to_change().weigh_starts(std::vector<double>(starts.size(), 1.0), 0.5);
+    games.game_to_change().set_initial_states(starts);
+    games.game_to_change().set_start_weights(std::vector<double>(starts.size(), 1.0), 0.5);
     games.reset(Bytes{1});
     const std::vector<int64_t> actions(1, 1);
     const size_t before = allocations::count();

@@ -260,7 +260,7 @@ class Rules:
     @end_penalty.setter
     def end_penalty(self, arg: float, /) -> None: ...
 
-class Start:
+class InitialState:
     """A moment within a level at which an episode may begin."""
 
     @property
@@ -284,7 +284,7 @@ class Start:
 
     def __setstate__(self, arg: tuple, /) -> None: ...
 
-class Way:
+class Trajectory:
     """How level 0-31 is played."""
 
     def __init__(self, levels: LevelStarts, level: int, inputs: bytes, frames: bool = ..., begin: bytes | None = ...) -> None:
@@ -292,15 +292,15 @@ class Way:
         inputs: an action for each agent step, or (frames) the buttons of each frame. begin: a snapshot; None: the level's start.
         """
 
-def record_starts(levels: LevelStarts, rules: Rules, way: Way, steps_back: int) -> list[Start]:
-    """The moments along a way."""
+def record_initial_states(levels: LevelStarts, rules: Rules, trajectory: Trajectory, steps_back: int) -> list[InitialState]:
+    """The moments along a trajectory."""
 
-class Course:
-    """How far a way comes."""
+class FollowedTrajectory:
+    """How far a trajectory comes."""
 
     @property
     def inputs(self) -> list[int]:
-        """Of the way, played after each step."""
+        """Of the trajectory, played after each step."""
 
     @property
     def progress(self) -> list[int]:
@@ -313,18 +313,18 @@ class Course:
     def death(self) -> int:
         """As in the signals."""
 
-def follow(levels: LevelStarts, rules: Rules, way: Way) -> Course:
-    """How far a way comes."""
+def follow(levels: LevelStarts, rules: Rules, trajectory: Trajectory) -> FollowedTrajectory:
+    """How far a trajectory comes."""
 
-class Route:
-    """Where ways through a level lead."""
+class ProgressMask:
+    """Where trajectories through a level lead."""
 
     def leads_past(self, area: int, x: int) -> bool: ...
 
     def wrong_floor(self, area: int, x: int, y: int) -> bool: ...
 
-def record_route(levels: LevelStarts, rules: Rules, ways: Sequence[Way]) -> Route:
-    """The columns that ways through one level lead past."""
+def record_progress_mask(levels: LevelStarts, rules: Rules, trajectories: Sequence[Trajectory]) -> ProgressMask:
+    """The columns that trajectories through one level lead past."""
 
 class Explorer:
     """Search for a way through a level, over snapshots."""
@@ -349,7 +349,7 @@ class Explorer:
     def best_progress(self) -> int:
         """px"""
 
-    def way(self) -> bytes:
+    def trajectory(self) -> bytes:
         """
         Actions, a byte each: the shortest way found that clears the level, else to the farthest point.
         """
@@ -478,17 +478,17 @@ class Batch:
         Starts new episodes where mask, uint8[N], is not 0. Of each game, if given: a seed and the number of a stream of it (None: go on), a level 0-31 (-1: drawn), a snapshot of the console (empty: none) to begin at. Raises ValueError before any game has changed.
         """
 
-    def set_starts(self, starts: Sequence[Start]) -> None:
+    def set_initial_states(self, starts: Sequence[InitialState]) -> None:
         """
         Moments at which episodes may begin; none does before they are weighed.
         """
 
-    def set_routes(self, routes: Sequence[tuple[int, Route]]) -> None:
+    def set_progress_masks(self, masks: Sequence[tuple[int, ProgressMask]]) -> None:
         """
-        Pairs of a level, 0-31, and its route: elsewhere nothing counts as progress.
+        Pairs of a level, 0-31, and its mask: elsewhere nothing counts as progress.
         """
 
-    def weigh_starts(self, weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], share: float) -> None:
+    def set_start_weights(self, weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], share: float) -> None:
         """
         That share of episodes begins at one of the starts, drawn by weights, float64[k].
         """
@@ -496,12 +496,12 @@ class Batch:
     def watch(self, games: Sequence[int]) -> None:
         """From its next episode on, a journal is kept of each of these games."""
 
-    def journal(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
+    def input_log(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
         """
         Of a watched game: the level 0-31 that it began in, whether the running episode began there, buttons of each frame since, and how many frames there were before each action of the episode; None where they are not known.
         """
 
-    def ended_journal(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
+    def ended_input_log(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
         """The same of the last episode that ended."""
 
     def ended_map(self, game: int) -> int:

@@ -43,9 +43,9 @@ def make_vec(levels: Any = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
 
 def course_of(envs: warpzone.MarioVectorEnv, level: str, found: Demonstration) -> NDArray[np.int64]:
     """Frames of the way after 0, 1, 2 … steps."""
-    native = found.way.native(envs.level_starts, level)
-    course = _native.follow(envs.level_starts, envs.config.native_rules(), native)
-    return np.array([0, *course.inputs])
+    native = found.trajectory.native(envs.level_starts, level)
+    followed = _native.follow(envs.level_starts, envs.config.native_rules(), native)
+    return np.array([0, *followed.inputs])
 
 
 def playing(console: Console) -> bool:
@@ -69,10 +69,12 @@ def assert_starts_are_moments_of(
     """Whether the RAM with which each start begins is that of the recorded game, `before` frames of
     which come before the way. Returns the frames of the episode at which they are."""
     found = demonstrations(envs, episode)[level]
-    assert found.way.inputs == episode.buttons[before : before + len(found.way.inputs)]
+    assert (
+        found.trajectory.inputs == episode.buttons[before : before + len(found.trajectory.inputs)]
+    )
     ends, known = course_of(envs, level, found) + before, rams(episode)
-    starts = envs.record_starts(level, found.way)
-    envs.set_starts(starts)
+    starts = envs.record_initial_states(level, found.trajectory)
+    envs.set_initial_states(starts)
     places = [int(ends[start.step]) for start in starts]
     for index in range(0, len(starts), max(len(starts) // 25, 1)):
         weights = np.zeros(len(starts))
@@ -91,14 +93,17 @@ def test_a_whole_game_is_a_way_with_exact_starts(frame_skip: int) -> None:
     episode = recorded([*CLEAR, *[0] * 200])  # the person lets go after the flagpole
     envs = make_vec(frame_skip=frame_skip)
     found = demonstrations(envs, episode)["1-1"]
-    assert found.way.cleared
+    assert found.trajectory.cleared
     assert found.outcome.cleared
     # The way ends on the frame that touches the flagpole.
-    assert len(CLEAR) - 8 < len(found.way.inputs) <= len(CLEAR)
-    assert found.way.begin is None
+    assert len(CLEAR) - 8 < len(found.trajectory.inputs) <= len(CLEAR)
+    assert found.trajectory.begin is None
     places = assert_starts_are_moments_of(episode, envs, "1-1")
-    assert places == list(range(3 * frame_skip, len(found.way.inputs), frame_skip))[: len(places)]
-    assert len(places) >= len(found.way.inputs) // frame_skip - 4
+    assert (
+        places
+        == list(range(3 * frame_skip, len(found.trajectory.inputs), frame_skip))[: len(places)]
+    )
+    assert len(places) >= len(found.trajectory.inputs) // frame_skip - 4
 
 
 def test_buttons_may_change_in_any_frame() -> None:
@@ -130,7 +135,7 @@ def test_pauses_are_no_moments_of_a_way() -> None:
     paused = [ram[PAUSED] & 1 for ram in rams(episode)]
     assert 40 < sum(paused) < 80
     assert not any(paused[place] for place in places)
-    assert demonstrations(envs, episode)["1-1"].way.cleared
+    assert demonstrations(envs, episode)["1-1"].trajectory.cleared
     steps_back = 2 * 4  # of the stack of pictures
     assert not any(any(paused[place - steps_back : place]) for place in places)
 
@@ -139,9 +144,9 @@ def test_who_stops_half_way_shows_the_way_so_far() -> None:
     # Mario turns back a little before the end.
     episode = recorded([*CLEAR[:480], *[64] * 50])
     found = demonstrations(make_vec(), episode)["1-1"]
-    assert not found.way.cleared
+    assert not found.trajectory.cleared
     assert (found.outcome.cleared, found.outcome.death) == (False, 0)
-    assert 480 <= len(found.way.inputs) < 520
+    assert 480 <= len(found.trajectory.inputs) < 520
     assert 900 < found.outcome.progress < 1400
     assert_starts_are_moments_of(episode, make_vec(), "1-1")
 
@@ -153,7 +158,7 @@ def test_the_last_moments_before_a_death_are_left_out() -> None:
     found = demonstrations(envs, episode)["1-1"]
     death = next(i for i, ram in enumerate(rams(episode)) if ram[PLAYER_STATE] in (6, 0x0B))
     assert found.outcome.death == 1
-    assert death - LAST_FRAMES - 4 <= len(found.way.inputs) <= death - LAST_FRAMES
+    assert death - LAST_FRAMES - 4 <= len(found.trajectory.inputs) <= death - LAST_FRAMES
     assert str(found.outcome) == f"killed by an enemy at {found.outcome.progress} px"
 
 
@@ -178,8 +183,8 @@ def test_the_best_of_several_attempts_counts() -> None:
     alone = demonstrations(envs, recorded([WALK] * 400))["1-1"]
     found = demonstrations(envs, episode)["1-1"]
     assert found.outcome.progress > alone.outcome.progress + 100
-    assert found.way.begin is not None
-    console.load(found.way.begin)
+    assert found.trajectory.begin is not None
+    console.load(found.trajectory.begin)
     before = rams(episode).index(console.ram.tobytes())
     assert before >= second
     places = assert_starts_are_moments_of(episode, envs, "1-1", before)
@@ -204,10 +209,10 @@ def test_a_game_from_power_on_and_through_several_levels_has_ways_in_each() -> N
 
     on = recorded([*CLEAR, *[0] * 1200, *[RUN] * 240])
     assert set(demonstrations(envs, on)) == {"1-1", "1-2"}
-    assert demonstrations(envs, on)["1-1"].way.cleared
+    assert demonstrations(envs, on)["1-1"].trajectory.cleared
     found = demonstrations(envs, on)["1-2"]
-    assert found.way.begin is not None
-    recorder.console.load(found.way.begin)
+    assert found.trajectory.begin is not None
+    recorder.console.load(found.trajectory.begin)
     before = rams(on).index(recorder.console.ram.tobytes())
     assert_starts_are_moments_of(on, envs, "1-2", before)
     assert set(demonstrations(make_vec("1-2"), on)) == {"1-2"}

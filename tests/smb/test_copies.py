@@ -15,7 +15,7 @@ import warpzone
 from warpzone.errors import ConfigError, EngineError, LevelError
 from warpzone.nes.console import Console
 from warpzone.smb.config import Observation
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 
 OBSERVATIONS: tuple[Observation, ...] = get_args(Observation)
 RIGHT = INDEX[WALK]
@@ -75,10 +75,10 @@ def test_a_copy_of_many_games_goes_on_like_them(copied: Callable[[Any], Any]) ->
     """Starts within levels, trajectories and watched games included; what one does, the other does
     not feel."""
     envs = warpzone.make_vec("1-1", 4, num_groups=2, threads=2, seed=5, **SETTINGS)
-    way = Way(bytes(INDEX[buttons] for buttons in steps(FLAGPOLE)))
-    envs.set_routes({"1-1": [way]})
-    starts = envs.record_starts("1-1", way)
-    envs.set_starts(starts)
+    trajectory = Trajectory(bytes(INDEX[buttons] for buttons in steps(FLAGPOLE)))
+    envs.set_progress_masks({"1-1": [trajectory]})
+    starts = envs.record_initial_states("1-1", trajectory)
+    envs.set_initial_states(starts)
     envs.set_start_weights(np.ones(len(starts)), 0.7)
     envs.watch_games([1, 3])
     envs.set_attr("name", ["a", "b", "c", "d"])
@@ -90,7 +90,7 @@ def test_a_copy_of_many_games_goes_on_like_them(copied: Callable[[Any], Any]) ->
     other = copied(again)
     assert play_many(again) == expected
     assert play_many(other) == expected
-    assert (again.journal(1) is None) == (envs.journal(1) is None)
+    assert (again.input_log(1) is None) == (envs.input_log(1) is None)
     begun = {int(start) for start in envs.reset()[1]["start"]} - {-1}
     assert begun, "some begin within the level"
 
@@ -246,9 +246,9 @@ def test_a_journal_does_not_know_what_led_to_a_moment() -> None:
     envs = warpzone.make_vec("1-1", 1)
     envs.watch_games([0])
     envs.reset()
-    assert envs.journal(0) is not None
+    assert envs.input_log(0) is not None
     envs.reset(options={"state": state})
-    assert envs.journal(0) is None
+    assert envs.input_log(0) is None
 
 
 def title_screen() -> bytes:

@@ -24,8 +24,8 @@ CALLS: dict[str, Callable[[warpzone.MarioVectorEnv], Any]] = {
     "picture": lambda envs: envs.picture(0),
     "ram": lambda envs: envs.ram(0),
     "send": lambda envs: envs.send(0, np.ones(envs.num_envs, np.int64)),
-    "journal": lambda envs: envs.journal(0),
-    "set_starts": lambda envs: envs.set_starts([]),
+    "input_log": lambda envs: envs.input_log(0),
+    "set_starts": lambda envs: envs.set_initial_states([]),
     "watch_games": lambda envs: envs.watch_games([]),
 }
 
@@ -212,7 +212,7 @@ def test_numbers_out_of_range_are_named() -> None:
     envs = warpzone.make_vec("1-1", 4, num_groups=2)
     envs.reset()
     for game in (4, 99, -1, 2**70):
-        for call in (envs.ram, envs.picture, envs.journal, envs.ended_map, envs.save_state):
+        for call in (envs.ram, envs.picture, envs.input_log, envs.ended_map, envs.save_state):
             with pytest.raises(ConfigError, match=f"there is no game {game}: games are 0 to 3"):
                 call(game)
     for group in (2, -1):

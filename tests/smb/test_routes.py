@@ -10,7 +10,7 @@ from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX, LEAP, PIPE, RUN, Scr
 
 import warpzone
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.smb.signals import DEATHS
 
 PASSAGE = 2.5
@@ -30,14 +30,14 @@ def make_vec(levels: Any = "1-1", num_envs: int = 1, **settings: Any) -> warpzon
 
 
 def trace(
-    way: bytes, routes: dict[str, bytes] | None = None, **settings: Any
+    trajectory: bytes, masks: dict[str, bytes] | None = None, **settings: Any
 ) -> dict[str, np.ndarray]:
     """Rewards and signals of each step of a way through 1-1."""
     envs = make_vec(**settings)
-    if routes is not None:
-        envs.set_routes({level: [Way(route)] for level, route in routes.items()})
+    if masks is not None:
+        envs.set_progress_masks({level: [Trajectory(mask)] for level, mask in masks.items()})
     envs.reset()
-    played = [envs.step(np.array([action])) for action in way]
+    played = [envs.step(np.array([action])) for action in trajectory]
     result = {"reward": np.array([reward[0] for _, reward, *_ in played])}
     for name in ("x", "progress", "flag"):
         result[name] = np.array([infos[name][0] for *_, infos in played])
@@ -55,19 +55,19 @@ def step_into_pipe(played: dict[str, np.ndarray]) -> int:
 
 
 def test_on_its_route_a_level_is_as_without() -> None:
-    way = way_of(FLAGPOLE)
-    plain = trace(way)
+    trajectory = way_of(FLAGPOLE)
+    plain = trace(trajectory)
     assert plain["flag"][-1]
-    assert_same(trace(way, {"1-1": way}), plain)
+    assert_same(trace(trajectory, {"1-1": trajectory}), plain)
     # Nor do routes of other levels change anything.
-    assert_same(trace(way, {"1-2": way[:20], "8-4": b""}), plain)
+    assert_same(trace(trajectory, {"1-2": trajectory[:20], "8-4": b""}), plain)
 
 
 def test_behind_the_end_of_the_route_nothing_counts() -> None:
-    way = way_of(FLAGPOLE)
-    plain = trace(way)
-    half = len(way) // 2
-    short = trace(way, {"1-1": way[:half]})
+    trajectory = way_of(FLAGPOLE)
+    plain = trace(trajectory)
+    half = len(trajectory) // 2
+    short = trace(trajectory, {"1-1": trajectory[:half]})
     end = plain["x"][half - 1]
     np.testing.assert_array_equal(short["x"], plain["x"])
     on_it = plain["x"] <= end
@@ -105,10 +105,10 @@ def test_other_rewards_know_no_routes() -> None:
 def test_an_episode_ends_where_a_maze_throws_mario_back_if_it_is_to() -> None:
     plain, ending = (make_vec("4-4", 16, autoreset="same_step", end_thrown_back=on, seed=1)
                      for on in (False, True))  # fmt: skip
-    way = plain.explorer("4-4", 0).search(60_000)
-    starts = plain.record_starts("4-4", way)
+    trajectory = plain.explorer("4-4", 0).search(60_000)
+    starts = plain.record_initial_states("4-4", trajectory)
     for envs in (plain, ending):
-        envs.set_starts(starts)
+        envs.set_initial_states(starts)
         envs.set_start_weights(np.ones(len(starts)), 1.0)
         envs.reset()
     assert DEATHS[5] == "maze"
@@ -145,20 +145,20 @@ def advance(
 
 
 def test_the_game_goes_on_from_level_to_level() -> None:
-    way = way_of(FLAGPOLE)
+    trajectory = way_of(FLAGPOLE)
     env = warpzone.make(
         "1-1", actions=ACTIONS, observation="ram", last_level="1-2", keep_frames=True
     )
     _, info = env.reset()
     frames = 0
-    for action in way:
+    for action in trajectory:
         _, reward, terminated, truncated, info = env.step(action)
         frames += len(env.frames())
         assert not terminated
         assert not truncated
     # The last step has led from the flagpole to where 1-2 can be played; all of it is seen.
     assert (LEVELS[info["level"]], info["world"], info["stage"]) == ("1-2", 1, 2)
-    assert (info["flag"], info["death"], info["steps"]) == (False, 0, len(way))
+    assert (info["flag"], info["death"], info["steps"]) == (False, 0, len(trajectory))
     assert len(env.frames()) > 200
     assert frames == info["frames"]
     assert reward < 1
@@ -175,17 +175,17 @@ def test_the_game_goes_on_from_level_to_level() -> None:
 
 
 def test_the_last_level_is_cleared_with_its_own_flag() -> None:
-    way = way_of(FLAGPOLE)
-    plain = trace(way)
+    trajectory = way_of(FLAGPOLE)
+    plain = trace(trajectory)
     for last in ("1-1", None):
-        assert_same(trace(way, last_level=last), plain)
-    assert plain["flag"].tolist() == [False] * (len(way) - 1) + [True]
+        assert_same(trace(trajectory, last_level=last), plain)
+    assert plain["flag"].tolist() == [False] * (len(trajectory) - 1) + [True]
 
 
 def test_only_episodes_that_began_within_the_level_are_cut_after_start_steps() -> None:
     envs = make_vec(num_envs=40, seed=3, start_steps=5)
-    starts = envs.record_starts("1-1", Way(way_of(FLAGPOLE)))
-    envs.set_starts(starts)
+    starts = envs.record_initial_states("1-1", Trajectory(way_of(FLAGPOLE)))
+    envs.set_initial_states(starts)
     weights = np.zeros(len(starts))
     weights[2] = 1
     envs.set_start_weights(weights, 0.5)

@@ -12,7 +12,7 @@ import pytest
 
 import warpzone
 from warpzone.errors import ConfigError, LevelError
-from warpzone.smb.search import Way, tendency
+from warpzone.smb.search import Trajectory, tendency
 
 ENOUGH = 2_000_000
 """Agent steps, many more than 1-1 takes."""
@@ -34,33 +34,33 @@ def make_vec(level: str = "1-1", **settings: Any) -> warpzone.MarioVectorEnv:
 
 
 @pytest.fixture(scope="module")
-def way() -> Way:
+def trajectory() -> Trajectory:
     """Through 1-1."""
     return make_vec().explorer("1-1", seed=1).search(ENOUGH)
 
 
-def test_a_way_through_1_1_clears_it(way: Way) -> None:
-    assert way.cleared
-    assert way.steps < ENOUGH
+def test_a_way_through_1_1_clears_it(trajectory: Trajectory) -> None:
+    assert trajectory.cleared
+    assert trajectory.steps < ENOUGH
     env = warpzone.make("1-1")
     env.reset()
-    infos = [env.step(action)[4] for action in way.inputs]
+    infos = [env.step(action)[4] for action in trajectory.inputs]
     assert [info["flag"] for info in infos] == [False] * (len(infos) - 1) + [True]
     assert infos[-1]["death"] == 0
 
 
-def test_each_game_of_many_goes_the_same_way(way: Way) -> None:
+def test_each_game_of_many_goes_the_same_way(trajectory: Trajectory) -> None:
     envs = warpzone.make_vec("1-1", 3, autoreset="disabled")
     envs.reset()
-    for action in way.inputs:
+    for action in trajectory.inputs:
         *_, terminated, truncated, infos = envs.step(np.full(3, action))
     assert infos["flag"].all()
     assert terminated.all()
     assert not truncated.any()
 
 
-def test_the_same_seed_finds_the_same_way(way: Way) -> None:
-    assert make_vec(seed=9).explorer("1-1", seed=1).search(ENOUGH) == way
+def test_the_same_seed_finds_the_same_way(trajectory: Trajectory) -> None:
+    assert make_vec(seed=9).explorer("1-1", seed=1).search(ENOUGH) == trajectory
     few = [make_vec().explorer("1-1", seed).search(20_000).inputs for seed in (1, 2)]
     assert few[0] != few[1]
 

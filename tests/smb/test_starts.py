@@ -11,7 +11,7 @@ from tests.support.scripts import ACTIONS, AXE, FLAGPOLE, INDEX, PIPE, Script, s
 import warpzone
 from warpzone.errors import LevelError
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 
 
 def way_of(script: Script) -> bytes:
@@ -58,14 +58,16 @@ def assert_same(vector: Any, single: Any) -> None:
     ids=lambda settings: ",".join(str(value) for value in settings.values()),
 )
 def test_play_goes_on_from_a_start_as_if_it_had_never_been_left(settings: dict[str, Any]) -> None:
-    way = way_of(FLAGPOLE)
+    trajectory = way_of(FLAGPOLE)
     env = warpzone.make("1-1", actions=ACTIONS, **settings)
-    seen = [env.reset()[0], *(env.step(action)[0] for action in way)]
+    seen = [env.reset()[0], *(env.step(action)[0] for action in trajectory)]
     envs = make_vec(**settings)
-    starts = envs.record_starts("1-1", Way(way))
+    starts = envs.record_initial_states("1-1", Trajectory(trajectory))
     # In 1-1 nothing interrupts the play: every moment counts but the first few and the flag.
-    assert [start.step for start in starts] == list(range(envs.config.frame_stack + 1, len(way)))
-    envs.set_starts(starts)
+    assert [start.step for start in starts] == list(
+        range(envs.config.frame_stack + 1, len(trajectory))
+    )
+    envs.set_initial_states(starts)
     for index in (0, len(starts) // 2, len(starts) - 30):
         obs, infos = begin(envs, index, len(starts))
         assert_same(obs, seen[starts[index].step])
@@ -73,46 +75,46 @@ def test_play_goes_on_from_a_start_as_if_it_had_never_been_left(settings: dict[s
         assert infos["level"].tolist() == [0]
         assert infos["steps"].tolist() == infos["frames"].tolist() == [0]
         for at in range(starts[index].step, starts[index].step + 12):
-            obs, *_ = envs.step(np.array([way[at]]))
+            obs, *_ = envs.step(np.array([trajectory[at]]))
             assert_same(obs, seen[at + 1])
 
 
 def test_the_rest_of_a_way_clears_the_level() -> None:
-    way = way_of(FLAGPOLE)
+    trajectory = way_of(FLAGPOLE)
     envs = make_vec(autoreset="disabled", observation="ram")
-    starts = envs.record_starts("1-1", Way(way))
-    envs.set_starts(starts)
+    starts = envs.record_initial_states("1-1", Trajectory(trajectory))
+    envs.set_initial_states(starts)
     start = starts[len(starts) // 2]
     assert (start.level, start.x > 1000) == (0, True)
     begin(envs, len(starts) // 2, len(starts))
-    for action in way[start.step :]:
+    for action in trajectory[start.step :]:
         *_, terminated, truncated, infos = envs.step(np.array([action]))
     assert terminated[0]
     assert not truncated[0]
     assert infos["flag"][0]
     assert infos["start"].tolist() == [len(starts) // 2]
-    assert infos["steps"].tolist() == [len(way) - start.step]
+    assert infos["steps"].tolist() == [len(trajectory) - start.step]
     assert 0 < infos["progress"][0] < infos["x"][0] - 1000  # its own, from the start on
 
 
 def test_no_start_looks_back_into_a_pipe() -> None:
     envs = make_vec()
-    way = way_of([*PIPE, (0, 12)])
+    trajectory = way_of([*PIPE, (0, 12)])
     entered = sum(count for _, count in PIPE)
-    found = {start.step for start in envs.record_starts("1-1", Way(way))}
+    found = {start.step for start in envs.record_initial_states("1-1", Trajectory(trajectory))}
     assert entered - 1 in found
     assert found.isdisjoint(range(entered, entered + 4))
-    assert set(range(entered + 4, len(way) + 1)) <= found
+    assert set(range(entered + 4, len(trajectory) + 1)) <= found
 
 
 def test_a_start_tells_which_and_of_which_level_it_is() -> None:
     envs = make_vec(["1-1", "1-4"], 300, seed=3, observation="ram", max_steps=2)
     parts = [
-        envs.record_starts("1-1", Way(way_of(FLAGPOLE))),
-        envs.record_starts("1-4", Way(way_of(AXE))),
+        envs.record_initial_states("1-1", Trajectory(way_of(FLAGPOLE))),
+        envs.record_initial_states("1-4", Trajectory(way_of(AXE))),
     ]
     starts = [*parts[0], *parts[1]]
-    envs.set_starts(starts)
+    envs.set_initial_states(starts)
     weights = np.zeros(len(starts))
     weights[5], weights[-3] = 1, 3
     envs.set_start_weights(weights, 0.5)
@@ -131,26 +133,26 @@ def test_a_start_tells_which_and_of_which_level_it_is() -> None:
 
 def test_no_start_is_drawn_before_weights_are_given() -> None:
     envs = make_vec(num_envs=20, observation="ram")
-    starts = envs.record_starts("1-1", Way(way_of(FLAGPOLE)))
+    starts = envs.record_initial_states("1-1", Trajectory(way_of(FLAGPOLE)))
     own = envs.reset()[1]["start"].tolist()
-    envs.set_starts(starts)
+    envs.set_initial_states(starts)
     assert envs.reset()[1]["start"].tolist() == own == [-1] * 20
     envs.set_start_weights(np.ones(len(starts)), 1.0)
     assert (envs.reset()[1]["start"] >= 0).all()
     envs.set_start_weights(np.ones(len(starts)), 0.0)
     assert envs.reset()[1]["start"].tolist() == own
     envs.set_start_weights(np.ones(len(starts)), 1.0)
-    envs.set_starts(starts)
+    envs.set_initial_states(starts)
     assert envs.reset()[1]["start"].tolist() == own
 
 
 def test_a_saved_state_goes_on_where_the_same_starts_are_given() -> None:
-    way = way_of(FLAGPOLE)
+    trajectory = way_of(FLAGPOLE)
 
     def games() -> warpzone.MarioVectorEnv:
         envs = make_vec(num_envs=4, seed=1, max_steps=5, observation="ram")
-        starts = envs.record_starts("1-1", Way(way))
-        envs.set_starts(starts)
+        starts = envs.record_initial_states("1-1", Trajectory(trajectory))
+        envs.set_initial_states(starts)
         envs.set_start_weights(np.ones(len(starts)), 0.7)
         return envs
 
@@ -171,16 +173,16 @@ def test_a_saved_state_goes_on_where_the_same_starts_are_given() -> None:
 
 def test_wrong_starts_are_told_in_plain_words() -> None:
     envs = make_vec()
-    way = way_of(FLAGPOLE)
+    trajectory = way_of(FLAGPOLE)
     with pytest.raises(LevelError, match="no level '1-5'"):
-        envs.record_starts("1-5", Way(way))
+        envs.record_initial_states("1-5", Trajectory(trajectory))
     with pytest.raises(ValueError, match=r"action 7 of the way is outside 0\.\.6"):
-        envs.record_starts("1-1", Way(b"\x07"))
-    assert envs.record_starts("1-1", Way(b"")) == []
-    starts = envs.record_starts("1-1", Way(way))
+        envs.record_initial_states("1-1", Trajectory(b"\x07"))
+    assert envs.record_initial_states("1-1", Trajectory(b"")) == []
+    starts = envs.record_initial_states("1-1", Trajectory(trajectory))
     with pytest.raises(ValueError, match="must make whole steps"):
-        make_vec(frame_skip=3).set_starts(starts)
-    envs.set_starts(starts)
+        make_vec(frame_skip=3).set_initial_states(starts)
+    envs.set_initial_states(starts)
     for weights, share, words in [
         (np.ones(3), 0.5, "there must be a weight for each start"),
         (np.ones(len(starts)), 1.5, "share must be from 0 to 1"),

@@ -22,7 +22,7 @@ import numpy as np
 
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS, level_index
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.training import TrainConfig
 from warpzone.training.config import NetworkConfig
 
@@ -82,8 +82,8 @@ class Corridor:
         self.levels = np.array([level_index(name) for name in config.levels])
         self.actions: dict[int, np.ndarray] = {}
         self.closed = False
-        self.ways: dict[str, list[Way]] = {}
-        self.set_starts([])
+        self.trajectories: dict[str, list[Trajectory]] = {}
+        self.set_initial_states([])
         self.reset(seed=seed)
 
     def reset(self, *, seed: int | None = None) -> None:
@@ -176,17 +176,17 @@ class Corridor:
         self.obs = self._observe(np.arange(self.num_envs))
 
     def explorer(self, level: str, seed: int = 0) -> Any:
-        way = Way(bytes(LENGTH))
-        return SimpleNamespace(search=lambda most_steps: way)
+        trajectory = Trajectory(bytes(LENGTH))
+        return SimpleNamespace(search=lambda most_steps: trajectory)
 
-    def record_starts(self, level: str, way: Way) -> list[Start]:
+    def record_initial_states(self, level: str, trajectory: Trajectory) -> list[Start]:
         index = level_index(level)
-        return [Start(index, step, step * STEP_PX) for step in range(1, len(way.inputs))]
+        return [Start(index, step, step * STEP_PX) for step in range(1, len(trajectory.inputs))]
 
-    def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
-        self.ways = {level: list(through) for level, through in ways.items()}
+    def set_progress_masks(self, trajectories: Mapping[str, Sequence[Trajectory]]) -> None:
+        self.trajectories = {level: list(through) for level, through in trajectories.items()}
 
-    def set_starts(self, starts: list[Start]) -> None:
+    def set_initial_states(self, starts: list[Start]) -> None:
         self.starts, self.share = starts, 0.0
 
     def set_start_weights(self, weights: np.ndarray, share: float) -> None:

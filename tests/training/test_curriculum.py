@@ -11,7 +11,7 @@ import pytest
 from tests.support.toy import toy_config
 
 from warpzone.smb.config import EnvConfig
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.training.config import CurriculumConfig, TrainConfig
 from warpzone.training.curriculum import LEAST_WEIGHT, MEMORY, Curriculum
 
@@ -24,35 +24,36 @@ class Games:
     no starts, nor are those of `gap`, which bring no progress either."""
 
     def __init__(self, gap: range = range(0), **lengths: int) -> None:
-        self.ways = {
-            name.replace("_", "-")[1:]: Way(bytes(length)) for name, length in lengths.items()
+        self.trajectories = {
+            name.replace("_", "-")[1:]: Trajectory(bytes(length))
+            for name, length in lengths.items()
         }
         self.gap = gap
         self.searches: list[tuple[str, int, int]] = []
         self.starts: list[Any] = []
-        self.routes: dict[str, list[Way]] = {}
+        self.masks: dict[str, list[Trajectory]] = {}
         self.weights, self.share = np.zeros(0), 0.0
 
     def explorer(self, level: str, seed: int = 0) -> Any:
         def search(most_steps: int) -> Any:
             self.searches.append((level, seed, most_steps))
-            return self.ways[level]
+            return self.trajectories[level]
 
         return SimpleNamespace(search=search)
 
-    def record_starts(self, level: str, way: Way) -> list[Any]:
-        steps = [step for step in range(4, len(way.inputs)) if step not in self.gap]
+    def record_initial_states(self, level: str, trajectory: Trajectory) -> list[Any]:
+        steps = [step for step in range(4, len(trajectory.inputs)) if step not in self.gap]
         waited = {step: sum(other < step for other in self.gap) for step in steps}
         return [
             SimpleNamespace(level=level, step=step, progress=PX * (step - waited[step]))
             for step in steps
         ]
 
-    def set_starts(self, starts: list[Any]) -> None:
+    def set_initial_states(self, starts: list[Any]) -> None:
         self.starts = starts
 
-    def set_routes(self, ways: dict[str, list[Way]]) -> None:
-        self.routes = dict(ways)
+    def set_progress_masks(self, trajectories: dict[str, list[Trajectory]]) -> None:
+        self.masks = dict(trajectories)
 
     def set_start_weights(self, weights: np.ndarray, share: float) -> None:
         assert weights.shape == (len(self.starts),)
@@ -100,7 +101,9 @@ def test_a_way_is_searched_once_for_each_level() -> None:
     config = config_of({"1-1": 1.0, "8-4": 1.0}, search_steps=1234)
     curriculum = Curriculum(config, games)
     assert games.searches == [("1-1", 3, 1234), ("8-4", 3, 1234)]
-    assert curriculum.ways == {level: [way] for level, way in games.ways.items()}
+    assert curriculum.trajectories == {
+        level: [trajectory] for level, trajectory in games.trajectories.items()
+    }
     assert [start.level for start in games.starts] == ["1-1"] * 46 + ["8-4"] * 66
     Curriculum(config, games, searched=curriculum.searched)
     assert len(games.searches) == 2
@@ -108,8 +111,8 @@ def test_a_way_is_searched_once_for_each_level() -> None:
 
 def test_progress_counts_only_on_the_ways_unless_it_is_to_count_everywhere() -> None:
     curriculum, games = one_level()
-    assert games.routes == curriculum.ways
-    assert one_level(progress_mask=False)[1].routes == {}
+    assert games.masks == curriculum.trajectories
+    assert one_level(progress_mask=False)[1].masks == {}
 
 
 def test_segments_are_parts_of_equal_length_of_the_way() -> None:
@@ -160,21 +163,25 @@ def test_a_goal_may_be_behind_a_cutscene() -> None:
 
 def test_the_last_goal_of_a_way_that_does_not_clear_is_its_end() -> None:
     games: Any = Games()
-    way = Way(bytes(100), cleared=False)
-    curriculum = Curriculum(config_of({"1-1": 1.0}), games, {"1-1": [way]})
+    trajectory = Trajectory(bytes(100), cleared=False)
+    curriculum = Curriculum(config_of({"1-1": 1.0}), games, {"1-1": [trajectory]})
     goals = {start.step: goal for start, goal in zip(games.starts, curriculum.goals, strict=True)}
     assert goals[50] == goals[89] == 10 * PX
     assert [goals[step] for step in (95, 98, 99)] == [4 * PX, 1 * PX, 0]
     # What lies behind its end must count: there is no route.
-    assert games.routes == {}
+    assert games.masks == {}
 
 
 def test_demonstrated_levels_are_not_searched_and_have_all_their_ways() -> None:
     games: Any = Games(_8_4=70)
-    ways = [Way(bytes(50)), Way(bytes(100), cleared=False)]
-    curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games, {"1-1": ways})
+    trajectories = [Trajectory(bytes(50)), Trajectory(bytes(100), cleared=False)]
+    curriculum = Curriculum(config_of({"1-1": 1.0, "8-4": 1.0}), games, {"1-1": trajectories})
     assert [level for level, *_ in games.searches] == ["8-4"]
-    assert curriculum.ways == games.routes == {"1-1": ways, "8-4": [games.ways["8-4"]]}
+    assert (
+        curriculum.trajectories
+        == games.masks
+        == {"1-1": trajectories, "8-4": [games.trajectories["8-4"]]}
+    )
     assert [start.level for start in games.starts] == ["1-1"] * (46 + 96) + ["8-4"] * 66
     # Levels weigh the same, and so do the ways through one.
     sums = [curriculum.factors[part].sum() for part in np.split(np.arange(208), [46, 142])]
@@ -312,7 +319,7 @@ def test_a_level_without_starts_stands_beside_another() -> None:
     curriculum = Curriculum(config_of({"1-1": 1.0, "1-2": 1.0}), games)
     assert {start.level for start in games.starts} == {"1-2"}
     assert curriculum.weights().shape == curriculum.goals.shape == (56,)
-    assert set(curriculum.ways) == {"1-1", "1-2"}
+    assert set(curriculum.trajectories) == {"1-1", "1-2"}
 
 
 def test_it_comes_back_from_json() -> None:
@@ -323,7 +330,7 @@ def test_it_comes_back_from_json() -> None:
     saved = json.loads(json.dumps(curriculum.state()))
     other = Curriculum(config_of({"1-1": 1.0}), games, searched=Curriculum.searched_in(saved))
     other.load_state(saved)
-    assert other.ways == curriculum.ways
+    assert other.trajectories == curriculum.trajectories
     for ours, theirs in [
         (other.rates, curriculum.rates),
         (other.episodes, curriculum.episodes),

@@ -51,7 +51,7 @@ def error_of(*files: Path, levels: str = "1-1") -> str:
     config = config_of(*files, levels=levels)
     env = warpzone.make_vec(num_envs=1, threads=1, config=config.env)
     with pytest.raises(EpisodeError) as raised:
-        Demonstrations(config, Path("no-run")).ways(env)
+        Demonstrations(config, Path("no-run")).trajectories(env)
     return str(raised.value)
 
 
@@ -99,8 +99,8 @@ def test_what_is_said_about_them(game: Path, tmp_path: Path) -> None:
     half = record(tmp_path / "half.json", buttons[:700])
     config = config_of(game, half)
     env = warpzone.make_vec(num_envs=1, threads=1, config=config.env)
-    ways, lines = Demonstrations(config, tmp_path).ways(env)
-    assert [way.cleared for way in ways["1-1"]] == [True, False]
+    trajectories, lines = Demonstrations(config, tmp_path).trajectories(env)
+    assert [trajectory.cleared for trajectory in trajectories["1-1"]] == [True, False]
     whole, part = lines
     assert whole.startswith(f"1-1 begins with {str(game)!r}: cleared in 2")
     assert part.endswith("px; it leads only so far")

@@ -314,12 +314,12 @@ def test_games_that_ran_before_they_were_watched_are_left_out(tmp_path: Path) ->
     env.reset(seed=1)
     watching = EpisodeWriter(tmp_path, env, 2, print)
     assert watching.games == [0, 1]
-    assert env.journal(0) is None
+    assert env.input_log(0) is None
     with pytest.raises(ValueError, match="game 7"):
         env.watch_games([7])
     env.watch_games([1])
     with pytest.raises(ValueError, match="not watched"):
-        env.journal(0)
+        env.input_log(0)
 
 
 def test_the_number_of_watched_games_may_change_on_the_way() -> None:

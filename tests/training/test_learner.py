@@ -147,7 +147,7 @@ def test_games_play_on_the_ways_and_more_whole_levels_with_competence() -> None:
     env, curriculum = trained.env, trained.curriculum
     assert isinstance(env, Corridor)
     assert curriculum is not None
-    assert env.ways == curriculum.ways
+    assert env.trajectories == curriculum.trajectories
     assert env.share == pytest.approx(0.6)
     curriculum.rates[:] = 1.0
     trained.improve()

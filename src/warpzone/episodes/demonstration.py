@@ -18,7 +18,7 @@ from warpzone.nes.console import Console
 from warpzone.smb import memory
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
 
 LAST_FRAMES = 60
@@ -34,7 +34,7 @@ class Demonstration:
         outcome: of the attempt, its progress and frames without what is not part of the way.
     """
 
-    way: Way
+    trajectory: Trajectory
     outcome: Outcome
 
 
@@ -64,10 +64,10 @@ def demonstrations(envs: MarioVectorEnv, episode: Episode) -> dict[str, Demonstr
     best: dict[str, Demonstration] = {}
     for attempt in found:
         own = attempt.place == 0 and episode.start == attempt.level
-        way = Way(
+        trajectory = Trajectory(
             episode.buttons[attempt.place :], frames=True, begin=None if own else attempt.begin
         )
-        one = _best_part(way, attempt.level, levels, config)
+        one = _best_part(trajectory, attempt.level, levels, config)
         old = best.get(attempt.level)
         if old is None or _worth(one.outcome) > _worth(old.outcome):
             best[attempt.level] = one
@@ -98,17 +98,22 @@ def _attempts(replay: Replay, levels: Collection[str]) -> Iterator[_AttemptStart
 
 
 def _best_part(
-    way: Way, level: str, levels: _native.LevelStarts, config: EnvConfig
+    trajectory: Trajectory, level: str, levels: _native.LevelStarts, config: EnvConfig
 ) -> Demonstration:
     """The way without what comes after its end."""
-    course = _native.follow(levels, config.native_rules(), way.native(levels, level))
-    ends, progress = np.array(course.inputs), np.array(course.progress)
-    if not course.cleared and len(ends):
-        alive = ends <= ends[-1] - (LAST_FRAMES if course.death else 0)
+    followed = _native.follow(levels, config.native_rules(), trajectory.native(levels, level))
+    ends, progress = np.array(followed.inputs), np.array(followed.progress)
+    if not followed.cleared and len(ends):
+        alive = ends <= ends[-1] - (LAST_FRAMES if followed.death else 0)
         ends, progress = ends[alive], progress[alive]
-    last = -1 if course.cleared else int(progress.argmax()) if len(ends) else 0
+    last = -1 if followed.cleared else int(progress.argmax()) if len(ends) else 0
     frames, far = (int(ends[last]), int(progress[last])) if len(ends) else (0, 0)
     return Demonstration(
-        Way(way.inputs[:frames], cleared=course.cleared, frames=True, begin=way.begin),
-        Outcome(course.cleared, course.death, far, frames),
+        Trajectory(
+            trajectory.inputs[:frames],
+            cleared=followed.cleared,
+            frames=True,
+            begin=trajectory.begin,
+        ),
+        Outcome(followed.cleared, followed.death, far, frames),
     )

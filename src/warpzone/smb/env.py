@@ -15,7 +15,7 @@ from warpzone.smb.config import EnvConfig, EnvSettings
 from warpzone.smb.human import HumanWindow
 from warpzone.smb.levels import LevelSpec
 from warpzone.smb.signals import RewardFunction
-from warpzone.smb.transition import Arrays, Journal
+from warpzone.smb.transition import Arrays, InputLog
 from warpzone.smb.vector_env import RENDER_MODES, MarioVectorEnv, render_fps
 
 
@@ -200,13 +200,13 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         is played does not change by it."""
         self._games.watch_games([0])
 
-    def inputs(self) -> Journal | None:
+    def inputs(self) -> InputLog | None:
         """The buttons of each emulated frame since the level of the running or ended episode began;
         None before the first episode after `keep_inputs`."""
-        running = self._games.journal(0)
+        running = self._games.input_log(0)
         if running is not None:
             return running
-        ended = self._games.ended_journal(0)
+        ended = self._games.ended_input_log(0)
         return None if ended is None else ended[0]
 
     def ram(self) -> NDArray[np.uint8]:

@@ -27,11 +27,11 @@ from warpzone.smb.checks import checked_seed, native_errors
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.exclusive import InUse, exclusive
 from warpzone.smb.levels import LEVELS, level_index
-from warpzone.smb.search import Explorer, Way
+from warpzone.smb.search import Explorer, Trajectory
 from warpzone.smb.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 from warpzone.smb.spaces import observation_space
 from warpzone.smb.starts import level_starts
-from warpzone.smb.transition import Arrays, Journal, Transition, rows_of
+from warpzone.smb.transition import Arrays, InputLog, Transition, rows_of
 
 _OF_THIS_PROCESS = (
     "_in_use", "_batch", "level_starts", "_obs", "_final_obs", "_rewards", "_terminated",
@@ -83,8 +83,8 @@ class GameBatch(InUse):
         self.action_meanings = action_names(config.action_list)
         self._engine = engine
         self._keep_frames = keep_frames
-        self._routes: dict[str, tuple[Way, ...]] = {}
-        self._starts: list[_native.Start] = []
+        self._masks: dict[str, tuple[Trajectory, ...]] = {}
+        self._starts: list[_native.InitialState] = []
         self._start_weights: tuple[NDArray[np.float64], float] | None = None
         self._watched: list[int] = []
         self._build(secrets.randbits(64) if seed is None else checked_seed(seed))
@@ -116,10 +116,10 @@ class GameBatch(InUse):
         self.__dict__.update(state)
         InUse.__init__(self)
         self._build(0)
-        self.set_routes(self._routes)
+        self.set_progress_masks(self._masks)
         if self._starts:
             weights = self._start_weights
-            self.set_starts(self._starts)
+            self.set_initial_states(self._starts)
             if weights is not None:
                 self.set_start_weights(*weights)
         self.watch_games(self._watched)
@@ -252,7 +252,9 @@ class GameBatch(InUse):
         """
         return Explorer(self.level_starts, self.config, level, seed)
 
-    def record_starts(self, level: str, way: Way) -> list[_native.Start]:
+    def record_initial_states(
+        self, level: str, trajectory: Trajectory
+    ) -> list[_native.InitialState]:
         """Returns the moments along a way through `level`.
 
         Play goes on from each as if it had never been left: the steps that led there are played
@@ -266,24 +268,24 @@ class GameBatch(InUse):
         rules = self.config.native_rules()
         steps_back = self.config.frame_stack
         with native_errors():
-            return _native.record_starts(
-                self.level_starts, rules, way.native(self.level_starts, level), steps_back
+            return _native.record_initial_states(
+                self.level_starts, rules, trajectory.native(self.level_starts, level), steps_back
             )
 
-    def set_routes(self, ways: Mapping[str, Sequence[Way]]) -> None:
+    def set_progress_masks(self, trajectories: Mapping[str, Sequence[Trajectory]]) -> None:
         """From now on only what lies on one of the ways counts as progress in these levels: neither
         a warp zone nor what is behind the right pipe of a maze; and a pipe that leads on is
         rewarded. Not part of `save_state`."""
-        rules, routes = self.config.native_rules(), []
+        rules, masks = self.config.native_rules(), []
         with native_errors():
-            for level, through in ways.items():
-                native = [way.native(self.level_starts, level) for way in through]
-                route = _native.record_route(self.level_starts, rules, native)
-                routes.append((level_index(level), route))
-            self._batch.set_routes(routes)
-        self._routes.update({level: tuple(through) for level, through in ways.items()})
+            for level, through in trajectories.items():
+                native = [trajectory.native(self.level_starts, level) for trajectory in through]
+                mask = _native.record_progress_mask(self.level_starts, rules, native)
+                masks.append((level_index(level), mask))
+            self._batch.set_progress_masks(masks)
+        self._masks.update({level: tuple(through) for level, through in trajectories.items()})
 
-    def set_starts(self, starts: list[_native.Start]) -> None:
+    def set_initial_states(self, starts: list[_native.InitialState]) -> None:
         """Takes moments at which episodes may begin; none does before `set_start_weights`. They are
         not part of `save_state`.
 
@@ -292,7 +294,7 @@ class GameBatch(InUse):
             EngineError: a group is stepping.
         """
         with native_errors():
-            self._batch.set_starts(starts)
+            self._batch.set_initial_states(starts)
         self._starts, self._start_weights = list(starts), None
 
     def set_start_weights(self, weights: NDArray[np.float64], share: float) -> None:
@@ -305,7 +307,7 @@ class GameBatch(InUse):
         """
         given = np.array(weights, dtype=np.float64)
         with native_errors():
-            self._batch.weigh_starts(given, share)
+            self._batch.set_start_weights(given, share)
         self._start_weights = given, share
 
     # --- journals -------------------------------------------------------------------------------
@@ -322,7 +324,7 @@ class GameBatch(InUse):
             self._batch.watch(chosen)
         self._watched = chosen
 
-    def journal(self, game: int) -> Journal | None:
+    def input_log(self, game: int) -> InputLog | None:
         """Of the running episode of a watched game, whose group is not stepping; None if its
         beginning is not known: it ran already before it was watched or before `load_state`, or it
         began at a start that was not reached from the level's own.
@@ -332,14 +334,14 @@ class GameBatch(InUse):
             EngineError: its group is stepping.
         """
         with native_errors():
-            return _journal(self._batch.journal(self.checked_game(game)))
+            return _input_log(self._batch.input_log(self.checked_game(game)))
 
-    def ended_journal(self, game: int) -> tuple[Journal, bytes] | None:
+    def ended_input_log(self, game: int) -> tuple[InputLog, bytes] | None:
         """The same of the last episode that ended, and the RAM, 2,048 bytes, as it ended."""
         with native_errors():
             index = self.checked_game(game)
-            journal = _journal(self._batch.ended_journal(index))
-            return None if journal is None else (journal, self._batch.ended_ram(index))
+            input_log = _input_log(self._batch.ended_input_log(index))
+            return None if input_log is None else (input_log, self._batch.ended_ram(index))
 
     def ended_map(self, game: int) -> int:
         """Which of the game's maps, 0-127, the last episode of any game ended in: unlike the signal
@@ -507,11 +509,11 @@ def _rows(game: int | None) -> slice:
     return slice(None) if game is None else slice(game, game + 1)
 
 
-def _journal(found: tuple[int, bool, bytes, list[int]] | None) -> Journal | None:
+def _input_log(found: tuple[int, bool, bytes, list[int]] | None) -> InputLog | None:
     if found is None:
         return None
     level, own_start, buttons, decided = found
-    return Journal(LEVELS[level], own_start, buttons, np.array(decided, np.uint32))
+    return InputLog(LEVELS[level], own_start, buttons, np.array(decided, np.uint32))
 
 
 def _named(arrays: Arrays) -> dict[str, NDArray[Any]]:

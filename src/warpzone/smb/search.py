@@ -15,7 +15,7 @@ SLICE = 50_000
 
 
 @dataclass(frozen=True)
-class Way:
+class Trajectory:
     """How a level is played."""
 
     inputs: bytes
@@ -29,9 +29,9 @@ class Way:
     begin: bytes | None = None
     """A snapshot of the console where it begins; None: the level's start."""
 
-    def native(self, levels: _native.LevelStarts, level: str) -> _native.Way:
+    def native(self, levels: _native.LevelStarts, level: str) -> _native.Trajectory:
         """As the native core takes it. Raises `LevelError`: no such level."""
-        return _native.Way(levels, level_index(level), self.inputs, self.frames, self.begin)
+        return _native.Trajectory(levels, level_index(level), self.inputs, self.frames, self.begin)
 
 
 def tendency(buttons: list[str]) -> float:
@@ -70,7 +70,7 @@ class Explorer:
         """How many places are known."""
         return self._native.places
 
-    def search(self, most_steps: int) -> Way:
+    def search(self, most_steps: int) -> Trajectory:
         """Play until a way is found, and as long again for a shorter one; at most `most_steps`.
 
         A signal that raises, as Ctrl-C does, breaks off within a second.
@@ -82,4 +82,4 @@ class Explorer:
                 if native.spent >= 2 * found_at:
                     break
             native.run(min(SLICE, most_steps - native.spent))
-        return Way(native.way(), native.cleared, native.spent)
+        return Trajectory(native.trajectory(), native.cleared, native.spent)

@@ -28,7 +28,8 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
                   falls, unlike x, and rises by what a pipe has skipped
     frames, steps emulated frames and agent steps in this episode
     level         0-31: where the episode began, or with `last_level` where Mario is now
-    start         index of where in the level it began (`MarioVectorEnv.set_starts`); -1: its start
+    start         where in the level it began: an index into the states given to
+                  `MarioVectorEnv.set_initial_states`; -1: at its start
 """
 
 DEATH_TEXTS: dict[str, str] = {

@@ -43,7 +43,7 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class InputLog:
     """What was played in a watched game since its level began."""
 
     level: str

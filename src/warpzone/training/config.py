@@ -70,7 +70,8 @@ class CurriculumConfig(BaseModel):
     last_share: Fraction = 0.3
     """Of all episodes, at full competence (see `Learner.competence`)."""
     progress_mask: bool = True
-    """Whether only what lies on the trajectory counts as progress (`MarioVectorEnv.set_routes`)."""
+    """Whether only what lies on the trajectory counts as progress (see
+    `MarioVectorEnv.set_progress_masks`)."""
     segment: Count = 16
     """Agent steps of the trajectory that have a success rate of their own, together."""
     search_steps: Count = 20_000_000

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from warpzone.ppo.rollout import Transition
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.training.config import TrainConfig
 from warpzone.training.level_env import LevelEnv
 
@@ -36,8 +36,8 @@ class Curriculum:
         self,
         config: TrainConfig,
         env: LevelEnv,
-        demonstrated: Mapping[str, Sequence[Way]] | None = None,
-        searched: dict[str, Way] | None = None,
+        demonstrated: Mapping[str, Sequence[Trajectory]] | None = None,
+        searched: dict[str, Trajectory] | None = None,
     ) -> None:
         """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
         levels, as an earlier process found them; None: search."""
@@ -51,7 +51,7 @@ class Curriculum:
             if level not in demonstrated
         }
         """A way through each level that nobody has demonstrated."""
-        self.ways = {
+        self.trajectories = {
             level: list(demonstrated[level] if level in demonstrated else [self.searched[level]])
             for level in config.env.levels
         }
@@ -60,8 +60,12 @@ class Curriculum:
         goals: list[np.ndarray] = []
         factors: list[np.ndarray] = []
         count = 0
-        for level, way in [(level, way) for level, ways in self.ways.items() for way in ways]:
-            found = env.record_starts(level, way)
+        for level, trajectory in [
+            (level, trajectory)
+            for level, trajectories in self.trajectories.items()
+            for trajectory in trajectories
+        ]:
+            found = env.record_initial_states(level, trajectory)
             if not found:
                 continue
             starts += found
@@ -72,21 +76,23 @@ class Curriculum:
             reached = progress[np.minimum(then, len(found) - 1)]
             # Where a whole way ends is not in it: the last goals are the flag, which ends an
             # episode. That of another is its end.
-            flag = beyond & way.cleared
+            flag = beyond & trajectory.cleared
             goals.append(np.where(flag, np.iinfo(np.int64).max, reached - progress))
             # Only segments with starts: one without would never have a success.
             filled, segment = np.unique(steps // self.config.segment, return_inverse=True)
             segments.append(count + segment)
             count += len(filled)
-            weight = config.env.levels[level] / len(self.ways[level])
+            weight = config.env.levels[level] / len(self.trajectories[level])
             factors.append(np.full(len(found), weight / len(np.unique(steps))))
-        env.set_starts(starts)
+        env.set_initial_states(starts)
         if self.config.progress_mask:
             # Where no way leads to the end there is more to be found than they know.
             whole = {
-                level: ways for level, ways in self.ways.items() if any(way.cleared for way in ways)
+                level: trajectories
+                for level, trajectories in self.trajectories.items()
+                if any(trajectory.cleared for trajectory in trajectories)
             }
-            env.set_routes(whole)
+            env.set_progress_masks(whole)
         none = [np.zeros(0, np.int64)]
         self.segments = np.concatenate(segments or none)
         """Of each start."""
@@ -137,18 +143,18 @@ class Curriculum:
     def state(self) -> dict[str, Any]:
         """Returns all of it between two rollouts, as JSON can hold it."""
         return {
-            "ways": {level: way.inputs.hex() for level, way in self.searched.items()},
-            "cleared": {level: way.cleared for level, way in self.searched.items()},
+            "ways": {level: trajectory.inputs.hex() for level, trajectory in self.searched.items()},
+            "cleared": {level: trajectory.cleared for level, trajectory in self.searched.items()},
             "rates": self.rates.tolist(),
             "episodes": self.episodes.tolist(),
         }
 
     @staticmethod
-    def searched_in(state: dict[str, Any]) -> dict[str, Way]:
+    def searched_in(state: dict[str, Any]) -> dict[str, Trajectory]:
         """Returns the ways that an earlier process found."""
         cleared = state.get("cleared", {})  # written since there are demonstrations
         return {
-            level: Way(bytes.fromhex(inputs), cleared.get(level, True))
+            level: Trajectory(bytes.fromhex(inputs), cleared.get(level, True))
             for level, inputs in state["ways"].items()
         }
 

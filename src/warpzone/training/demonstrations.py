@@ -14,7 +14,7 @@ from warpzone.episodes.format import SUFFIX, Episode, read_bytes
 from warpzone.errors import EpisodeError
 from warpzone.files import write_atomically
 from warpzone.ppo.rollout import VectorEnv
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.config import DemonstrationConfig, TrainConfig
 
@@ -51,16 +51,16 @@ class Demonstrations:
         curriculum = config.curriculum.model_copy(update={"demonstrations": tuple(entries)})
         self.config = config.model_copy(update={"curriculum": curriculum})
 
-    def ways(self, env: VectorEnv) -> tuple[dict[str, list[Way]], list[str]]:
+    def trajectories(self, env: VectorEnv) -> tuple[dict[str, list[Trajectory]], list[str]]:
         """The ways through levels of `env`, by level, and a line about each.
 
         Raises:
             EpisodeError: a game of another ROM or of other levels, or with too little progress.
         """
-        ways: dict[str, list[Way]] = {}
+        trajectories: dict[str, list[Trajectory]] = {}
         lines: list[str] = []
         if not self.recordings:
-            return ways, lines
+            return trajectories, lines
         if not isinstance(env, MarioVectorEnv):
             raise EpisodeError(
                 "curriculum.demonstrations are recorded games of Super Mario Bros.; the games that "
@@ -79,15 +79,15 @@ class Demonstrations:
                     f"`warpzone play {next(iter(self.config.env.levels))} --record FILE`"
                 )
             for level, one in found.items():
-                if not env.record_starts(level, one.way):
+                if not env.record_initial_states(level, one.trajectory):
                     raise EpisodeError(
                         f"{recording.name} is too short for a demonstration of {level}: "
                         f"{one.outcome}. Record a game that gets farther"
                     )
-                ways.setdefault(level, []).append(one.way)
-                rest = "" if one.way.cleared else "; it leads only so far"
+                trajectories.setdefault(level, []).append(one.trajectory)
+                rest = "" if one.trajectory.cleared else "; it leads only so far"
                 lines.append(f"{level} begins with {recording.name}: {one.outcome}{rest}")
-        return ways, lines
+        return trajectories, lines
 
     def keep(self) -> None:
         """Copy the files into the run directory.

@@ -31,7 +31,7 @@ from warpzone.files import write_atomically
 from warpzone.ppo.rollout import Rollout, Transition
 from warpzone.smb.actions import action_names
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.transition import Journal
+from warpzone.smb.transition import InputLog
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.migration import EPISODE_ENDS
 
@@ -58,8 +58,8 @@ class _Ended:
     t: int
     """Step of the rollout that was its last."""
     signals: dict[str, Any]
-    played: tuple[Journal, bytes] | None
-    """See `MarioVectorEnv.ended_journal`."""
+    played: tuple[InputLog, bytes] | None
+    """See `MarioVectorEnv.ended_input_log`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class EpisodeWriter:
             game = rows.start + int(row)
             self._ends.append({**signals, "map": self.env.ended_map(game)})
             if game in self._running:
-                self._ended.append(_Ended(game, t, signals, self.env.ended_journal(game)))
+                self._ended.append(_Ended(game, t, signals, self.env.ended_input_log(game)))
 
     def keep(self, step: int, rollout: Rollout) -> None:
         """Write down what is worth it of a rollout that has been played to its end.
@@ -178,15 +178,15 @@ class EpisodeWriter:
         """Write down an episode that is the best of its level so far, and another now and then."""
         if ended.played is None:
             return
-        journal, ram = ended.played
+        input_log, ram = ended.played
         outcome = Outcome.from_signals(ended.signals)
-        best = journal.own_start and _rank(outcome) > self._best.get(journal.level, NOTHING)
+        best = input_log.own_start and _rank(outcome) > self._best.get(input_log.level, NOTHING)
         now = time.monotonic()
         path = self.run / "episodes" / f"{step:09d}-{ended.game:03d}.json"
         # A game can end twice in a rollout.
         if not best and (now - self._wrote < PAUSE or path.exists()):
             return
-        episode = self._episode(step, ended.game, journal, ram, outcome)
+        episode = self._episode(step, ended.game, input_log, ram, outcome)
         if episode is None:
             return
         self._wrote = now
@@ -208,10 +208,10 @@ class EpisodeWriter:
             self._kept.popleft().unlink(missing_ok=True)
 
     def _write_live(self, step: int, game: int) -> None:
-        journal = self.env.journal(game)
-        if journal is None or not journal.buttons:
+        input_log = self.env.input_log(game)
+        if input_log is None or not input_log.buttons:
             return
-        episode = self._episode(step, game, journal, self.env.ram(game).tobytes(), outcome=None)
+        episode = self._episode(step, game, input_log, self.env.ram(game).tobytes(), outcome=None)
         if episode is not None:
             with self._tolerant():
                 _write(self.run / "live" / f"{game:03d}.json", episode)
@@ -220,36 +220,36 @@ class EpisodeWriter:
         self,
         step: int,
         game: int,
-        journal: Journal,
+        input_log: InputLog,
         ram: bytes,
         outcome: Outcome | None,
     ) -> Episode | None:
         parts = self._running[game]
-        if sum(len(part.actions) for part in parts) != len(journal.decided):
+        if sum(len(part.actions) for part in parts) != len(input_log.decided):
             return None  # it ran already when this process began to watch
         decisions = None
         if parts:
             decisions = Decisions.of(
                 self._names,
-                journal.decided,
+                input_log.decided,
                 np.concatenate([part.actions for part in parts]),
                 np.concatenate([part.values for part in parts]),
                 np.concatenate([part.probabilities for part in parts]),
             )
         return Episode(
             rom=self._cartridge,
-            start=journal.level,
-            frames=len(journal.buttons),
+            start=input_log.level,
+            frames=len(input_log.buttons),
             ram_sha256=hashlib.sha256(ram).hexdigest(),
             player=TrainingPlayer(
                 run=self._name,
                 step=step,
                 game=game,
-                own_start=journal.own_start,
+                own_start=input_log.own_start,
             ),
             outcome=outcome,
             decisions=decisions,
-            buttons=journal.buttons,
+            buttons=input_log.buttons,
         )
 
     def _write_ends(self, step: int) -> None:

@@ -22,7 +22,7 @@ from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, Transition, VectorEnv, collect
 from warpzone.ppo.update import Coefficients, Updater, batch_of
-from warpzone.smb.search import Way
+from warpzone.smb.search import Trajectory
 from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
@@ -56,7 +56,7 @@ class Learner:
         self,
         config: TrainConfig,
         env: VectorEnv,
-        demonstrated: Mapping[str, Sequence[Way]] | None = None,
+        demonstrated: Mapping[str, Sequence[Trajectory]] | None = None,
     ) -> None:
         self.config, self.env = config, env
         self.demonstrated = demonstrated

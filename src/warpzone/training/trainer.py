@@ -89,7 +89,7 @@ def train(
             return _finished_result(run, status)
         env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
         interrupt = stack.enter_context(Interrupt())
-        demonstrated, remarks = shown.ways(env)
+        demonstrated, remarks = shown.trajectories(env)
         learner = Learner(config, env, demonstrated)
         schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)

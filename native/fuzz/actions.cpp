@@ -140,6 +140,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto step = [&] {
     ++steps;
     games.both([&](Batch& b) {
+      b.check_actions(actions);  // or one group would step, and another's actions be refused
       for (int group = 0; group < num_groups; ++group) send(b, group);
       std::string failure;
       for (int group = 0; group < num_groups; ++group) {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
-from tests.support.browser import OpenTab
+from tests.support.browser import OpenTab, wait_for
 from tests.support.episodes import CLEAR, make_episode, make_run_with, pictures, random_buttons
 
 from warpzone.dashboard.server import serving
@@ -94,15 +94,15 @@ def at(page: Page, place: int) -> None:
 
 
 def plays_on(page: Page, place: int) -> None:
-    page.wait_for_function(
-        "p => Number(document.querySelector('.stage .game')?.dataset.place) > p", arg=place
+    wait_for(
+        page, "p => Number(document.querySelector('.stage .game')?.dataset.place) > p", arg=place
     )
 
 
 def choose_kept(page: Page, text: str) -> None:
     page.locator(".games .episodes li", has_text=text).first.locator("button").click()
-    page.wait_for_function(
-        "text => document.querySelector('.stage .about').textContent.includes(text)", arg=text
+    wait_for(
+        page, "text => document.querySelector('.stage .about').textContent.includes(text)", arg=text
     )
     page.locator(GAME).focus()
 
@@ -231,17 +231,13 @@ def test_the_wall_plays_the_games_that_are_played_now(page: Page, run: Path) -> 
     expect(page.locator(".tile").nth(0)).to_have_attribute("aria-pressed", "true")
     for tile in (0, 1):
         selector = f".wall li:nth-child({tile + 1}) .tile"
-        page.wait_for_function(
-            "s => Number(document.querySelector(s)?.dataset.place) > 20", arg=selector
-        )
+        wait_for(page, "s => Number(document.querySelector(s)?.dataset.place) > 20", arg=selector)
     at_first = canvas_pixels(page, ".wall .game")
     page.wait_for_timeout(500)
     assert not np.array_equal(at_first, canvas_pixels(page, ".wall .game"))
     page.locator(".tile").nth(1).click()
     expect(page.locator(".stage .about")).to_contain_text("Game 3 · 1-2")
-    page.wait_for_function(
-        "() => Number(document.querySelector('.stage .game')?.dataset.place) > 20"
-    )
+    wait_for(page, "() => Number(document.querySelector('.stage .game')?.dataset.place) > 20")
     make_episode(CLEAR[:200]).save(run / "live" / "007.json")
     expect(page.locator(".tile")).to_have_count(3)
     (run / "live" / "000.json").unlink()
@@ -312,8 +308,8 @@ def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
             document.dispatchEvent(new Event("visibilitychange"));
         }"""
     )
-    page.wait_for_function(
-        "place => document.querySelector('.stage .game')?.dataset.place !== place", arg=place
+    wait_for(
+        page, "place => document.querySelector('.stage .game')?.dataset.place !== place", arg=place
     )
 
 
@@ -351,16 +347,14 @@ def test_the_games_of_a_training_are_shown_while_it_runs(training: Path, show: S
     expect(page.locator(".now h3")).to_have_text("Playing now")
     expect(page.locator(".tile")).to_have_count(len(list(training.glob("live/*.json"))))
     plays_on(page, 30)
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.tile')].every(t => t.dataset.place > 20)"
-    )
+    wait_for(page, "() => [...document.querySelectorAll('.tile')].every(t => t.dataset.place > 20)")
     assert len(np.unique(canvas_pixels(page, GAME).reshape(-1, 3), axis=0)) > 3
     assert page.locator(".odds .chosen").count() == 1
     # By and by the game that is large is followed by what it plays later.
     before = page.locator(".stage .about").inner_text()
     page.locator(".stage select").select_option("4")
-    page.wait_for_function(
-        "before => document.querySelector('.stage .about').textContent !== before", arg=before
+    wait_for(
+        page, "before => document.querySelector('.stage .about').textContent !== before", arg=before
     )
     file = sorted(training.glob("episodes/*.json"))[-1]
     episode = Episode.load(file)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.support.browser import OpenTab, Tab, make_run
+from tests.support.browser import OpenTab, Tab, make_run, wait_for
 from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import CLEAR, make_episode
 
@@ -51,7 +51,7 @@ def test_deaths_are_shown_where_they_were(run: Path, open_map: OpenMap) -> None:
     assert heat(page, 100, 5)[3] == 0
     assert page.locator(".strip").count() == 2
     picture = "document.querySelector('.strip img')"
-    page.wait_for_function(f"{picture}.complete && {picture}.naturalWidth === 3328")
+    wait_for(page, f"{picture}.complete && {picture}.naturalWidth === 3328")
     room = page.locator(".strip").nth(1)
     expect(room).to_be_hidden()
     page.get_by_label("places where nothing").check()
@@ -117,7 +117,7 @@ def test_keys_are_enough(run: Path, open_map: OpenMap) -> None:
     scroller = page.locator(".scroller").first
     scroller.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('.scroller').scrollLeft > 0")
+    wait_for(page, "document.querySelector('.scroller').scrollLeft > 0")
     page.locator("summary").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.agents import write_agent
+from tests.support.browser import wait_for
 from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import make_episode, random_buttons
 from typer.testing import CliRunner
@@ -151,7 +152,7 @@ def test_its_map_shows_deaths_and_changes_levels(page: Page) -> None:
     strip = page.locator(".strip").first
     expect(strip).to_contain_text("of 53 ends here")
     picture = "document.querySelector('.strip img')"
-    page.wait_for_function(f"{picture}.complete && {picture}.naturalWidth === 3328")
+    wait_for(page, f"{picture}.complete && {picture}.naturalWidth === 3328")
     alpha = page.evaluate(
         "document.querySelector('canvas').getContext('2d').getImageData(31, 10, 1, 1).data[3]"
     )
@@ -159,7 +160,7 @@ def test_its_map_shows_deaths_and_changes_levels(page: Page) -> None:
     assert page.locator(".traces polyline").count() >= 1
     page.get_by_role("combobox", name="Level").select_option("1-2")
     expect(page.locator(".strip").first).to_contain_text("no ends here")
-    page.wait_for_function(f"{picture}.complete && {picture}.naturalWidth === 3072")
+    wait_for(page, f"{picture}.complete && {picture}.naturalWidth === 3072")
 
 
 def test_its_films_play(page: Page) -> None:

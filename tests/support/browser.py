@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,18 @@ class Tab:
 
 
 OpenTab = Callable[..., Tab]
+
+
+def wait_for(page: Page, expression: str, arg: Any = None, seconds: float = 20) -> None:
+    """Returns once a JavaScript expression, or a function of `arg`, is true.
+
+    `Page.wait_for_function` has the page itself evaluate a string again and again, which its
+    policy of content security rightly forbids.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, f"not true within {seconds:g} s: {expression}"
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,14 @@ def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
 
+def test_long_files_say_why() -> None:
+    """As those of native/ do, see test_native.py."""
+    for path in modules():
+        text = path.read_text(encoding="utf-8")
+        reason = ast.get_docstring(ast.parse(text)) or ""
+        assert text.count("\n") <= 500 or "One file because" in reason, path
+
+
 def test_versions_agree() -> None:
     assert importlib.metadata.version("warpzone") == warpzone.__version__
     assert warpzone.__version__ == PROJECT["project"]["version"]

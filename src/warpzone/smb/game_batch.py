@@ -2,6 +2,8 @@
 
 Works on views, and can step one group while the caller is busy with another. Knows nothing of
 Gymnasium's way to reset and step: that is `warpzone.smb.vector_env`.
+
+One file because all that reaches the native batch stands behind one guard, here.
 """
 
 from __future__ import annotations

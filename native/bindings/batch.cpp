@@ -91,7 +91,7 @@ std::vector<size_t> scalar_shape(const Batch& b) {
   return {static_cast<size_t>(b.config().num_games), b.scalar_count()};
 }
 
-constexpr size_t kSignals = 17;
+constexpr size_t kSignals = 18;
 
 nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Signals>& signals) {
   static_assert(sizeof(smb::Signals) == kSignals * sizeof(int32_t));
@@ -290,11 +290,11 @@ void bind_batch(nb::module_& m) {
       .def_prop_ro(
           "signals",
           [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).signals); },
-          "int32[N, 17], columns SIGNALS: the state that the last action led to.")
+          "int32[N, 18], columns SIGNALS: the state that the last action led to.")
       .def_prop_ro(
           "start_signals",
           [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).start_signals); },
-          "int32[N, 17]: the state in which the running episode began.");
+          "int32[N, 18]: the state in which the running episode began.");
   bind_array(batch, "observations", &Batch::observations, observation_shape, "uint8[N, ...]");
   bind_array(batch, "final_observations", &Batch::final_observations, observation_shape,
              "uint8[N, ...], filled where an episode ended.");

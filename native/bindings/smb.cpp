@@ -62,9 +62,9 @@ nb::dict scalars(std::span<const smb::ScalarName> names) {
 }  // namespace
 
 void bind_smb(nb::module_& m) {
-  m.attr("SIGNALS") =
-      nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time", "status",
-                     "lives", "flag", "death", "progress", "frames", "steps", "level", "start");
+  m.attr("SIGNALS") = nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time",
+                                     "status", "lives", "flag", "death", "progress", "frames",
+                                     "steps", "level", "start", "total_coins");
   m.attr("TILE_PLANES") =
       nb::make_tuple("solid", "block", "item", "goal", "enemy", "hazard", "platform", "mario");
   m.attr("TILE_SHAPE") =

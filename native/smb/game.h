@@ -84,6 +84,7 @@ struct Game {
     signals.flag = 0;
     signals.death = 0;
     signals.progress = 0;
+    signals.total_coins = 0;
     last_x = signals.x;
     last_time = signals.time;
   }
@@ -137,7 +138,9 @@ struct Game {
                  uint8_t buttons) {
     nes::run_frame(nes, cart, buttons);
     ++signals.frames;
+    const int32_t coins_before = signals.coins;
     read_signals(nes, signals);
+    signals.total_coins += (signals.coins - coins_before + 100) % 100;
     if (nes.jammed != 0) throw std::runtime_error("the game's program has crashed");
     if (cleared(nes)) {
       if (signals.level < rules.last_level) {

@@ -20,23 +20,24 @@ enum class Death : int32_t {
 
 // Everything is int32 so that a batch of these is a matrix. Order: SIGNALS in the bindings.
 struct Signals {
-  int32_t x;         // px from the left end of the area
-  int32_t y;         // px above the bottom of the screen
-  int32_t world;     // 1-8
-  int32_t stage;     // 1-4
-  int32_t area;      // the game's own area number, from 1
-  int32_t score;     // points
-  int32_t coins;     // 0-99
-  int32_t time;      // left on the game's timer
-  int32_t status;    // 0 small, 1 big, 2 fire
-  int32_t lives;     // as displayed, minus one
-  int32_t flag;      // 1: reached the flagpole or the axe
-  int32_t death;     // enum Death
-  int32_t progress;  // new-best px in this episode, over all its areas
-  int32_t frames;    // emulated frames in this episode
-  int32_t steps;     // agent steps in this episode
-  int32_t level;     // 0-31, where the episode began, or with last_level has come to
-  int32_t start;     // which of the caller's starts it began at, -1: the level's own
+  int32_t x;            // px from the left end of the area
+  int32_t y;            // px above the bottom of the screen
+  int32_t world;        // 1-8
+  int32_t stage;        // 1-4
+  int32_t area;         // the game's own area number, from 1
+  int32_t score;        // points
+  int32_t coins;        // 0-99
+  int32_t time;         // left on the game's timer
+  int32_t status;       // 0 small, 1 big, 2 fire
+  int32_t lives;        // as displayed, minus one
+  int32_t flag;         // 1: reached the flagpole or the axe
+  int32_t death;        // enum Death
+  int32_t progress;     // new-best px in this episode, over all its areas
+  int32_t frames;       // emulated frames in this episode
+  int32_t steps;        // agent steps in this episode
+  int32_t level;        // 0-31, where the episode began, or with last_level has come to
+  int32_t start;        // which of the caller's starts it began at, -1: the level's own
+  int32_t total_coins;  // taken in this episode; the 100th, too, adds one
 };
 
 inline int digits(const nes::State& s, uint16_t at, int count) {

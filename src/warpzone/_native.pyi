@@ -545,11 +545,11 @@ class Batch:
 
     @property
     def signals(self) -> NDArray[numpy.int32]:
-        """int32[N, 17], columns SIGNALS: the state that the last action led to."""
+        """int32[N, 18], columns SIGNALS: the state that the last action led to."""
 
     @property
     def start_signals(self) -> NDArray[numpy.int32]:
-        """int32[N, 17]: the state in which the running episode began."""
+        """int32[N, 18]: the state in which the running episode began."""
 
     @property
     def observations(self) -> NDArray[numpy.uint8]:

@@ -151,3 +151,17 @@ def test_numbers_of_the_memory_do_not_overflow() -> None:
     env = warpzone.make("1-1")
     _, info = env.reset()
     assert ram_number(env.ram(), 0x6D, 0x86) == info["x"]
+
+
+def test_the_hundredth_coin_adds_to_the_total_as_every_other() -> None:
+    """The game's two digits are written as it writes them."""
+    env = warpzone.make("1-1")
+    env.reset(seed=0)
+    seen = []
+    for tens, ones in [(0, 7), (5, 0), (9, 9), (0, 0), (0, 2)]:
+        env.ram()[0x07ED:0x07EF] = tens, ones
+        info = env.step(0)[4]
+        seen.append((info["coins"], info["total_coins"]))
+    assert seen == [(7, 7), (50, 50), (99, 99), (0, 100), (2, 102)]
+    env.reset()
+    assert env.step(0)[4]["total_coins"] == 0

@@ -102,7 +102,7 @@ class Reference:
         self.frames = self.steps = 0
         self.over = False
         self.best = {self._area(): self.x()}
-        self.progress = 0
+        self.progress = self.total_coins = 0
         self.last = self.x(), self.digits(0x07F8, 3)
 
     def digits(self, at: int, count: int) -> int:
@@ -133,8 +133,10 @@ class Reference:
         return not playing or self.ram[0x0E] in (0, 1, 2, 3, 4, 5, 7)
 
     def _frame(self, buttons: int) -> None:
+        coins = self.digits(0x07ED, 2)
         self.console.step(buttons)
         self.frames += 1
+        self.total_coins += (self.digits(0x07ED, 2) - coins) % 100
         self.over = self.cleared() or self.dead() or self.warped()
         if not self.over and not self.cutscene():
             best = self.best.setdefault(self._area(), self.x())
@@ -197,4 +199,5 @@ class Reference:
             "steps": self.steps,
             "level": LEVELS.index(self.level),
             "start": -1,
+            "total_coins": self.total_coins,
         }

@@ -17,7 +17,7 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     y             px above the bottom of the screen, as gym-super-mario-bros 7.x counts
     world, stage  1-8 and 1-4, where Mario is now
     area          the game's own area number, from 1
-    score, coins  points; 0-99, after which it is 0 again: a step has brought the difference % 100
+    score, coins  points; 0-99, after which it is 0 again (see `total_coins`)
     time          left on the game's timer
     status        0 small, 1 big, 2 fire
     lives         spare lives
@@ -30,6 +30,7 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     level         0-31: where the episode began, or with `last_level` where Mario is now
     start         where in the level it began: an index into the states given to
                   `MarioVectorEnv.set_initial_states`; -1: at its start
+    total_coins   taken in this episode: never falls, unlike coins, and the 100th adds one as well
 """
 
 DEATH_TEXTS: dict[str, str] = {
@@ -55,7 +56,7 @@ games, it returns one number for each of them.
 
 
 def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:
-    """Columns of an int32[N, 17] table by name: views, but for `flag`."""
+    """Columns of an int32[N, 18] table by name: views, but for `flag`."""
     arrays: SignalArrays = dict(zip(SIGNALS, table.T, strict=True))
     arrays["flag"] = arrays["flag"] != 0
     return arrays

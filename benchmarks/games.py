@@ -31,10 +31,10 @@ import uvicorn
 import websockets
 from rich.table import Table
 from starlette.applications import Starlette
-from warpzone.agents.trace import trace
 
 from warpzone.agents.packaged import Collection
 from warpzone.agents.playback import Playback
+from warpzone.agents.record_episode import record_episode
 from warpzone.bench import report
 from warpzone.bench.report import Spread
 from warpzone.dashboard.episode_stream import LEVEL, PICTURES
@@ -179,7 +179,7 @@ def main(
         (folder / "config.json").write_text('{"env": {"observation": "tiles"}}')
         playback = Playback(Collection().agent("1-1"), "1-1")
         for game in range(WALL):
-            trace(playback, game).save(folder / "live" / f"{game:03d}.json")
+            record_episode(playback, game).save(folder / "live" / f"{game:03d}.json")
         playback.close()
         packed = layouts(Episode.load(folder / "live" / "000.json"))
         table = Table("layout of 30 pictures", "bytes a picture", "µs a picture")

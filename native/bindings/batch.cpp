@@ -193,7 +193,7 @@ void bind_batch(nb::module_& m) {
           "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
       .def(
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
-          "From its next episode on, a journal is kept of each of these games.")
+          "From its next episode on, the inputs of each of these games are logged.")
       .def(
           "input_log",
           [](const Batch& self, size_t game) {

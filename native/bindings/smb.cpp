@@ -1,4 +1,4 @@
-// Super Mario Bros.: its rules, its levels' starts and routes, the search for a way through them.
+// Super Mario Bros.: its rules, its levels' starts and progress masks, the search through them.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -161,8 +161,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
       .def_rw("start_steps", &smb::Rules::start_steps)
       .def_rw("skip_cutscenes", &smb::Rules::skip_cutscenes)
-      .def_rw("reward", &smb::Rules::reward)
-      .def_rw("end_penalty", &smb::Rules::end_penalty);
+      .def_rw("reward", &smb::Rules::reward);
   nb::class_<smb::InitialState>(m, "InitialState",
                                 "A moment within a level at which an episode may begin.")
       .def_ro("level", &smb::InitialState::level)

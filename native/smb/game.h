@@ -27,6 +27,7 @@ struct Outcome {
 inline constexpr int kProgressCap = 16;  // px a step: more is a jump between areas
 inline constexpr float kProgressScale = 1.0F / 20;
 inline constexpr float kProgressFlag = 5.0F, kProgressStep = -0.01F;
+inline constexpr float kProgressEnd = 2.5F;      // taken for an end other than the flag
 inline constexpr float kProgressPassage = 2.5F;  // with a route: a pipe that leads on
 inline constexpr int kPassage = 128;             // px at once that only a pipe brings
 inline constexpr int kThrownBack =
@@ -271,8 +272,7 @@ struct Game {
       case Reward::progress: break;
     }
     const auto px = static_cast<float>(std::min(gained, kProgressCap));
-    const auto penalty = static_cast<float>(rules.end_penalty);
-    const float end = over == 0 ? 0.0F : flag ? kProgressFlag : -penalty;
+    const float end = over == 0 ? 0.0F : flag ? kProgressFlag : -kProgressEnd;
     return px * kProgressScale + kProgressStep + end;
   }
 };

@@ -30,7 +30,6 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
-  double end_penalty = 2.5;      // with it, of an end other than the flag
   bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
   bool show_level = false;       // the tile view's scalars name the level
   int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
@@ -54,7 +53,6 @@ struct Rules {
             "repeat_action_probability must be at least 0 and below 1");
     require(last_level < kLevels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
-    require(end_penalty >= 0, "end_penalty must be 0 or more");
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
   }

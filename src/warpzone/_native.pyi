@@ -254,12 +254,6 @@ class Rules:
     @reward.setter
     def reward(self, arg: Reward, /) -> None: ...
 
-    @property
-    def end_penalty(self) -> float: ...
-
-    @end_penalty.setter
-    def end_penalty(self, arg: float, /) -> None: ...
-
 class InitialState:
     """A moment within a level at which an episode may begin."""
 
@@ -494,7 +488,9 @@ class Batch:
         """
 
     def watch(self, games: Sequence[int]) -> None:
-        """From its next episode on, a journal is kept of each of these games."""
+        """
+        From its next episode on, the inputs of each of these games are logged.
+        """
 
     def input_log(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
         """

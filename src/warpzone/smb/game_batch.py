@@ -312,10 +312,10 @@ class GameBatch(InUse):
             self._batch.set_start_weights(given, share)
         self._start_weights = given, share
 
-    # --- journals -------------------------------------------------------------------------------
+    # --- input logs -----------------------------------------------------------------------------
 
     def watch_games(self, games: Sequence[int]) -> None:
-        """From its next episode on, keep a journal of each of these games, and of no other. What is
+        """From its next episode on, log the inputs of each of these games, and of no other. What is
         played does not change by it. Not part of `save_state`. No group may be stepping.
 
         Raises:

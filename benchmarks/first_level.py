@@ -4,11 +4,16 @@
     python -m benchmarks.first_level --seeds 5 --keep runs/first-level --json first-level.json \\
         --plot docs/first-level.png                         # matplotlib: pip install '.[plots]'
     python -m benchmarks.first_level --seeds 3 --preset pixels --keep runs/first-level-pixels
+    python -m benchmarks.first_level --seeds 5 --against b05a411
 
 For each seed, one after the other, the whole command in a new process and a new run directory, as
 a user would type it; it stops by itself when 95 % of its last 100 training episodes and then of 100
 measured ones clear the level. After it `warpzone eval`: 100 other episodes, 0–30 no-op frames at
 their start, sampled actions. `--keep DIR` keeps the runs and takes those that are there already.
+
+`--against REV` measures another commit in the same run, built by itself and by its own copy of this
+script. Seed by seed the one runs after the other, in turns first, so that a machine that changes
+its speed changes it for both; ratios are taken seed by seed.
 
     command      seconds of the whole process: start, training, measurements, saving
     training     seconds of playing and learning in it
@@ -35,8 +40,9 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from benchmarks import curves
+from benchmarks import curves, revisions
 from benchmarks.curves import COLOURS
+from benchmarks.revisions import Revision
 from rich.console import Console
 from rich.table import Table
 
@@ -53,13 +59,21 @@ EVAL_SEED = 1000
 
 COLUMNS = {
     "steps": ("agent steps", ",.0f"),
-    "training_seconds": ("training s", ",.0f"),
-    "command_seconds": ("command s", ",.0f"),
+    "training_seconds": ("training s", ",.1f"),
+    "command_seconds": ("command s", ",.1f"),
     "steps_per_second": ("steps/s", ",.0f"),
     "own_clear_rate": ("own", ".0%"),
     "eval_clear_rate": ("eval", ".0%"),
 }
 """Figures of a seed: heading and form."""
+
+RATIOS = {
+    "training_seconds": "training",
+    "command_seconds": "command",
+    "steps_per_second": "steps/s",
+    "steps": "steps",
+}
+"""Figures that are compared with another commit's, and what their ratio is called."""
 
 
 def train_command(level: str, preset: str, seed: int, settings: list[str]) -> list[str]:
@@ -131,6 +145,44 @@ def result_of(seed: int, level: str, saved: dict[str, Any], run: Path) -> dict[s
     }
 
 
+def measure_other(
+    other: Revision, seed: int, folder: Path, level: str, preset: str, words: list[str]
+) -> dict[str, Any]:
+    """Trains and evaluates another commit with `seed`; returns the figures.
+
+    `folder` holds its runs of the seeds before, which its script takes as they are.
+
+    Raises:
+        WarpzoneError: it failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / "result.json"
+    options = ["--seeds", str(seed + 1), "--preset", preset, "--level", level, *words]
+    found = other.benchmark(
+        "first_level", [*options, "--keep", str(folder), "--json", str(out)], out
+    )
+    results: list[dict[str, Any]] = [it for it in found["seeds"] if it["seed"] == seed]
+    if not results:
+        raise WarpzoneError(f"{other.name}, seed {seed}: {found['failures'].get(str(seed))}")
+    return results[0]
+
+
+def compare(ours: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Returns for each seed that both have how many times as good ours is; 2 is twice as fast."""
+    known = {result["seed"]: result for result in others}
+    pairs = [(result, known[result["seed"]]) for result in ours if result["seed"] in known]
+    return [
+        {
+            "seed": one["seed"],
+            **{
+                name: one[name] / two[name] if name == "steps_per_second" else two[name] / one[name]
+                for name in RATIOS
+            },
+        }
+        for one, two in pairs
+    ]
+
+
 def main(
     seeds: Annotated[int, typer.Option(min=1, help="Runs, with seeds 0, 1, 2 …")] = 5,
     preset: Annotated[str, typer.Option(help="Of `warpzone train`.")] = "tiles",
@@ -145,6 +197,9 @@ def main(
         typer.Option(metavar="DIR", help="Keep the runs, and take those there."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the curves.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="REV", help="Measure this commit in turns.")
+    ] = None,
     rom: Annotated[
         Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
     ] = None,
@@ -162,6 +217,9 @@ def main(
             curves.figure(1, 1, 1, 1)  # that matplotlib is missing is told before the runs
         game = find_rom(rom, log=console.print)
         engine = cartridge_of(game).engine
+        other = None if against is None else revisions.build(against, console.print)
+        if other is not None:
+            other.warm_up(game.path, console.print)
     except WarpzoneError as error:
         console.print(str(error), markup=False)
         raise typer.Exit(2) from None
@@ -170,29 +228,54 @@ def main(
             engine.wait()
 
     facts = {**report.machine(), "torch": torch.__version__}
-    for words in report.describe(facts, game):
-        console.print(words, markup=False, soft_wrap=True)
-    results: list[dict[str, Any]] = []
-    failures: dict[int, str] = {}
+    for told in report.describe(facts, game):
+        console.print(told, markup=False, soft_wrap=True)
+    chosen = [word for setting in settings or [] for word in ("--set", setting)]
+    words = ["--episodes", str(episodes), "--rom", str(game.path), *chosen]
+    results: dict[str, list[dict[str, Any]]] = {"this": [], "other": []}
+    failures: dict[str, str] = {}
     context = tempfile.TemporaryDirectory(prefix="warpzone-") if keep is None else nullcontext(keep)
-    with context as folder:
+    with context as kept:
+        folder = Path(kept).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         for seed in range(seeds):
-            run = Path(folder) / f"{level}-{preset}-seed{seed}"
-            run.parent.mkdir(parents=True, exist_ok=True)
-            line = train_command(level, preset, seed, settings or [])
-            try:
-                saved = measure(line, run, episodes, game.path)
-            except WarpzoneError as error:
-                failures[seed] = str(error)
-                console.print(f"seed {seed} failed: {error}", markup=False, soft_wrap=True)
-                continue
-            results.append(result_of(seed, level, saved, run))
-            _say(results[-1], console)
-    if results:
-        console.print(table(results, f"{level} from nothing, preset {preset}"))
+            turns = ["this"] if other is None else ["this", "other"]
+            for side in turns if seed % 2 == 0 else turns[::-1]:
+                of = f" of {other.name}" if other is not None and side == "other" else ""
+                try:
+                    if other is not None and side == "other":
+                        there = folder / f"against-{other.name}"
+                        found = measure_other(other, seed, there, level, preset, words)
+                    else:
+                        run = folder / f"{level}-{preset}-seed{seed}"
+                        line = train_command(level, preset, seed, settings or [])
+                        found = result_of(seed, level, measure(line, run, episodes, game.path), run)
+                except WarpzoneError as error:
+                    failures[f"{seed}{of}"] = str(error)
+                    console.print(f"seed {seed}{of} failed: {error}", markup=False, soft_wrap=True)
+                    continue
+                results[side].append(found)
+                _say(found, of, console)
+    title = f"{level} from nothing, preset {preset}"
+    ours, others = results["this"], results["other"]
+    if ours:
+        console.print(table(ours, title))
         if plot is not None:
-            draw(results, plot)
+            draw(ours, plot)
             console.print(f"drawn to {plot}")
+    compared: dict[str, Any] = {}
+    if other is not None and others:
+        console.print(table(others, f"{title}, {other.name}"))
+        ratios = compare(ours, others)
+        spreads = {name: Spread.of([it[name] for it in ratios]) for name in RATIOS if ratios}
+        console.print(ratio_table(ratios, other.name))
+        compared = {
+            "commit": other.commit,
+            "summary": summary(others),
+            "seeds": others,
+            "ratios": ratios,
+            "ratio_summary": {name: spread._asdict() for name, spread in spreads.items()},
+        }
     report.write(
         {
             "benchmark": "first_level",
@@ -207,8 +290,9 @@ def main(
                 "eval_noop_max": 30,
                 "eval_seed": EVAL_SEED,
             },
-            "summary": summary(results),
-            "seeds": results,
+            "summary": summary(ours),
+            "seeds": ours,
+            "against": compared,
             "failures": failures,
         },
         out,
@@ -242,6 +326,20 @@ def table(results: list[dict[str, Any]], title: str) -> Table:
     return made
 
 
+def ratio_table(ratios: list[dict[str, float]], other: str) -> Table:
+    """Returns a line for each seed, and one for all: how many times as good as `other`."""
+    made = Table("seed", title=f"times as fast as {other}, or as few steps")
+    for heading in RATIOS.values():
+        made.add_column(heading, justify="right")
+    for ratio in ratios:
+        made.add_row(str(ratio["seed"]), *(f"{ratio[name]:.2f}" for name in RATIOS))
+    made.add_section()
+    if ratios:
+        spreads = [Spread.of([it[name] for it in ratios]) for name in RATIOS]
+        made.add_row("median", *(spread.text(".2f") for spread in spreads))
+    return made
+
+
 def draw(results: list[dict[str, Any]], path: Path) -> None:
     """Clear rate against agent steps and against seconds, to `path`."""
     drawing, ((left, right),) = curves.figure(1, 2, 4.0, 2.8)
@@ -264,9 +362,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     drawing.savefig(path)
 
 
-def _say(result: dict[str, Any], console: Console) -> None:
+def _say(result: dict[str, Any], of: str, console: Console) -> None:
     console.print(
-        f"seed {result['seed']}: {result['steps']:,} steps, {result['command_seconds']:.0f} s,"
+        f"seed {result['seed']}{of}: {result['steps']:,} steps, {result['command_seconds']:.1f} s,"
         f" {result['own_clear_rate']:.0%} measured, {result['eval_clear_rate']:.0%} in eval"
     )
 

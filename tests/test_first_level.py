@@ -6,12 +6,17 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from benchmarks import curves, first_level
+import typer
+from benchmarks import curves, first_level, revisions
 from benchmarks.curves import Curve
+from benchmarks.revisions import Revision
+from typer.testing import CliRunner
 
 from warpzone.errors import WarpzoneError
+from warpzone.nes.rom import Rom
 
 
 def a_curve(rates: list[float], spacing: int = 10_000) -> Curve:
@@ -111,3 +116,69 @@ def test_without_matplotlib_the_way_to_it_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(WarpzoneError, match="plots"):
         curves.figure(1, 1, 1, 1)
+
+
+def a_result(seed: int, steps: int, training: float, command: float) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(first_level.COLUMNS, 0.5),
+        "seed": seed,
+        "steps": steps,
+        "training_seconds": training,
+        "command_seconds": command,
+        "steps_per_second": steps / training,
+        "eval_ci95": [0.9, 1.0],
+        "reached": None,
+        "curve": {"steps": [], "seconds": [], "clear_rate": []},
+    }
+
+
+def test_ratios_are_of_the_seeds_that_both_have() -> None:
+    ours = [a_result(0, 300, 10.0, 20.0), a_result(1, 300, 20.0, 30.0), a_result(3, 1, 1.0, 1.0)]
+    others = [a_result(0, 600, 40.0, 50.0), a_result(1, 300, 10.0, 60.0), a_result(2, 1, 1.0, 1.0)]
+    first, second = first_level.compare(ours, others)
+    factors = {"training_seconds": 4.0, "command_seconds": 2.5, "steps_per_second": 2.0, "steps": 2}
+    assert first == {"seed": 0, **factors}
+    assert second["training_seconds"] == 0.5
+    assert first_level.ratio_table([first, second], "it").row_count == 3
+
+
+def test_another_commit_takes_turns(
+    rom: Rom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each seed of the other by its own script, which keeps the runs of the seeds before."""
+    turns: list[str] = []
+    other = Revision("0123456789abcdef", tmp_path, Path("python"))
+
+    def ours(line: list[str], run: Path, episodes: int, rom: Path) -> dict[str, Any]:
+        turns.append(f"this {line[-1]}")
+        return {}
+
+    def benchmark(_: Revision, module: str, options: list[str], out: Path) -> dict[str, Any]:
+        assert module == "first_level"
+        assert options[options.index("--keep") + 1] == str(tmp_path / "kept/against-012345678")
+        assert out.parent.is_dir()
+        count = int(options[options.index("--seeds") + 1])
+        turns.append(f"other {count - 1}")
+        if count == 3:
+            return {"seeds": [], "failures": {"2": "it broke"}}
+        return {"seeds": [a_result(seed, 600, 40.0, 50.0) for seed in range(count)]}
+
+    monkeypatch.setattr(revisions, "build", lambda revision, log: other)
+    monkeypatch.setattr(Revision, "warm_up", lambda *_: None)
+    monkeypatch.setattr(Revision, "benchmark", benchmark)
+    monkeypatch.setattr(first_level, "measure", ours)
+    monkeypatch.setattr(
+        first_level, "result_of", lambda seed, *_: a_result(seed, 300, 10.0, 20.0 + seed)
+    )
+    app = typer.Typer()
+    app.command()(first_level.main)
+    out = tmp_path / "first.json"
+    options = ["--seeds", "3", "--against", "HEAD~1", "--rom", str(rom.path), "--json", str(out)]
+    done = CliRunner().invoke(app, [*options, "--keep", str(tmp_path / "kept")])
+    assert done.exit_code == 1
+    assert turns == ["this 0", "other 0", "other 1", "this 1", "this 2", "other 2"]
+    result = json.loads(out.read_text())
+    assert result["failures"] == {"2 of 012345678": "012345678, seed 2: it broke"}
+    assert result["against"]["commit"] == other.commit
+    assert result["against"]["ratio_summary"]["training_seconds"]["median"] == 4.0
+    assert [it["command_seconds"] for it in result["against"]["ratios"]] == [50 / 20, 50 / 21]

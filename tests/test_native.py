@@ -16,7 +16,8 @@ MAY_INCLUDE = {
     "smb": {"smb", "nes"},
     "batch": {"batch", "nes", "simd"},
     "linear": {"linear", "simd"},
-    "bindings": {"bindings", "batch", "linear", "smb", "nes", "simd"},
+    "learn": {"learn", "batch", "simd"},
+    "bindings": {"bindings", "batch", "learn", "linear", "smb", "nes", "simd"},
 }
 """What a room may know of. A batch knows games by a trait (native/batch/game.h), not by name."""
 
@@ -25,6 +26,7 @@ FORBIDDEN_HEADERS = {
     "smb": {"thread", "condition_variable", "future", "fstream", "iostream", "filesystem"},
     "batch": {"fstream", "iostream", "filesystem"},
     "linear": {"thread", "mutex", "fstream", "iostream", "filesystem"},
+    "learn": {"thread", "mutex", "fstream", "iostream", "filesystem"},
 }
 """The console and the game start no threads and read no files; only a batch has threads."""
 

@@ -34,8 +34,12 @@ class Workers {
   Workers& operator=(const Workers&) = delete;
 
   // What the caller wrote before is seen by whoever runs the items. Not while the job runs.
-  void start(int job_index) {
+  void start(int job_index) { start(job_index, jobs_[static_cast<size_t>(job_index)].size); }
+
+  // The same with another number of items, at least 1.
+  void start(int job_index, int size) {
     Job& job = jobs_[static_cast<size_t>(job_index)];
+    job.size = size;
     job.unfinished.store(job.size, std::memory_order_relaxed);
     job.next.store(0, std::memory_order_release);
     if (!threads_.empty()) wake();

@@ -14,6 +14,7 @@ namespace nb = nanobind;
 void bind_nes(nb::module_& m);
 void bind_smb(nb::module_& m);
 void bind_linear(nb::module_& m);
+void bind_learn(nb::module_& m);
 void bind_batch(nb::module_& m);
 
 // The last frame as colours 0-63: uint8[240, 256].

@@ -230,12 +230,14 @@ struct Avx2 : Ssse3 {
     }
   }
 };
-// 2: AVX2 and FMA with the system's support for its registers, 1: SSSE3, 0: less.
+// 3: AVX-512 (F, DQ, BW, VL), 2: AVX2 and FMA, both with the system's support for their registers,
+// 1: SSSE3, 0: less.
 inline int processor() {
   std::array<unsigned, 4> one{}, seven{};  // eax, ebx, ecx, edx
   uint64_t saved = 0;                      // registers that the system keeps for a thread
   constexpr unsigned kSsse3 = 1U << 9, kSystemSaves = 1U << 27, kAvx2 = 1U << 5, kSaved = 6;
-  constexpr unsigned kFma = 1U << 12;
+  constexpr unsigned kFma = 1U << 12, kSaved512 = 0xE6;
+  constexpr unsigned kAvx512 = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;
 #if defined(_MSC_VER) && !defined(__clang__)
   __cpuidex(reinterpret_cast<int*>(one.data()), 1, 0);
   __cpuidex(reinterpret_cast<int*>(seven.data()), 7, 0);
@@ -251,7 +253,8 @@ inline int processor() {
 #endif
   if ((one[2] & kSsse3) == 0) return 0;
   const bool wide = (seven[1] & kAvx2) != 0 && (one[2] & kFma) != 0;
-  return (saved & kSaved) == kSaved && wide ? 2 : 1;
+  if ((saved & kSaved) != kSaved || !wide) return 1;
+  return (saved & kSaved512) == kSaved512 && (seven[1] & kAvx512) == kAvx512 ? 3 : 2;
 }
 
 inline const int kProcessor = processor();

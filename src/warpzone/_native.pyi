@@ -356,6 +356,111 @@ def sparse_forward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None
 def sparse_backward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], floats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], bias_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """Adds to the gradients of weight and bias."""
 
+def learn_kernels() -> list[str]:
+    """Names of the loops that this processor can run, the fastest first."""
+
+class Objective:
+    """What an update wants of the policy."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def clipped(self) -> bool: ...
+
+    @clipped.setter
+    def clipped(self, arg: bool, /) -> None: ...
+
+    @property
+    def clip(self) -> float: ...
+
+    @clip.setter
+    def clip(self, arg: float, /) -> None: ...
+
+    @property
+    def beta(self) -> float: ...
+
+    @beta.setter
+    def beta(self, arg: float, /) -> None: ...
+
+    @property
+    def policy(self) -> float: ...
+
+    @policy.setter
+    def policy(self, arg: float, /) -> None: ...
+
+    @property
+    def value(self) -> float: ...
+
+    @value.setter
+    def value(self, arg: float, /) -> None: ...
+
+    @property
+    def entropy(self) -> float: ...
+
+    @entropy.setter
+    def entropy(self, arg: float, /) -> None: ...
+
+    @property
+    def distillation(self) -> float: ...
+
+    @distillation.setter
+    def distillation(self, arg: float, /) -> None: ...
+
+class Network:
+    """Dense layers on few inputs that are not as always."""
+
+    def __init__(self, bytes: int, scalars: int, columns: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], scales: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], centres: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], present: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], widths: Sequence[int], actions: int, kernels: str = ...) -> None:
+        """
+        Raises ValueError for a shape that makes no sense, or kernels that there are not here.
+        """
+
+    @property
+    def kernels(self) -> str: ...
+
+    def use(self, parameters: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]]) -> None:
+        """
+        Takes the weights, which stay the caller's: of the first layer, [inputs][width], and its bias; of each other and of the heads, [out][in] and bias. Again when they changed.
+        """
+
+    def refer_to(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
+        """
+        What these observations have in common need not be computed for each. Changes the results within rounding.
+        """
+
+    def decide(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+        """Logits and values of observations."""
+
+class Learner:
+    """Gradient steps of PPO on a network."""
+
+    def __init__(self, network: Network, threads: int) -> None: ...
+
+    def use(self, first: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], second: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], steps: int) -> None:
+        """
+        Takes Adam's moments, which stay the caller's, and how many steps it has made.
+        """
+
+    @property
+    def steps(self) -> int: ...
+
+    def read(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], log_probs: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], advantages: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], targets: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], distillation: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None = ..., distillation_mask: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = ...) -> None:
+        """Takes in a rollout's samples, [B, ...], which stay the caller's."""
+
+    def epoch(self, order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], minibatch: int, objective: Objective, rate: float, epsilon: float, max_norm: float | None) -> dict:
+        """
+        Makes a gradient step for each `minibatch` of the samples `order`; returns the sums of their mean losses.
+        """
+
+    def gradients(self, chosen: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], objective: Objective) -> tuple:
+        """
+        The mean losses of some samples, and the gradient of each parameter, flat.
+        """
+
+    def take_seconds(self) -> dict:
+        """
+        What time was spent on since the last call, summed over threads; `wall` is not.
+        """
+
 class Observation(enum.Enum):
     tiles = 0
 

@@ -180,18 +180,3 @@ def test_explained_variance() -> None:
     assert ppo.explained_variance(torch.full((4,), 2.5), targets) == pytest.approx(0)
     assert ppo.explained_variance(-targets, targets) < 0
     assert ppo.explained_variance(targets, torch.ones(4)) == 0
-
-
-def test_schedules() -> None:
-    for clear_rate in (0.0, 0.5, 1.0):
-        assert ppo.scheduled(2.0, "constant", 0.7, clear_rate) == 2.0
-        assert ppo.scheduled(2.0, "linear", 0.0, clear_rate) == 2.0
-        assert ppo.scheduled(2.0, "linear", 0.25, clear_rate) == 1.5
-        assert ppo.scheduled(2.0, "linear", 1.0, clear_rate) == 0.0
-
-
-def test_competence_lowers_a_setting_to_a_tenth_however_long_it_takes() -> None:
-    for progress in (0.0, 0.5, 1.0):
-        assert ppo.scheduled(2.0, "competence", progress, 0.0) == 2.0
-        assert ppo.scheduled(2.0, "competence", progress, 0.5) == pytest.approx(1.1)
-        assert ppo.scheduled(2.0, "competence", progress, 1.0) == pytest.approx(0.2)

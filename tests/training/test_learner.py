@@ -227,7 +227,7 @@ def test_loss_is_made_of_its_parts() -> None:
 
 
 def test_gradients_are_clipped() -> None:
-    config = toy_config(max_grad_norm=1e-3, update_epochs=1, minibatch_size=512)
+    config = toy_config(max_grad_norm=1e-3, update_epochs=1, minibatch_size=512, learner="torch")
     trained = learner(config)
     trained.improve()
     gradients = [p.grad for p in trained.policy.parameters() if p.grad is not None]

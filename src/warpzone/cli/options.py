@@ -43,6 +43,12 @@ class Preset(StrEnum):
     tutorial = "tutorial"
 
 
+class LearnerChoice(StrEnum):
+    auto = "auto"
+    torch = "torch"
+    native = "native"
+
+
 class PolicyChoice(StrEnum):
     sample = "sample"
     argmax = "argmax"

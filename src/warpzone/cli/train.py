@@ -16,6 +16,7 @@ from warpzone.cli.options import (
     MOST_SEED,
     MOST_STEPS,
     EngineOption,
+    LearnerChoice,
     Preset,
     RomOption,
 )
@@ -71,6 +72,10 @@ def train(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads. Default: all cores.", min=1, max=MOST_THREADS)
     ] = None,
+    learner: Annotated[
+        LearnerChoice | None,
+        typer.Option(help="What plays and learns: native code, PyTorch, or (auto) what is faster."),
+    ] = None,
     num_envs: Annotated[
         int | None, typer.Option(help="Games played at once.", min=2, max=MOST_GAMES)
     ] = None,
@@ -112,6 +117,7 @@ def train(
         "device": device,
         "total_steps": steps,
         "threads": threads,
+        "learner": None if learner is None else learner.value,
         "num_envs": num_envs,
         "env": None if levels is None else {"levels": levels},
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,

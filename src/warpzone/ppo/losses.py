@@ -9,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from warpzone.ppo.config import Schedule
-
 
 def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
     """Draws actions int64 [B] from softmax(logits [B, A]): https://arxiv.org/abs/1411.0030."""
@@ -73,16 +71,6 @@ def adapt_beta(beta: float, kl: float, target: float) -> float:
     return beta
 
 
-def adapt_scale(scale: float, kl: float, target: float) -> float:
-    """Returns the factor of the learning rate for the next rollout, at most 1, that keeps updates
-    near `target`: the adaptive step of PPO, section 4, turned on the learning rate."""
-    if kl > target:
-        return max(scale / 1.2, 0.05)
-    if kl < target / 2:
-        return min(scale * 1.2, 1.0)
-    return scale
-
-
 def kl(old_log_probs: Tensor, log_probs: Tensor) -> Tensor:
     """Returns KL(π_old ‖ π) [B] of whole distributions, from log-probabilities [B, A]."""
     return (old_log_probs.exp() * (old_log_probs - log_probs)).sum(-1)
@@ -97,13 +85,3 @@ def explained_variance(values: Tensor, targets: Tensor) -> float:
     """Returns 1 − Var(targets − values) / Var(targets): 1 is a perfect critic, ≤ 0 a useless."""
     variance = targets.var(correction=0)
     return float(1 - (targets - values).var(correction=0) / variance) if variance > 0 else 0.0
-
-
-def scheduled(value: float, schedule: Schedule, progress: float, competence: float) -> float:
-    """Returns a setting after the share `progress` (0 to 1) of a run whose agent has come as far as
-    `competence` (0 to 1): constant, linear down to 0, or by competence down to a tenth."""
-    if schedule == "linear":
-        return value * (1 - progress)
-    if schedule == "competence":
-        return value * (1 - 0.9 * competence)
-    return value

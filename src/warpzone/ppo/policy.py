@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -13,6 +13,8 @@ Observation = dict[str, Tensor]
 """Arrays [B, ...] by name: uint8 ones, and at most one float32 vector, `SCALARS`."""
 Shapes = dict[str, tuple[int, ...]]
 """Of one observation's arrays, by name."""
+Decide = Callable[[Observation], tuple[Tensor, Tensor]]
+"""Logits [B, actions] and values [B] of observations: a `Policy`, or what computes the same."""
 ARRAY, SCALARS = "array", "scalars"
 """The names of an observation that is one array of bytes, and of the vector of floats."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from warpzone.ppo import losses as ppo
-from warpzone.ppo.policy import Observation, Policy, as_dict, to_tensors
+from warpzone.ppo.policy import Decide, Observation, as_dict, to_tensors
 
 Truncated = tuple[int, np.ndarray, Observation]
 """A step of a rollout, the games [k] that were cut short in it, and what was seen last [k, ...]."""
@@ -95,7 +95,7 @@ class Rollout:
 @torch.no_grad()
 def collect(
     env: VectorEnv,
-    policy: Policy,
+    decide: Decide,
     rollout: Rollout,
     generator: torch.Generator,
     on_step: Callable[[slice, Transition], None],
@@ -104,26 +104,25 @@ def collect(
     `on_step` receives every transition as it arrives, with the rows of its group."""
     steps, start = len(rollout.actions), as_dict(env.observations())
     truncated: list[Truncated] = []
-    with policy.autocast():
-        for t in range(steps + 1):
-            for group, rows in enumerate(env.groups):
-                if t == 0:
-                    seen = {name: array[rows] for name, array in start.items()}
-                else:
-                    transition = env.recv(group)
-                    on_step(rows, transition)
-                    _store_outcome(rollout, t - 1, rows, transition, truncated)
-                    seen = as_dict(transition.obs)
-                for name, array in seen.items():
-                    rollout.observations[name][t, rows] = torch.from_numpy(array)
-                logits, values = policy({k: v[t, rows] for k, v in rollout.observations.items()})
-                rollout.values[t, rows] = values
-                if t < steps:
-                    rollout.actions[t, rows] = ppo.sample(logits, generator)
-                    env.send(group, rollout.actions[t, rows].cpu().numpy())
-                    rollout.log_probs[t, rows] = logits.log_softmax(1)
-        for t, games, final in truncated:
-            rollout.truncated_values[t, games] = policy(final)[1]
+    for t in range(steps + 1):
+        for group, rows in enumerate(env.groups):
+            if t == 0:
+                seen = {name: array[rows] for name, array in start.items()}
+            else:
+                transition = env.recv(group)
+                on_step(rows, transition)
+                _store_outcome(rollout, t - 1, rows, transition, truncated)
+                seen = as_dict(transition.obs)
+            for name, array in seen.items():
+                rollout.observations[name][t, rows] = torch.from_numpy(array)
+            logits, values = decide({k: v[t, rows] for k, v in rollout.observations.items()})
+            rollout.values[t, rows] = values
+            if t < steps:
+                rollout.actions[t, rows] = ppo.sample(logits, generator)
+                env.send(group, rollout.actions[t, rows].cpu().numpy())
+                rollout.log_probs[t, rows] = logits.log_softmax(1)
+    for t, games, final in truncated:
+        rollout.truncated_values[t, games] = decide(final)[1]
 
 
 def _store_outcome(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
@@ -150,6 +150,7 @@ class Updater:
         # How many threads torch may use is set for each thread by itself.
         limit = functools.partial(torch.set_num_threads, self.threads_per_shard)
         self.helpers = ThreadPoolExecutor(max(1, shards - 1), "learner", limit)
+        self.close = self.helpers.shutdown
 
     def update(
         self, batch: Batch, shuffle: torch.Generator, coefficients: Coefficients
@@ -171,12 +172,7 @@ class Updater:
                     if config.max_grad_norm is not None:
                         nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
                     self.optimizer.step()
-                means = {name: float(total) / len(minibatches) for name, total in sums.items()}
-                if not all(math.isfinite(mean) for mean in means.values()):
-                    raise WarpzoneError(
-                        f"training diverged: {means}. Go on from the last checkpoint with a lower"
-                        " learning rate (--set lr=…), or start again with another seed"
-                    )
+                means = checked_means(sums, len(minibatches))
         return means
 
     def compute_gradients(
@@ -202,6 +198,21 @@ class Updater:
                 total.add_(gradient)
             _add(sums, parts)
         return sums
+
+
+def checked_means(sums: Mapping[str, Tensor | float], count: int) -> dict[str, float]:
+    """Returns the means of sums over `count` minibatches.
+
+    Raises:
+        WarpzoneError: one is no longer a finite number.
+    """
+    means = {name: float(total) / count for name, total in sums.items()}
+    if not all(math.isfinite(mean) for mean in means.values()):
+        raise WarpzoneError(
+            f"training diverged: {means}. Go on from the last checkpoint with a lower learning"
+            " rate (--set lr=…), or start again with another seed"
+        )
+    return means
 
 
 def _add(sums: dict[str, Tensor], parts: dict[str, Tensor]) -> None:

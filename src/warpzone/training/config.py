@@ -138,8 +138,12 @@ class TrainConfig(PPOConfig):
     """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
     threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     """CPU threads for the games and for learning; None: all cores this process may use."""
+    learner: Literal["auto", "torch", "native"] = "auto"
+    """What plays and learns. `native`: C++, for networks of kind `tiles` on the CPU, several times
+    as fast. `torch`: PyTorch, for all networks. `auto`: `native` where it can."""
     amp: bool | None = None
-    """Compute in bfloat16; None: where the processor has instructions for it."""
+    """Compute in bfloat16; None: where the processor has instructions for it, but for the native
+    learner, which computes in float32."""
 
     @property
     def batch(self) -> int:

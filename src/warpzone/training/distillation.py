@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from warpzone.errors import ConfigError
-from warpzone.ppo.policy import SCALARS, Observation, Policy, Shapes
+from warpzone.ppo.policy import SCALARS, Decide, Observation, Shapes
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import load_agent
+from warpzone.training.native_update import NativePolicy, why_not_native
 from warpzone.training.resolve_agent import resolve_agent
 
 
@@ -37,7 +38,8 @@ class DistillationPolicies:
     def __init__(
         self, files: Mapping[str, str], shapes: Shapes, actions: int, device: torch.device
     ) -> None:
-        self.policies: dict[int, tuple[Policy, bool]] = {}
+        self.actions = actions
+        self.policies: dict[int, tuple[Decide, bool]] = {}
         for level, file in files.items():
             policy, info = load_agent(resolve_agent(file).file, device)
             if (info.shapes, info.actions) != (shapes, actions):
@@ -46,7 +48,9 @@ class DistillationPolicies:
                     f" {info.actions} actions, the agent in training {shapes} and {actions}: they"
                     " must be the same"
                 )
-            self.policies[level_index(level)] = policy, info.env.show_level
+            natively = why_not_native(policy, device) is None
+            decide: Decide = NativePolicy(policy) if natively else policy
+            self.policies[level_index(level)] = decide, info.env.show_level
 
     @torch.no_grad()
     def log_probs(self, observations: Observation, levels: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,8 +64,7 @@ class DistillationPolicies:
             Log-probabilities float32 [B, actions], and which rows have a policy,
             1 or 0, float32 [B].
         """
-        actions = next(iter(self.policies.values()))[0].actions
-        result = torch.zeros(len(levels), actions, device=levels.device)
+        result = torch.zeros(len(levels), self.actions, device=levels.device)
         mask = torch.zeros(len(levels), device=levels.device)
         for level, (policy, shown) in self.policies.items():
             rows = (levels == level).nonzero()[:, 0]

@@ -32,10 +32,12 @@ from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
+from warpzone.training.native_update import NativePolicy, NativeUpdater, why_not_native
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
+from warpzone.training.schedules import adapt_scale, scheduled
 from warpzone.version import VERSION
 
 
@@ -73,11 +75,19 @@ class Learner:
             begun_with = begin_with(policy, config.init)
             self.earlier = (*begun_with.earlier, begun_with.stage)
         self.policy = policy.to(self.device)
-        fast = hardware.has_bfloat16(self.device)
+        native = learns_natively(config, self.policy, self.device)
+        fast = hardware.has_bfloat16(self.device) and not native
         self.policy.amp = fast if config.amp is None else config.amp
         env.reset(seed=config.seed)
         self.rollout = Rollout(config.rollout_steps, env, self.device)
-        self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
+        self.decider: Policy | NativePolicy = self.policy
+        """What decides while playing: the policy, or the same weights in native code."""
+        self.updater: Updater | NativeUpdater
+        if native:
+            self.decider = NativePolicy(self.policy)
+            self.updater = NativeUpdater(self.decider, config, self.threads)
+        else:
+            self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
         self.sampling = torch.Generator(self.device).manual_seed(config.seed)
         self.shuffling = torch.Generator().manual_seed(config.seed)
         trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
@@ -119,8 +129,9 @@ class Learner:
 
         # Play.
         self.stats.start_rollout()
-        with hardware.torch_threads(self.playing_threads):
-            collect(self.env, self.policy, self.rollout, self.sampling, self._observe)
+        self._refresh()
+        with hardware.torch_threads(self.playing_threads), self.policy.autocast():
+            collect(self.env, self.decider, self.rollout, self.sampling, self._observe)
         played = time.perf_counter()
 
         # Learn.
@@ -128,7 +139,7 @@ class Learner:
             distill = self.distillation.log_probs if self.distillation else None
             batch = batch_of(self.rollout, config, distill)
         lr, entropy, distillation = (
-            ppo.scheduled(value, config.schedule, progress, competence)
+            scheduled(value, config.schedule, progress, competence)
             for value in (config.lr, config.entropy_coef, config.distillation_coef)
         )
         coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
@@ -139,7 +150,7 @@ class Learner:
 
         # Adapt.
         if config.lr_kl is not None:
-            self.lr_scale = ppo.adapt_scale(self.lr_scale, losses["losses/kl"], config.lr_kl)
+            self.lr_scale = adapt_scale(self.lr_scale, losses["losses/kl"], config.lr_kl)
         if config.objective == "kl":
             self.beta = ppo.adapt_beta(self.beta, losses["losses/kl"], config.kl_target)
             losses["losses/kl_beta"] = self.beta
@@ -177,9 +188,10 @@ class Learner:
     def measure(self, env: VectorEnv, episodes: int, seed: int) -> EvalResult:
         """Plays whole episodes on other games, with random numbers that training does not use."""
         generator = torch.Generator(self.device).manual_seed(seed)
+        self._refresh()
 
         def act(observation: Any) -> np.ndarray:
-            logits, _ = self.policy(to_tensors(observation, self.device))
+            logits, _ = self.decider(to_tensors(observation, self.device))
             return ppo.sample(logits, generator).cpu().numpy()
 
         with hardware.torch_threads(self.playing_threads), torch.no_grad(), self.policy.autocast():
@@ -271,7 +283,13 @@ class Learner:
 
     def close(self) -> None:
         """Ends the threads that helped."""
-        self.updater.helpers.shutdown()
+        self.updater.close()
+
+    def _refresh(self) -> None:
+        """Lets native code see the weights as they are, and what the games have in common now: a
+        run that goes on from here decides by the same figures, to the last bit."""
+        if isinstance(self.decider, NativePolicy):
+            self.decider.refresh(to_tensors(self.env.observations(), self.device))
 
     def _observe(self, rows: slice, step: Transition) -> None:
         if self.episode_writer is not None:
@@ -279,6 +297,21 @@ class Learner:
         self.stats.observe(step)
         if self.curriculum is not None:
             self.curriculum.observe(step)
+
+
+def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -> bool:
+    """Returns whether the native learner is to be used.
+
+    Raises:
+        ConfigError: it is asked for, and cannot.
+    """
+    if config.learner == "torch":
+        return False
+    reason = "it computes in float32, and amp is set" if config.amp else None
+    reason = reason or why_not_native(policy, device)
+    if reason is not None and config.learner == "native":
+        raise ConfigError(f"the native learner is not for this run: {reason}; set learner to auto")
+    return reason is None
 
 
 def begin_with(policy: Policy, agent: str) -> AgentInfo:

@@ -34,7 +34,7 @@ def make_policy(config: NetworkConfig, shapes: Shapes, actions: int) -> Policy:
         ConfigError: the picture is too small for the convolutions.
     """
     if config.kind == "tiles":
-        trunk: nn.Module = _Dense(shapes, config.hidden, config.piecewise_linear)
+        trunk: nn.Module = Dense(shapes, config.hidden, config.piecewise_linear)
     else:
         layers = _TUTORIAL if config.kind == "tutorial" else _NATURE
         trunk = _Convolutions(shapes[ARRAY], layers, config.hidden)
@@ -48,7 +48,7 @@ def widen(policy: Policy, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     What they do stays the same: inputs that they did not have begin without a say.
     """
     trunk, first = policy.trunk, "trunk.weight"
-    if not isinstance(trunk, _Dense) or trunk.features is None:
+    if not isinstance(trunk, Dense) or trunk.features is None:
         return weights
     more = len(trunk.weight) - len(weights[first])
     if more != trunk.features.size:
@@ -90,7 +90,7 @@ class _Sparse(torch.autograd.Function):
         return None, None, weight_gradient, bias_gradient
 
 
-class _Dense(nn.Module):
+class Dense(nn.Module):
     """Dense layers on all bytes, as fractions of 255, and on the vector `scalars`, if any."""
 
     def __init__(self, shapes: Shapes, hidden: tuple[int, ...], piecewise_linear: bool) -> None:
@@ -108,6 +108,11 @@ class _Dense(nn.Module):
         self.layers = nn.ModuleList(
             _orthogonal(nn.Linear(i, o)) for i, o in itertools.pairwise(hidden)
         )
+
+    @property
+    def dense(self) -> list[nn.Linear]:
+        """Returns the layers after the first."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def forward(self, observation: Observation) -> Tensor:
         planes = [observation[name].flatten(1) for name in self.byte_names]

@@ -55,6 +55,7 @@ class PiecewiseLinear(nn.Module):
             ("scales", torch.tensor(scales, device="cpu")),
             ("centres", torch.tensor(centres, dtype=torch.float32, device="cpu")),
             ("present", torch.tensor([p for p in present if p >= 0], device="cpu")),
+            ("who", torch.tensor(present, device="cpu")),
         ):
             self.register_buffer(name, values, persistent=False)
 
@@ -62,6 +63,8 @@ class PiecewiseLinear(nn.Module):
     scales: Tensor
     centres: Tensor
     present: Tensor
+    who: Tensor
+    """Of each feature: the scalar that tells whether its object is there; -1: always."""
 
     def forward(self, scalars: Tensor) -> Tensor:
         values = scalars.index_select(1, self.columns)

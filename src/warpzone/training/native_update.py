@@ -1,0 +1,194 @@
+"""The learner of networks of kind `tiles` on the CPU, in native code: what `ppo.update.Updater`
+does by PyTorch, with the same losses, gradients and Adam within float32 rounding, several times as
+fast. It reads only the weights of inputs that differ from what most observations have.
+
+Results do not depend on the number of threads: see native/learn/learner.h.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import warpzone._native as _native
+from warpzone.ppo.config import PPOConfig
+from warpzone.ppo.policy import SCALARS, Observation, Policy
+from warpzone.ppo.update import Batch, Coefficients, checked_means
+from warpzone.training.networks import Dense
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+def why_not_native(policy: Policy, device: torch.device) -> str | None:
+    """Returns what keeps `policy` from being learnt and played natively; None: nothing does."""
+    if device.type != "cpu":
+        return f"it computes on the CPU, not on {device}"
+    if not isinstance(policy.trunk, Dense):
+        return "it is for networks of kind tiles"
+    if len(policy.trunk.byte_names) != 1:
+        return f"it reads one array of bytes, not {len(policy.trunk.byte_names)}"
+    return None
+
+
+class NativePolicy:
+    """The weights of a `Policy` with a `Dense` trunk as native code reads them: its own memory."""
+
+    def __init__(self, policy: Policy, kernels: str = "") -> None:
+        """`kernels`: of those that `_native.learn_kernels()` names; the fastest if empty."""
+        trunk = policy.trunk
+        assert isinstance(trunk, Dense)
+        self.policy, self.trunk = policy, trunk
+        self.byte_name = trunk.byte_names[0]
+        features = trunk.features
+        size = features.size if features is not None else 0
+        self.scalars = trunk.scalars - size
+        inputs = len(trunk.weight)
+        self.bytes = inputs - trunk.scalars
+        none = np.zeros(0, np.float32)
+        if features is None:
+            columns, scales, centres, present = none, none, none, none
+        else:
+            columns, scales = features.columns.numpy(), features.scales.numpy()
+            centres, present = features.centres.numpy(), features.who.numpy()
+        self.network = _native.Network(
+            self.bytes,
+            self.scalars,
+            columns.astype(np.uint32),
+            scales.astype(np.float32),
+            centres.astype(np.float32),
+            present.astype(np.int32),
+            [trunk.weight.shape[1], *(layer.out_features for layer in trunk.dense)],
+            policy.actions,
+            kernels,
+        )
+        self.refresh()
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Returns the parameters in the order of `_native.Network.use`."""
+        trunk, heads = self.trunk, self.policy.heads
+        layers = [p for layer in trunk.dense for p in (layer.weight, layer.bias)]
+        return [trunk.weight, trunk.bias, *layers, heads.weight, heads.bias]
+
+    def refresh(self, observations: Observation | None = None) -> None:
+        """Takes note of weights that have changed.
+
+        With `observations` [B, ...], what these have in common need not be computed for each one
+        from now on; it decides how results are rounded, and nothing that was seen before does.
+        """
+        self.network.use([parameter.detach().numpy() for parameter in self.parameters])
+        if observations is not None:
+            self.network.refer_to(*self.arrays(observations))
+
+    def arrays(self, observations: Observation) -> tuple[Bytes, Floats]:
+        """Returns observations [B, ...] as bytes uint8 [B, bytes] and floats [B, scalars]: views
+        where they lie in one piece."""
+        bytes_ = observations[self.byte_name].numpy()
+        rows = len(bytes_)
+        scalars = observations.get(SCALARS)
+        floats = np.zeros((rows, 0), np.float32) if scalars is None else scalars.numpy()
+        return np.ascontiguousarray(bytes_.reshape(rows, -1)), np.ascontiguousarray(floats)
+
+    def __call__(self, observations: Observation) -> tuple[Tensor, Tensor]:
+        """Returns logits float32 [B, actions] and values float32 [B], as `Policy` does."""
+        bytes_, scalars = self.arrays(observations)
+        logits = torch.empty(len(bytes_), self.policy.actions)
+        values = torch.empty(len(bytes_))
+        self.network.decide(bytes_, scalars, logits.numpy(), values.numpy())
+        return logits, values
+
+
+class NativeUpdater:
+    """Adam on a policy, as `ppo.update.Updater`."""
+
+    def __init__(self, policy: NativePolicy, config: PPOConfig, threads: int) -> None:
+        self.policy, self.config = policy, config
+        self.optimizer = torch.optim.Adam(
+            policy.policy.parameters(), lr=config.lr, eps=config.adam_eps, fused=True
+        )
+        """Holds the state, as PyTorch has it; it is the native learner that makes the steps."""
+        self.learner = _native.Learner(policy.network, threads)
+
+    def update(
+        self, batch: Batch, shuffle: torch.Generator, coefficients: Coefficients
+    ) -> dict[str, float]:
+        """Learns from `batch`; returns losses and diagnostics, means over the last epoch.
+
+        Raises:
+            WarpzoneError: the loss is no longer a finite number.
+        """
+        config, means = self.config, dict[str, float]()
+        self.optimizer.param_groups[0]["lr"] = coefficients.lr
+        self._read(batch)
+        for _ in range(config.update_epochs):
+            order = torch.randperm(len(batch.actions), generator=shuffle)
+            sums = self.learner.epoch(
+                order.numpy(),
+                config.minibatch_size,
+                self._objective(coefficients),
+                coefficients.lr,
+                config.adam_eps,
+                config.max_grad_norm,
+            )
+            minibatches = -(-len(order) // config.minibatch_size)
+            means = checked_means(sums, minibatches)
+        for step in self._states("step"):
+            step.fill_(self.learner.steps)
+        return means
+
+    def compute_gradients(
+        self, batch: Batch, index: Tensor, coefficients: Coefficients
+    ) -> tuple[list[Tensor], dict[str, float]]:
+        """Returns the gradients of the samples `index` [b], by `Policy.parameters`, and losses."""
+        self._read(batch)
+        losses, flat = self.learner.gradients(index.numpy(), self._objective(coefficients))
+        by_parameter = {
+            parameter: torch.from_numpy(gradient).view(parameter.shape)
+            for parameter, gradient in zip(self.policy.parameters, flat, strict=True)
+        }
+        return [by_parameter[parameter] for parameter in self.policy.policy.parameters()], losses
+
+    def close(self) -> None:
+        """Ends the threads that helped."""
+        del self.learner
+
+    def _states(self, name: str) -> list[Tensor]:
+        for parameter in self.policy.parameters:
+            if not self.optimizer.state[parameter]:  # before the first step
+                moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[parameter] = {"step": torch.tensor(0.0), **moments}
+        return [self.optimizer.state[parameter][name] for parameter in self.policy.parameters]
+
+    def _read(self, batch: Batch) -> None:
+        self.policy.refresh()
+        first, second = (
+            [moment.numpy() for moment in self._states(name)] for name in ("exp_avg", "exp_avg_sq")
+        )
+        self.learner.use(first, second, int(self._states("step")[0]))
+        bytes_, scalars = self.policy.arrays(batch.observations)
+        self.learner.read(
+            bytes_,
+            scalars,
+            batch.actions.numpy(),
+            batch.log_probs.contiguous().numpy(),
+            batch.advantages.numpy(),
+            batch.targets.numpy(),
+            _array(batch.distillation_log_probs),
+            _array(batch.distillation_mask),
+        )
+
+    def _objective(self, coefficients: Coefficients) -> _native.Objective:
+        config, objective = self.config, _native.Objective()
+        objective.clipped = config.objective == "clip"
+        objective.clip, objective.beta = config.clip, coefficients.beta
+        objective.policy, objective.value = config.policy_coef, config.value_coef
+        objective.entropy = coefficients.entropy
+        objective.distillation = coefficients.distillation
+        return objective
+
+
+def _array(tensor: Tensor | None) -> Floats | None:
+    return None if tensor is None else tensor.contiguous().numpy()

@@ -76,7 +76,11 @@ def test_changes_are_laid_over_a_preset() -> None:
         ("tiles", {"gamma": 1.5}, r"gamma.*1\.5"),
         ("tiles", {"num_envs": 1}, "num_envs"),
         ("tiles", {"minibatch_size": 10_000}, "minibatch_size 10000 is larger than a rollout"),
-        ("tiles", {"env": {"observation": "pixels"}}, "set network.kind to cnn or tutorial"),
+        (
+            "tiles",
+            {"env": {"observation": "pixels"}},
+            "kind to patches or cnn or tutorial",
+        ),
         ("tiles", {"env": {"autoreset": "next_step"}}, "autoreset"),
         ("tiles", {"env": {"levels": "9-1"}}, "9-1"),
         ("tiles", {"env": {"colour": "red"}}, "colour"),

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, Observation, Policy, Shapes
 from warpzone.training.config import NetworkConfig
 from warpzone.training.networks import make_policy
+from warpzone.training.presets import PRESETS
 
 TILES: Shapes = {"scalars": (5,), "tiles": (3, 4, 4)}
 CASES = [
@@ -17,6 +20,9 @@ CASES = [
     ("cnn", {ARRAY: (4, 84, 84)}),
     ("cnn", {ARRAY: (240, 256, 3)}),
     ("tutorial", {ARRAY: (4, 84, 84)}),
+    ("patches", {ARRAY: (2, 84, 84)}),
+    ("patches", {ARRAY: (3, 40, 50)}),
+    ("patches", {ARRAY: (96, 90, 3)}),
 ]
 
 
@@ -130,6 +136,40 @@ def test_tutorial_network_is_the_recipes() -> None:
         "others.2.weight": (32, 32, 3, 3),
         "dense.0.weight": (32, 32 * 6 * 6),
     }
+
+
+@pytest.mark.parametrize("shape", [(2, 84, 84), (3, 40, 50), (240, 256, 3)])
+def test_patches_are_convolutions_that_do_not_overlap(shape: tuple[int, ...]) -> None:
+    policy, observation = make("patches", {ARRAY: shape}), observe({ARRAY: shape}, 5)
+    trunk: Any = policy.trunk
+    picture, colour = observation[ARRAY], shape[2] == 3
+    x = (picture.permute(0, 3, 1, 2) if colour else picture).float()
+    x = F.pad(x, (0, -x.shape[3] % 12, 0, -x.shape[2] % 12), value=128.0)
+    x = (x - 128) / 64
+    for embedding, side in ((trunk.first, 4), (trunk.second, 3)):
+        weight = embedding.weight
+        if colour or side == 3:
+            weight = weight.unflatten(1, (side, side, -1)).permute(0, 3, 1, 2)
+        else:
+            weight = weight.unflatten(1, (-1, side, side))
+        x = torch.relu(F.conv2d(x, weight, embedding.bias, stride=side))
+    x = x.permute(0, 2, 3, 1).flatten(1)
+    x = torch.relu(trunk.dense[0](x))
+    torch.testing.assert_close(trunk(observation), x, rtol=1e-4, atol=1e-4)
+
+
+def test_patches_need_a_tenth_of_the_multiplications_of_convolutions() -> None:
+
+    def multiplications(network: NetworkConfig, frames: int) -> int:
+        shapes: Shapes = {ARRAY: (frames, 84, 84)}
+        policy = make_policy(network, shapes, 7)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            policy(observe(shapes, 1))
+        return int(counter.get_total_flops()) // 2
+
+    preset = PRESETS["pixels"]
+    ours = multiplications(preset.network, preset.env.frame_stack)
+    assert multiplications(NetworkConfig(kind="cnn", hidden=(512,)), 4) > 10 * ours > 0
 
 
 def test_too_small_a_picture_is_an_error() -> None:

@@ -21,7 +21,12 @@ MOST_SEED = 2**63 - 1
 Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 
 # Which observations a network can read.
-READS = {"tiles": ("tiles", "ram"), "cnn": ("pixels", "rgb"), "tutorial": ("pixels", "rgb")}
+READS = {
+    "tiles": ("tiles", "ram"),
+    "patches": ("pixels", "rgb"),
+    "cnn": ("pixels", "rgb"),
+    "tutorial": ("pixels", "rgb"),
+}
 
 
 class NetworkConfig(BaseModel):
@@ -31,9 +36,10 @@ class NetworkConfig(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
 
-    kind: Literal["tiles", "cnn", "tutorial"] = "tiles"
-    """`tiles`: dense layers on bytes and scalars. `cnn`: three convolutions as in Mnih et al.
-    2015. `tutorial`: four convolutions of 32 filters, 3×3, stride 2."""
+    kind: Literal["tiles", "patches", "cnn", "tutorial"] = "tiles"
+    """`tiles`: dense layers on bytes and scalars. `patches`: two embeddings of patches of a
+    picture, for a CPU. `cnn`: three convolutions as in Mnih et al. 2015. `tutorial`: four
+    convolutions of 32 filters, 3×3, stride 2."""
     hidden: tuple[Width, ...] = Field((256, 128), min_length=1, max_length=MOST_LAYERS)
     """Widths of the dense layers before the two heads."""
     piecewise_linear: bool = False

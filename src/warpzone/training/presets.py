@@ -64,20 +64,13 @@ PRESETS: dict[str, TrainConfig] = {
         target_clear_rate=0.99,
         checkpoint_every=50,
     ),
-    # The picture as input, with a network and settings of today.
+    # The picture as input: a network for a CPU, and two pictures that tell where things move.
     "pixels": TrainConfig(
         preset="pixels",
-        env=EnvConfig(observation="pixels", noop_max=30, no_progress_steps=150),
-        network=NetworkConfig(kind="cnn", hidden=(512,)),
-        num_envs=32,
-        rollout_steps=128,
+        env=EnvConfig(observation="pixels", frame_stack=2, noop_max=30, no_progress_steps=150),
+        network=NetworkConfig(kind="patches", hidden=(128,)),
         total_steps=4_000_000,
-        update_epochs=3,
-        minibatch_size=512,
-        lr=5e-4,
-        gamma=0.95,
-        gae_lambda=0.95,
-        checkpoint_every=10,
+        schedule="constant",
     ),
     # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
     "tutorial": TrainConfig(

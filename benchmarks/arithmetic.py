@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from warpzone import hardware
 from warpzone.ppo.policy import SCALARS, Observation, Policy
-from warpzone.training.networks import _Dense
+from warpzone.training.networks import Dense
 
 SECONDS = 0.1
 """Of each timing, at least."""
@@ -34,8 +34,7 @@ class Product:
     inputs: int
     outputs: int
     used: float
-    """Of the inputs, those that are not 0 in a row: what a layer that leaves out the others needs;
-    all of them elsewhere."""
+    """Of the inputs, those of a row that the layer does not leave out."""
     first: bool
     """Of a layer whose inputs need no gradient."""
 
@@ -83,28 +82,36 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.found.append(Product(rows / self.samples, inputs, outputs, inputs, first))
 
 
-def products_of(policy: Policy, observations: Observation) -> list[Product]:
+def products_of(policy: Policy, observations: Observation, relative: bool = False) -> list[Product]:
     """Returns the matrix products of a forward pass over `observations` [B, ...], which should be
-    real ones: of a first layer that reads only what is set, they tell how much that is."""
+    real ones: of a first layer that leaves out inputs, they tell how many there are.
+
+    `relative`: it leaves out what more than half of the observations have, not only zeros.
+    """
     samples = len(next(iter(observations.values())))
     found = _Products(samples)
     with torch.no_grad(), found:
         policy(observations)
     trunk = policy.trunk
-    if not isinstance(trunk, _Dense):
+    if not isinstance(trunk, Dense):
         return found.found
-    inputs, outputs = trunk.weight.shape
-    used = sum(
-        float((observations[name].flatten(1) != 0).sum()) / samples for name in trunk.byte_names
-    )
+    parts = [observations[name].flatten(1) for name in trunk.byte_names]
     if trunk.scalars:
         scalars = observations[SCALARS]
-        if trunk.features is not None:
-            scalars = trunk.features(scalars)
-        used += float((scalars != 0).sum()) / samples
-    first = Product(1.0, inputs, outputs, used, first=True)
+        parts.append(scalars if trunk.features is None else trunk.features(scalars))
+    used = sum(float((x != _common(x, relative)).sum()) / samples for x in parts)
+    inputs, outputs = trunk.weight.shape
     others = [Product(p.rows, p.inputs, p.outputs, p.used, first=False) for p in found.found]
-    return [first, *others]
+    return [Product(1.0, inputs, outputs, used, first=True), *others]
+
+
+def _common(inputs: Tensor, relative: bool) -> Tensor:
+    """Returns what of `inputs` [B, N] need not be read: zeros, or what more than half have."""
+    if not relative:
+        return inputs.new_zeros(inputs.shape[1])
+    most = inputs.mode(0).values
+    often = 2 * (inputs == most).sum(0) > len(inputs)
+    return torch.where(often, most, inputs.new_zeros(()))
 
 
 def parameters_of(policy: Policy) -> int:

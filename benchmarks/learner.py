@@ -14,10 +14,11 @@ For each preset, on 1-1:
     takes   the microseconds of an agent step that real training spends in each phase
     share   plain ÷ takes: 100 % is a phase as fast as plain products and copies are
 
-The inputs of a layer that leaves out zeros count as they are set in real observations: of tiles
-some eighty of 1,800. Training is that of `warpzone train` without logs, checkpoints and recording,
-after a warm-up; each repeat is a process of its own, presets take turns. One thread's clock is
-read: where threads share a phase all are as long in it, or the rest is called `wait`.
+Of a layer that leaves out inputs (zeros, or what most observations have) those that it reads for
+real observations count: of tiles some of 1,800. Training is that of `warpzone train` without logs,
+checkpoints and recording, after a warm-up; each repeat is a process of its own, presets take turns.
+One thread's clock is read: where threads share a phase all are as long in it, or the rest is called
+`wait`; native code tells its own phases, of which the mean of the threads is taken.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 import typer
 from benchmarks import arithmetic
-from benchmarks.phases import PHASES, watched
+from benchmarks.phases import PHASES, seconds_of, watched
 from rich.table import Table
 
 from warpzone.bench import report
@@ -46,6 +47,7 @@ from warpzone.settings import merge, parse_overrides
 from warpzone.smb.rom import find_rom
 from warpzone.training.config import TrainConfig
 from warpzone.training.learner import Learner
+from warpzone.training.native_update import NativeUpdater
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.trainer import _games_of
 
@@ -80,7 +82,7 @@ def measure(
             for _ in range(plan.updates):
                 learner.improve()
             seconds = time.perf_counter() - began
-            phases = clock.stop()
+            phases = seconds_of(learner, clock)
         learner.close()
         steps = plan.updates * config.batch
         needs, products = _needs(learner)
@@ -97,7 +99,8 @@ def _needs(learner: Learner) -> tuple[dict[str, float], list[arithmetic.Product]
     """Returns what an agent step needs: FLOP or bytes by phase, and the products of the network."""
     config = learner.config
     samples = {name: array[: config.minibatch_size] for name, array in _seen(learner).items()}
-    products = arithmetic.products_of(learner.policy, samples)
+    native = isinstance(learner.updater, NativeUpdater)
+    products = arithmetic.products_of(learner.policy, samples, relative=native)
     size, epochs = arithmetic.bytes_of(samples), config.update_epochs
     swept = arithmetic.ADAM_BYTES
     swept += arithmetic.NORM_BYTES if config.max_grad_norm is not None else 0

@@ -18,6 +18,7 @@ from warpzone.ppo import losses, rollout, update
 from warpzone.ppo.policy import Policy
 from warpzone.training import learner as training
 from warpzone.training.learner import Learner
+from warpzone.training.native_update import NativePolicy, NativeUpdater
 
 PHASES = {
     "play": "games run, or are waited for",
@@ -26,12 +27,22 @@ PHASES = {
     "targets": "advantages and value targets are estimated",
     "gather": "the samples of a minibatch are put beside each other",
     "forward": "the network and the losses",
-    "backward": "gradients",
-    "gradients": "gradients of the threads are summed",
+    "backward": "gradients, and their sums over the threads",
     "optimise": "gradients are shortened, Adam",
     "wait": "a thread waits for another",
     "python": "all else: the loops in Python, statistics of episodes",
 }
+
+
+NATIVE = "native"
+"""Of an update by native code, which tells by itself what it did."""
+OF_NATIVE = {
+    "gather": ("gather",),
+    "forward": ("forward", "losses"),
+    "backward": ("backward", "gradients"),
+    "optimise": ("optimise",),
+}
+"""Our phases, and what native code calls them."""
 
 
 class Clock:
@@ -102,7 +113,9 @@ def watched(learner: Learner) -> Iterator[Clock]:
         (update.Batch, "rows", "gather", None),
         (update, "losses", "forward", None),
         (torch.autograd, "grad", "backward", None),
-        (update.Updater, "compute_gradients", "gradients", None),
+        (update.Updater, "compute_gradients", "backward", None),
+        (NativePolicy, "__call__", "infer", None),
+        (NativeUpdater, "update", NATIVE, None),
         (concurrent.futures.Future, "result", "wait", None),
         (torch.nn.utils, "clip_grad_norm_", "optimise", None),
         (learner.updater.optimizer, "step", "optimise", None),
@@ -111,5 +124,23 @@ def watched(learner: Learner) -> Iterator[Clock]:
         for owner, name, phase, playing in places:
             replaced = clock.timed(getattr(owner, name), phase, playing)
             stack.enter_context(mock.patch.object(owner, name, replaced))
+        if isinstance(learner.updater, NativeUpdater):
+            learner.updater.learner.take_seconds()
         clock.restart()
         yield clock
+
+
+def seconds_of(learner: Learner, clock: Clock) -> dict[str, float]:
+    """Returns the seconds of the updates that `clock` has watched by phase. Those of native code
+    are the means of its threads, and what is left of the time that passed is `wait`."""
+    seconds = clock.stop()
+    if isinstance(learner.updater, NativeUpdater):
+        told = learner.updater.learner.take_seconds()
+        whole, left = seconds.pop(NATIVE), told["wall"]
+        seconds["python"] += whole - told["wall"]
+        for phase, names in OF_NATIVE.items():
+            share = sum(told[name] for name in names) / learner.threads
+            seconds[phase] = seconds.get(phase, 0.0) + share
+            left -= share
+        seconds["wait"] = seconds.get("wait", 0.0) + left
+    return seconds

@@ -48,6 +48,14 @@ def test_of_a_first_layer_that_leaves_out_zeros_only_what_is_set_is_needed() -> 
     assert arithmetic.parameters_of(policy) == 29 * 16 + 16 + 16 * 8 + 8 + 8 * 4 + 4
 
 
+def test_what_most_observations_have_may_be_left_out() -> None:
+    policy = make_policy(NetworkConfig(kind="tiles", hidden=(16,)), {"tiles": (1, 1, 4)}, 3)
+    tiles = torch.tensor([[9, 0, 1, 5], [9, 0, 1, 6], [9, 3, 2, 7]], dtype=torch.uint8)
+    found = arithmetic.products_of(policy, {"tiles": tiles[:, None, None]}, relative=True)
+    # In the last column most have nothing in common, so that all that is not 0 is read.
+    assert found[0].used == pytest.approx((0 + 1 + 1 + 3) / 3)
+
+
 def test_convolutions_count_at_every_place() -> None:
     policy = make_policy(NetworkConfig(kind="cnn", hidden=(32,)), {"array": (4, 84, 84)}, 7)
     pictures = torch.zeros(6, 4, 84, 84, dtype=torch.uint8)
@@ -104,9 +112,10 @@ def test_a_phase_within_a_phase_counts_for_the_inner_one(monkeypatch: pytest.Mon
     assert seconds == {"python": 16.0 + 32.0, "forward": 5.0, "infer": 5.0, "gather": 4.0}
 
 
-def test_all_phases_together_are_the_time_of_the_updates(rom: Rom) -> None:
+@pytest.mark.parametrize("kind", ["torch", "native"])
+def test_all_phases_together_are_the_time_of_the_updates(rom: Rom, kind: str) -> None:
     small = {"num_envs": 4, "rollout_steps": 16, "minibatch_size": 32, "threads": 1}
-    config = resolve("tiles", env={"levels": {"1-1": 1.0}}, **small)
+    config = resolve("tiles", env={"levels": {"1-1": 1.0}}, learner=kind, **small)
     with closing(
         MarioVectorEnv(num_envs=4, config=config.env, num_groups=2, threads=1, rom=rom)
     ) as env:
@@ -117,7 +126,7 @@ def test_all_phases_together_are_the_time_of_the_updates(rom: Rom) -> None:
             began = time.perf_counter()
             one.improve()
             taken = time.perf_counter() - began
-            seconds = clock.stop()
+            seconds = phases.seconds_of(one, clock)
         one.close()
     assert torch.autograd.grad is original
     assert set(seconds) <= set(PHASES)

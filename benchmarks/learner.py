@@ -12,7 +12,8 @@ For each preset, on 1-1:
     plain   what a matrix product of the same sizes reaches (`torch.mm`, in float32 and bfloat16,
             with one thread and with all), and a copy of as many bytes
     takes   the microseconds of an agent step that real training spends in each phase
-    share   plain ÷ takes: 100 % is a phase as fast as plain products and copies are
+    share   plain ÷ takes: 100 % is a phase as fast as plain products and copies are, more one that
+            is faster than PyTorch's
 
 Of a layer that leaves out inputs (zeros, or what most observations have) those that it reads for
 real observations count: of tiles some of 1,800. Training is that of `warpzone train` without logs,
@@ -24,10 +25,13 @@ One thread's clock is read: where threads share a phase all are as long in it, o
 from __future__ import annotations
 
 import multiprocessing
+import operator
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -104,15 +108,27 @@ def _needs(learner: Learner) -> tuple[dict[str, float], list[arithmetic.Product]
     size, epochs = arithmetic.bytes_of(samples), config.update_epochs
     swept = arithmetic.ADAM_BYTES
     swept += arithmetic.NORM_BYTES if config.max_grad_norm is not None else 0
-    parameters = arithmetic.parameters_of(learner.policy)
     return {
         "infer": sum(product.forward for product in products),
         "forward": epochs * sum(product.forward for product in products),
         "backward": epochs * sum(product.backward for product in products),
         "store": 2.0 * size,
-        "gather": 2.0 * size * epochs,
-        "optimise": swept * parameters * epochs / config.minibatch_size,
+        # Native code reads each once, for all epochs.
+        "gather": 1.0 * size if native else 2.0 * size * epochs,
+        "optimise": swept * _swept(learner) * epochs / config.minibatch_size,
     }, products
+
+
+def _swept(learner: Learner) -> int:
+    """Returns how many weights a step of Adam moves: native code leaves alone the rows of inputs
+    that have never been seen."""
+    everything = arithmetic.parameters_of(learner.policy)
+    if not isinstance(learner.updater, NativeUpdater):
+        return everything
+    first = learner.updater.policy.parameters[0]
+    moments = learner.updater.optimizer.state[first]["exp_avg_sq"]
+    unseen = int((moments == 0).all(1).sum())
+    return everything - unseen * first.shape[1]
 
 
 def _seen(learner: Learner) -> dict[str, torch.Tensor]:
@@ -129,29 +145,30 @@ def _plain(
     """Returns the seconds of an agent step that plain products and copies would take by phase."""
     config = learner.config
     dtype = torch.bfloat16 if learner.policy.amp else torch.float32
-    few = config.num_envs // max(1, len(learner.env.groups))
-    deciding = {
-        p: arithmetic.product_rate(p, few, dtype, learner.playing_threads) for p in products
-    }
-    size = config.minibatch_size
-    learning = {p: arithmetic.product_rate(p, size, dtype, threads) for p in products}
-    row = needs["store"] / 2
-    parameters = arithmetic.parameters_of(learner.policy)
 
-    def forward(product: arithmetic.Product) -> float:
-        return product.forward
+    def speed(measured: Callable[[int], float], count: int) -> float:
+        # Threads that share a small product wait for each other more than those with one each.
+        return max(count * measured(1), measured(count)) if count > 1 else measured(1)
 
-    def backward(product: arithmetic.Product) -> float:
-        return product.backward
+    def products_with(samples: int, count: int) -> dict[arithmetic.Product, float]:
+        return {
+            p: speed(partial(arithmetic.product_rate, p, samples, dtype), count) for p in products
+        }
 
-    epochs = config.update_epochs
+    def copied(size: float, count: int) -> float:
+        return speed(partial(arithmetic.copy_rate, round(size)), count)
+
+    few, size = config.num_envs // max(1, len(learner.env.groups)), config.minibatch_size
+    deciding, learning = products_with(few, learner.playing_threads), products_with(size, threads)
+    epochs, row = config.update_epochs, needs["store"] / 2
+    forward, backward = (operator.attrgetter(name) for name in ("forward", "backward"))
     return {
         "infer": arithmetic.plain_seconds(products, deciding, forward),
         "forward": epochs * arithmetic.plain_seconds(products, learning, forward),
         "backward": epochs * arithmetic.plain_seconds(products, learning, backward),
-        "store": needs["store"] / arithmetic.copy_rate(round(row * few), 1),
-        "gather": needs["gather"] / arithmetic.copy_rate(round(row * size), threads),
-        "optimise": needs["optimise"] / arithmetic.copy_rate(16 * parameters, threads),
+        "store": needs["store"] / copied(row * few, 1),
+        "gather": needs["gather"] / copied(row * size, threads),
+        "optimise": needs["optimise"] / copied(16 * _swept(learner), threads),
     }
 
 

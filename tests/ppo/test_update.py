@@ -1,4 +1,4 @@
-"""Gradients of a minibatch do not depend on how it is split among threads."""
+"""Gradients of a minibatch do not depend on who computes them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,6 @@ def test_gradients_and_losses_are_those_of_the_whole_minibatch(
     loss, parts = losses(whole, Batch(chosen, *(f[index] for f in fields)), config, COEFFICIENTS)
     loss.backward()  # type: ignore[no-untyped-call]
     updater = Updater(shared, samples.observations, config, threads)
-    assert len(updater.gathered) == threads
     found = updater.compute_gradients(samples, index, COEFFICIENTS)
     for name, part in parts.items():
         torch.testing.assert_close(found[name], part, rtol=1e-4, atol=1e-5)
@@ -102,9 +101,13 @@ def test_a_failure_in_a_helper_reaches_the_caller() -> None:
         updater.compute_gradients(samples, index, COEFFICIENTS)
 
 
-def test_threads_are_not_more_than_shards_are_worth() -> None:
-    samples = batch(TILES)
-    small = TILES.model_copy(update={"minibatch_size": 128})
-    updater = Updater(policy(small, samples), samples.observations, small, 16)
-    assert len(updater.gathered) == 2
-    assert updater.threads_per_shard == 8
+@pytest.mark.parametrize("config", [TILES, PICTURES], ids=["tiles", "pictures"])
+def test_weights_do_not_depend_on_the_number_of_threads(config: TrainConfig) -> None:
+    samples = batch(config)
+    policies = [policy(config, samples) for _ in range(3)]
+    for learnt, threads in zip(policies, (1, 2, 16), strict=True):
+        updater = Updater(learnt, samples.observations, config, threads)
+        updater.update(samples, torch.Generator().manual_seed(3), COEFFICIENTS)
+        updater.close()
+    for one, *others in zip(*(p.parameters() for p in policies), strict=True):
+        assert all(torch.equal(one, other) for other in others)

@@ -20,8 +20,9 @@ from warpzone.ppo.config import PPOConfig
 from warpzone.ppo.policy import Observation, Policy
 from warpzone.ppo.rollout import Rollout
 
-MIN_SHARD = 64
-"""Samples of a minibatch that are worth a thread of their own."""
+SHARD = 128
+"""Samples of a minibatch whose gradients one thread computes. Fewer cost more for each; were there
+as many shards as threads, the sums of gradients would depend on the machine."""
 
 Distill = Callable[[Observation, Tensor], tuple[Tensor, Tensor]]
 """(observations, tasks [B]) → log-probabilities [B, A] to be drawn towards, and where: 1 or 0."""
@@ -126,7 +127,8 @@ def losses(
 
 class Updater:
     """Adam on a policy. Each minibatch is split into shards for threads, which share the weights:
-    threads that met after each operation would wait hundreds of times for the slowest of them."""
+    threads that met after each operation would wait hundreds of times for the slowest of them.
+    Results do not depend on the number of threads."""
 
     def __init__(self, policy: Policy, samples: Observation, config: PPOConfig, threads: int):
         """`samples`: observations [B, ...] like those to be learnt from."""
@@ -139,17 +141,16 @@ class Updater:
         rate, eps = config.lr, config.adam_eps
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate, eps=eps, fused=True)
         on_cpu = next(iter(samples.values())).device.type == "cpu"
-        shards = min(threads, max(1, config.minibatch_size // MIN_SHARD)) if on_cpu else 1
-        self.threads_per_shard = threads // shards
-        self.rows_per_shard = -(-config.minibatch_size // shards)
-        rows = self.rows_per_shard
+        self.rows_per_shard = SHARD if on_cpu else config.minibatch_size
+        shards = -(-config.minibatch_size // self.rows_per_shard)
+        rows = min(self.rows_per_shard, config.minibatch_size)
         self.gathered: list[Observation] = [
             {name: array.new_empty((rows, *array.shape[1:])) for name, array in samples.items()}
             for _ in range(shards)
         ]
         # How many threads torch may use is set for each thread by itself.
-        limit = functools.partial(torch.set_num_threads, self.threads_per_shard)
-        self.helpers = ThreadPoolExecutor(max(1, shards - 1), "learner", limit)
+        alone = functools.partial(torch.set_num_threads, 1)
+        self.helpers = ThreadPoolExecutor(min(threads, shards), "learner", alone)
         self.close = self.helpers.shutdown
 
     def update(
@@ -162,7 +163,7 @@ class Updater:
         """
         config, means = self.config, dict[str, float]()
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
-        with hardware.torch_threads(self.threads_per_shard):
+        with hardware.torch_threads(1):
             for _ in range(config.update_epochs):
                 order = torch.randperm(len(batch.actions), generator=shuffle)
                 minibatches = torch.split(order.to(batch.actions.device), config.minibatch_size)
@@ -187,15 +188,11 @@ class Updater:
             return gradients, {name: part * weight for name, part in parts.items()}
 
         # Sums are taken in the order of the shards: they do not depend on which is ready first.
-        first, *others = zip(torch.split(index, self.rows_per_shard), self.gathered, strict=False)
-        helped = [self.helpers.submit(shard, *arguments) for arguments in others]
-        gradients, sums = shard(*first)
-        for total, gradient in zip(self.gradients, gradients, strict=True):
-            total.copy_(gradient)
-        for future in helped:
-            gradients, parts = future.result()
+        sums: dict[str, Tensor] = {}
+        shards = torch.split(index, self.rows_per_shard)
+        for i, (gradients, parts) in enumerate(self.helpers.map(shard, shards, self.gathered)):
             for total, gradient in zip(self.gradients, gradients, strict=True):
-                total.add_(gradient)
+                total.add_(gradient) if i else total.copy_(gradient)
             _add(sums, parts)
         return sums
 

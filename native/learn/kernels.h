@@ -37,6 +37,9 @@ struct Losses {
   double policy = 0, value = 0, entropy = 0, kl = 0, clipped = 0, distillation_kl = 0;
 };
 
+// Samples whose losses are computed at once.
+constexpr size_t kLossRows = 32;
+
 struct AdamStep {
   float rate;        // learning rate / (1 - beta1^t)
   float correction;  // 1 / sqrt(1 - beta2^t)
@@ -71,10 +74,11 @@ struct Kernels {
   void (*adam)(const AdamStep& step, const float* gradient, size_t count, float* values,
                float* first, float* second);
 
-  // Makes of a row of outputs, logits and then the value, its gradient of the mean over `samples`
-  // samples, and adds to the losses. `scratch` has room for three rows.
-  void (*losses)(const Objective& objective, const Sample& sample, size_t actions, float samples,
-                 float* outputs, float* scratch, Losses& sums);
+  // Makes of rows of outputs, logits and then the value, at most kLossRows, their gradients of the
+  // mean over `total` samples, and adds to the losses. All or none of the samples have somebody to
+  // imitate. `scratch` has room for 5 · actions · kLossRows values.
+  void (*losses)(const Objective& objective, const Sample* samples, size_t count, size_t actions,
+                 float total, float* outputs, size_t stride, float* scratch, Losses& sums);
 
   // Log-probabilities of the logits.
   void (*log_softmax)(const float* logits, size_t actions, float* out);

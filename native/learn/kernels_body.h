@@ -17,7 +17,6 @@ constexpr size_t kLanes = WARPZONE_VECTOR_BYTES / sizeof(float);
 using Vector = float __attribute__((vector_size(WARPZONE_VECTOR_BYTES)));
 using Mask = int32_t __attribute__((vector_size(WARPZONE_VECTOR_BYTES)));
 inline float root(float x) { return __builtin_sqrtf(x); }
-inline float logarithm(float x) { return __builtin_logf(x); }
 #define WARPZONE_UNROLL _Pragma("GCC unroll 32")
 #else
 struct Vector {
@@ -37,7 +36,6 @@ inline Vector operator*(float a, Vector b) {
   return b;
 }
 inline float root(float x) { return sqrtf(x); }
-inline float logarithm(float x) { return logf(x); }
 #define WARPZONE_UNROLL
 #endif
 
@@ -216,94 +214,167 @@ void adam(const AdamStep& step, const float* gradient, size_t count, float* valu
   }
 }
 
-float greatest(const float* values, size_t count) {
-  float found = values[0];
-  for (size_t j = 1; j < count; ++j) found = values[j] > found ? values[j] : found;
-  return found;
+// ln x of a positive x: of its power of two, and of what is left, from 1/√2 to √2, by the series of
+// the inverse hyperbolic tangent, of which the term after these is below 1e-9.
+inline float logarithm(float x) {
+  constexpr float kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
+  constexpr int32_t kRoot = 0x3F3504F3;  // the bits of 1/√2
+  int32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  const int32_t power = (bits - kRoot) >> 23;
+  bits -= static_cast<int32_t>(static_cast<uint32_t>(power) << 23);
+  float rest;
+  memcpy(&rest, &bits, sizeof(rest));
+  const float s = (rest - 1) / (rest + 1), square = s * s;
+  float series = 1.0F / 9;
+  series = series * square + 1.0F / 7;
+  series = series * square + 1.0F / 5;
+  series = series * square + 1.0F / 3;
+  const float e = static_cast<float>(power);
+  const float found = e * kLn2High + (2 * s + (2 * s * square * series + e * kLn2Low));
+  return x == x ? found : x;
 }
 
-float sum_of(const float* values, size_t count) {
-  float sum = 0;
-  for (size_t j = 0; j < count; ++j) sum += values[j];
-  return sum;
-}
-
-void log_softmax(const float* logits, size_t actions, float* out) {
-  const float top = greatest(logits, actions);
-  for (size_t j = 0; j < actions; ++j) out[j] = exponential(logits[j] - top);
-  const float shift = top + logarithm(sum_of(out, actions));
-  for (size_t j = 0; j < actions; ++j) out[j] = logits[j] - shift;
-}
-
-void losses(const Objective& objective, const Sample& sample, size_t actions, float samples,
-            float* outputs, float* scratch, Losses& sums) {
-  float* const log_probs = scratch;
-  float* const probs = scratch + actions;
-  float* const old_probs = scratch + 2 * actions;
-  log_softmax(outputs, actions, log_probs);
-  float entropy = 0, kl = 0, old_mass = 0;
-  for (size_t j = 0; j < actions; ++j) {
-    probs[j] = exponential(log_probs[j]);
-    old_probs[j] = exponential(sample.old_log_probs[j]);
+// Of several samples at once, side by side: `logits` and `out` are [actions][kLossRows].
+void log_softmax_columns(const float* logits, size_t actions, float* out) {
+  float top[kLossRows], sum[kLossRows];
+  for (size_t i = 0; i < kLossRows; ++i) {
+    top[i] = logits[i];
+    sum[i] = 0;
   }
-  for (size_t j = 0; j < actions; ++j) {
-    entropy -= probs[j] * log_probs[j];
-    kl += old_probs[j] * (sample.old_log_probs[j] - log_probs[j]);
-    old_mass += old_probs[j];
-  }
-
-  // The surrogate objective and its derivative by the action's log-probability (Schulman et al.
-  // 2017, eq. 7 and 8).
-  const auto action = static_cast<size_t>(sample.action);
-  const float ratio = exponential(log_probs[action] - sample.old_log_probs[action]);
-  const bool beyond = ratio < 1 - objective.clip || ratio > 1 + objective.clip;
-  const float gain = ratio * sample.advantage;
-  float policy = -gain, pull = gain, penalty = 0;
-  if (objective.clipped) {
-    const float nearest = ratio < 1 ? 1 - objective.clip : 1 + objective.clip;
-    if (beyond && nearest * sample.advantage < gain) {
-      policy = -nearest * sample.advantage;
-      pull = 0;
+  for (size_t j = 1; j < actions; ++j) {
+    for (size_t i = 0; i < kLossRows; ++i) {
+      const float value = logits[j * kLossRows + i];
+      top[i] = value > top[i] ? value : top[i];
     }
-  } else {
-    policy += objective.beta * kl;
-    penalty = objective.policy * objective.beta;
   }
-  pull *= objective.policy;
+  for (size_t j = 0; j < actions; ++j) {
+    for (size_t i = 0; i < kLossRows; ++i) {
+      sum[i] += exponential(logits[j * kLossRows + i] - top[i]);
+    }
+  }
+  for (size_t i = 0; i < kLossRows; ++i) sum[i] = top[i] + logarithm(sum[i]);
+  for (size_t j = 0; j < actions; ++j) {
+    for (size_t i = 0; i < kLossRows; ++i) {
+      out[j * kLossRows + i] = logits[j * kLossRows + i] - sum[i];
+    }
+  }
+}
 
-  float imitation = 0, distance = 0, mass = 0;
-  if (sample.distillation != nullptr && sample.distillation_mask != 0) {
-    imitation = objective.distillation * sample.distillation_mask;
+// What `other` loses by `log_probs`, and the mass of `other`, which is 1 but for rounding: for each
+// column KL = sum of q (log q - log p). `probs` becomes q.
+void divergence(const float* other, const float* log_probs, size_t actions, float* probs, float* kl,
+                float* mass) {
+  for (size_t i = 0; i < kLossRows; ++i) kl[i] = mass[i] = 0;
+  for (size_t j = 0; j < actions; ++j) {
+    for (size_t i = 0; i < kLossRows; ++i) {
+      const size_t at = j * kLossRows + i;
+      const float q = exponential(other[at]);
+      probs[at] = q;
+      kl[i] += q * (other[at] - log_probs[at]);
+      mass[i] += q;
+    }
   }
+}
+
+void losses(const Objective& objective, const Sample* samples, size_t count, size_t actions,
+            float total, float* outputs, size_t stride, float* scratch, Losses& sums) {
+  const size_t size = actions * kLossRows;
+  float* const logits = scratch;  // later their gradients
+  float* const log_probs = scratch + size;
+  float* const probs = scratch + 2 * size;
+  float* const other = scratch + 3 * size;  // log-probabilities of the policy that played
+  float* const other_probs = scratch + 4 * size;
+  float ratio[kLossRows], pull[kLossRows], entropy[kLossRows], kl[kLossRows], mass[kLossRows];
+  const float lowest = 1 - objective.clip, highest = 1 + objective.clip;
+  for (size_t i = 0; i < kLossRows; ++i) {
+    const size_t row = i < count ? i : 0;  // what has no sample of its own is not looked at
+    for (size_t j = 0; j < actions; ++j) {
+      logits[j * kLossRows + i] = outputs[row * stride + j];
+      other[j * kLossRows + i] = samples[row].old_log_probs[j];
+    }
+  }
+  log_softmax_columns(logits, actions, log_probs);
+  for (size_t at = 0; at < size; ++at) probs[at] = exponential(log_probs[at]);
+  for (size_t i = 0; i < kLossRows; ++i) entropy[i] = 0;
+  for (size_t j = 0; j < actions; ++j) {
+    for (size_t i = 0; i < kLossRows; ++i) {
+      entropy[i] -= probs[j * kLossRows + i] * log_probs[j * kLossRows + i];
+    }
+  }
+  divergence(other, log_probs, actions, other_probs, kl, mass);
+
+  // The surrogate objective, and `pull`, its derivative by the action's log-probability (Schulman
+  // et al. 2017, eq. 7 and 8).
+  for (size_t i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(samples[i].action) * kLossRows + i;
+    ratio[i] = log_probs[at] - other[at];
+  }
+  for (size_t i = count; i < kLossRows; ++i) ratio[i] = 0;
+  for (size_t i = 0; i < kLossRows; ++i) ratio[i] = exponential(ratio[i]);
+  for (size_t i = 0; i < count; ++i) {
+    const float advantage = samples[i].advantage, gain = ratio[i] * advantage;
+    const bool beyond = ratio[i] < lowest || ratio[i] > highest;
+    const float clipped = (ratio[i] < 1 ? lowest : highest) * advantage;
+    const bool held = objective.clipped && beyond && clipped < gain;
+    pull[i] = held ? 0.0F : gain * objective.policy;
+    sums.policy += objective.clipped ? -(held ? clipped : gain) : objective.beta * kl[i] - gain;
+    sums.entropy += entropy[i];
+    sums.kl += kl[i];
+    sums.clipped += beyond ? 1 : 0;
+  }
+  for (size_t i = count; i < kLossRows; ++i) pull[i] = 0;
 
   // By the logits: of log π(a) it is 1[a] - π, of KL(q ‖ π) it is π - q, of the entropy
   // -π (log π + H).
+  const float penalty = objective.clipped ? 0.0F : objective.policy * objective.beta;
   for (size_t j = 0; j < actions; ++j) {
-    outputs[j] = pull * probs[j] + penalty * (probs[j] * old_mass - old_probs[j]) +
-                 objective.entropy * probs[j] * (log_probs[j] + entropy);
-  }
-  outputs[action] -= pull;
-  if (sample.distillation != nullptr && sample.distillation_mask != 0) {
-    for (size_t j = 0; j < actions; ++j) {
-      old_probs[j] = exponential(sample.distillation[j]);
-      distance += old_probs[j] * (sample.distillation[j] - log_probs[j]);
-      mass += old_probs[j];
-    }
-    distance *= sample.distillation_mask;
-    for (size_t j = 0; j < actions; ++j) {
-      outputs[j] += imitation * (probs[j] * mass - old_probs[j]);
+    for (size_t i = 0; i < kLossRows; ++i) {
+      const size_t at = j * kLossRows + i;
+      logits[at] = pull[i] * probs[at] + penalty * (probs[at] * mass[i] - other_probs[at]) +
+                   objective.entropy * probs[at] * (log_probs[at] + entropy[i]);
     }
   }
-  const float error = outputs[actions] - sample.target;
-  outputs[actions] = 2 * objective.value * error;
-  for (size_t j = 0; j <= actions; ++j) outputs[j] /= samples;
+  for (size_t i = 0; i < count; ++i) {
+    logits[static_cast<size_t>(samples[i].action) * kLossRows + i] -= pull[i];
+  }
 
-  sums.policy += policy;
-  sums.value += error * error;
-  sums.entropy += entropy;
-  sums.kl += kl;
-  sums.clipped += beyond ? 1 : 0;
-  sums.distillation_kl += distance;
+  if (samples[0].distillation != nullptr) {
+    for (size_t i = 0; i < kLossRows; ++i) {
+      for (size_t j = 0; j < actions; ++j) {
+        other[j * kLossRows + i] = samples[i < count ? i : 0].distillation[j];
+      }
+    }
+    divergence(other, log_probs, actions, other_probs, kl, mass);
+    for (size_t i = 0; i < kLossRows; ++i) {
+      const float mask = i < count ? samples[i].distillation_mask : 0.0F;
+      if (i < count) sums.distillation_kl += mask * kl[i];
+      pull[i] = objective.distillation * mask;
+    }
+    for (size_t j = 0; j < actions; ++j) {
+      for (size_t i = 0; i < kLossRows; ++i) {
+        const size_t at = j * kLossRows + i;
+        logits[at] += pull[i] * (probs[at] * mass[i] - other_probs[at]);
+      }
+    }
+  }
+
+  for (size_t i = 0; i < count; ++i) {
+    float* const row = outputs + i * stride;
+    for (size_t j = 0; j < actions; ++j) row[j] = logits[j * kLossRows + i] / total;
+    const float error = row[actions] - samples[i].target;
+    row[actions] = 2 * objective.value * error / total;
+    sums.value += error * error;
+  }
+}
+
+void log_softmax(const float* logits, size_t actions, float* out) {
+  float top = logits[0], sum = 0;
+  for (size_t j = 1; j < actions; ++j) top = logits[j] > top ? logits[j] : top;
+  for (size_t j = 0; j < actions; ++j) out[j] = exponential(logits[j] - top);
+  for (size_t j = 0; j < actions; ++j) sum += out[j];
+  const float shift = top + logarithm(sum);
+  for (size_t j = 0; j < actions; ++j) out[j] = logits[j] - shift;
 }
 
 constexpr Kernels kKernels = {

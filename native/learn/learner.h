@@ -152,7 +152,7 @@ class Learner {
   }
 
  private:
-  static constexpr size_t kRowsPerShard = 32, kRowsPerPart = 256;
+  static constexpr size_t kRowsPerShard = kLossRows, kRowsPerPart = 256;
   static constexpr size_t kInputsPerBlock = 64, kOutputsPerBlock = 24;
   static constexpr float kBeta1 = 0.9F, kBeta2 = 0.999F;  // torch's defaults
 
@@ -168,7 +168,7 @@ class Learner {
   struct Shard {
     explicit Shard(const Network& network)
         : counts(network.shape().inputs() + 1), base(network.shape().widths[0]),
-          scratch(3 * network.shape().actions) {
+          scratch(5 * network.shape().actions * kLossRows) {
       for (size_t layer = 0; layer <= network.heads(); ++layer) {
         biases.emplace_back(layer == 0 ? network.shape().widths[0] : network.padded(layer));
       }
@@ -176,6 +176,7 @@ class Learner {
     std::vector<uint32_t> counts;  // by input: where its terms begin in `by_input`
     std::vector<Term> by_input;    // a sample of the minibatch, and the input's value in it
     std::vector<float> base, scratch;
+    std::vector<Sample> samples;
     std::vector<std::vector<float>> biases;  // sums of each layer's output gradients
     Losses losses;
     Seconds seconds;
@@ -284,13 +285,14 @@ class Learner {
 
     // Losses: the outputs of the heads become their gradients.
     shard.losses = {};
-    const size_t padded = network_.padded(heads);
     float* const last = rows_of(outputs_, heads);
+    shard.samples.clear();
     for (size_t i = 0; i < rows; ++i) {
-      kernels.losses(objective_, sample(static_cast<size_t>(chosen_[begin + i])), shape.actions,
-                     static_cast<float>(chosen_.size()), last + i * padded, shard.scratch.data(),
-                     shard.losses);
+      shard.samples.push_back(sample(static_cast<size_t>(chosen_[begin + i])));
     }
+    kernels.losses(objective_, shard.samples.data(), rows, shape.actions,
+                   static_cast<float>(chosen_.size()), last, network_.padded(heads),
+                   shard.scratch.data(), shard.losses);
     watch.lap(shard.seconds.losses);
 
     // Backward, layer by layer.

@@ -39,9 +39,8 @@ class Workers {
   // The same with another number of items, at least 1.
   void start(int job_index, int size) {
     Job& job = jobs_[static_cast<size_t>(job_index)];
-    job.size = size;
-    job.unfinished.store(job.size, std::memory_order_relaxed);
-    job.next.store(0, std::memory_order_release);
+    job.unfinished.store(size, std::memory_order_relaxed);
+    job.claims.store(Claims{0, size}.word(), std::memory_order_release);
     if (!threads_.empty()) wake();
   }
 
@@ -67,14 +66,27 @@ class Workers {
     for (size_t i = 0; i < sizes.size(); ++i) {
       jobs_[i].index = static_cast<int>(i);
       jobs_[i].size = sizes[i];
-      jobs_[i].next.store(sizes[i]);
     }
   }
 
+  // Items from `next` on are free to be taken. In one word: who comes late from a round that is
+  // over must not take its size for that of the round that has begun.
+  struct Claims {
+    int next, size;
+
+    static Claims of(uint64_t word) {
+      return {static_cast<int>(word & 0xFFFFFFFFU), static_cast<int>(word >> 32)};
+    }
+    uint64_t word() const {
+      return static_cast<uint64_t>(size) << 32 | static_cast<uint32_t>(next);
+    }
+    bool any() const { return next < size; }
+  };
+
   struct Job {
     int index = 0;
-    int size = 0;
-    std::atomic<int> next{0};        // items from here on are free to be taken
+    int size = 0;  // unless `start` is told another
+    std::atomic<uint64_t> claims{0};
     std::atomic<int> unfinished{0};  // items not run to their end
     std::mutex failure_mutex;
     std::exception_ptr failure;  // the first one
@@ -93,10 +105,10 @@ class Workers {
   void work(Job& job) {
     // A game's step takes far longer than the counter's way between cores: items one by one share
     // the work most evenly.
-    while (job.next.load(std::memory_order_acquire) < job.size) {
-      const int item = job.next.fetch_add(1, std::memory_order_acq_rel);
-      if (item >= job.size) return;
-      run_one(job, item);
+    while (Claims::of(job.claims.load(std::memory_order_acquire)).any()) {
+      const Claims claimed = Claims::of(job.claims.fetch_add(1, std::memory_order_acq_rel));
+      if (!claimed.any()) return;
+      run_one(job, claimed.next);
       if (job.unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         job.unfinished.notify_all();
       }

@@ -29,6 +29,21 @@ TEST(every_item_is_run_once_in_every_round) {
   }
 }
 
+TEST(a_job_may_have_another_size_each_round) {
+  for (int threads = 1; threads <= 4; ++threads) {
+    std::vector<int> counts(40);
+    Workers workers(threads, {1}, [&](int, int item) { ++counts[static_cast<size_t>(item)]; });
+    std::vector<int> expected(40);
+    for (int round = 0; round < 3000; ++round) {
+      const int size = 1 + (round * 7) % 40;
+      workers.start(0, size);
+      workers.wait(0);
+      for (int item = 0; item < size; ++item) ++expected[static_cast<size_t>(item)];
+      CHECK(counts == expected);
+    }
+  }
+}
+
 TEST(what_the_caller_wrote_is_seen_and_results_come_back) {
   std::vector<int> in(50), out(50);
   Workers workers(4, {50}, [&](int, int item) {

@@ -66,7 +66,8 @@ class Learner {
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
 
-  // Adam's moments, by `Shape::parameters`, and the steps that it has made.
+  // Adam's moments, by `Shape::parameters`, and the steps that it has made. Again when somebody
+  // else has changed them.
   void use(std::vector<float*> first, std::vector<float*> second, int64_t steps) {
     first_ = std::move(first);
     second_ = std::move(second);

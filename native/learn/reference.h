@@ -43,10 +43,10 @@ std::vector<T> majority(size_t rows, size_t width, const Row& row) {
 }
 
 // Of each input what most of the observations have, if that is more than half of those that are
-// looked at: some five hundred, evenly spread.
+// looked at: some hundred, evenly spread.
 inline Reference common(const Shape& shape, size_t count, const uint8_t* bytes,
                         const float* scalars) {
-  constexpr size_t kLooked = 512;
+  constexpr size_t kLooked = 128;
   const size_t step = std::max<size_t>(1, count / kLooked), rows = (count + step - 1) / step;
   std::vector<float> extended(rows * shape.floats());
   for (size_t i = 0; i < rows; ++i) {

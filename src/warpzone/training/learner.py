@@ -113,6 +113,7 @@ class Learner:
         self.episode_writer: EpisodeWriter | None = None
         """Of what is played in training, where it is wanted."""
         self._pace: deque[float] = deque(maxlen=10)
+        self._told: tuple[Sequence[SettingChange], str] | None = None
 
     def prepare(self) -> None:
         """Makes the curriculum, if there is to be one, which may search for minutes."""
@@ -135,7 +136,7 @@ class Learner:
         played = time.perf_counter()
 
         # Learn.
-        with hardware.torch_threads(self.threads):
+        with hardware.torch_threads(1):
             distill = self.distillation.log_probs if self.distillation else None
             batch = batch_of(self.rollout, config, distill)
         lr, entropy, distillation = (
@@ -215,9 +216,15 @@ class Learner:
             seconds=self.seconds,
             threads=self.threads,
             commit=code_commit(),
-            command=command_of(config, self.changes),
+            command=self._command(),
             earlier=self.earlier,
         )
+
+    def _command(self) -> str:
+        # An agent is described after each update.
+        if self._told is None or self._told[0] is not self.changes:
+            self._told = self.changes, command_of(self.config, self.changes)
+        return self._told[1]
 
     def snapshot(self, **others: Any) -> Snapshot:
         """Returns a copy of the state between two updates, and `others` with it."""

@@ -111,6 +111,7 @@ class NativeUpdater:
         )
         """Holds the state, as PyTorch has it; it is the native learner that makes the steps."""
         self.learner = _native.Learner(policy.network, threads)
+        self._moments: list[Tensor] = []
 
     def update(
         self, batch: Batch, shuffle: torch.Generator, coefficients: Coefficients
@@ -164,10 +165,15 @@ class NativeUpdater:
 
     def _read(self, batch: Batch) -> None:
         self.policy.refresh()
-        first, second = (
-            [moment.numpy() for moment in self._states(name)] for name in ("exp_avg", "exp_avg_sq")
-        )
-        self.learner.use(first, second, int(self._states("step")[0]))
+        moments = [*self._states("exp_avg"), *self._states("exp_avg_sq")]
+        steps = int(self._states("step")[0])
+        # A snapshot that is restored brings moments of its own.
+        known = zip(moments, self._moments, strict=False)
+        if not self._moments or any(new is not old for new, old in known):
+            arrays = [moment.numpy() for moment in moments]
+            half = len(arrays) // 2
+            self.learner.use(arrays[:half], arrays[half:], steps)
+            self._moments = moments
         bytes_, scalars = self.policy.arrays(batch.observations)
         self.learner.read(
             bytes_,

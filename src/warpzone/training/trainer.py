@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from warpzone.cpu import available_cores
 from warpzone.errors import FileError
+from warpzone.hardware import torch_threads
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
@@ -83,6 +84,9 @@ def train(
     display = SafeDisplay(display or make_display())
     with ExitStack() as stack:
         stack.enter_context(run.locked())
+        # Copies of weights and sums over a rollout are too small to be worth a second thread; what
+        # is worth several says so itself.
+        stack.enter_context(torch_threads(1))
         run.check(resume)
         if resume and (status := run.finished()) is not None:
             display.log(_finished_line(run, status))

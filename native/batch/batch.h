@@ -1,7 +1,7 @@
 // N games at once, in groups that can be stepped independently of each other. Everything that a
 // caller reads lies in arrays that are allocated once; worker threads write straight into them.
 // One file because a batch is one class: steps, resets and saved states share its arrays, and what
-// stands by itself (config, game, input log, pixels, workers) has a file beside it.
+// stands by itself (config, game, input log, pixels, play, workers) has a file beside it.
 #pragma once
 
 #include <algorithm>
@@ -17,10 +17,12 @@
 #include <vector>
 
 #include "batch/config.h"
+#include "batch/decider.h"
 #include "batch/exclusive.h"
 #include "batch/game.h"
 #include "batch/input_log.h"
 #include "batch/pixels.h"
+#include "batch/play.h"
 #include "batch/workers.h"
 #include "nes/console.h"
 #include "nes/paint.h"
@@ -58,11 +60,11 @@ class Batch {
   using State = typename G::State;
   using Signals = typename G::Signals;
 
-  Batch(G game, Config config) : game_(std::move(game)), config_(config) {
+  Batch(G game, Config config)
+      : game_(std::move(game)), config_(config), pieces_(chunks(config.num_games)) {
     config_.check(game_.frame_skip());
     const auto n = static_cast<size_t>(config_.num_games);
     games_.resize(n);
-    ended_places_.resize(n);
     std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(State));
     for (State& game : games_) game.nes = nes::power_on(game_.cartridge());
     needs_reset_.assign(n, 1);
@@ -78,9 +80,11 @@ class Batch {
     returns.assign(n, 0.0F);
     terminated.assign(n, 0);
     truncated.assign(n, 0);
+    ended_places.assign(n, 0);
     signals.assign(n, {});
     start_signals.assign(n, {});
     actions_.assign(n, 0);
+    spare_logits_.assign(n * game_.actions().size(), 0.0F);
     for (size_t i = 0; i < n; ++i) G::seed(games_[i], config_.seed, i);
     pending_.assign(static_cast<size_t>(config_.num_groups), 0);
     outputs_.resize(static_cast<size_t>(config_.num_groups));
@@ -193,10 +197,7 @@ class Batch {
       throw std::invalid_argument("the arrays to write to do not have the size of this group's");
     }
     check_actions(begin, actions);
-    if (born_ != forks()) {  // the threads stayed in the other process
-      drop_workers();
-      start_workers();
-    }
+    revive_workers();
     std::copy(actions.begin(), actions.end(), actions_.begin() + static_cast<ptrdiff_t>(begin));
     outputs_[static_cast<size_t>(group)] = std::move(output);
     pending_[static_cast<size_t>(group)] = 1;
@@ -220,6 +221,40 @@ class Batch {
     outputs_[static_cast<size_t>(group)] = {};
   }
 
+  // Plays so many steps of all games with nobody in between: the threads decide, draw and step for
+  // a few games each. `first` is the number of the first decision in the run, from which (and from
+  // `seed`) the draws come; that of game i in step t is first + t * N + i. The arrays must outlive
+  // the call. Throws as `recv` does, what the decider throws too; then reset before going on.
+  void play(const Decider& decider, const PlayArrays<Signals>& out, uint64_t seed, uint64_t first) {
+    const auto hold = enter();
+    require_idle();
+    if (config_.autoreset != Autoreset::same_step) {
+      throw std::logic_error("play needs games that begin anew in the step that ends them");
+    }
+    const Decider::Sizes sizes{observation_bytes_, scalar_count(), game_.actions().size()};
+    if (decider.sizes() != sizes) {
+      throw std::invalid_argument("the decider is made for " + text(decider.sizes()) +
+                                  ", these games have " + text(sizes));
+    }
+    out.check(games_.size(), sizes);
+    check_actions(0, std::vector<int64_t>(games_.size(), 0));
+    revive_workers();
+    for (const auto& game : watched_) {
+      if (game != nullptr) game->ended.clear();
+    }
+    pieces_.start(out.steps);
+    const Playing playing{decider, out, Noise(seed), first};
+    playing_ = &playing;
+    workers_->start(config_.num_groups);
+    try {
+      workers_->wait(config_.num_groups);
+    } catch (...) {
+      playing_ = nullptr;
+      throw;
+    }
+    playing_ = nullptr;
+  }
+
   // From its next episode on, the inputs are logged of each of these games, and of no other. Not
   // part of `save`.
   void watch(std::span<const int> games) {
@@ -237,17 +272,17 @@ class Batch {
     }
   }
 
-  // The place (see batch/game.h) in which the last episode of a game ended.
-  uint8_t ended_place(size_t game) const {
-    require_idle(game);
-    return ended_places_[game];
-  }
+  // The last episode of a game that ended, and its RAM then.
+  struct Ended {
+    InputLog log;
+    std::array<uint8_t, 0x800> ram{};
+  };
 
-  // Of a watched game, as far as it is played; of the last one that ended, and its RAM then.
-  // Those of other groups may be stepping. `enter` while they are read.
+  // Of a watched game, as far as it is played; of all its episodes that ended in the last `play`,
+  // or of the last one that ended. Those of other groups may be stepping. `enter` while they are
+  // read.
   const InputLog& input_log(size_t game) const { return watched(game).now; }
-  const InputLog& ended_input_log(size_t game) const { return watched(game).ended; }
-  const std::array<uint8_t, 0x800>& ended_ram(size_t game) const { return watched(game).ram; }
+  const std::vector<Ended>& ended_input_logs(size_t game) const { return watched(game).ended; }
 
   // Every frame of the last step of a batch with keep_frames, cutscenes included. `enter` while
   // they are read.
@@ -351,29 +386,55 @@ class Batch {
 
   // Per game, in order. After a step: `signals`, `terminated`, `truncated` and `rewards` tell of
   // the state that the action led to; `observations` is the next thing to act on, of a new episode
-  // where one has begun; the `final_` rows are only filled where an episode ended.
+  // where one has begun; the `final_` rows are only filled where an episode ended, as is the place
+  // (see batch/game.h) that it ended in.
   std::vector<uint8_t> observations, final_observations;
   std::vector<float> scalars, final_scalars;
   std::vector<float> rewards, returns;
-  std::vector<uint8_t> terminated, truncated;
+  std::vector<uint8_t> terminated, truncated, ended_places;
   std::vector<Signals> signals, start_signals;
 
  private:
   struct Watched {
-    InputLog now, ended;
-    std::array<uint8_t, 0x800> ram{};
+    InputLog now;
+    std::vector<Ended> ended;
   };
+
+  struct Playing {
+    const Decider& decider;
+    const PlayArrays<Signals>& out;
+    Noise noise;
+    uint64_t first;  // decision
+  };
+
+  static size_t chunks(int games) {
+    return (static_cast<size_t>(games) + kMostRows - 1) / kMostRows;
+  }
+
+  static std::string text(const Decider::Sizes& sizes) {
+    return std::to_string(sizes.bytes) + " bytes, " + std::to_string(sizes.scalars) +
+           " scalars and " + std::to_string(sizes.actions) + " actions";
+  }
 
   void start_workers() {
     std::vector<int> sizes;
     for (int group = 0; group < config_.num_groups; ++group) {
       sizes.push_back(group_begin(group + 1) - group_begin(group));
     }
+    sizes.push_back(static_cast<int>(chunks(config_.num_games)));  // `play`: no more can take part
     workers_ = std::make_unique<Workers>(
         std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
-          run(static_cast<size_t>(group), static_cast<size_t>(item));
+          group == config_.num_groups ? take_part()
+                                      : run(static_cast<size_t>(group), static_cast<size_t>(item));
         });
     born_ = forks();
+  }
+
+  // In a forked process, whose threads stayed in the other.
+  void revive_workers() {
+    if (born_ == forks()) return;
+    drop_workers();
+    start_workers();
   }
 
   // The threads of another process can be neither ended nor waited for: their memory is left alone.
@@ -521,6 +582,64 @@ class Batch {
     std::copy_n(scalars.data() + i * n, n, output.scalars.data() + item * n);
   }
 
+  // Plays on until there is no chunk of games left that is free.
+  void take_part() {
+    std::optional<Pieces::Piece> piece;
+    try {
+      while ((piece = pieces_.next(piece))) play_piece(*piece);
+    } catch (...) {
+      pieces_.stop();
+      throw;
+    }
+  }
+
+  void play_piece(const Pieces::Piece& piece) {
+    const size_t first = piece.chunk * kMostRows;
+    const size_t rows = std::min(kMostRows, games_.size() - first);
+    for (size_t t = piece.begin; t < piece.end; ++t) {
+      float* const logits =
+          &playing_->out.log_probs[(t * games_.size() + first) * game_.actions().size()];
+      decide(t, first, rows, logits);
+      for (size_t i = first; i < first + rows; ++i) {
+        act(t, i, {logits + (i - first) * game_.actions().size(), game_.actions().size()});
+      }
+    }
+    if (piece.end < playing_->out.steps) return;
+    decide(piece.end, first, rows, &spare_logits_[first * game_.actions().size()]);
+  }
+
+  // Of these games before step t.
+  void decide(size_t t, size_t first, size_t rows, float* logits) {
+    const PlayArrays<Signals>& out = playing_->out;
+    const size_t n = scalar_count(), at = t * games_.size() + first;
+    const uint8_t* const bytes = &observations[first * observation_bytes_];
+    const float* const numbers = scalars.data() + first * n;
+    playing_->decider.decide(rows, bytes, numbers, logits, &out.values[at]);
+    simd::copy_away(&out.observations[at * observation_bytes_], bytes, rows * observation_bytes_);
+    std::copy_n(numbers, rows * n, out.scalars.data() + at * n);
+  }
+
+  // Draws an action, leaves the log-probabilities, steps the game.
+  void act(size_t t, size_t i, std::span<float> logits) {
+    const auto& [decider, out, noise, first] = *playing_;
+    const size_t at = t * games_.size() + i;
+    actions_[i] = static_cast<int64_t>(noise.draw(first + at, logits));
+    log_softmax(logits);
+    step_game(i);
+    out.actions[at] = actions_[i];
+    out.rewards[at] = rewards[i];
+    out.returns[at] = returns[i];
+    out.terminated[at] = terminated[i];
+    out.truncated[at] = truncated[i];
+    out.places[at] = ended_places[i];
+    out.signals[at] = signals[i];
+    out.truncated_values[at] = 0;
+    if (truncated[i] == 0 || terminated[i] != 0) return;
+    decider.decide(1, &final_observations[i * observation_bytes_],
+                   final_scalars.data() + i * scalar_count(), &spare_logits_[i * logits.size()],
+                   &out.truncated_values[at]);
+  }
+
   void step_game(size_t i) {
     State& game = games_[i];
     if (needs_reset_[i] != 0) {  // next-step autoreset
@@ -558,11 +677,14 @@ class Batch {
     if (!outcome.terminated && !outcome.truncated) return;
 
     needs_reset_[i] = 1;
-    ended_places_[i] = G::place(game);
+    ended_places[i] = G::place(game);
     if (watched != nullptr) {
-      std::swap(watched->ended, watched->now);
+      if (playing_ == nullptr && !watched->ended.empty()) watched->ended.resize(1);
+      if (playing_ != nullptr || watched->ended.empty()) watched->ended.emplace_back();
+      Ended& ended = watched->ended.back();
+      std::swap(ended.log, watched->now);
       watched->now.clear();
-      watched->ram = game.nes.ram;
+      ended.ram = game.nes.ram;
     }
     std::memcpy(&final_observations[i * observation_bytes_], observed, observation_bytes_);
     const size_t n = scalar_count();
@@ -603,12 +725,14 @@ class Batch {
   std::vector<State> games_;
   std::vector<uint8_t> needs_reset_;
   std::vector<int64_t> actions_;
+  std::vector<float> spare_logits_;  // of observations of which only the value is wanted
   std::vector<uint8_t> pending_;
   std::vector<Output> outputs_;       // by group
   std::optional<PixelStack> pixels_;  // where they are observed
   std::vector<uint8_t> frames_;
-  std::vector<uint8_t> ended_places_;              // not part of `save`
   std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
+  Pieces pieces_;                                  // of `play`
+  const Playing* playing_ = nullptr;               // what, while `play` runs
   Exclusive door_;
   uint32_t born_ = 0;                 // `forks` when the workers were made
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes

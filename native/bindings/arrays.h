@@ -41,6 +41,11 @@ nb::ndarray<nb::numpy, T> view_of(nb::handle self, T* data, std::vector<size_t> 
 template <typename T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
+template <typename T>
+std::span<T> span(const Array<T>& array) {
+  return {array.data(), array.size()};
+}
+
 // Between slices of what takes long, with the GIL: Ctrl-C, and any other signal's handler.
 inline void let_python_interrupt() {
   if (PyErr_CheckSignals() != 0) throw nb::python_error();

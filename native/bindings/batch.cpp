@@ -29,8 +29,34 @@ using batch::InputLog;
 using batch::Observation;
 using batch::Output;
 using Batch = batch::Batch<smb::SuperMario>;
+using batch::Decider;
 
 namespace {
+
+// A function of Python that decides, for one thread at a time.
+class FunctionDecider : public Decider {
+ public:
+  FunctionDecider(Sizes sizes, nb::callable function)
+      : sizes_(sizes), function_(std::move(function)) {}
+
+  Sizes sizes() const override { return sizes_; }
+
+  void decide(size_t rows, const uint8_t* bytes, const float* scalars, float* logits,
+              float* values) const override {
+    const nb::gil_scoped_acquire acquire;
+    function_(view(bytes, {rows, sizes_.bytes}), view(scalars, {rows, sizes_.scalars}),
+              view(logits, {rows, sizes_.actions}), view(values, {rows}));
+  }
+
+ private:
+  template <typename T>
+  static nb::ndarray<nb::numpy, T> view(T* data, const std::vector<size_t>& shape) {
+    return nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), nb::none());
+  }
+
+  Sizes sizes_;
+  nb::callable function_;
+};
 
 using Played = std::tuple<int32_t, bool, nb::bytes, std::vector<uint32_t>>;
 
@@ -127,6 +153,26 @@ void bind_batch(nb::module_& m) {
       .def_rw("consecutive", &Config::consecutive)
       .def_rw("keep_frames", &Config::keep_frames);
 
+  nb::class_<Decider>(m, "Decider", "Chooses actions while a batch plays by itself.")
+      .def_prop_ro(
+          "sizes",
+          [](const Decider& self) {
+            const Decider::Sizes sizes = self.sizes();
+            return std::tuple(sizes.bytes, sizes.scalars, sizes.actions);
+          },
+          "Bytes and scalars of one observation, and how many actions there are.");
+  nb::class_<FunctionDecider, Decider>(m, "FunctionDecider", "A function that decides.")
+      .def(
+          "__init__",
+          [](FunctionDecider* self, size_t bytes, size_t scalars, size_t actions,
+             nb::callable function) {
+            new (self) FunctionDecider({bytes, scalars, actions}, std::move(function));
+          },
+          "bytes"_a, "scalars"_a, "actions"_a, "function"_a,
+          "function(bytes uint8[n, bytes], scalars float32[n, scalars], logits, values) fills "
+          "logits, float32[n, actions], and values, float32[n]. All four are views, of n <= 8 "
+          "observations, that end with the call. The threads of a batch call it in turns.");
+
   nb::class_<Batch> batch(m, "Batch",
                           "N games. Arrays are views of memory that stays where it is.");
   batch
@@ -206,27 +252,21 @@ void bind_batch(nb::module_& m) {
           "buttons of each frame since, and how many frames there were before each action of the "
           "episode; None where they are not known.")
       .def(
-          "ended_input_log",
+          "ended_input_logs",
           [](const Batch& self, size_t game) {
             const auto hold = self.enter();
-            return to_python(self.ended_input_log(game));
+            std::vector<std::optional<std::pair<Played, nb::bytes>>> found;
+            for (const auto& [log, ram] : self.ended_input_logs(game)) {
+              const auto played = to_python(log);
+              found.emplace_back(played ? std::optional(std::pair(*played, to_bytes(ram)))
+                                        : std::nullopt);
+            }
+            return found;
           },
-          "game"_a, "The same of the last episode that ended.")
-      .def(
-          "ended_map",
-          [](const Batch& self, size_t game) {
-            const auto hold = self.enter();
-            return self.ended_place(game);
-          },
-          "game"_a, "Of any game: which of the game's maps, 0-127, its last episode ended in.")
-      .def(
-          "ended_ram",
-          [](const Batch& self, size_t game) {
-            const auto hold = self.enter();
-            const auto& ram = self.ended_ram(game);
-            return nb::bytes(reinterpret_cast<const char*>(ram.data()), ram.size());
-          },
-          "game"_a, "Work RAM when that ended, 2,048 bytes.")
+          "game"_a,
+          "The same of each episode that ended in the last play, or of the last one that ended; "
+          "and "
+          "work RAM as it ended, 2,048 bytes.")
       .def(
           "check_actions",
           [](const Batch& self,
@@ -249,6 +289,42 @@ void bind_batch(nb::module_& m) {
           "arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].")
       .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Waits for a group; raises what went wrong in one of its games.")
+      .def(
+          "play",
+          [](Batch& self, const Decider& decider, uint64_t seed, uint64_t first,
+             Array<uint8_t> observations, Array<float> scalars, Array<int64_t> actions,
+             Array<float> log_probs, Array<float> values, Array<float> rewards,
+             Array<float> returns, Array<uint8_t> terminated, Array<uint8_t> truncated,
+             Array<uint8_t> places, Array<int32_t> signals, Array<float> truncated_values) {
+            if (signals.size() % kSignals != 0)
+              throw std::invalid_argument("signals need 18 columns");
+            const nb::gil_scoped_release release;
+            self.play(decider,
+                      {actions.size() / static_cast<size_t>(self.config().num_games),
+                       span(observations),
+                       span(scalars),
+                       span(actions),
+                       span(log_probs),
+                       span(values),
+                       span(rewards),
+                       span(returns),
+                       span(terminated),
+                       span(truncated),
+                       span(places),
+                       {reinterpret_cast<smb::Signals*>(signals.data()), signals.size() / kSignals},
+                       span(truncated_values)},
+                      seed, first);
+          },
+          "decider"_a, "seed"_a, "first"_a, "observations"_a.noconvert(), "scalars"_a.noconvert(),
+          "actions"_a.noconvert(), "log_probs"_a.noconvert(), "values"_a.noconvert(),
+          "rewards"_a.noconvert(), "returns"_a.noconvert(), "terminated"_a.noconvert(),
+          "truncated"_a.noconvert(), "places"_a.noconvert(), "signals"_a.noconvert(),
+          "truncated_values"_a.noconvert(),
+          "Plays T steps of all games; the decider is asked in the threads that step them. Fills "
+          "observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values "
+          "[T + 1, N], signals [T, N, 18], all others [T, N]. Actions are drawn by the numbers "
+          "that "
+          "`warpzone.noise.gumbel` has for seed and the decisions from first on.")
       .def(
           "frames",
           [](Batch& self) {
@@ -304,6 +380,8 @@ void bind_batch(nb::module_& m) {
   bind_array(batch, "rewards", &Batch::rewards, per_game, "float32[N]");
   bind_array(batch, "returns", &Batch::returns, per_game,
              "float32[N]: rewards summed over the episode that the last action belonged to.");
+  bind_array(batch, "ended_places", &Batch::ended_places, per_game,
+             "uint8[N]: which of the game's maps, 0-127, the last episode ended in.");
   bind_array(batch, "terminated", &Batch::terminated, per_game, "uint8[N]");
   bind_array(batch, "truncated", &Batch::truncated, per_game, "uint8[N]");
 }

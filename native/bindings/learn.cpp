@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "batch/decider.h"
 #include "bindings/rooms.h"
 #include "learn/choose.h"
 #include "learn/learner.h"
@@ -57,9 +58,21 @@ std::vector<float*> pointers(const Shape& shape, const Parameters& arrays) {
   return found;
 }
 
-// With the arrays that it works on, which live as long.
-struct HeldNetwork {
+// With the arrays that it works on, which live as long. Decides for batches that play.
+struct HeldNetwork : batch::Decider {
   HeldNetwork(Shape shape, const learn::Kernels& kernels) : network(std::move(shape), kernels) {}
+
+  Sizes sizes() const override {
+    const Shape& shape = network.shape();
+    return {shape.bytes, shape.scalars, shape.actions};
+  }
+
+  void decide(size_t rows, const uint8_t* bytes, const float* scalars, float* logits,
+              float* values) const override {
+    network.decide(rows, bytes, network.shape().bytes, scalars, network.shape().scalars, logits,
+                   values);
+  }
+
   Network network;
   Parameters parameters;
 };
@@ -127,7 +140,8 @@ void bind_learn(nb::module_& m) {
       .def_rw("entropy", &Objective::entropy)
       .def_rw("distillation", &Objective::distillation);
 
-  nb::class_<HeldNetwork>(m, "Network", "Dense layers on few inputs that are not as always.")
+  nb::class_<HeldNetwork, batch::Decider>(m, "Network",
+                                          "Dense layers on few inputs that are not as always.")
       .def(
           "__init__",
           [](HeldNetwork* self, size_t bytes, size_t scalars, const In<uint32_t, 1>& columns,
@@ -183,8 +197,7 @@ void bind_learn(nb::module_& m) {
                         logits.shape(0) == rows && values.shape(0) == rows,
                     "arrays that do not fit the network or each other");
             const nb::gil_scoped_release release;
-            self.network.decide(rows, bytes.data(), shape.bytes, scalars.data(), shape.scalars,
-                                logits.data(), values.data());
+            self.decide(rows, bytes.data(), scalars.data(), logits.data(), values.data());
           },
           "bytes"_a, "scalars"_a, "logits"_a.noconvert(), "values"_a.noconvert(),
           "Logits and values of observations.");

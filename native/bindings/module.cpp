@@ -19,6 +19,6 @@ NB_MODULE(_native, m) {
   bindings::bind_nes(m);
   bindings::bind_smb(m);
   bindings::bind_linear(m);
-  bindings::bind_learn(m);
   bindings::bind_batch(m);
+  bindings::bind_learn(m);  // a network decides for a batch
 }

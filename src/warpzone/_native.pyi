@@ -2,7 +2,7 @@
 The native core: a console, Super Mario Bros. on it, and batches of games.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import enum
 from typing import Annotated
 
@@ -356,111 +356,6 @@ def sparse_forward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None
 def sparse_backward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], floats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], bias_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """Adds to the gradients of weight and bias."""
 
-def learn_kernels() -> list[str]:
-    """Names of the loops that this processor can run, the fastest first."""
-
-class Objective:
-    """What an update wants of the policy."""
-
-    def __init__(self) -> None: ...
-
-    @property
-    def clipped(self) -> bool: ...
-
-    @clipped.setter
-    def clipped(self, arg: bool, /) -> None: ...
-
-    @property
-    def clip(self) -> float: ...
-
-    @clip.setter
-    def clip(self, arg: float, /) -> None: ...
-
-    @property
-    def beta(self) -> float: ...
-
-    @beta.setter
-    def beta(self, arg: float, /) -> None: ...
-
-    @property
-    def policy(self) -> float: ...
-
-    @policy.setter
-    def policy(self, arg: float, /) -> None: ...
-
-    @property
-    def value(self) -> float: ...
-
-    @value.setter
-    def value(self, arg: float, /) -> None: ...
-
-    @property
-    def entropy(self) -> float: ...
-
-    @entropy.setter
-    def entropy(self, arg: float, /) -> None: ...
-
-    @property
-    def distillation(self) -> float: ...
-
-    @distillation.setter
-    def distillation(self, arg: float, /) -> None: ...
-
-class Network:
-    """Dense layers on few inputs that are not as always."""
-
-    def __init__(self, bytes: int, scalars: int, columns: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], scales: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], centres: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], present: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], widths: Sequence[int], actions: int, kernels: str = ...) -> None:
-        """
-        Raises ValueError for a shape that makes no sense, or kernels that there are not here.
-        """
-
-    @property
-    def kernels(self) -> str: ...
-
-    def use(self, parameters: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]]) -> None:
-        """
-        Takes the weights, which stay the caller's: of the first layer, [inputs][width], and its bias; of each other and of the heads, [out][in] and bias. Again when they changed.
-        """
-
-    def refer_to(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
-        """
-        What these observations have in common need not be computed for each. Changes the results within rounding.
-        """
-
-    def decide(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
-        """Logits and values of observations."""
-
-class Learner:
-    """Gradient steps of PPO on a network."""
-
-    def __init__(self, network: Network, threads: int) -> None: ...
-
-    def use(self, first: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], second: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], steps: int) -> None:
-        """
-        Takes Adam's moments, which stay the caller's, and how many steps it has made.
-        """
-
-    @property
-    def steps(self) -> int: ...
-
-    def read(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], log_probs: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], advantages: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], targets: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], distillation: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None = ..., distillation_mask: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = ...) -> None:
-        """Takes in a rollout's samples, [B, ...], which stay the caller's."""
-
-    def epoch(self, order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], minibatch: int, objective: Objective, rate: float, epsilon: float, max_norm: float | None) -> dict:
-        """
-        Makes a gradient step for each `minibatch` of the samples `order`; returns the sums of their mean losses.
-        """
-
-    def gradients(self, chosen: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], objective: Objective) -> tuple:
-        """
-        The mean losses of some samples, and the gradient of each parameter, flat.
-        """
-
-    def take_seconds(self) -> dict:
-        """
-        What time was spent on since the last call, summed over threads; `wall` is not.
-        """
-
 class Observation(enum.Enum):
     tiles = 0
 
@@ -560,6 +455,21 @@ class Config:
     @keep_frames.setter
     def keep_frames(self, arg: bool, /) -> None: ...
 
+class Decider:
+    """Chooses actions while a batch plays by itself."""
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Bytes and scalars of one observation, and how many actions there are."""
+
+class FunctionDecider(Decider):
+    """A function that decides."""
+
+    def __init__(self, bytes: int, scalars: int, actions: int, function: Callable) -> None:
+        """
+        function(bytes uint8[n, bytes], scalars float32[n, scalars], logits, values) fills logits, float32[n, actions], and values, float32[n]. All four are views, of n <= 8 observations, that end with the call. The threads of a batch call it in turns.
+        """
+
 class Batch:
     """N games. Arrays are views of memory that stays where it is."""
 
@@ -602,16 +512,10 @@ class Batch:
         Of a watched game: the level 0-31 that it began in, whether the running episode began there, buttons of each frame since, and how many frames there were before each action of the episode; None where they are not known.
         """
 
-    def ended_input_log(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
-        """The same of the last episode that ended."""
-
-    def ended_map(self, game: int) -> int:
+    def ended_input_logs(self, game: int) -> list[tuple[tuple[int, bool, bytes, list[int]], bytes] | None]:
         """
-        Of any game: which of the game's maps, 0-127, its last episode ended in.
+        The same of each episode that ended in the last play, or of the last one that ended; and work RAM as it ended, 2,048 bytes.
         """
-
-    def ended_ram(self, game: int) -> bytes:
-        """Work RAM when that ended, 2,048 bytes."""
 
     def check_actions(self, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
         """
@@ -625,6 +529,11 @@ class Batch:
 
     def recv(self, group: int) -> None:
         """Waits for a group; raises what went wrong in one of its games."""
+
+    def play(self, decider: Decider, seed: int, first: int, observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], actions: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], log_probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], rewards: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], returns: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], terminated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], truncated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], places: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], signals: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], truncated_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
+        """
+        Plays T steps of all games; the decider is asked in the threads that step them. Fills observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values [T + 1, N], signals [T, N, 18], all others [T, N]. Actions are drawn by the numbers that `warpzone.noise.gumbel` has for seed and the decisions from first on.
+        """
 
     def frames(self) -> NDArray[numpy.uint8]:
         """Every frame of the last step, colours 0-63: uint8[k, 240, 256]."""
@@ -679,9 +588,118 @@ class Batch:
         """
 
     @property
+    def ended_places(self) -> NDArray[numpy.uint8]:
+        """uint8[N]: which of the game's maps, 0-127, the last episode ended in."""
+
+    @property
     def terminated(self) -> NDArray[numpy.uint8]:
         """uint8[N]"""
 
     @property
     def truncated(self) -> NDArray[numpy.uint8]:
         """uint8[N]"""
+
+def learn_kernels() -> list[str]:
+    """Names of the loops that this processor can run, the fastest first."""
+
+class Objective:
+    """What an update wants of the policy."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def clipped(self) -> bool: ...
+
+    @clipped.setter
+    def clipped(self, arg: bool, /) -> None: ...
+
+    @property
+    def clip(self) -> float: ...
+
+    @clip.setter
+    def clip(self, arg: float, /) -> None: ...
+
+    @property
+    def beta(self) -> float: ...
+
+    @beta.setter
+    def beta(self, arg: float, /) -> None: ...
+
+    @property
+    def policy(self) -> float: ...
+
+    @policy.setter
+    def policy(self, arg: float, /) -> None: ...
+
+    @property
+    def value(self) -> float: ...
+
+    @value.setter
+    def value(self, arg: float, /) -> None: ...
+
+    @property
+    def entropy(self) -> float: ...
+
+    @entropy.setter
+    def entropy(self, arg: float, /) -> None: ...
+
+    @property
+    def distillation(self) -> float: ...
+
+    @distillation.setter
+    def distillation(self, arg: float, /) -> None: ...
+
+class Network(Decider):
+    """Dense layers on few inputs that are not as always."""
+
+    def __init__(self, bytes: int, scalars: int, columns: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], scales: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], centres: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], present: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], widths: Sequence[int], actions: int, kernels: str = ...) -> None:
+        """
+        Raises ValueError for a shape that makes no sense, or kernels that there are not here.
+        """
+
+    @property
+    def kernels(self) -> str: ...
+
+    def use(self, parameters: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]]) -> None:
+        """
+        Takes the weights, which stay the caller's: of the first layer, [inputs][width], and its bias; of each other and of the heads, [out][in] and bias. Again when they changed.
+        """
+
+    def refer_to(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
+        """
+        What these observations have in common need not be computed for each. Changes the results within rounding.
+        """
+
+    def decide(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+        """Logits and values of observations."""
+
+class Learner:
+    """Gradient steps of PPO on a network."""
+
+    def __init__(self, network: Network, threads: int) -> None: ...
+
+    def use(self, first: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], second: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], steps: int) -> None:
+        """
+        Takes Adam's moments, which stay the caller's, and how many steps it has made.
+        """
+
+    @property
+    def steps(self) -> int: ...
+
+    def read(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], log_probs: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], advantages: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], targets: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], distillation: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None = ..., distillation_mask: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = ...) -> None:
+        """Takes in a rollout's samples, [B, ...], which stay the caller's."""
+
+    def epoch(self, order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], minibatch: int, objective: Objective, rate: float, epsilon: float, max_norm: float | None) -> dict:
+        """
+        Makes a gradient step for each `minibatch` of the samples `order`; returns the sums of their mean losses.
+        """
+
+    def gradients(self, chosen: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], objective: Objective) -> tuple:
+        """
+        The mean losses of some samples, and the gradient of each parameter, flat.
+        """
+
+    def take_seconds(self) -> dict:
+        """
+        What time was spent on since the last call, summed over threads; `wall` is not.
+        """

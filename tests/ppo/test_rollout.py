@@ -29,9 +29,9 @@ class Tape(Corridor):
         self.sent: list[tuple[int, np.ndarray]] = []
         self.received: list[tuple[int, Any]] = []
 
-    def send(self, group: int, actions: np.ndarray) -> None:
+    def send(self, group: int, actions: np.ndarray, out: Any = None) -> None:
         self.sent.append((group, actions.copy()))
-        super().send(group, actions)
+        super().send(group, actions, out)
 
     def recv(self, group: int) -> Any:
         step = super().recv(group)
@@ -62,7 +62,7 @@ def played() -> tuple[Tape, Policy, Rollout, Any]:
         policy.heads.weight[-1] *= 5
     rollout = Rollout(STEPS, env, CPU)
     first = {k: v.copy() for k, v in env.observations().items()}
-    collect(env, policy, rollout, torch.Generator().manual_seed(1), lambda rows, step: None)
+    collect(env, policy, rollout, 1, 0, lambda first, step: None)
     return env, policy, rollout, first
 
 
@@ -137,8 +137,9 @@ def test_an_end_both_terminal_and_cut_off_is_terminal() -> None:
         env,
         policy,
         rollout,
-        torch.Generator(),
-        lambda rows, step: terminal.append(int(step.terminated.sum())),
+        0,
+        0,
+        lambda first, step: terminal.append(int(step.terminated.sum())),
     )
     assert sum(terminal) > 3
     assert int((rollout.ended & (rollout.next_values == 0)).sum()) == sum(terminal)
@@ -147,7 +148,7 @@ def test_an_end_both_terminal_and_cut_off_is_terminal() -> None:
 def test_rollouts_join_without_a_gap(played: tuple[Tape, Policy, Rollout, Any]) -> None:
     env, policy, rollout, _ = played
     last = {name: array[STEPS].clone() for name, array in rollout.observations.items()}
-    collect(env, policy, rollout, torch.Generator().manual_seed(2), lambda rows, step: None)
+    collect(env, policy, rollout, 2, 0, lambda first, step: None)
     for name, array in rollout.observations.items():
         assert torch.equal(array[0], last[name])
 
@@ -163,8 +164,9 @@ def test_no_pass_of_the_network_is_made_for_values_alone() -> None:
         env,
         policy,
         rollout,
-        torch.Generator(),
-        lambda _, step: cut.append(int(step.truncated.sum())),
+        0,
+        0,
+        lambda first, step: cut.append(int(step.truncated.sum())),
     )
     # One for each decision, one for each game's state after the last step, one for each cut.
     assert sum(rows) == 4 * STEPS + 4 + sum(cut)
@@ -177,7 +179,7 @@ def test_value_targets() -> None:
     env = Corridor(EnvConfig(), 4, seed=0)
     policy = make_policy(NetworkConfig(hidden=(8,)), shapes_of(env.single_observation_space), 4)
     rollout = Rollout(STEPS, env, CPU)
-    collect(env, policy, rollout, torch.Generator().manual_seed(0), lambda rows, step: None)
+    collect(env, policy, rollout, 0, 0, lambda first, step: None)
     settings = {"num_envs": 4, "minibatch_size": 64, "normalize_advantage": False, "gamma": 0.9}
     one_step = batch_of(rollout, toy_config(**settings, value_target="one_step"))
     expected = rollout.rewards + 0.9 * rollout.next_values

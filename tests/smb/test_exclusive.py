@@ -212,7 +212,13 @@ def test_numbers_out_of_range_are_named() -> None:
     envs = warpzone.make_vec("1-1", 4, num_groups=2)
     envs.reset()
     for game in (4, 99, -1, 2**70):
-        for call in (envs.ram, envs.picture, envs.input_log, envs.ended_map, envs.save_state):
+        for call in (
+            envs.ram,
+            envs.picture,
+            envs.input_log,
+            envs.ended_input_logs,
+            envs.save_state,
+        ):
             with pytest.raises(ConfigError, match=f"there is no game {game}: games are 0 to 3"):
                 call(game)
     for group in (2, -1):

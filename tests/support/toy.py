@@ -103,7 +103,7 @@ class Corridor:
     def observations(self) -> Any:
         return self.obs
 
-    def send(self, group: int, actions: np.ndarray) -> None:
+    def send(self, group: int, actions: np.ndarray, out: Any = None) -> None:
         assert group not in self.actions
         rows = self.groups[group]
         assert actions.shape == (rows.stop - rows.start,)

@@ -165,9 +165,9 @@ TENSOR_DAMAGE = {
     "no games": tensor("games", None),
     "games cut short": tensor("games", lambda old: old[:40].clone()),
     "no games but numbers": tensor("games", torch.zeros(9)),
-    "no random state": tensor("sampling", None),
+    "no random state": tensor("shuffling", None),
     "a random state of another size": tensor("shuffling", lambda old: old[:9].clone()),
-    "a random state of floats": tensor("sampling", torch.zeros(9)),
+    "a random state of floats": tensor("shuffling", torch.zeros(9)),
 }
 
 

@@ -58,7 +58,7 @@ def cartpole_config(**changes: Any) -> Any:
 def test_cartpole_is_learnt_by_a_whole_run(tmp_path: Path) -> None:
     display = LineDisplay(Console(file=io.StringIO()))
     result = train(
-        cartpole_config(), tmp_path, make_env=gymnasium_games(cartpoles), display=display
+        cartpole_config(seed=1), tmp_path, make_env=gymnasium_games(cartpoles), display=display
     )
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     returns = [row["rollout/episode_return"] for row in rows if "rollout/episode_return" in row]
@@ -121,7 +121,7 @@ def test_what_was_cut_short_goes_on_from_the_value_of_its_own_last_observation()
     torch.manual_seed(0)
     policy = make_policy(NetworkConfig(hidden=(8,)), {"scalars": (2,)}, 3)
     rollout = Rollout(12, env, torch.device("cpu"))
-    collect(env, policy, rollout, torch.Generator().manual_seed(0), lambda rows, step: None)
+    collect(env, policy, rollout, 0, 0, lambda first, step: None)
     with torch.no_grad():
         _, value = policy({"scalars": torch.tensor([[4.0, 99.0]])})
     ends = torch.arange(12) % 4 == 3

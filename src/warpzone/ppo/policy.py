@@ -24,6 +24,12 @@ def as_dict(observation: Any) -> dict[str, Any]:
     return dict(observation) if isinstance(observation, Mapping) else {ARRAY: observation}
 
 
+def as_arrays(observation: Observation) -> Any:
+    """Returns views of tensors on the CPU as an environment has them: see `as_dict`."""
+    arrays = {name: tensor.numpy() for name, tensor in observation.items()}
+    return arrays.get(ARRAY, arrays)
+
+
 def shapes_of(space: gymnasium.Space[Any]) -> Shapes:
     """Returns the shapes of one observation's arrays."""
     boxes = as_dict(space.spaces if isinstance(space, gymnasium.spaces.Dict) else space)

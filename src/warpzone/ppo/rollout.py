@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -10,11 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warpzone.ppo import losses as ppo
-from warpzone.ppo.policy import Decide, Observation, as_dict, to_tensors
-
-Truncated = tuple[int, np.ndarray, Observation]
-"""A step of a rollout, the games [k] that were cut short in it, and what was seen last [k, ...]."""
+from warpzone.noise import gumbel
+from warpzone.ppo.policy import Decide, Observation, as_arrays, as_dict, to_tensors
 
 
 class Transition(Protocol):
@@ -39,6 +37,10 @@ class Transition(Protocol):
     """[n] each: what else is known, at least `steps`, `frames` and `episode_return`."""
 
 
+OnStep = Callable[[int, Transition], None]
+"""Receives a transition as it arrives, and which sample of the rollout, t·N + i, its row 0 is."""
+
+
 class VectorEnv(Protocol):
     """N games that are stepped in groups, and begin anew in the step that ends them."""
 
@@ -50,7 +52,8 @@ class VectorEnv(Protocol):
     def tasks(self) -> Sequence[str]: ...
     def reset(self, *, seed: int | None = None) -> Any: ...
     def observations(self) -> Any: ...
-    def send(self, group: int, actions: np.ndarray) -> None: ...
+    # `out` is where `Transition.obs` may be written to: if it is, `obs` is `out` itself.
+    def send(self, group: int, actions: np.ndarray, out: Any = None) -> None: ...
     def recv(self, group: int) -> Transition: ...
     def save_state(self) -> bytes: ...
     def load_state(self, state: bytes) -> None: ...
@@ -63,9 +66,7 @@ class Rollout:
 
     def __init__(self, steps: int, env: VectorEnv, device: torch.device) -> None:
         games, actions = env.num_envs, int(env.single_action_space.n)
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
+        zeros = functools.partial(torch.zeros, device=device)
 
         # With the state after the last step, whose value ends the estimates.
         self.observations: Observation = {
@@ -94,48 +95,43 @@ class Rollout:
 
 @torch.no_grad()
 def collect(
-    env: VectorEnv,
-    decide: Decide,
-    rollout: Rollout,
-    generator: torch.Generator,
-    on_step: Callable[[slice, Transition], None],
+    env: VectorEnv, decide: Decide, rollout: Rollout, seed: int, first: int, on_step: OnStep
 ) -> None:
     """Fills `rollout`, going on where the games stand; while one group plays, decides for another.
-    `on_step` receives every transition as it arrives, with the rows of its group."""
-    steps, start = len(rollout.actions), as_dict(env.observations())
-    truncated: list[Truncated] = []
+    Draws with `gumbel` noise: game i in step t makes decision `first` + t·N + i of the run."""
+    (steps, games), device = rollout.actions.shape, rollout.values.device
+    noise = torch.from_numpy(gumbel(seed, first, rollout.log_probs.shape)).to(device)
+    for name, array in as_dict(env.observations()).items():
+        rollout.observations[name][0] = torch.from_numpy(array)
+    outs: dict[int, Any] = {}
     for t in range(steps + 1):
         for group, rows in enumerate(env.groups):
-            if t == 0:
-                seen = {name: array[rows] for name, array in start.items()}
-            else:
+            seen = {name: array[t, rows] for name, array in rollout.observations.items()}
+            if t > 0:
                 transition = env.recv(group)
-                on_step(rows, transition)
-                _store_outcome(rollout, t - 1, rows, transition, truncated)
-                seen = as_dict(transition.obs)
-            for name, array in seen.items():
-                rollout.observations[name][t, rows] = torch.from_numpy(array)
-            logits, values = decide({k: v[t, rows] for k, v in rollout.observations.items()})
+                on_step((t - 1) * games + rows.start, transition)
+                _store_outcome(rollout, decide, t - 1, rows, transition)
+                if transition.obs is not outs[group]:
+                    for name, array in as_dict(transition.obs).items():
+                        seen[name][:] = torch.from_numpy(array)
+            logits, values = decide(seen)
             rollout.values[t, rows] = values
             if t < steps:
-                rollout.actions[t, rows] = ppo.sample(logits, generator)
-                env.send(group, rollout.actions[t, rows].cpu().numpy())
+                rollout.actions[t, rows] = (logits + noise[t, rows]).argmax(1)
+                following = {k: v[t + 1, rows] for k, v in rollout.observations.items()}
+                outs[group] = as_arrays(following) if device.type == "cpu" else None
+                env.send(group, rollout.actions[t, rows].cpu().numpy(), outs[group])
                 rollout.log_probs[t, rows] = logits.log_softmax(1)
-    for t, games, final in truncated:
-        rollout.truncated_values[t, games] = decide(final)[1]
 
 
-def _store_outcome(
-    rollout: Rollout, t: int, rows: slice, transition: Transition, truncated: list[Truncated]
-) -> None:
-    terminated, finished = transition.terminated, transition.finished
-    rollout.rewards[t, rows] = torch.from_numpy(transition.reward)
-    rollout.ended[t, rows] = torch.from_numpy(terminated | transition.truncated)
-    rollout.tasks[t, rows] = torch.from_numpy(transition.task)
+def _store_outcome(rollout: Rollout, decide: Decide, t: int, rows: slice, step: Transition) -> None:
+    rollout.rewards[t, rows] = torch.from_numpy(step.reward)
+    rollout.ended[t, rows] = torch.from_numpy(step.terminated | step.truncated)
+    rollout.tasks[t, rows] = torch.from_numpy(step.task)
     rollout.truncated_values[t, rows] = 0.0
     # A state that is both terminal and cut off is terminal: nothing comes after it.
-    cut_off = ~terminated[finished]
+    cut_off = ~step.terminated[step.finished]
     if cut_off.any():
-        final = {k: v[cut_off] for k, v in as_dict(transition.final_obs).items()}
-        games = rows.start + finished[cut_off]
-        truncated.append((t, games, to_tensors(final, rollout.values.device)))
+        final = {k: v[cut_off] for k, v in as_dict(step.final_obs).items()}
+        games, device = rows.start + step.finished[cut_off], rollout.values.device
+        rollout.truncated_values[t, games] = decide(to_tensors(final, device))[1]

@@ -206,8 +206,8 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         running = self._games.input_log(0)
         if running is not None:
             return running
-        ended = self._games.ended_input_log(0)
-        return None if ended is None else ended[0]
+        ended = self._games.ended_input_logs(0)
+        return ended[-1][0] if ended and ended[-1] is not None else None
 
     def ram(self) -> NDArray[np.uint8]:
         """Returns the work RAM, uint8[2048]: a view, writing to it changes the game.

@@ -29,6 +29,7 @@ from warpzone.smb.checks import checked_seed, native_errors
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.exclusive import InUse, exclusive
 from warpzone.smb.levels import LEVELS, level_index
+from warpzone.smb.played import PlayedSteps
 from warpzone.smb.search import Explorer, Trajectory
 from warpzone.smb.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 from warpzone.smb.spaces import observation_space
@@ -196,6 +197,29 @@ class GameBatch(InUse):
             final_obs=rows_of(view.final_obs, finished if len(finished) else slice(0)),
         )
 
+    def play(self, decider: _native.Decider, played: PlayedSteps, seed: int, first: int) -> None:
+        """Plays all games for the steps of `played` and fills it, going on where they stand. The
+        threads that step the games decide and draw the actions too: no Python runs in between.
+        Ctrl-C is heard when it returns.
+
+        Args:
+            decider: a native network for these observations and actions.
+            played: made for these games.
+            seed: of all draws, 0 to 2**64 - 1; those that `warpzone.noise.gumbel` has for it.
+            first: the number in the run of the first decision, that of game 0.
+
+        Raises:
+            ConfigError: a network for other games, steps of other games, or a reward function,
+                which is Python.
+            EngineError: a group is stepping, another thread is using these games, they are closed,
+                do not begin anew in the step that ends them, or one could not go on. Then `reset`
+                before anything else.
+        """
+        if self.reward_function is not None:
+            raise ConfigError("play cannot call a reward function: step the games instead")
+        with native_errors():
+            self._batch.play(decider, seed, first, **played.native())
+
     def tasks(self) -> Sequence[str]:
         """Returns the names of all levels, by the number that `Transition.task` has."""
         return LEVELS
@@ -336,20 +360,15 @@ class GameBatch(InUse):
             EngineError: its group is stepping.
         """
         with native_errors():
-            return _input_log(self._batch.input_log(self.checked_game(game)))
+            found = self._batch.input_log(self.checked_game(game))
+        return None if found is None else _input_log(found)
 
-    def ended_input_log(self, game: int) -> tuple[InputLog, bytes] | None:
-        """The same of the last episode that ended, and the RAM, 2,048 bytes, as it ended."""
+    def ended_input_logs(self, game: int) -> list[tuple[InputLog, bytes] | None]:
+        """The same of each of its episodes that ended in the last `play`, else of the last one that
+        ended, and the RAM, 2,048 bytes, as it ended."""
         with native_errors():
-            index = self.checked_game(game)
-            input_log = _input_log(self._batch.ended_input_log(index))
-            return None if input_log is None else (input_log, self._batch.ended_ram(index))
-
-    def ended_map(self, game: int) -> int:
-        """Which of the game's maps, 0-127, the last episode of any game ended in: unlike the signal
-        `area` it tells places behind pipes apart."""
-        with native_errors():
-            return self._batch.ended_map(self.checked_game(game))
+            found = self._batch.ended_input_logs(self.checked_game(game))
+        return [None if one is None else (_input_log(one[0]), one[1]) for one in found]
 
     # --- what is seen and held ------------------------------------------------------------------
 
@@ -445,7 +464,11 @@ class GameBatch(InUse):
             reward=self._rewards[rows],
             terminated=self._terminated[rows],
             truncated=self._truncated[rows],
-            signals={**signals, "episode_return": self._returns[rows]},
+            signals={
+                **signals,
+                "episode_return": self._returns[rows],
+                "map": self._batch.ended_places[rows],
+            },
             task=signals["level"],
             success=signals["flag"] != 0,
             score=signals["progress"],
@@ -511,9 +534,7 @@ def _rows(game: int | None) -> slice:
     return slice(None) if game is None else slice(game, game + 1)
 
 
-def _input_log(found: tuple[int, bool, bytes, list[int]] | None) -> InputLog | None:
-    if found is None:
-        return None
+def _input_log(found: tuple[int, bool, bytes, list[int]]) -> InputLog:
     level, own_start, buttons, decided = found
     return InputLog(LEVELS[level], own_start, buttons, np.array(decided, np.uint32))
 

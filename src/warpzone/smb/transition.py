@@ -14,13 +14,10 @@ Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
 """Observations: one array, or for `tiles` a dict of them."""
 
 
-@dataclass(slots=True)
-class Transition:
-    """What a step of a group of n games brought. Arrays are views, valid until its next `send`."""
+@dataclass(slots=True, kw_only=True)
+class StepResult:
+    """What a step of n games brought, but for what is seen. Arrays are views."""
 
-    obs: Arrays
-    """[n, ...]: what to act on next, of the new episode where one has begun. The arrays that were
-    given to `send`, if there were any."""
     reward: NDArray[np.float32]
     """[n]"""
     terminated: NDArray[np.bool_]
@@ -29,7 +26,8 @@ class Transition:
     """[n]: a limit on steps or on steps without progress."""
     signals: SignalArrays
     """[n] each: of the state that the action led to, before any reset; see `SIGNALS`. With
-    `episode_return`, float32[n]."""
+    `episode_return`, float32[n], and where an episode ended with `map`, uint8[n]: which of the
+    game's maps, 0-127, it ended in; unlike `area` that tells places behind pipes apart."""
     task: NDArray[Any]
     """int32 [n]: 0 to 31, the level, an index into `MarioVectorEnv.tasks()`."""
     success: NDArray[Any]
@@ -37,9 +35,18 @@ class Transition:
     score: NDArray[Any]
     """int32 [n]: px of progress in the episode."""
     finished: NDArray[np.int64]
-    """[k]: rows of this group whose episode ended."""
+    """[k]: rows whose episode ended."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Transition(StepResult):
+    """What a step of a group of n games brought; valid until its next `send`."""
+
+    obs: Arrays
+    """[n, ...]: what to act on next, of the new episode where one has begun. The arrays that were
+    given to `send`, if there were any."""
     final_obs: Arrays
-    """[k, ...]: the last observation of each of those episodes."""
+    """[k, ...]: the last observation of each of the episodes that ended."""
 
 
 @dataclass(frozen=True, slots=True)

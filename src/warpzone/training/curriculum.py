@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from warpzone.ppo.rollout import Transition
 from warpzone.smb.search import Trajectory
 from warpzone.training.config import TrainConfig
 from warpzone.training.level_env import LevelEnv
+from warpzone.training.step_result import StepResult
 
 LEAST_WEIGHT = 0.1
 """Of a segment that never fails; one that always does has 1 more."""
@@ -104,7 +104,7 @@ class Curriculum:
         """Of each segment: share of lately ended episodes from there that were a success."""
         self.episodes = np.zeros(count, np.int64)
 
-    def observe(self, step: Transition) -> None:
+    def observe(self, step: StepResult) -> None:
         """Takes in the episodes that ended."""
         for row in step.finished:
             start = int(step.signals["start"][row])

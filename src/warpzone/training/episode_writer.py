@@ -17,7 +17,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,13 @@ from warpzone.episodes.format import Decisions, Episode, RomIdentity, TrainingPl
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError, FileError
 from warpzone.files import write_atomically
-from warpzone.ppo.rollout import Rollout, Transition
+from warpzone.ppo.rollout import Rollout
 from warpzone.smb.actions import action_names
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.transition import InputLog
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.migration import EPISODE_ENDS
+from warpzone.training.step_result import StepResult
 
 KEPT = 200
 """Finished episodes, besides those that were the best so far."""
@@ -44,7 +45,7 @@ LIVE_PAUSE = 2.0
 MOST_ENDS = 32
 """Lines for an update."""
 TOLD = (
-    *("level", "start", "area", "x", "y", "death", "flag", "progress", "frames"),
+    *("level", "start", "area", "map", "x", "y", "death", "flag", "progress", "frames"),
     "episode_return",
 )
 """Signals of an episode's end that something is made of."""
@@ -59,7 +60,7 @@ class _Ended:
     """Step of the rollout that was its last."""
     signals: dict[str, Any]
     played: tuple[InputLog, bytes] | None
-    """See `MarioVectorEnv.ended_input_log`."""
+    """See `MarioVectorEnv.ended_input_logs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,6 @@ class EpisodeWriter:
         self._ended: list[_Ended] = []
         self._ends: list[dict[str, Any]] = []
         self._running: dict[int, list[_PolicyOutputs]] = {game: [] for game in self.games}
-        self._t = {group.start: 0 for group in env.groups}
         self._best: dict[str, tuple[bool, int]] = {}
         self._kept: deque[Path] = deque()
         self._wrote = self._wrote_live = -np.inf
@@ -123,16 +123,18 @@ class EpisodeWriter:
                     if path.is_file():
                         path.unlink()  # cut short by whatever ended that process
 
-    def observe(self, rows: slice, step: Transition) -> None:
-        """Take in the episodes that ended in a step of a group."""
-        t = self._t[rows.start]
-        self._t[rows.start] = t + 1
+    def observe(self, first: int, step: StepResult) -> None:
+        """Take in the episodes that ended in steps of the rollout, of whose samples `first` is the
+        one of row 0. Each game's input logs are those of these steps alone."""
+        logs: dict[int, Iterator[tuple[InputLog, bytes] | None]] = {}
         for row in step.finished:
+            t, game = divmod(first + int(row), self.env.num_envs)
             signals = {name: step.signals[name][row].item() for name in TOLD}
-            game = rows.start + int(row)
-            self._ends.append({**signals, "map": self.env.ended_map(game)})
+            self._ends.append(signals)
             if game in self._running:
-                self._ended.append(_Ended(game, t, signals, self.env.ended_input_log(game)))
+                if game not in logs:
+                    logs[game] = iter(self.env.ended_input_logs(game))
+                self._ended.append(_Ended(game, t, signals, next(logs[game])))
 
     def keep(self, step: int, rollout: Rollout) -> None:
         """Write down what is worth it of a rollout that has been played to its end.
@@ -163,7 +165,6 @@ class EpisodeWriter:
                 self._write_live(step, game)
         self._write_ends(step)
         self._ended.clear()
-        self._t = dict.fromkeys(self._t, 0)
 
     def _append(self, outputs: _PolicyOutputs, column: int, begin: int, end: int) -> None:
         if begin < end:

@@ -102,8 +102,8 @@ class GymnasiumEnv:
         """Returns what is acted on next, [N, ...]."""
         return self.obs
 
-    def send(self, group: int, actions: np.ndarray) -> None:
-        """Keeps the actions int64 [N] for `recv`."""
+    def send(self, group: int, actions: np.ndarray, out: Any = None) -> None:
+        """Keeps the actions int64 [N] for `recv`. Nothing is written to `out`."""
         # Gymnasium's spaces may begin with another number than 0.
         self.actions = actions + int(self.single_action_space.start)
 

@@ -1,8 +1,8 @@
 """What training changes, and one update of it.
 
 A `Learner` holds the policy and its optimiser, the games and the rollout that they fill, the random
-states of drawing actions and of shuffling samples, the statistics of episodes, the curriculum, and
-the counters; `snapshot` and `restore` copy all of that. Knows no file and no display.
+state of shuffling samples, the statistics of episodes, the curriculum, and the counters; `snapshot`
+and `restore` copy all of that. Knows no file and no display.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from warpzone.cpu import available_cores
 from warpzone.errors import ConfigError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors
-from warpzone.ppo.rollout import Rollout, Transition, VectorEnv, collect
+from warpzone.ppo.rollout import Rollout, VectorEnv, collect
 from warpzone.ppo.update import Coefficients, Updater, batch_of
 from warpzone.smb.search import Trajectory
+from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
@@ -32,12 +33,14 @@ from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
+from warpzone.training.native_play import NativePlay
 from warpzone.training.native_update import NativePolicy, NativeUpdater, why_not_native
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
 from warpzone.training.schedules import adapt_scale, scheduled
+from warpzone.training.step_result import StepResult
 from warpzone.version import VERSION
 
 
@@ -88,7 +91,10 @@ class Learner:
             self.updater = NativeUpdater(self.decider, config, self.threads)
         else:
             self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
-        self.sampling = torch.Generator(self.device).manual_seed(config.seed)
+        self.native_play: NativePlay | None = None
+        """Of a native network in our own games: no Python between their steps."""
+        if native and isinstance(env, MarioVectorEnv) and env.reward_function is None:
+            self.native_play = NativePlay(env, self.rollout)
         self.shuffling = torch.Generator().manual_seed(config.seed)
         trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
         self.stats = EpisodeStats(list(trained), env.tasks())
@@ -131,8 +137,7 @@ class Learner:
         # Play.
         self.stats.start_rollout()
         self._refresh()
-        with hardware.torch_threads(self.playing_threads), self.policy.autocast():
-            collect(self.env, self.decider, self.rollout, self.sampling, self._observe)
+        self._play()
         played = time.perf_counter()
 
         # Learn.
@@ -233,7 +238,6 @@ class Learner:
         }
         for index, state in self.updater.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": _copy(value) for name, value in state.items()}
-        tensors["sampling"] = self.sampling.get_state()
         tensors["shuffling"] = self.shuffling.get_state()
         games = bytearray(self.env.save_state())
         tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
@@ -273,7 +277,6 @@ class Learner:
         }
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.sampling.set_state(tensors["sampling"])
         self.shuffling.set_state(tensors["shuffling"])
         self.env.load_state(tensors["games"].numpy().tobytes())
         self.step, self.updates = values["step"], values["updates"]
@@ -292,15 +295,23 @@ class Learner:
         """Ends the threads that helped."""
         self.updater.close()
 
+    def _play(self) -> None:
+        draws = self.config.seed, self.step
+        if self.native_play is not None and isinstance(self.decider, NativePolicy):
+            self.native_play.collect(self.decider.network, *draws, self._observe)
+            return
+        with hardware.torch_threads(self.playing_threads), self.policy.autocast():
+            collect(self.env, self.decider, self.rollout, *draws, self._observe)
+
     def _refresh(self) -> None:
         """Lets native code see the weights as they are, and what the games have in common now: a
         run that goes on from here decides by the same figures, to the last bit."""
         if isinstance(self.decider, NativePolicy):
             self.decider.refresh(to_tensors(self.env.observations(), self.device))
 
-    def _observe(self, rows: slice, step: Transition) -> None:
+    def _observe(self, first: int, step: StepResult) -> None:
         if self.episode_writer is not None:
-            self.episode_writer.observe(rows, step)
+            self.episode_writer.observe(first, step)
         self.stats.observe(step)
         if self.curriculum is not None:
             self.curriculum.observe(step)

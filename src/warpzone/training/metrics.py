@@ -18,7 +18,7 @@ import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from warpzone.ppo.rollout import Transition
+from warpzone.training.step_result import StepResult
 
 WINDOW = 100
 
@@ -51,8 +51,8 @@ class EpisodeStats:
         self.best_x = 0
         self.nearest_end: int | None = None
 
-    def observe(self, step: Transition) -> None:
-        """Takes in what a step of a group of games led to."""
+    def observe(self, step: StepResult) -> None:
+        """Takes in what steps of games led to."""
         signals = step.signals
         x = signals.get("x", step.score)  # of other games than ours
         self.best_x = max(self.best_x, int(x.max()))

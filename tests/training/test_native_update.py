@@ -94,7 +94,8 @@ def assert_same_gradients(
     for name, part in parts.items():
         assert sums[name] == pytest.approx(float(part), rel=1e-4, abs=1e-5), name
     for ours, theirs in zip(found, expected, strict=True):
-        scale = float(theirs.abs().max()) + 1e-12
+        # Samples pull against each other: what is left may be little beside what they were.
+        scale = max(float(theirs.abs().max()), 0.1)
         torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-5)
 
 

@@ -14,9 +14,11 @@ from unittest import mock
 
 import torch
 
-from warpzone.ppo import losses, rollout, update
+from warpzone.ppo import rollout, update
 from warpzone.ppo.policy import Policy
+from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training import learner as training
+from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.learner import Learner
 from warpzone.training.native_update import NativePolicy, NativeUpdater
 
@@ -43,72 +45,96 @@ OF_NATIVE = {
     "optimise": ("optimise",),
 }
 """Our phases, and what native code calls them."""
+IDLE = "idle"
+"""Of helpers, between what they are asked for."""
+
+
+class _Thread:
+    """The seconds of one thread by phase."""
+
+    def __init__(self, phase: str, settle: Callable[[], None]) -> None:
+        self.settle = settle
+        self.phases = [phase]
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.since = time.perf_counter()
+
+    def add(self) -> None:
+        """Adds the time since the last call to the current phase."""
+        self.settle()
+        now = time.perf_counter()
+        self.seconds[self.phases[-1]] += now - self.since
+        self.since = now
 
 
 class Clock:
-    """Adds up the seconds of one thread by phase: those of a call within a call count for the
-    inner one alone, so that all phases together are the time that passed."""
+    """Adds up seconds by phase: those of a call within a call count for the inner one alone, so
+    that all phases together are the time that passed in the thread that made the clock. What its
+    helpers do meanwhile counts with the mean of them, in place of the wait for them."""
 
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._thread = threading.get_ident()
-        self._phases = ["python"]
-        self._since = time.perf_counter()
-
-    def enter(self, phase: str) -> None:
-        """Begins a phase within the current one."""
-        self._add()
-        self._phases.append(phase)
-
-    def leave(self) -> None:
-        """Goes back to the phase before."""
-        self._add()
-        self._phases.pop()
+    def __init__(self, settle: Callable[[], None] = lambda: None) -> None:
+        """`settle` returns when all that has been begun is done."""
+        self.settle = settle
+        self._main = _Thread("python", settle)
+        self._owner = threading.get_ident()
+        self._helpers: dict[int, _Thread] = {}
 
     def restart(self) -> None:
-        """Forgets all seconds up to now."""
-        self._add()
-        self.seconds.clear()
+        """Forgets all seconds up to now, while no helper works."""
+        self._main.add()
+        self._main.seconds.clear()
+        self._helpers.clear()
 
     def stop(self) -> dict[str, float]:
-        """Returns the seconds up to now by phase."""
-        self._add()
-        return dict(self.seconds)
+        """Returns the seconds up to now by phase, while no helper works."""
+        self._main.add()
+        seconds = dict(self._main.seconds)
+        for helper in self._helpers.values():
+            for phase, spent in helper.seconds.items():
+                if phase != IDLE:
+                    share = spent / len(self._helpers)
+                    seconds[phase] = seconds.get(phase, 0.0) + share
+                    seconds["wait"] = seconds.get("wait", 0.0) - share
+        return seconds
 
     def timed(self, function: Callable[..., Any], phase: str, playing: str | None = None) -> Any:
-        """Returns `function` as a function whose calls are a phase; calls of other threads are not
-        looked at. `playing`: the phase where no gradients are wanted."""
+        """Returns `function` as a function whose calls are a phase. `playing`: the phase where no
+        gradients are wanted."""
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread:
-                return function(*args, **kwargs)
-            self.enter(playing if playing is not None and not torch.is_grad_enabled() else phase)
+            thread = self._thread()
+            thread.add()
+            at = playing if playing is not None and not torch.is_grad_enabled() else phase
+            thread.phases.append(at)
             try:
                 return function(*args, **kwargs)
             finally:
-                self.leave()
+                thread.add()
+                thread.phases.pop()
 
         return call
 
-    def _add(self) -> None:
-        now = time.perf_counter()
-        self.seconds[self._phases[-1]] += now - self._since
-        self._since = now
+    def _thread(self) -> _Thread:
+        if threading.get_ident() == self._owner:
+            return self._main
+        return self._helpers.setdefault(threading.get_ident(), _Thread(IDLE, self.settle))
 
 
 @contextmanager
-def watched(learner: Learner) -> Iterator[Clock]:
-    """A clock for the updates of `learner` in this thread. Where threads share a phase, this one's
-    part takes as long as the others', or `wait` says by how much it does not."""
-    clock = Clock()
+def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iterator[Clock]:
+    """A clock for the updates of `learner` in this thread. `settle` returns when a device has done
+    what it was told; each phase begins and ends with it."""
+    clock = Clock(settle)
     places: list[tuple[Any, str, str, str | None]] = [
         (learner.env, "send", "play", None),
         (learner.env, "recv", "play", None),
+        (MarioVectorEnv, "play", "play", None),
         (Policy, "forward", "forward", "infer"),
-        (losses, "sample", "infer", None),
         (rollout, "_store_outcome", "store", None),
         (torch.Tensor, "__setitem__", "store", None),
+        (torch.Tensor, "copy_", "backward", "store"),
+        (GpuPlayer, "_note", "store", None),
+        (torch.cuda.Event, "synchronize", "wait", None),
         (training, "batch_of", "targets", None),
         (update.Batch, "rows", "gather", None),
         (update, "losses", "forward", None),

@@ -166,7 +166,8 @@ class Updater:
         with hardware.torch_threads(1):
             for _ in range(config.update_epochs):
                 order = torch.randperm(len(batch.actions), generator=shuffle)
-                minibatches = torch.split(order.to(batch.actions.device), config.minibatch_size)
+                order = hardware.to_device(order, batch.actions.device)
+                minibatches = torch.split(order, config.minibatch_size)
                 sums: dict[str, Tensor] = {}
                 for index in minibatches:
                     _add(sums, self.compute_gradients(batch, index, coefficients))

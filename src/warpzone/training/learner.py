@@ -31,6 +31,7 @@ from warpzone.training.curriculum import Curriculum
 from warpzone.training.distillation import DistillationPolicies
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
+from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
@@ -95,6 +96,7 @@ class Learner:
         """Of a native network in our own games: no Python between their steps."""
         if native and isinstance(env, MarioVectorEnv) and env.reward_function is None:
             self.native_play = NativePlay(env, self.rollout)
+        self.gpu_player = GpuPlayer(env, self.rollout) if self.device.type == "cuda" else None
         self.shuffling = torch.Generator().manual_seed(config.seed)
         trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
         self.stats = EpisodeStats(list(trained), env.tasks())
@@ -301,7 +303,10 @@ class Learner:
             self.native_play.collect(self.decider.network, *draws, self._observe)
             return
         with hardware.torch_threads(self.playing_threads), self.policy.autocast():
-            collect(self.env, self.decider, self.rollout, *draws, self._observe)
+            if self.gpu_player is not None:
+                self.gpu_player.play(self.policy, *draws, self._observe)
+            else:
+                collect(self.env, self.decider, self.rollout, *draws, self._observe)
 
     def _refresh(self) -> None:
         """Lets native code see the weights as they are, and what the games have in common now: a

@@ -32,9 +32,9 @@ def gae(
     carry = gamma * lam * (~ended).to(errors.dtype)
     advantages = torch.empty_like(errors)
     following = torch.zeros_like(errors[0])
-    for t in range(len(errors) - 1, -1, -1):
-        following = errors[t] + carry[t] * following
-        advantages[t] = following
+    steps = zip(errors.unbind(), carry.unbind(), advantages.unbind(), strict=True)
+    for error, carried, advantage in reversed(list(steps)):
+        following = torch.addcmul(error, carried, following, out=advantage)
     return advantages
 
 

@@ -64,13 +64,20 @@ class Rollout:
     """T steps of N games, in memory that is allocated once; observations stay in their own type.
     Values, and the log-probabilities of all A actions, are those of the playing policy."""
 
-    def __init__(self, steps: int, env: VectorEnv, device: torch.device) -> None:
+    def __init__(
+        self,
+        steps: int,
+        env: VectorEnv,
+        device: torch.device,
+        keep: Callable[..., Any] = torch.zeros,
+    ) -> None:
+        """`keep` makes what holds observations: tensors, or what is read and written like them."""
         games, actions = env.num_envs, int(env.single_action_space.n)
         zeros = functools.partial(torch.zeros, device=device)
 
         # With the state after the last step, whose value ends the estimates.
-        self.observations: Observation = {
-            name: zeros(steps + 1, games, *array.shape[1:], dtype=array.dtype)
+        self.observations: dict[str, Any] = {
+            name: keep((steps + 1, games, *array.shape[1:]), dtype=array.dtype, device=device)
             for name, array in to_tensors(env.observations(), torch.device("cpu")).items()
         }
         self.values = zeros(steps + 1, games)
@@ -103,23 +110,26 @@ def collect(
     noise = torch.from_numpy(gumbel(seed, first, rollout.log_probs.shape)).to(device)
     for name, array in as_dict(env.observations()).items():
         rollout.observations[name][0] = torch.from_numpy(array)
-    outs: dict[int, Any] = {}
+    arrays, outs = rollout.observations.values(), dict[int, Any]()
+    in_place = all(isinstance(a, Tensor) and a.device.type == "cpu" for a in arrays)
     for t in range(steps + 1):
         for group, rows in enumerate(env.groups):
-            seen = {name: array[t, rows] for name, array in rollout.observations.items()}
             if t > 0:
                 transition = env.recv(group)
                 on_step((t - 1) * games + rows.start, transition)
                 _store_outcome(rollout, decide, t - 1, rows, transition)
                 if transition.obs is not outs[group]:
                     for name, array in as_dict(transition.obs).items():
-                        seen[name][:] = torch.from_numpy(array)
+                        rollout.observations[name][t, rows] = torch.from_numpy(array)
+            seen = {name: array[t, rows] for name, array in rollout.observations.items()}
             logits, values = decide(seen)
             rollout.values[t, rows] = values
             if t < steps:
                 rollout.actions[t, rows] = (logits + noise[t, rows]).argmax(1)
-                following = {k: v[t + 1, rows] for k, v in rollout.observations.items()}
-                outs[group] = as_arrays(following) if device.type == "cpu" else None
+                outs[group] = None
+                if in_place:
+                    following = {k: v[t + 1, rows] for k, v in rollout.observations.items()}
+                    outs[group] = as_arrays(following)
                 env.send(group, rollout.actions[t, rows].cpu().numpy(), outs[group])
                 rollout.log_probs[t, rows] = logits.log_softmax(1)
 

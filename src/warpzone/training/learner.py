@@ -31,6 +31,7 @@ from warpzone.training.curriculum import Curriculum
 from warpzone.training.distillation import DistillationPolicies
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
+from warpzone.training.frame_stacks import StoredStacks, shows_stacks
 from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
@@ -83,7 +84,11 @@ class Learner:
         fast = hardware.has_bfloat16(self.device) and not native
         self.policy.amp = fast if config.amp is None else config.amp
         env.reset(seed=config.seed)
-        self.rollout = Rollout(config.rollout_steps, env, self.device)
+        # Native code and a GPU read plain arrays.
+        plain = native or self.device.type != "cpu"
+        stacks = not plain and shows_stacks(config.env, self.shapes)
+        keep = StoredStacks.zeros if stacks else torch.zeros
+        self.rollout = Rollout(config.rollout_steps, env, self.device, keep)
         self.decider: Policy | NativePolicy = self.policy
         """What decides while playing: the policy, or the same weights in native code."""
         self.updater: Updater | NativeUpdater

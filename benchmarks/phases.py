@@ -36,13 +36,16 @@ PHASES = {
 }
 
 
-NATIVE = "native"
-"""Of an update by native code, which tells by itself what it did."""
-OF_NATIVE = {
-    "gather": ("gather",),
-    "forward": ("forward", "losses"),
-    "backward": ("backward", "gradients"),
-    "optimise": ("optimise",),
+PLAY, LEARN = "native play", "native learning"
+"""Of native code, which tells by itself what it did."""
+OF_NATIVE: dict[str, dict[str, tuple[str, ...]]] = {
+    PLAY: {"play": ("step",), "infer": ("decide",), "store": ("store",)},
+    LEARN: {
+        "gather": ("gather",),
+        "forward": ("forward", "losses"),
+        "backward": ("backward", "gradients"),
+        "optimise": ("optimise",),
+    },
 }
 """Our phases, and what native code calls them."""
 IDLE = "idle"
@@ -128,7 +131,7 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
     places: list[tuple[Any, str, str, str | None]] = [
         (learner.env, "send", "play", None),
         (learner.env, "recv", "play", None),
-        (MarioVectorEnv, "play", "play", None),
+        (MarioVectorEnv, "play", PLAY, None),
         (Policy, "forward", "forward", "infer"),
         (rollout, "_store_outcome", "store", None),
         (torch.Tensor, "__setitem__", "store", None),
@@ -141,7 +144,7 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
         (torch.autograd, "grad", "backward", None),
         (update.Updater, "compute_gradients", "backward", None),
         (NativePolicy, "__call__", "infer", None),
-        (NativeUpdater, "update", NATIVE, None),
+        (NativeUpdater, "update", LEARN, None),
         (concurrent.futures.Future, "result", "wait", None),
         (torch.nn.utils, "clip_grad_norm_", "optimise", None),
         (learner.updater.optimizer, "step", "optimise", None),
@@ -150,8 +153,7 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
         for owner, name, phase, playing in places:
             replaced = clock.timed(getattr(owner, name), phase, playing)
             stack.enter_context(mock.patch.object(owner, name, replaced))
-        if isinstance(learner.updater, NativeUpdater):
-            learner.updater.learner.take_seconds()
+        _told(learner)
         clock.restart()
         yield clock
 
@@ -160,13 +162,22 @@ def seconds_of(learner: Learner, clock: Clock) -> dict[str, float]:
     """Returns the seconds of the updates that `clock` has watched by phase. Those of native code
     are the means of its threads, and what is left of the time that passed is `wait`."""
     seconds = clock.stop()
-    if isinstance(learner.updater, NativeUpdater):
-        told = learner.updater.learner.take_seconds()
-        whole, left = seconds.pop(NATIVE), told["wall"]
+    for native, told in _told(learner).items():
+        whole, left = seconds.pop(native, 0.0), told["wall"]
         seconds["python"] += whole - told["wall"]
-        for phase, names in OF_NATIVE.items():
+        for phase, names in OF_NATIVE[native].items():
             share = sum(told[name] for name in names) / learner.threads
             seconds[phase] = seconds.get(phase, 0.0) + share
             left -= share
         seconds["wait"] = seconds.get("wait", 0.0) + left
     return seconds
+
+
+def _told(learner: Learner) -> dict[str, dict[str, float]]:
+    """Returns what native code has spent its time on since the last call."""
+    told = {}
+    if learner.native_play is not None:
+        told[PLAY] = learner.native_play.env.take_play_seconds()
+    if isinstance(learner.updater, NativeUpdater):
+        told[LEARN] = learner.updater.learner.take_seconds()
+    return told

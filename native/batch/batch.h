@@ -23,6 +23,7 @@
 #include "batch/input_log.h"
 #include "batch/pixels.h"
 #include "batch/play.h"
+#include "batch/watch.h"
 #include "batch/workers.h"
 #include "nes/console.h"
 #include "nes/paint.h"
@@ -85,6 +86,7 @@ class Batch {
     start_signals.assign(n, {});
     actions_.assign(n, 0);
     spare_logits_.assign(n * game_.actions().size(), 0.0F);
+    play_seconds_.resize(chunks(config.num_games));
     for (size_t i = 0; i < n; ++i) G::seed(games_[i], config_.seed, i);
     pending_.assign(static_cast<size_t>(config_.num_groups), 0);
     outputs_.resize(static_cast<size_t>(config_.num_groups));
@@ -243,6 +245,7 @@ class Batch {
       if (game != nullptr) game->ended.clear();
     }
     pieces_.start(out.steps);
+    const Watch watch(play_wall_);
     const Playing playing{decider, out, Noise(seed), first};
     playing_ = &playing;
     workers_->start(config_.num_groups);
@@ -277,6 +280,19 @@ class Batch {
     InputLog log;
     std::array<uint8_t, 0x800> ram{};
   };
+
+  // What `play` spent since the last call.
+  PlaySeconds take_play_seconds() {
+    PlaySeconds sum;
+    sum.wall = std::exchange(play_wall_, 0.0);
+    for (Spent& spent : play_seconds_) {
+      sum.step += spent.step;
+      sum.decide += spent.decide;
+      sum.store += spent.store;
+      spent = {};
+    }
+    return sum;
+  }
 
   // Of a watched game, as far as it is played; of all its episodes that ended in the last `play`,
   // or of the last one that ended. Those of other groups may be stepping. `enter` while they are
@@ -614,7 +630,10 @@ class Batch {
     const size_t n = scalar_count(), at = t * games_.size() + first;
     const uint8_t* const bytes = &observations[first * observation_bytes_];
     const float* const numbers = scalars.data() + first * n;
+    Spent& spent = play_seconds_[first / kMostRows];
+    Watch watch(spent.store);
     playing_->decider.decide(rows, bytes, numbers, logits, &out.values[at]);
+    watch.lap(spent.decide);
     simd::copy_away(&out.observations[at * observation_bytes_], bytes, rows * observation_bytes_);
     std::copy_n(numbers, rows * n, out.scalars.data() + at * n);
   }
@@ -623,9 +642,13 @@ class Batch {
   void act(size_t t, size_t i, std::span<float> logits) {
     const auto& [decider, out, noise, first] = *playing_;
     const size_t at = t * games_.size() + i;
+    Spent& spent = play_seconds_[i / kMostRows];
+    Watch watch(spent.store);
     actions_[i] = static_cast<int64_t>(noise.draw(first + at, logits));
     log_softmax(logits);
+    watch.lap(spent.decide);
     step_game(i);
+    watch.lap(spent.step);
     out.actions[at] = actions_[i];
     out.rewards[at] = rewards[i];
     out.returns[at] = returns[i];
@@ -731,8 +754,12 @@ class Batch {
   std::optional<PixelStack> pixels_;  // where they are observed
   std::vector<uint8_t> frames_;
   std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
-  Pieces pieces_;                                  // of `play`
-  const Playing* playing_ = nullptr;               // what, while `play` runs
+  // Of each chunk, which only one thread plays at a time, on a cache line of its own.
+  struct alignas(64) Spent : PlaySeconds {};
+  std::vector<Spent> play_seconds_;
+  double play_wall_ = 0;
+  Pieces pieces_;                     // of `play`
+  const Playing* playing_ = nullptr;  // what, while `play` runs
   Exclusive door_;
   uint32_t born_ = 0;                 // `forks` when the workers were made
   std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes

@@ -57,6 +57,11 @@ struct PlayArrays {
   }
 };
 
+// What time was spent on in `play`, summed over threads; `wall` is the caller's.
+struct PlaySeconds {
+  double step = 0, decide = 0, store = 0, wall = 0;
+};
+
 // The random numbers of decisions: whoever makes the decision number d of a run, and whenever,
 // draws the same. SplitMix64 (Steele, Lea & Flood 2014), read at any place; `warpzone.noise.gumbel`
 // in Python.

@@ -326,6 +326,19 @@ void bind_batch(nb::module_& m) {
           "that "
           "`warpzone.noise.gumbel` has for seed and the decisions from first on.")
       .def(
+          "take_play_seconds",
+          [](Batch& self) {
+            const auto hold = self.enter();
+            const batch::PlaySeconds s = self.take_play_seconds();
+            nb::dict found;
+            found["step"] = s.step;
+            found["decide"] = s.decide;
+            found["store"] = s.store;
+            found["wall"] = s.wall;
+            return found;
+          },
+          "What play spent time on since the last call, summed over threads; `wall` is not.")
+      .def(
           "frames",
           [](Batch& self) {
             const auto hold = self.enter();

@@ -1,32 +1,15 @@
 // Where the time of learning goes.
 #pragma once
 
-#include <chrono>
+#include "batch/watch.h"
 
 namespace warpzone::learn {
+
+using batch::Watch;
 
 // Of what the time is spent on, summed over threads; `wall` is the caller's.
 struct Seconds {
   double gather = 0, forward = 0, losses = 0, backward = 0, gradients = 0, optimise = 0, wall = 0;
-};
-
-// Adds the time since it was made, or since the last lap, to what it is told.
-class Watch {
- public:
-  explicit Watch(double& seconds) : seconds_(seconds) {}
-  ~Watch() { lap(seconds_); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-
-  void lap(double& seconds) {
-    const auto now = std::chrono::steady_clock::now();
-    seconds += std::chrono::duration<double>(now - begin_).count();
-    begin_ = now;
-  }
-
- private:
-  double& seconds_;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace warpzone::learn

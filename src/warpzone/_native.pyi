@@ -535,6 +535,11 @@ class Batch:
         Plays T steps of all games; the decider is asked in the threads that step them. Fills observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values [T + 1, N], signals [T, N, 18], all others [T, N]. Actions are drawn by the numbers that `warpzone.noise.gumbel` has for seed and the decisions from first on.
         """
 
+    def take_play_seconds(self) -> dict:
+        """
+        What play spent time on since the last call, summed over threads; `wall` is not.
+        """
+
     def frames(self) -> NDArray[numpy.uint8]:
         """Every frame of the last step, colours 0-63: uint8[k, 240, 256]."""
 

@@ -316,3 +316,19 @@ def test_a_forked_process_plays_the_same() -> None:
     os.waitpid(pid, 0)
     play.collect(quiet, 0, 0, ignore)
     assert os.read(read, 4096) == play.rollout.actions.numpy().tobytes()[:4096]
+
+
+def test_play_tells_what_it_spent_its_time_on() -> None:
+    env = warpzone.make_vec("1-1", num_envs=GAMES, observation="tiles", threads=1)
+    env.reset(seed=0)
+    rollout = Rollout(STEPS, env, CPU)
+    play = NativePlay(env, rollout)
+    shapes = {name: array.shape for name, array in rollout.observations.items()}
+    play.collect(decider_of(Exact(env), play, shapes), 0, 0, lambda *_: None)
+    seconds = env.take_play_seconds()
+    wall = seconds.pop("wall")
+    assert set(seconds) == {"step", "decide", "store"}
+    assert all(0 < spent < wall for spent in seconds.values())
+    assert 0.5 * wall < sum(seconds.values()) <= wall  # by one thread
+    assert set(env.take_play_seconds().values()) == {0.0}
+    env.close()

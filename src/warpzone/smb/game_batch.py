@@ -220,6 +220,13 @@ class GameBatch(InUse):
         with native_errors():
             self._batch.play(decider, seed, first, **played.native())
 
+    def take_play_seconds(self) -> dict[str, float]:
+        """Returns what `play` spent time on since the last call: seconds of all threads together to
+        `step` games, to `decide`, to `store` what was seen and what came of it; and `wall`."""
+        with native_errors():
+            found: dict[str, float] = self._batch.take_play_seconds()
+        return found
+
     def tasks(self) -> Sequence[str]:
         """Returns the names of all levels, by the number that `Transition.task` has."""
         return LEVELS

@@ -50,12 +50,15 @@ from warpzone.process import keep_freed_memory, limit_spinning
 from warpzone.settings import merge, parse_overrides
 from warpzone.smb.rom import find_rom
 from warpzone.training.config import TrainConfig
+from warpzone.training.frame_stacks import FrameStacks
 from warpzone.training.learner import Learner
 from warpzone.training.native_update import NativeUpdater
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.trainer import _games_of
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+ROWS_PLAYED = 8
+"""Games that native play decides for at once, in each of its threads."""
 BEGIN, END = "<!-- measured: benchmarks.learner -->", "<!-- end: benchmarks.learner -->"
 
 
@@ -112,11 +115,17 @@ def _needs(learner: Learner) -> tuple[dict[str, float], list[arithmetic.Product]
         "infer": sum(product.forward for product in products),
         "forward": epochs * sum(product.forward for product in products),
         "backward": epochs * sum(product.backward for product in products),
-        "store": 2.0 * size,
+        "store": 2.0 * sum(_stored(array) for array in learner.rollout.samples.values()),
         # Native code reads each once, for all epochs.
         "gather": 1.0 * size if native else 2.0 * size * epochs,
         "optimise": swept * _swept(learner) * epochs / config.minibatch_size,
     }, products
+
+
+def _stored(array: Any) -> int:
+    """Returns the bytes of an observation that are stored: of stacked pictures the newest."""
+    one = array.frames[0] if isinstance(array, FrameStacks) else array[0]
+    return int(one.numel() * one.element_size())
 
 
 def _swept(learner: Learner) -> int:
@@ -158,15 +167,17 @@ def _plain(
     def copied(size: float, count: int) -> float:
         return speed(partial(arithmetic.copy_rate, round(size)), count)
 
-    few, size = config.num_envs // max(1, len(learner.env.groups)), config.minibatch_size
-    deciding, learning = products_with(few, learner.playing_threads), products_with(size, threads)
-    epochs, row = config.update_epochs, needs["store"] / 2
+    size, native = config.minibatch_size, learner.native_play is not None
+    few = ROWS_PLAYED if native else config.num_envs // max(1, len(learner.env.groups))
+    deciding = products_with(few, threads if native else learner.playing_threads)
+    learning = products_with(size, threads)
+    epochs, row = config.update_epochs, arithmetic.bytes_of(_seen(learner))
     forward, backward = (operator.attrgetter(name) for name in ("forward", "backward"))
     return {
         "infer": arithmetic.plain_seconds(products, deciding, forward),
         "forward": epochs * arithmetic.plain_seconds(products, learning, forward),
         "backward": epochs * arithmetic.plain_seconds(products, learning, backward),
-        "store": needs["store"] / copied(row * few, 1),
+        "store": needs["store"] / copied(row * few, threads if native else 1),
         "gather": needs["gather"] / copied(row * size, threads),
         "optimise": needs["optimise"] / copied(16 * _swept(learner), threads),
     }

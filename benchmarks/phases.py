@@ -18,6 +18,7 @@ from warpzone.ppo import rollout, update
 from warpzone.ppo.policy import Policy
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training import learner as training
+from warpzone.training.frame_stacks import FrameStacks, StoredStacks
 from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.learner import Learner
 from warpzone.training.native_update import NativePolicy, NativeUpdater
@@ -25,7 +26,7 @@ from warpzone.training.native_update import NativePolicy, NativeUpdater
 PHASES = {
     "play": "games run, or are waited for",
     "infer": "the network decides, actions are drawn",
-    "store": "observations and outcomes are put into the rollout",
+    "store": "observations and outcomes are put into the rollout, and read to be decided on",
     "targets": "advantages and value targets are estimated",
     "gather": "the samples of a minibatch are put beside each other",
     "forward": "the network and the losses",
@@ -136,6 +137,8 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
         (rollout, "_store_outcome", "store", None),
         (torch.Tensor, "__setitem__", "store", None),
         (torch.Tensor, "copy_", "backward", "store"),
+        (StoredStacks, "__setitem__", "store", None),
+        (FrameStacks, "_read", "gather", "store"),
         (GpuPlayer, "_note", "store", None),
         (torch.cuda.Event, "synchronize", "wait", None),
         (training, "batch_of", "targets", None),

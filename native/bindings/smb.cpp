@@ -144,7 +144,8 @@ void bind_smb(nb::module_& m) {
   nb::enum_<smb::Reward>(m, "Reward")
       .value("gym", smb::Reward::gym)
       .value("tutorial", smb::Reward::tutorial)
-      .value("progress", smb::Reward::progress);
+      .value("progress", smb::Reward::progress)
+      .value("landed", smb::Reward::landed);
 
   nb::class_<smb::Rules>(m, "Rules", "What an episode is.")
       .def(nb::init<>())

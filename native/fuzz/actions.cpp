@@ -21,7 +21,7 @@ constexpr int kMostSteps = 24, kMostPictures = 8, kMostNoops = 9;
 mario::Config config_of(fuzz::Input& input) {
   mario::Config config = standin::config();
   config.observation = static_cast<batch::Observation>(input.below(4));
-  config.autoreset = static_cast<batch::Autoreset>(input.below(3));
+  config.autoreset = static_cast<batch::Autoreset>(input.below(4));
   config.num_games = 1 + input.below(5);
   config.num_groups = 1 + input.below(config.num_games);
   config.seed = input.byte();

@@ -43,7 +43,7 @@ mario::Config config_of(int kind) {
   config.height = config.width = 8;
   config.stack = config.rules.frame_skip = 2;
   config.consecutive = kind % 16 >= 12;
-  config.rules.reward = static_cast<smb::Reward>(kind % 3);
+  config.rules.reward = static_cast<smb::Reward>(kind % 4);
   return config;
 }
 

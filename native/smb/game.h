@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 #include "nes/console.h"
 #include "smb/initial_states.h"
@@ -49,7 +50,8 @@ struct Game {
   uint8_t sticky;             // buttons may stick in this episode
   uint8_t passed;             // a level is cleared and the next one is to come
   uint8_t off_route;          // on another floor of a maze than its route
-  uint8_t reserved[7];
+  uint8_t reserved[3];
+  int32_t unpaid;  // px of progress since Mario left the ground (reward `landed`)
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.
@@ -80,6 +82,7 @@ struct Game {
     off_route = 0;
     stuck_steps = 0;
     episode_return = 0;
+    unpaid = 0;
     if (signals.start < 0) progress.start(area_id(nes), player_x(nes));
     read_signals(nes, signals);
     signals.flag = 0;
@@ -126,7 +129,8 @@ struct Game {
     outcome.reward = reward(rules, gym, gained);
     const bool jumped = gained > 0 && signals.x - x_before > kPassage;
     const bool passage = progress.areas > areas_before || jumped;
-    if (rules.reward == Reward::progress && !mask.empty() && passage) {
+    const bool for_progress = rules.reward == Reward::progress || rules.reward == Reward::landed;
+    if (for_progress && !mask.empty() && passage) {
       outcome.reward += kProgressPassage;
     }
     episode_return += outcome.reward;
@@ -261,7 +265,7 @@ struct Game {
     return std::clamp(moved + ticked + death, -kGymLimit, kGymLimit);
   }
 
-  float reward(const Rules& rules, int32_t gym, int32_t gained) const {
+  float reward(const Rules& rules, int32_t gym, int32_t gained) {
     const bool flag = signals.flag != 0;
     switch (rules.reward) {
       case Reward::gym: return static_cast<float>(gym);
@@ -269,9 +273,16 @@ struct Game {
         const int32_t end = over == 0 ? 0 : flag ? 50 : -50;
         return static_cast<float>(gym + end) / 10.0F;
       }
-      case Reward::progress: break;
+      case Reward::progress:
+      case Reward::landed: break;
     }
-    const auto px = static_cast<float>(std::min(gained, kProgressCap));
+    int32_t paid = std::min(gained, kProgressCap);
+    if (rules.reward == Reward::landed) {
+      unpaid += paid;
+      const bool safe = over == 0 ? supported(nes) : flag;
+      paid = safe ? std::exchange(unpaid, 0) : 0;
+    }
+    const auto px = static_cast<float>(paid);
     const float end = over == 0 ? 0.0F : flag ? kProgressFlag : -kProgressEnd;
     return px * kProgressScale + kProgressStep + end;
   }

@@ -13,6 +13,7 @@ enum class Reward : int32_t {
   gym,       // gym-super-mario-bros 7.x, summed over the frames of a step
   tutorial,  // that, +50 for the flag, -50 for another end, divided by 10
   progress,  // new-best progress
+  landed,    // that, paid once Mario stands again
 };
 
 inline constexpr int kMostNoops = 36'000;  // ten minutes

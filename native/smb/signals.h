@@ -94,6 +94,12 @@ inline bool cleared(const nes::State& s) {
 
 inline bool standing(const nes::State& s) { return s.ram[memory::kFloatState] == 0; }
 
+// Whether Mario is not in the air: he stands, climbs or swims.
+inline bool supported(const nes::State& s) {
+  constexpr uint8_t kClimbing = 3;
+  return standing(s) || s.ram[memory::kFloatState] == kClimbing || s.ram[memory::kSwimming] != 0;
+}
+
 // Frames in which no button has an effect: loading, pipes, vines, the flagpole, entrances.
 inline bool cutscene(const nes::State& s) {
   namespace m = memory;

@@ -126,8 +126,8 @@ class SuperMario {
     return nes::plausible(game.nes) && progress.areas >= 0 &&
            progress.areas <= static_cast<int32_t>(Progress::kAreas) && count(progress.total) &&
            all(progress.best, position) && count(game.signals.frames) &&
-           count(game.signals.steps) && count(game.stuck_steps) && position(game.last_x) &&
-           position(game.last_time) && all(game.motion.x, position) &&
+           count(game.signals.steps) && count(game.stuck_steps) && count(game.unpaid) &&
+           position(game.last_x) && position(game.last_time) && all(game.motion.x, position) &&
            all(game.motion.y, position) && position(game.motion.mario_x) &&
            position(game.motion.mario_y);
   }

@@ -165,6 +165,8 @@ class Reward(enum.Enum):
 
     progress = 2
 
+    landed = 3
+
 class Rules:
     """What an episode is."""
 

@@ -121,7 +121,7 @@ def assert_step(
     assert signals == expected["signals"]
 
 
-@pytest.mark.parametrize("reward", ["gym", "tutorial", "progress"])
+@pytest.mark.parametrize("reward", ["gym", "tutorial", "progress", "landed"])
 @pytest.mark.parametrize("level", ["1-1", "1-3", "2-2", "4-1", "8-3"])
 @pytest.mark.parametrize("frame_skip", [1, 4, 5])
 def test_random_play_follows_the_rules(rom: Rom, reward: str, level: str, frame_skip: int) -> None:
@@ -155,7 +155,7 @@ def test_random_play_follows_the_rules(rom: Rom, reward: str, level: str, frame_
 @pytest.mark.parametrize(
     ("level", "script"), [("1-1", FLAGPOLE), ("1-4", AXE)], ids=["flagpole", "axe"]
 )
-@pytest.mark.parametrize("reward", ["gym", "tutorial", "progress"])
+@pytest.mark.parametrize("reward", ["gym", "tutorial", "progress", "landed"])
 def test_clearing_a_level(rom: Rom, level: str, script: Script, reward: str) -> None:
     env = make(level, reward=reward, observation="ram")
     env.reset()
@@ -166,7 +166,7 @@ def test_clearing_a_level(rom: Rom, level: str, script: Script, reward: str) -> 
     _, last, terminated, truncated, info = results[-1]
     assert (terminated, truncated, info["flag"], info["death"]) == (True, False, True, 0)
     assert not any(result[2] for result in results[:-1])
-    at_least = {"gym": 0, "tutorial": 5, "progress": 4.9}
+    at_least = {"gym": 0, "tutorial": 5, "progress": 4.9, "landed": 4.9}
     assert last >= at_least[reward]
     assert info["x"] > 2000
     with pytest.raises(EngineError, match=r"no running episode: call reset\(\) first"):
@@ -184,7 +184,7 @@ def test_clearing_a_level(rom: Rom, level: str, script: Script, reward: str) -> 
 )
 def test_ways_to_die(poke: dict[int, int], death: int) -> None:
     rewards = {}
-    for reward in ("gym", "tutorial", "progress"):
+    for reward in ("gym", "tutorial", "progress", "landed"):
         env = make(reward=reward)
         env.reset()
         for address, value in poke.items():
@@ -197,8 +197,31 @@ def test_ways_to_die(poke: dict[int, int], death: int) -> None:
         assert (terminated, info["death"], info["flag"]) == (True, death, False)
         rewards[reward] = got
     assert rewards["tutorial"] == pytest.approx((rewards["gym"] - 50) / 10, abs=1e-4)
-    assert rewards["progress"] == pytest.approx(-2.51, abs=1e-4)
+    assert rewards["progress"] == rewards["landed"] == pytest.approx(-2.51, abs=1e-4)
     assert (rewards["gym"] <= -15) == (death != 4)
+
+
+def test_progress_in_the_air_is_paid_by_landed_where_mario_comes_down() -> None:
+    """A jump ahead, and the same with a pit in place of the ground."""
+    jump = [RIGHT] * 5 + [INDEX[HOP]] * 2 + [RIGHT] * 15
+    paid = {}
+    for reward in ("progress", "landed"):
+        env = make(reward=reward)
+        env.reset()
+        paid[reward] = [env.step(action)[1] for action in jump]
+    early, late = (np.add.accumulate(paid[reward]) for reward in ("progress", "landed"))
+    assert (late <= early + 1e-4).all()
+    assert (early - late).max() > 1, "while in the air"
+    assert late[-1] == pytest.approx(early[-1], abs=1e-4)
+
+    env = make(reward="landed")
+    env.reset()
+    for action in jump[:8]:
+        env.step(action)
+    env.ram()[Y_PAGE] = 2
+    assert env.step(RIGHT)[1] == pytest.approx(-2.51, abs=1e-4)
+    env.reset()
+    assert env.step(NOOP)[1] == pytest.approx(-0.01, abs=1e-4), "nor is it paid in the next episode"
 
 
 def test_death_by_an_enemy() -> None:
@@ -214,7 +237,7 @@ def test_death_by_an_enemy() -> None:
 
 
 def test_a_truncated_episode_is_not_a_death() -> None:
-    for reward, lowest in (("tutorial", -0.5), ("progress", -0.5), ("gym", -4)):
+    for reward, lowest in (("tutorial", -0.5), ("progress", -0.5), ("landed", -0.5), ("gym", -4)):
         env = make(reward=reward, max_steps=5)
         env.reset()
         results = [env.step(NOOP) for _ in range(5)]

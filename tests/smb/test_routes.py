@@ -79,8 +79,10 @@ def test_behind_the_end_of_the_route_nothing_counts() -> None:
     assert (short["reward"][plain["x"] > end + 64][:-1] <= 0).all()
 
 
-def test_a_pipe_that_leads_on_is_rewarded() -> None:
-    plain, routed = trace(THROUGH_PIPE), trace(THROUGH_PIPE, {"1-1": THROUGH_PIPE})
+@pytest.mark.parametrize("reward", ["progress", "landed"])
+def test_a_pipe_that_leads_on_is_rewarded(reward: str) -> None:
+    plain = trace(THROUGH_PIPE, reward=reward)
+    routed = trace(THROUGH_PIPE, {"1-1": THROUGH_PIPE}, reward=reward)
     np.testing.assert_array_equal(routed["progress"], plain["progress"])
     more = routed["reward"] - plain["reward"]
     entered = step_into_pipe(plain)

@@ -102,7 +102,7 @@ class Reference:
         self.frames = self.steps = 0
         self.over = False
         self.best = {self._area(): self.x()}
-        self.progress = self.total_coins = 0
+        self.progress = self.total_coins = self.unpaid = 0
         self.last = self.x(), self.digits(0x07F8, 3)
 
     def digits(self, at: int, count: int) -> int:
@@ -124,6 +124,9 @@ class Reference:
     def cleared(self) -> bool:
         climbing = self.ram[0x1D] == 3 and any(i in (0x2D, 0x31) for i in self.ram[0x16:0x1B])
         return bool(self.ram[0x0770] == 2) or climbing
+
+    def supported(self) -> bool:
+        return self.ram[0x1D] in (0, 3) or self.ram[0x704] != 0
 
     def warped(self) -> bool:
         return f"{self.ram[0x75F] + 1}-{self.ram[0x75C] + 1}" != self.level
@@ -163,12 +166,18 @@ class Reference:
         flag = self.over and self.cleared()
         end = 0 if not self.over else 50 if flag else -50
         px = min(self.progress - before, 16)
+        self.unpaid += px
+        landed = 0
+        if flag or (not self.over and self.supported()):
+            landed, self.unpaid = self.unpaid, 0
+        ending = end / 10 if flag else end / 20
         truncated = not self.over and self.max_steps is not None and self.steps >= self.max_steps
         return {
             "rewards": {
                 "gym": gym,
                 "tutorial": (gym + end) / 10,
-                "progress": px / 20 - 0.01 + (end / 10 if flag else end / 20),
+                "progress": px / 20 - 0.01 + ending,
+                "landed": landed / 20 - 0.01 + ending,
             },
             "terminated": self.over,
             "truncated": truncated,

@@ -15,7 +15,7 @@ from warpzone.smb.actions import ACTION_SETS, action_set, buttons_of
 from warpzone.smb.levels import LEVELS, level_index, parse_levels
 
 Observation = Literal["tiles", "pixels", "rgb", "ram"]
-Reward = Literal["gym", "tutorial", "progress"]
+Reward = Literal["gym", "tutorial", "progress", "landed"]
 Autoreset = Literal["same_step", "next_step", "disabled"]
 
 MOST_STEPS = 2**31 - 1
@@ -71,8 +71,9 @@ class EnvConfig(BaseModel):
     """A name out of `ACTION_SETS`, "SIMPLE_MOVEMENT" and the like too, or a list of lists of
     buttons. "all": the 256 states of the controller."""
     reward: Reward = "progress"
-    """`progress`: new-best px, and the end. `gym`: as gym-super-mario-bros. `tutorial`: that, +50
-    for the flag, -50 for another end, divided by 10."""
+    """`progress`: new-best px, and the end. `landed`: that, paid once Mario stands again, so that a
+    jump into a pit brings nothing. `gym`: as gym-super-mario-bros. `tutorial`: that, +50 for the
+    flag, -50 for another end, divided by 10."""
     frame_skip: int = Field(4, ge=1, le=60)
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)

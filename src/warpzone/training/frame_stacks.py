@@ -1,5 +1,5 @@
-"""Stacks of pictures in memory that holds each picture once, and makes the stacks when they are
-read.
+"""Stacks of pictures on the CPU in memory that holds each picture once, and makes the stacks when
+they are read.
 
 A stack is the pictures that a game showed last, so that two stacks of one game that follow each
 other differ by one picture. Where they do not, since an episode began, all pictures of the later
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,7 +73,8 @@ class FrameStacks:
         places = self.places[index]
         if isinstance(index, slice):
             return FrameStacks(self.pictures, places)
-        return self._read(places)
+        # Several times as fast as `frames[places]`.
+        return torch.from_numpy(np.take(self.frames.numpy(), places.numpy(), axis=0))
 
     def flatten(self, first: int, last: int) -> FrameStacks:
         """Returns the same stacks with the dimensions `first` to `last` as one."""
@@ -91,10 +93,6 @@ class FrameStacks:
         if function is not torch.index_select:
             return NotImplemented
         return _index_select(*args, **kwargs or {})
-
-    def _read(self, places: Tensor) -> Tensor:
-        # Several times as fast as `frames[places]`.
-        return self.frames.index_select(0, places.flatten()).view(*places.shape, *self.shape[-2:])
 
     def new_empty(self, shape: tuple[int, ...]) -> Tensor:
         """Returns a tensor of pictures that is not filled yet."""
@@ -123,31 +121,24 @@ class StoredStacks(FrameStacks):
 
     def __setitem__(self, index: int | tuple[int, slice], stacks: Tensor) -> None:
         step, rows = index if isinstance(index, tuple) else (index, slice(None))
-        steps, games, depth = self.places.shape
-        stacks, places = stacks.to(self.device), self.places[step, rows]
+        # A few rows are handled faster by NumPy.
+        new, frames, places = stacks.numpy(), self.frames.numpy(), self.places.numpy()
+        steps, games, depth = places.shape
         first, last, _ = rows.indices(games)
         newest = range(step * games + first, step * games + last)
-        self.frames[newest.start : newest.stop] = stacks[:, -1]
-        places[:, -1] = self._numbers(newest.start, newest.stop)
+        frames[newest.start : newest.stop] = new[:, -1]
+        places[step, rows, -1] = newest
         if step == 0:
             self._used = steps * games
-            begun = self._numbers(0, games)
+            begun = np.arange(games)
         else:
-            places[:, :-1] = self.places[step - 1, rows, 1:]
-            begun = _differs(self._read(places[:, :-1]), stacks[:, :-1]).nonzero()[:, 0]
+            goes_on = places[step - 1, rows, 1:]
+            places[step, rows, :-1] = goes_on
+            differ = np.take(frames, goes_on, axis=0) != new[:, :-1]
+            begun = differ.any((1, 2, 3)).nonzero()[0]
         if len(begun):
             older = range(self._used, self._used + len(begun) * (depth - 1))
             self.pictures.make_room(older.stop)
-            self.frames[older.start : older.stop] = stacks[begun, :-1].flatten(0, 1)
-            places[begun, :-1] = self._numbers(older.start, older.stop).view(len(begun), depth - 1)
+            self.frames.numpy()[older.start : older.stop] = np.concatenate(new[begun, :-1])
+            places[step, first + begun, :-1] = np.reshape(older, (len(begun), depth - 1))
             self._used = older.stop
-
-    def _numbers(self, start: int, stop: int) -> Tensor:
-        return torch.arange(start, stop, device=self.device)
-
-
-def _differs(some: Tensor, others: Tensor) -> Tensor:
-    """Returns which pictures or stacks [n, ...] are not the same: bool [n]."""
-    bits = (some ^ others).flatten(1)
-    # Eight bytes at once.
-    return (bits.view(torch.int64) if bits.shape[1] % 8 == 0 else bits).any(1)

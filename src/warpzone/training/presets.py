@@ -70,7 +70,7 @@ PRESETS: dict[str, TrainConfig] = {
         env=EnvConfig(observation="pixels", frame_stack=2, noop_max=30, no_progress_steps=150),
         network=NetworkConfig(kind="patches", hidden=(128,)),
         total_steps=4_000_000,
-        schedule="constant",
+        lr=7e-3,
     ),
     # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
     "tutorial": TrainConfig(

@@ -67,6 +67,11 @@ COLUMNS = {
 }
 """Figures of a seed: heading and form."""
 
+GOALS = {"training_seconds": "≤ 10", "command_seconds": "≤ 15", "eval_clear_rate": "≥ 95%"}
+RATIO_GOALS = {"training_seconds": "≥ 2.4"}
+"""Wanted of the medians of 1-1 with tiles, on two cores of a processor with AVX-512 and bfloat16;
+of the ratios against the commit before native learning."""
+
 RATIOS = {
     "training_seconds": "training",
     "command_seconds": "command",
@@ -259,7 +264,7 @@ def main(
     title = f"{level} from nothing, preset {preset}"
     ours, others = results["this"], results["other"]
     if ours:
-        console.print(table(ours, title))
+        console.print(table(ours, title, wanted=(level, preset) == ("1-1", "tiles")))
         if plot is not None:
             draw(ours, plot)
             console.print(f"drawn to {plot}")
@@ -309,8 +314,8 @@ def summary(results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return {name: Spread.of([r[name] for r in results])._asdict() for name in COLUMNS}
 
 
-def table(results: list[dict[str, Any]], title: str) -> Table:
-    """A line for each seed, and one for all."""
+def table(results: list[dict[str, Any]], title: str, wanted: bool = False) -> Table:
+    """A line for each seed, those for all, and what is `wanted` of their medians."""
     made = Table("seed", title=title)
     for heading, _ in COLUMNS.values():
         made.add_column(heading, justify="right")
@@ -323,6 +328,8 @@ def table(results: list[dict[str, Any]], title: str) -> Table:
     spreads = summary(results)
     for of, heading in (("median", "median"), ("min", "smallest"), ("max", "largest")):
         made.add_row(heading, *(f"{spreads[n][of]:{form}}" for n, (_, form) in COLUMNS.items()), "")
+    if wanted:
+        made.add_row("wanted", *(GOALS.get(name, "") for name in COLUMNS), "")
     return made
 
 
@@ -337,6 +344,7 @@ def ratio_table(ratios: list[dict[str, float]], other: str) -> Table:
     if ratios:
         spreads = [Spread.of([it[name] for it in ratios]) for name in RATIOS]
         made.add_row("median", *(spread.text(".2f") for spread in spreads))
+        made.add_row("wanted", *(RATIO_GOALS.get(name, "") for name in RATIOS))
     return made
 
 

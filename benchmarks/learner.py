@@ -358,7 +358,7 @@ def main(
         console.print(_table(phase_rows(result), f"{name}: an agent step, {rate} a second"))
     if page is not None:
         when = f"{facts['cpu']}, {count} threads, torch {torch.__version__}, revision"
-        text = markdown(results, f"{when} {facts['revision']}.")
+        text = markdown(results, f"{when} {facts['revision']}, load {facts['load']} before.")
         page.write_text(put_into(page.read_text(encoding="utf-8"), text), encoding="utf-8")
         console.print(f"written to {page}")
     result = {

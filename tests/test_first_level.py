@@ -99,6 +99,7 @@ def test_the_table_ends_with_medians_and_ranges() -> None:
     ]
     assert first_level.summary(results)["steps"] == {"median": 900, "min": 700, "max": 1000}
     assert first_level.table(results, "it").row_count == 6
+    assert first_level.table(results, "it", wanted=True).row_count == 7
 
 
 def test_a_plot_is_drawn(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_ratios_are_of_the_seeds_that_both_have() -> None:
     factors = {"training_seconds": 4.0, "command_seconds": 2.5, "steps_per_second": 2.0, "steps": 2}
     assert first == {"seed": 0, **factors}
     assert second["training_seconds"] == 0.5
-    assert first_level.ratio_table([first, second], "it").row_count == 3
+    assert first_level.ratio_table([first, second], "it").row_count == 4
 
 
 def test_another_commit_takes_turns(

@@ -97,7 +97,7 @@ def build(
     commit = commit_of(revision, root)
     home = (folder or Path(platformdirs.user_cache_dir("warpzone", False)) / "revisions") / commit
     package = home / "source" / "src"
-    mark, asked = home / "built.json", json.dumps([sys.version, str(root)])
+    mark, asked = home / "built.json", json.dumps({"python": sys.version})
     if mark.is_file() and mark.read_text() == asked:
         # Made anew: the packages that are installed here may lie elsewhere now.
         return Revision(commit, home / "source", make_python(home / "python", [package]))

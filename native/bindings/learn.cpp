@@ -286,8 +286,8 @@ void bind_learn(nb::module_& m) {
             const Losses losses =
                 self.learner.differentiate({chosen.data(), chosen.size()}, objective);
             nb::list found;
-            for (const std::vector<float>& values : self.learner.gradients()) {
-              auto* copy = new std::vector<float>(values);
+            for (const learn::Floats& values : self.learner.gradients()) {
+              auto* copy = new std::vector<float>(values.begin(), values.end());
               const nb::capsule owner(
                   copy, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
               found.append(

@@ -6,7 +6,7 @@
 #define WARPZONE_KERNELS_NAME "avx2"
 namespace warpzone::learn {
 namespace {
-constexpr int kSumVectors = 8, kProductRows = 6, kProductVectors = 2;  // 16 registers
+constexpr size_t kSumVectors = 8, kProductRows = 6, kProductVectors = 2;  // 16 registers
 }  // namespace
 }  // namespace warpzone::learn
 #include "learn/kernels_body.h"

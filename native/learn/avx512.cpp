@@ -6,7 +6,7 @@
 #define WARPZONE_KERNELS_NAME "avx512"
 namespace warpzone::learn {
 namespace {
-constexpr int kSumVectors = 16, kProductRows = 6, kProductVectors = 4;  // 32 registers
+constexpr size_t kSumVectors = 16, kProductRows = 6, kProductVectors = 4;  // 32 registers
 }  // namespace
 }  // namespace warpzone::learn
 #include "learn/kernels_body.h"

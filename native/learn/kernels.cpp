@@ -9,6 +9,7 @@ namespace warpzone::learn {
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> found;
 #if defined(WARPZONE_X86)
+  if (simd::kProcessor > 3) found.push_back(bfloat16_kernels());
   if (simd::kProcessor > 2) found.push_back(avx512_kernels());
   if (simd::kProcessor > 1) found.push_back(avx2_kernels());
 #endif

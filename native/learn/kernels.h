@@ -1,5 +1,6 @@
-// The inner loops of learning, once for each instruction set. Sums are taken in an order that
-// depends on the set, never on the number of threads.
+// The inner loops of learning, once for each instruction set. Products of matrices are computed in
+// float32 or, where a processor can and its kernels are chosen, of bfloat16 numbers. Sums are taken
+// in an order that depends on the set, never on the number of threads.
 //
 // Includes nothing that defines functions: what is compiled for one processor must not be taken by
 // the linker for another.
@@ -37,6 +38,22 @@ struct Losses {
   double policy = 0, value = 0, entropy = 0, kl = 0, clipped = 0, distillation_kl = 0;
 };
 
+// Columns of a panel, and whole vectors of any processor.
+constexpr size_t kPanel = 64, kWhole = 16;
+
+// Of the panel that begins at column `begin`.
+static inline size_t panel_width(size_t n, size_t begin) {
+  const size_t left = n - begin;
+  return left >= kPanel ? kPanel : (left + kWhole - 1) / kWhole * kWhole;
+}
+
+// Of a packed matrix.
+static inline size_t packed_bytes(size_t n, size_t depth, size_t number_bytes) {
+  const size_t last = n / kPanel * kPanel;
+  const size_t width = last + (last < n ? panel_width(n, last) : 0);
+  return width * ((depth + 1) / 2 * 2) * number_bytes;
+}
+
 // Samples whose losses are computed at once.
 constexpr size_t kLossRows = 32;
 
@@ -54,10 +71,25 @@ struct Kernels {
   void (*sum_rows)(const Term* terms, size_t count, const float* rows, size_t stride,
                    const float* start, size_t width, float* out);
 
-  // c[i][j] = start[j] + sum over k of a[i · a_row + k · a_column] · b[k · b_row + j];
-  // no `start`: 0. For i < m, j < n, k < depth.
+  // How the matrix on the right of a product lies in memory: in panels of kPanel columns, one after
+  // the other, and in these its rows, in numbers of `number_bytes`. Of two bytes (bfloat16) two
+  // rows lie side by side, number by number. The last panel is as wide as `panel_width` says,
+  // padded by 0.
+  size_t number_bytes;
+
+  // Packs rows `begin` to `end` of a matrix [depth][n], which lie at `rows` and so far apart; with
+  // `begin` even.
+  void (*pack_rows)(size_t n, size_t depth, size_t begin, size_t end, const float* rows,
+                    size_t stride, void* packed);
+
+  // Packs columns `begin` to `end` of a matrix [depth][n], which lie as rows.
+  void (*pack_columns)(size_t n, size_t depth, size_t begin, size_t end, const float* columns,
+                       size_t stride, void* packed);
+
+  // c[i][j] = start[j] + sum over k of a[i · a_row + k · a_column] · b[k][j], b packed; no `start`:
+  // 0. For i < m, j < n, k < depth.
   void (*product)(size_t m, size_t n, size_t depth, const float* a, size_t a_row, size_t a_column,
-                  const float* b, size_t b_row, const float* start, float* c, size_t c_row);
+                  const void* b, const float* start, float* c, size_t c_row);
 
   // values[j] = max(0, values[j]); what is not a number stays so, and training tells of it.
   void (*relu)(float* values, size_t count);
@@ -87,5 +119,6 @@ struct Kernels {
 const Kernels* baseline_kernels();
 const Kernels* avx2_kernels();  // nullptr: not compiled for this kind of processor
 const Kernels* avx512_kernels();
+const Kernels* bfloat16_kernels();
 
 }  // namespace warpzone::learn

@@ -1,5 +1,5 @@
 // The loops of `Kernels`, compiled once for each instruction set: the file that includes this one
-// sets WARPZONE_VECTOR_BYTES, and the build its compiler options.
+// sets WARPZONE_VECTOR_BYTES and more, and the build its compiler options.
 #include <string.h>
 
 #include "learn/kernels.h"
@@ -111,66 +111,7 @@ void sum_rows(const Term* terms, size_t count, const float* rows, size_t stride,
   }
 }
 
-template <int kRows, int kVectors>
-void product_block(size_t depth, const float* a, size_t a_row, size_t a_column, const float* b,
-                   size_t b_row, const float* start, float* c, size_t c_row) {
-  Vector sums[kRows][kVectors];
-  WARPZONE_UNROLL for (int i = 0; i < kRows; ++i) {
-    WARPZONE_UNROLL for (int v = 0; v < kVectors; ++v) {
-      sums[i][v] = start != nullptr ? load(start + static_cast<size_t>(v) * kLanes) : Vector{};
-    }
-  }
-  for (size_t k = 0; k < depth; ++k, a += a_column, b += b_row) {
-    Vector columns[kVectors];
-    WARPZONE_UNROLL for (int v = 0; v < kVectors; ++v) {
-      columns[v] = load(b + static_cast<size_t>(v) * kLanes);
-    }
-    WARPZONE_UNROLL for (int i = 0; i < kRows; ++i) {
-      const float factor = a[static_cast<size_t>(i) * a_row];
-      WARPZONE_UNROLL for (int v = 0; v < kVectors; ++v) sums[i][v] += factor * columns[v];
-    }
-  }
-  WARPZONE_UNROLL for (int i = 0; i < kRows; ++i) {
-    WARPZONE_UNROLL for (int v = 0; v < kVectors; ++v) {
-      store(c + static_cast<size_t>(i) * c_row + static_cast<size_t>(v) * kLanes, sums[i][v]);
-    }
-  }
-}
-
-// Columns that fill `kVectors` vectors, all rows.
-template <int kVectors>
-void product_columns(size_t m, size_t depth, const float* a, size_t a_row, size_t a_column,
-                     const float* b, size_t b_row, const float* start, float* c, size_t c_row) {
-  size_t i = 0;
-  const auto rows = [&](auto block, size_t count) {
-    block(depth, a + i * a_row, a_row, a_column, b, b_row, start, c + i * c_row, c_row);
-    i += count;
-  };
-  while (m - i >= kProductRows) rows(product_block<kProductRows, kVectors>, kProductRows);
-  if (m - i >= 4) rows(product_block<4, kVectors>, 4);
-  if (m - i >= 2) rows(product_block<2, kVectors>, 2);
-  while (m - i >= 1) rows(product_block<1, kVectors>, 1);
-}
-
-void product(size_t m, size_t n, size_t depth, const float* a, size_t a_row, size_t a_column,
-             const float* b, size_t b_row, const float* start, float* c, size_t c_row) {
-  size_t j = 0;
-  const auto from = [&start](size_t column) { return start == nullptr ? nullptr : start + column; };
-  for (; j + kProductVectors * kLanes <= n; j += kProductVectors * kLanes) {
-    product_columns<kProductVectors>(m, depth, a, a_row, a_column, b + j, b_row, from(j), c + j,
-                                     c_row);
-  }
-  for (; j + kLanes <= n; j += kLanes) {
-    product_columns<1>(m, depth, a, a_row, a_column, b + j, b_row, from(j), c + j, c_row);
-  }
-  for (; j < n; ++j) {
-    for (size_t i = 0; i < m; ++i) {
-      float sum = start == nullptr ? 0.0F : start[j];
-      for (size_t k = 0; k < depth; ++k) sum += a[i * a_row + k * a_column] * b[k * b_row + j];
-      c[i * c_row + j] = sum;
-    }
-  }
-}
+#include "learn/product_body.h"
 
 void relu(float* values, size_t count) {
   for (size_t j = 0; j < count; ++j) values[j] = values[j] < 0 ? 0.0F : values[j];
@@ -378,8 +319,8 @@ void log_softmax(const float* logits, size_t actions, float* out) {
 }
 
 constexpr Kernels kKernels = {
-    WARPZONE_KERNELS_NAME, sum_rows, product, relu,       relu_gradient, add_rows,
-    sum_of_squares,        adam,     losses,  log_softmax};
+    WARPZONE_KERNELS_NAME, sum_rows, sizeof(Number), pack_rows, pack_columns, product,    relu,
+    relu_gradient,         add_rows, sum_of_squares, adam,      losses,       log_softmax};
 
 }  // namespace
 }  // namespace warpzone::learn

@@ -132,7 +132,7 @@ class Learner {
   }
 
   // By `Shape::parameters`; those of inputs that were never seen are 0.
-  const std::vector<std::vector<float>>& gradients() const { return gradients_; }
+  const std::vector<Floats>& gradients() const { return gradients_; }
 
   // Seconds since the last call.
   Seconds take_seconds() {
@@ -154,7 +154,8 @@ class Learner {
 
  private:
   static constexpr size_t kRowsPerShard = kLossRows, kRowsPerPart = 256;
-  static constexpr size_t kInputsPerBlock = 64, kOutputsPerBlock = 24;
+  // Outputs of whole cache lines: threads that write to the same one wait for each other.
+  static constexpr size_t kInputsPerBlock = 64, kOutputsPerBlock = 16;
   static constexpr float kBeta1 = 0.9F, kBeta2 = 0.999F;  // torch's defaults
 
   // Consecutive samples of the rollout: the terms of each, one after the other.
@@ -176,9 +177,9 @@ class Learner {
     }
     std::vector<uint32_t> counts;  // by input: where its terms begin in `by_input`
     std::vector<Term> by_input;    // a sample of the minibatch, and the input's value in it
-    std::vector<float> base, scratch;
+    Floats base, scratch;
     std::vector<Sample> samples;
-    std::vector<std::vector<float>> biases;  // sums of each layer's output gradients
+    std::vector<Floats> biases;  // sums of each layer's output gradients
     Losses losses;
     Seconds seconds;
   };
@@ -250,10 +251,14 @@ class Learner {
     room_ = rows;
     outputs_.clear();
     deltas_.clear();
+    packed_.clear();
     for (size_t layer = 0; layer <= network_.heads(); ++layer) {
       const size_t width = layer == 0 ? network_.shape().widths[0] : network_.padded(layer);
       outputs_.emplace_back(rows * width);
       deltas_.emplace_back(rows * width);
+      if (layer == network_.heads()) continue;
+      const size_t number = network_.kernels_of(layer + 1).number_bytes;
+      packed_.emplace_back(packed_bytes(width, rows, number) / sizeof(float));
     }
   }
 
@@ -276,11 +281,14 @@ class Learner {
                        width, first + i * width);
     }
     kernels.relu(first, rows * width);
-    const auto rows_of = [&](std::vector<std::vector<float>>& layers, size_t layer) {
+    const auto rows_of = [&](std::vector<Floats>& layers, size_t layer) {
       return &layers[layer][begin * (layer == 0 ? width : network_.padded(layer))];
     };
     for (size_t layer = 1; layer <= heads; ++layer) {
-      network_.dense(layer, rows, rows_of(outputs_, layer - 1), rows_of(outputs_, layer));
+      const float* const inputs = rows_of(outputs_, layer - 1);
+      network_.dense(layer, rows, inputs, rows_of(outputs_, layer));
+      network_.kernels_of(layer).pack_rows(network_.in(layer), chosen_.size(), begin, begin + rows,
+                                           inputs, network_.in(layer), packed_[layer - 1].data());
     }
     watch.lap(shard.seconds.forward);
 
@@ -302,9 +310,7 @@ class Learner {
       std::fill(shard.biases[layer].begin(), shard.biases[layer].end(), 0.0F);
       kernels.add_rows(gradient, rows, network_.padded(layer), shard.biases[layer].data());
       float* const to = rows_of(deltas_, layer - 1);
-      kernels.product(rows, network_.in(layer), network_.out(layer), gradient,
-                      network_.padded(layer), 1, network_.parameter(2 * layer), network_.in(layer),
-                      nullptr, to, network_.in(layer));
+      network_.dense_back(layer, rows, gradient, to);
       kernels.relu_gradient(rows_of(outputs_, layer - 1), to, rows * network_.in(layer));
       gradient = to;
     }
@@ -351,7 +357,7 @@ class Learner {
   void sum_biases() {
     bias_norm_ = 0;
     for (size_t layer = 0; layer <= network_.heads(); ++layer) {
-      std::vector<float>& sums = gradients_[2 * layer + 1];
+      Floats& sums = gradients_[2 * layer + 1];
       std::fill(sums.begin(), sums.end(), 0.0F);
       for (size_t i = 0; i < shard_count_; ++i) {
         network_.kernels().add_rows(shards_[i].biases[layer].data(), 1, sums.size(), sums.data());
@@ -372,7 +378,7 @@ class Learner {
     const Kernels& kernels = network_.kernels();
     const size_t width = network_.shape().widths[0];
     const std::vector<Term>& reference = network_.reference().terms;
-    const std::vector<float>& all = gradients_[1];
+    const Floats& all = gradients_[1];
     auto common = std::lower_bound(reference.begin(), reference.end(), block.begin,
                                    [](const Term& term, size_t row) { return term.row < row; });
     double norm = 0;
@@ -407,9 +413,9 @@ class Learner {
     const bool heads = layer == network_.heads();
     const float* gradient = heads ? outputs_[layer].data() : deltas_[layer].data();
     float* const to = &gradients_[2 * layer][block.begin * in];
-    network_.kernels().product(block.end - block.begin, in, chosen_.size(), gradient + block.begin,
-                               1, network_.padded(layer), outputs_[layer - 1].data(), in, nullptr,
-                               to, in);
+    network_.kernels_of(layer).product(block.end - block.begin, in, chosen_.size(),
+                                       gradient + block.begin, 1, network_.padded(layer),
+                                       packed_[layer - 1].data(), nullptr, to, in);
     return network_.kernels().sum_of_squares(to, (block.end - block.begin) * in);
   }
 
@@ -467,12 +473,13 @@ class Learner {
   Objective objective_;
   std::vector<Shard> shards_;
   size_t shard_count_ = 0, room_ = 0;
-  std::vector<std::vector<float>> outputs_, deltas_;  // of each layer, [samples][width]
+  std::vector<Floats> outputs_, deltas_;  // of each layer, [samples][width]
+  std::vector<Floats> packed_;            // outputs of all but the heads, as a matrix on the right
   std::vector<Block> blocks_;
   std::vector<double> norms_;  // squares of each block's gradients
   double bias_norm_ = 0;
-  std::vector<float> zeros_;
-  std::vector<std::vector<float>> gradients_;
+  Floats zeros_;
+  std::vector<Floats> gradients_;
 
   AdamStep step_{};
   int64_t steps_ = 0;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "learn/aligned.h"
 #include "learn/kernels.h"
 #include "learn/reference.h"
 #include "learn/shape.h"
@@ -23,19 +24,24 @@ namespace warpzone::learn {
 
 class Network {
  public:
-  Network(Shape shape, const Kernels& kernels) : shape_(std::move(shape)), kernels_(kernels) {
+  Network(Shape shape, const Kernels& kernels)
+      : shape_(std::move(shape)), kernels_(kernels),
+        exact_(kernels.number_bytes == sizeof(float) ? kernels : *avx512_kernels()) {
     shape_.check();
     reference_.bytes.assign(shape_.bytes, 0);
     reference_.floats.assign(shape_.floats(), 0.0F);
-    for (size_t layer = 1; layer <= shape_.widths.size(); ++layer) {
-      packed_.emplace_back(in(layer) * padded(layer), 0.0F);
-      starts_.emplace_back(padded(layer), 0.0F);
+    for (size_t layer = 1; layer <= heads(); ++layer) {
+      const size_t number = kernels_of(layer).number_bytes;
+      packed_.emplace_back(packed_bytes(out(layer), in(layer), number) / sizeof(float), 0.0F);
+      turned_.emplace_back(packed_bytes(in(layer), out(layer), number) / sizeof(float), 0.0F);
     }
     base_.resize(shape_.widths[0]);
   }
 
   const Shape& shape() const { return shape_; }
   const Kernels& kernels() const { return kernels_; }
+  // Logits and values are products in float32: a step changes them by less than bfloat16 can tell.
+  const Kernels& kernels_of(size_t layer) const { return layer == heads() ? exact_ : kernels_; }
   const Reference& reference() const { return reference_; }
   float* parameter(size_t index) const { return parameters_[index]; }
 
@@ -48,7 +54,7 @@ class Network {
   // Of the outputs of a layer in memory.
   size_t padded(size_t layer) const {
     const size_t width = out(layer);
-    return layer == heads() ? (width + kPadding - 1) / kPadding * kPadding : width;
+    return layer == heads() ? (width + kWhole - 1) / kWhole * kWhole : width;
   }
 
   // The weights, by `Shape::parameters`; `pack` whenever they have changed.
@@ -60,16 +66,14 @@ class Network {
     pack_base();
   }
 
-  // The same for some outputs of one layer; callable by several threads.
+  // The same for some outputs of one layer, from an even one on; callable by several threads.
   void pack_rows(size_t layer, size_t begin, size_t end) {
-    const float* weight = parameters_[2 * layer];
-    float* packed = packed_[layer - 1].data();
-    const size_t depth = in(layer), stride = padded(layer);
-    for (size_t k = 0; k < depth; ++k) {
-      for (size_t o = begin; o < end; ++o) packed[k * stride + o] = weight[o * depth + k];
-    }
-    std::copy(parameters_[2 * layer + 1] + begin, parameters_[2 * layer + 1] + end,
-              starts_[layer - 1].begin() + static_cast<ptrdiff_t>(begin));
+    const Kernels& kernels = kernels_of(layer);
+    const float* const weight = parameters_[2 * layer] + begin * in(layer);
+    kernels.pack_columns(out(layer), in(layer), begin, end, weight, in(layer),
+                         packed_[layer - 1].data());
+    kernels.pack_rows(in(layer), out(layer), begin, end, weight, in(layer),
+                      turned_[layer - 1].data());
   }
 
   // What all observations have in common, and the first layer's bias.
@@ -110,10 +114,16 @@ class Network {
 
   // Outputs of a dense layer for some rows: of its inputs [rows][in] to [rows][padded].
   void dense(size_t layer, size_t rows, const float* inputs, float* outputs) const {
-    kernels_.product(rows, padded(layer), in(layer), inputs, in(layer), 1,
-                     packed_[layer - 1].data(), padded(layer), starts_[layer - 1].data(), outputs,
-                     padded(layer));
+    kernels_of(layer).product(rows, out(layer), in(layer), inputs, in(layer), 1,
+                              packed_[layer - 1].data(), parameters_[2 * layer + 1], outputs,
+                              padded(layer));
     if (layer < heads()) kernels_.relu(outputs, rows * padded(layer));
+  }
+
+  // What the gradient of a dense layer's outputs, [rows][padded], makes of its inputs', [rows][in].
+  void dense_back(size_t layer, size_t rows, const float* outputs, float* inputs) const {
+    kernels_of(layer).product(rows, in(layer), out(layer), outputs, padded(layer), 1,
+                              turned_[layer - 1].data(), nullptr, inputs, in(layer));
   }
 
   // Logits [rows][actions] and values [rows] of observations whose rows lie at these distances.
@@ -122,7 +132,7 @@ class Network {
               size_t scalar_stride, float* logits, float* values) const {
     require_parameters();
     thread_local std::vector<Term> terms;
-    thread_local std::vector<float> floats, activations, outputs;
+    thread_local Floats floats, activations, outputs;
     terms.resize(shape_.inputs() + 1);
     floats.resize(shape_.floats());
     const size_t widest =
@@ -153,8 +163,6 @@ class Network {
   }
 
  private:
-  // Columns of the heads: whole vectors of any processor.
-  static constexpr size_t kPadding = 16;
   static constexpr size_t kAtOnce = 32;
 
   void require_parameters() const {
@@ -163,11 +171,12 @@ class Network {
 
   Shape shape_;
   const Kernels& kernels_;
+  const Kernels& exact_;
   Reference reference_;
   std::vector<float*> parameters_;
-  std::vector<std::vector<float>> packed_;  // of each dense layer, [in][padded]
-  std::vector<std::vector<float>> starts_;  // their biases, padded
-  std::vector<float> base_;
+  std::vector<Floats> packed_;  // of each dense layer, [in][out]
+  std::vector<Floats> turned_;  // the same, [out][in]
+  Floats base_;
 };
 
 }  // namespace warpzone::learn

@@ -230,21 +230,24 @@ struct Avx2 : Ssse3 {
     }
   }
 };
-// 3: AVX-512 (F, DQ, BW, VL), 2: AVX2 and FMA, both with the system's support for their registers,
-// 1: SSSE3, 0: less.
+// 4: AVX-512 with bfloat16, 3: AVX-512 (F, DQ, BW, VL), 2: AVX2 and FMA, all with the system's
+// support for their registers, 1: SSSE3, 0: less.
 inline int processor() {
-  std::array<unsigned, 4> one{}, seven{};  // eax, ebx, ecx, edx
-  uint64_t saved = 0;                      // registers that the system keeps for a thread
+  std::array<unsigned, 4> one{}, seven{}, more{};  // eax, ebx, ecx, edx
+  uint64_t saved = 0;                              // registers that the system keeps for a thread
   constexpr unsigned kSsse3 = 1U << 9, kSystemSaves = 1U << 27, kAvx2 = 1U << 5, kSaved = 6;
   constexpr unsigned kFma = 1U << 12, kSaved512 = 0xE6;
+  constexpr unsigned kBfloat16 = 1U << 5;
   constexpr unsigned kAvx512 = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;
 #if defined(_MSC_VER) && !defined(__clang__)
   __cpuidex(reinterpret_cast<int*>(one.data()), 1, 0);
   __cpuidex(reinterpret_cast<int*>(seven.data()), 7, 0);
+  if (seven[0] > 0) __cpuidex(reinterpret_cast<int*>(more.data()), 7, 1);
   if ((one[2] & kSystemSaves) != 0) saved = _xgetbv(0);
 #else
   __get_cpuid_count(1, 0, &one[0], &one[1], &one[2], &one[3]);
   __get_cpuid_count(7, 0, &seven[0], &seven[1], &seven[2], &seven[3]);
+  if (seven[0] > 0) __get_cpuid_count(7, 1, &more[0], &more[1], &more[2], &more[3]);
   if ((one[2] & kSystemSaves) != 0) {
     uint32_t low = 0, high = 0;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -254,7 +257,8 @@ inline int processor() {
   if ((one[2] & kSsse3) == 0) return 0;
   const bool wide = (seven[1] & kAvx2) != 0 && (one[2] & kFma) != 0;
   if ((saved & kSaved) != kSaved || !wide) return 1;
-  return (saved & kSaved512) == kSaved512 && (seven[1] & kAvx512) == kAvx512 ? 3 : 2;
+  if ((saved & kSaved512) != kSaved512 || (seven[1] & kAvx512) != kAvx512) return 2;
+  return (more[0] & kBfloat16) != 0 ? 4 : 3;
 }
 
 inline const int kProcessor = processor();

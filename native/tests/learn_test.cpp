@@ -109,6 +109,7 @@ TEST(every_kernel_learns_the_same_within_rounding) {
     const Rollout r = rollout(shape, 210);
     const auto expected = learnt(shape, r, choose_kernels("baseline"), 1);
     for (const Kernels* kernels : available_kernels()) {
+      if (kernels->number_bytes != sizeof(float)) continue;
       const auto found = learnt(shape, r, *kernels, 2);
       for (size_t i = 0; i < found.size(); ++i) {
         CHECK(std::fabs(found[i] - expected[i]) < 2e-2F);

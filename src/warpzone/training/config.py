@@ -148,8 +148,7 @@ class TrainConfig(PPOConfig):
     """What plays and learns. `native`: C++, for networks of kind `tiles` on the CPU, several times
     as fast. `torch`: PyTorch, for all networks. `auto`: `native` where it can."""
     amp: bool | None = None
-    """Compute in bfloat16; None: where the processor has instructions for it, but for the native
-    learner, which computes in float32."""
+    """Compute hidden layers in bfloat16; None: where the processor has instructions for it."""
 
     @property
     def batch(self) -> int:

@@ -17,7 +17,7 @@ from warpzone.errors import ConfigError
 from warpzone.ppo.policy import SCALARS, Decide, Observation, Shapes
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import load_agent
-from warpzone.training.native_update import NativePolicy, why_not_native
+from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
 from warpzone.training.resolve_agent import resolve_agent
 
 
@@ -49,7 +49,7 @@ class DistillationPolicies:
                     " must be the same"
                 )
             natively = why_not_native(policy, device) is None
-            decide: Decide = NativePolicy(policy) if natively else policy
+            decide: Decide = NativePolicy(policy, kernels_for(False) or "") if natively else policy
             self.policies[level_index(level)] = decide, info.env.show_level
 
     @torch.no_grad()

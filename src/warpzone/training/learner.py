@@ -36,7 +36,12 @@ from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.level_env import LevelEnv, level_env
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
-from warpzone.training.native_update import NativePolicy, NativeUpdater, why_not_native
+from warpzone.training.native_update import (
+    NativePolicy,
+    NativeUpdater,
+    kernels_for,
+    why_not_native,
+)
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.resolve_agent import resolve_agent
@@ -93,7 +98,7 @@ class Learner:
         """What decides while playing: the policy, or the same weights in native code."""
         self.updater: Updater | NativeUpdater
         if native:
-            self.decider = NativePolicy(self.policy)
+            self.decider = NativePolicy(self.policy, kernels_for(config.amp) or "")
             self.updater = NativeUpdater(self.decider, config, self.threads)
         else:
             self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
@@ -335,8 +340,9 @@ def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -
     """
     if config.learner == "torch":
         return False
-    reason = "it computes in float32, and amp is set" if config.amp else None
-    reason = reason or why_not_native(policy, device)
+    reason = why_not_native(policy, device)
+    if reason is None and kernels_for(config.amp) is None:
+        reason = "amp is set, and it computes in bfloat16 only on processors with AVX512_BF16"
     if reason is not None and config.learner == "native":
         raise ConfigError(f"the native learner is not for this run: {reason}; set learner to auto")
     return reason is None

@@ -1,8 +1,8 @@
 """The learner of networks of kind `tiles` on the CPU, in native code: what `ppo.update.Updater`
-does by PyTorch, with the same losses, gradients and Adam within float32 rounding, several times as
-fast. It reads only the weights of inputs that differ from what most observations have.
+does by PyTorch, with the same losses, gradients and Adam within rounding, several times as fast.
 
-Results do not depend on the number of threads: see native/learn/learner.h.
+It reads only the weights of inputs that differ from what most observations have. Results do not
+depend on the number of threads: see native/learn/learner.h.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from warpzone.ppo.policy import SCALARS, Observation, Policy
 from warpzone.ppo.update import Batch, Coefficients, checked_means
 from warpzone.training.networks import Dense
 
+BFLOAT16 = "bfloat16"
+"""The loops whose products are of bfloat16 numbers, but for the heads' and the first layer's."""
+
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -31,6 +34,14 @@ def why_not_native(policy: Policy, device: torch.device) -> str | None:
     if len(policy.trunk.byte_names) != 1:
         return f"it reads one array of bytes, not {len(policy.trunk.byte_names)}"
     return None
+
+
+def kernels_for(amp: bool | None) -> str | None:
+    """Returns the name of the fastest loops here that compute hidden layers in bfloat16 (True), in
+    float32 (False), or in whichever is faster (None); None where there are none."""
+    names: list[str] = _native.learn_kernels()
+    fitting = [name for name in names if amp is None or (name == BFLOAT16) == amp]
+    return fitting[0] if fitting else None
 
 
 class NativePolicy:

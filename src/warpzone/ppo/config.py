@@ -24,9 +24,9 @@ class PPOConfig(BaseModel):
     )
 
     # Targets
-    gamma: Fraction = 0.95
+    gamma: Fraction = 0.97
     """Discount γ per agent step. What lies 1 / (1 − γ) steps ahead counts about a third."""
-    gae_lambda: Fraction = 0.95
+    gae_lambda: Fraction = 0.8
     """λ of the advantage estimates (GAE): 0 trusts the critic, 1 the rewards that were seen."""
     value_target: Literal["lambda", "one_step"] = "lambda"
     """`lambda`: V(s) + advantage. `one_step`: r + γV(s′)."""
@@ -54,7 +54,7 @@ class PPOConfig(BaseModel):
     """Times that each rollout is learnt from."""
     minibatch_size: Count = 512
     """Samples of a gradient step; at most num_envs × rollout_steps."""
-    lr: Positive = 2e-3
+    lr: Positive = 3e-3
     """Learning rate of Adam, at the beginning."""
     schedule: Schedule = "competence"
     """How `lr`, `entropy_coef` and `distillation_coef` fall. `linear`: down to 0 at the end of the

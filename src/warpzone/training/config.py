@@ -43,8 +43,8 @@ class NetworkConfig(BaseModel):
     hidden: tuple[Width, ...] = Field((256, 128), min_length=1, max_length=MOST_LAYERS)
     """Widths of the dense layers before the two heads."""
     piecewise_linear: bool = False
-    """Whether `tiles` sees positions and speeds in finer detail too (see
-    `warpzone.training.piecewise_linear`)."""
+    """Whether the observation `tiles` is seen with positions and speeds in finer detail too (see
+    `warpzone.training.piecewise_linear`); of no effect on other observations."""
 
 
 class DemonstrationConfig(BaseModel):
@@ -94,9 +94,11 @@ class TrainConfig(PPOConfig):
 
     preset: str = "tiles"
     """The preset that this configuration started from."""
-    env: EnvConfig = EnvConfig(observation="tiles", noop_max=30, no_progress_steps=150)
+    env: EnvConfig = EnvConfig(
+        observation="tiles", reward="landed", noop_max=30, no_progress_steps=150
+    )
     """The games that are trained on."""
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig = NetworkConfig(piecewise_linear=True)
     """The shape of the policy network."""
     init: str | None = None
     """An agent whose weights the run begins with: a file, a run directory, or the name of a level
@@ -107,7 +109,7 @@ class TrainConfig(PPOConfig):
     # Rollout
     num_envs: int = Field(64, ge=2, le=MOST_GAMES)
     """Games played at once, in two halves: one plays while the policy decides for the other."""
-    rollout_steps: int = Field(128, ge=1, le=MOST_GAMES)
+    rollout_steps: int = Field(32, ge=1, le=MOST_GAMES)
     """Agent steps of each game between two updates."""
     total_steps: Count = 3_000_000
     """Agent steps of the whole run, all games together; the last rollout is played to its end."""
@@ -125,9 +127,9 @@ class TrainConfig(PPOConfig):
     """A measured episode starts after 0 to this many no-op frames."""
     eval_repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per frame that buttons stick in a measured episode."""
-    eval_every: Count = 10
+    eval_every: Count = 20
     """At least this many updates lie between two measurements of the training agent."""
-    checkpoint_every: Count = 25
+    checkpoint_every: Count = 100
     """Updates between two checkpoints."""
     keep_checkpoints: Count = 3
     """Of the newest checkpoints, so many stay."""

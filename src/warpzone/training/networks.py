@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, SCALARS, Observation, Policy, Shapes
+from warpzone.smb import tile_layout
 from warpzone.training.config import NetworkConfig
 from warpzone.training.piecewise_linear import PiecewiseLinear
 
@@ -100,7 +101,8 @@ class Dense(nn.Module):
         self.byte_names = [name for name in shapes if name != SCALARS]
         inputs = sum(math.prod(shapes[name]) for name in self.byte_names)
         self.scalars = shapes.get(SCALARS, (0,))[0]
-        self.features = PiecewiseLinear() if piecewise_linear and self.scalars else None
+        of_tiles = self.scalars == tile_layout.SCALARS
+        self.features = PiecewiseLinear() if piecewise_linear and of_tiles else None
         if self.features is not None:
             self.scalars += self.features.size
         # A row for each input, so that those of inputs that are 0 need not be read.

@@ -34,11 +34,14 @@ PRESETS: dict[str, TrainConfig] = {
         env=_HARD_LEVELS,
         network=NetworkConfig(hidden=(192, 128)),
         curriculum=CurriculumConfig(share=0.8),
+        rollout_steps=128,
         total_steps=20_000_000,
         gamma=0.96,
+        gae_lambda=0.95,
+        lr=2e-3,
         lr_kl=0.015,
         eval_repeat_action_probability=0.25,
-        eval_every=20,
+        checkpoint_every=25,
     ),
     # One network for many levels, which is told which one it plays; drawn towards specialists where
     # `distillation_policies` names them, ever less.
@@ -53,6 +56,7 @@ PRESETS: dict[str, TrainConfig] = {
         rollout_steps=64,
         total_steps=25_000_000,
         gamma=0.96,
+        gae_lambda=0.95,
         entropy_coef=0.003,
         schedule="linear",
         update_epochs=2,
@@ -69,8 +73,13 @@ PRESETS: dict[str, TrainConfig] = {
         preset="pixels",
         env=EnvConfig(observation="pixels", frame_stack=2, noop_max=30, no_progress_steps=150),
         network=NetworkConfig(kind="patches", hidden=(128,)),
+        rollout_steps=128,
         total_steps=4_000_000,
+        gamma=0.95,
+        gae_lambda=0.95,
         lr=7e-3,
+        eval_every=10,
+        checkpoint_every=25,
     ),
     # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
     "tutorial": TrainConfig(
@@ -95,6 +104,7 @@ PRESETS: dict[str, TrainConfig] = {
         target_clear_rate=None,
         checkpoint_every=10,
         keep_checkpoints=3,
+        eval_every=10,
         epoch_lines=True,
     ),
 }

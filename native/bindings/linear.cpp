@@ -1,4 +1,4 @@
-// The learner's first layer.
+// The first layers of networks in PyTorch.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bindings/rooms.h"
+#include "linear/patches.h"
 #include "linear/sparse.h"
 
 namespace warpzone::bindings {
@@ -61,6 +62,24 @@ void bind_linear(nb::module_& m) {
       },
       "bytes"_a, "floats"_a, "out"_a, "gradient"_a, "weight_gradient"_a.noconvert(),
       "bias_gradient"_a.noconvert(), "Adds to the gradients of weight and bias.");
+  using Pictures = nb::ndarray<const uint8_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+  using Cut = nb::ndarray<int8_t, nb::c_contig, nb::device::cpu>;
+  m.def(
+      "cut_patches",
+      [](Pictures pictures, size_t high, size_t wide, Cut out) {
+        const linear::Patches shape{pictures.shape(1), pictures.shape(2), pictures.shape(3), high,
+                                    wide};
+        shape.check();
+        if (out.size() != pictures.size()) {
+          throw std::invalid_argument("pictures and patches must have as many bytes");
+        }
+        const nb::gil_scoped_release release;
+        linear::cut(shape, pictures.data(), pictures.shape(0),
+                    reinterpret_cast<uint8_t*>(out.data()));
+      },
+      "pictures"_a, "high"_a, "wide"_a, "out"_a.noconvert(),
+      "out int8[pictures, rows, columns, channels * high * wide] = brightness - 128 of the pixels "
+      "of each patch of pictures uint8[pictures, channels, lines, bytes].");
 }
 
 }  // namespace warpzone::bindings

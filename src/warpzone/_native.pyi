@@ -358,6 +358,11 @@ def sparse_forward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None
 def sparse_backward(bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], floats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], bias_gradient: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """Adds to the gradients of weight and bias."""
 
+def cut_patches(pictures: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, None), order='C', device='cpu', writable=False)], high: int, wide: int, out: Annotated[NDArray[numpy.int8], dict(order='C', device='cpu')]) -> None:
+    """
+    out int8[pictures, rows, columns, channels * high * wide] = brightness - 128 of the pixels of each patch of pictures uint8[pictures, channels, lines, bytes].
+    """
+
 class Observation(enum.Enum):
     tiles = 0
 

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, Observation, Policy, Shapes
+from warpzone.training import networks
 from warpzone.training.config import NetworkConfig
 from warpzone.training.networks import make_policy
 from warpzone.training.presets import PRESETS
@@ -156,6 +159,27 @@ def test_patches_are_convolutions_that_do_not_overlap(shape: tuple[int, ...]) ->
     x = x.permute(0, 2, 3, 1).flatten(1)
     x = torch.relu(trunk.dense[0](x))
     torch.testing.assert_close(trunk(observation), x, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 84, 84), (4, 12, 24), (1, 36, 24), (1, 24, 36)])
+@pytest.mark.parametrize("wide", [2, 4, 12])
+def test_patches_are_cut_natively_as_by_torch(shape: tuple[int, ...], wide: int) -> None:
+    pictures = observe({ARRAY: shape}, 3)[ARRAY]
+    expected = networks._cut_and_centre(pictures, 4, wide)
+    assert torch.equal(networks._cut_natively(pictures, 4, wide), expected)
+    # Of memory that does not lie in one piece.
+    turned = pictures.flip(0).transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(networks._cut_natively(turned, 4, wide), expected.flip(0))
+
+
+def test_pictures_that_are_not_whole_patches_are_refused_by_native_code() -> None:
+    pictures = np.zeros((2, 1, 12, 14), np.uint8)
+    out = np.zeros(pictures.size, np.int8)
+    for high, wide in ((4, 4), (5, 2), (0, 2), (4, 0)):
+        with pytest.raises(ValueError, match="whole patches"):
+            _native.cut_patches(pictures, high, wide, out)
+    with pytest.raises(ValueError, match="as many bytes"):
+        _native.cut_patches(pictures, 4, 2, out[1:].copy())
 
 
 def test_patches_need_a_tenth_of_the_multiplications_of_convolutions() -> None:

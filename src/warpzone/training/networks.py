@@ -206,8 +206,6 @@ class _Convolutions(nn.Module):
 _PIXELS, _GROUP, _EMBEDDINGS = 4, 3, (16, 32)
 # Brightness is a number from -2 to 2.
 _GREY, _CONTRAST = 128, 64
-# So many bytes that lie side by side are copied as one number.
-_WORDS = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}
 
 
 class _Patches(nn.Module):
@@ -238,13 +236,12 @@ class _Patches(nn.Module):
         picture = observation[ARRAY]
         if any(self.padding):
             picture = F.pad(picture, self.padding, value=_GREY)
-        if self.colour:
-            x = _cut_bytes(picture[:, None].flatten(3), _PIXELS, 3 * _PIXELS)
-        else:
-            x = _cut_bytes(picture, _PIXELS, _PIXELS)
+        wide = 3 * _PIXELS if self.colour else _PIXELS
+        x = picture[:, None].flatten(3) if self.colour else picture
         # Pictures of the game are bright all over: what all pixels have in common would drown what
         # differs. Whole numbers stay exact in bfloat16; weights are fewer than pixels to scale.
-        x = (x ^ _GREY).view(torch.int8).to(_compute_dtype(x.device))
+        cut = _cut_natively if x.device.type == "cpu" else _cut_and_centre
+        x = cut(x, _PIXELS, wide).to(_compute_dtype(x.device))
         x = F.relu(F.linear(x, self.first.weight / _CONTRAST, self.first.bias))
         x = _cut(x[:, None].flatten(3), _GROUP, _GROUP * x.shape[3])
         x = F.relu(self.second(x)).flatten(1)
@@ -261,10 +258,18 @@ def _cut(x: Tensor, high: int, wide: int) -> Tensor:
     return x.permute(0, 2, 4, 1, 3, 5).flatten(3)
 
 
-def _cut_bytes(x: Tensor, high: int, wide: int) -> Tensor:
-    """Returns what `_cut` does, of bytes."""
-    size = next(size for size in _WORDS if wide % size == 0)
-    return _cut(x.contiguous().view(_WORDS[size]), high, wide // size).view(torch.uint8)
+def _cut_and_centre(x: Tensor, high: int, wide: int) -> Tensor:
+    """Returns what `_cut` does, of bytes less 128: int8."""
+    return (_cut(x, high, wide) ^ _GREY).view(torch.int8)
+
+
+def _cut_natively(x: Tensor, high: int, wide: int) -> Tensor:
+    """Returns what `_cut_and_centre` does, in a fifth of the time."""
+    batch, channels, rows, columns = x.shape
+    shape = (batch, rows // high, columns // wide, channels * high * wide)
+    out = x.new_empty(shape, dtype=torch.int8)
+    _native.cut_patches(x.contiguous().numpy(), high, wide, out.numpy())
+    return out
 
 
 def _orthogonal(layer: Layer) -> Layer:

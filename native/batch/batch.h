@@ -62,8 +62,8 @@ class Batch {
   using Signals = typename G::Signals;
 
   Batch(G game, Config config)
-      : game_(std::move(game)), config_(config), pieces_(chunks(config.num_games)) {
-    config_.check(game_.frame_skip());
+      : game_(std::move(game)), config_(checked(config, game_.frame_skip())),
+        rows_(rows_at_once(config_)), pieces_(chunks()) {
     const auto n = static_cast<size_t>(config_.num_games);
     games_.resize(n);
     std::memset(static_cast<void*>(games_.data()), 0, n * sizeof(State));
@@ -86,7 +86,7 @@ class Batch {
     start_signals.assign(n, {});
     actions_.assign(n, 0);
     spare_logits_.assign(n * game_.actions().size(), 0.0F);
-    play_seconds_.resize(chunks(config.num_games));
+    play_seconds_.resize(chunks());
     for (size_t i = 0; i < n; ++i) G::seed(games_[i], config_.seed, i);
     pending_.assign(static_cast<size_t>(config_.num_groups), 0);
     outputs_.resize(static_cast<size_t>(config_.num_groups));
@@ -423,9 +423,18 @@ class Batch {
     uint64_t first;  // decision
   };
 
-  static size_t chunks(int games) {
-    return (static_cast<size_t>(games) + kMostRows - 1) / kMostRows;
+  static const Config& checked(const Config& config, int frame_skip) {
+    config.check(frame_skip);
+    return config;
   }
+
+  // Few enough that all threads have work.
+  static size_t rows_at_once(const Config& config) {
+    const int share = config.num_games / (2 * std::min(config.threads, config.num_games));
+    return std::clamp(static_cast<size_t>(share), size_t{1}, kMostRows);
+  }
+
+  size_t chunks() const { return (static_cast<size_t>(config_.num_games) + rows_ - 1) / rows_; }
 
   static std::string text(const Decider::Sizes& sizes) {
     return std::to_string(sizes.bytes) + " bytes, " + std::to_string(sizes.scalars) +
@@ -437,7 +446,7 @@ class Batch {
     for (int group = 0; group < config_.num_groups; ++group) {
       sizes.push_back(group_begin(group + 1) - group_begin(group));
     }
-    sizes.push_back(static_cast<int>(chunks(config_.num_games)));  // `play`: no more can take part
+    sizes.push_back(static_cast<int>(chunks()));  // `play`: no more can take part
     workers_ = std::make_unique<Workers>(
         std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
           group == config_.num_groups ? take_part()
@@ -610,46 +619,52 @@ class Batch {
   }
 
   void play_piece(const Pieces::Piece& piece) {
-    const size_t first = piece.chunk * kMostRows;
-    const size_t rows = std::min(kMostRows, games_.size() - first);
+    const size_t first = piece.chunk * rows_, actions = game_.actions().size();
+    const size_t rows = std::min(rows_, games_.size() - first);
+    Spent& spent = play_seconds_[piece.chunk];
+    Watch watch(spent.store);
     for (size_t t = piece.begin; t < piece.end; ++t) {
-      float* const logits =
-          &playing_->out.log_probs[(t * games_.size() + first) * game_.actions().size()];
-      decide(t, first, rows, logits);
-      for (size_t i = first; i < first + rows; ++i) {
-        act(t, i, {logits + (i - first) * game_.actions().size(), game_.actions().size()});
-      }
+      const size_t at = t * games_.size() + first;
+      float* const logits = &playing_->out.log_probs[at * actions];
+      store_observations(at, first, rows);
+      watch.lap(spent.store);
+      decide(at, first, rows, logits);
+      for (size_t k = 0; k < rows; ++k) draw(at + k, first + k, {logits + k * actions, actions});
+      watch.lap(spent.decide);
+      for (size_t i = first; i < first + rows; ++i) step_game(i);
+      watch.lap(spent.step);
+      for (size_t k = 0; k < rows; ++k) store_outcome(at + k, first + k);
     }
     if (piece.end < playing_->out.steps) return;
-    decide(piece.end, first, rows, &spare_logits_[first * game_.actions().size()]);
+    const size_t at = piece.end * games_.size() + first;
+    store_observations(at, first, rows);
+    decide(at, first, rows, &spare_logits_[first * actions]);
   }
 
-  // Of these games before step t.
-  void decide(size_t t, size_t first, size_t rows, float* logits) {
+  // What some games show, as sample `at` of the rollout and those after it.
+  void store_observations(size_t at, size_t first, size_t rows) {
     const PlayArrays<Signals>& out = playing_->out;
-    const size_t n = scalar_count(), at = t * games_.size() + first;
-    const uint8_t* const bytes = &observations[first * observation_bytes_];
-    const float* const numbers = scalars.data() + first * n;
-    Spent& spent = play_seconds_[first / kMostRows];
-    Watch watch(spent.store);
-    playing_->decider.decide(rows, bytes, numbers, logits, &out.values[at]);
-    watch.lap(spent.decide);
-    simd::copy_away(&out.observations[at * observation_bytes_], bytes, rows * observation_bytes_);
-    std::copy_n(numbers, rows * n, out.scalars.data() + at * n);
+    const size_t bytes = observation_bytes_, n = scalar_count();
+    simd::copy_away(&out.observations[at * bytes], &observations[first * bytes], rows * bytes);
+    std::copy_n(scalars.data() + first * n, rows * n, out.scalars.data() + at * n);
   }
 
-  // Draws an action, leaves the log-probabilities, steps the game.
-  void act(size_t t, size_t i, std::span<float> logits) {
-    const auto& [decider, out, noise, first] = *playing_;
-    const size_t at = t * games_.size() + i;
-    Spent& spent = play_seconds_[i / kMostRows];
-    Watch watch(spent.store);
-    actions_[i] = static_cast<int64_t>(noise.draw(first + at, logits));
+  void decide(size_t at, size_t first, size_t rows, float* logits) {
+    playing_->decider.decide(rows, &observations[first * observation_bytes_],
+                             scalars.data() + first * scalar_count(), logits,
+                             &playing_->out.values[at]);
+  }
+
+  // An action; makes log-probabilities of the logits.
+  void draw(size_t at, size_t i, std::span<float> logits) {
+    const size_t action = playing_->noise.draw(playing_->first + at, logits);
+    actions_[i] = playing_->out.actions[at] = static_cast<int64_t>(action);
     log_softmax(logits);
-    watch.lap(spent.decide);
-    step_game(i);
-    watch.lap(spent.step);
-    out.actions[at] = actions_[i];
+  }
+
+  // What a step has led to.
+  void store_outcome(size_t at, size_t i) {
+    const PlayArrays<Signals>& out = playing_->out;
     out.rewards[at] = rewards[i];
     out.returns[at] = returns[i];
     out.terminated[at] = terminated[i];
@@ -658,9 +673,9 @@ class Batch {
     out.signals[at] = signals[i];
     out.truncated_values[at] = 0;
     if (truncated[i] == 0 || terminated[i] != 0) return;
-    decider.decide(1, &final_observations[i * observation_bytes_],
-                   final_scalars.data() + i * scalar_count(), &spare_logits_[i * logits.size()],
-                   &out.truncated_values[at]);
+    playing_->decider.decide(1, &final_observations[i * observation_bytes_],
+                             final_scalars.data() + i * scalar_count(),
+                             &spare_logits_[i * game_.actions().size()], &out.truncated_values[at]);
   }
 
   void step_game(size_t i) {
@@ -758,6 +773,7 @@ class Batch {
   struct alignas(64) Spent : PlaySeconds {};
   std::vector<Spent> play_seconds_;
   double play_wall_ = 0;
+  size_t rows_;                       // of games that one thread decides for at once
   Pieces pieces_;                     // of `play`
   const Playing* playing_ = nullptr;  // what, while `play` runs
   Exclusive door_;

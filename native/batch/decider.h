@@ -21,8 +21,9 @@ class Decider {
   virtual Sizes sizes() const = 0;
 
   // Logits [rows, actions] and values [rows] of observations that lie one after the other: `bytes`
-  // [rows, sizes().bytes] and `scalars` [rows, sizes().scalars]. Called by several threads at once.
-  // What it throws ends the play.
+  // [rows, sizes().bytes] and `scalars` [rows, sizes().scalars]. What comes of one must not depend
+  // on those beside it, to the last bit: how many they are depends on the number of threads. Called
+  // by several threads at once. What it throws ends the play.
   virtual void decide(size_t rows, const uint8_t* bytes, const float* scalars, float* logits,
                       float* values) const = 0;
 };

@@ -138,7 +138,7 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
         (torch.Tensor, "__setitem__", "store", None),
         (torch.Tensor, "copy_", "backward", "store"),
         (StoredStacks, "__setitem__", "store", None),
-        (FrameStacks, "_read", "gather", "store"),
+        (FrameStacks, "__getitem__", "gather", "store"),
         (GpuPlayer, "_note", "store", None),
         (torch.cuda.Event, "synchronize", "wait", None),
         (training, "batch_of", "targets", None),

@@ -40,20 +40,30 @@ def play(config: TrainConfig, out: Path, **settings: Any) -> Snapshot:
 
 
 def interrupted_after(steps: int) -> Any:
+    """Ctrl-C when so many steps of groups are received, or while they are played natively."""
+
     def make(config: EnvConfig, games: int, groups: int, seed: int) -> Any:
         env = warpzone.make_vec(
             num_envs=games, num_groups=groups, threads=2, seed=seed, config=config
         )
-        left, recv = steps, env.recv
+        left, recv, native = steps, env.recv, env.play
+
+        def count(received: int) -> None:
+            nonlocal left
+            if 0 < left <= received:
+                signal.raise_signal(signal.SIGINT)
+            left -= received
 
         def counted(group: int) -> Any:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                signal.raise_signal(signal.SIGINT)
+            count(1)
             return recv(group)
 
+        def counted_whole(decider: Any, played: Any, *draws: int) -> None:
+            count(groups * len(played.actions))
+            native(decider, played, *draws)
+
         env.recv = counted  # type: ignore[method-assign]
+        env.play = counted_whole  # type: ignore[method-assign]
         return env
 
     return make

@@ -58,9 +58,9 @@ def interrupted_after(steps: int) -> Any:
             count(1)
             return recv(group)
 
-        def counted_whole(decider: Any, played: Any, *draws: int) -> None:
+        def counted_whole(decider: Any, played: Any, seed: int, first: int) -> None:
             count(groups * len(played.actions))
-            native(decider, played, *draws)
+            native(decider, played, seed, first)
 
         env.recv = counted  # type: ignore[method-assign]
         env.play = counted_whole  # type: ignore[method-assign]

@@ -95,7 +95,11 @@ class TrainConfig(PPOConfig):
     preset: str = "tiles"
     """The preset that this configuration started from."""
     env: EnvConfig = EnvConfig(
-        observation="tiles", reward="landed", noop_max=30, no_progress_steps=150
+        observation="tiles",
+        reward="landed",
+        noop_max=30,
+        repeat_action_probability=0.1,
+        no_progress_steps=150,
     )
     """The games that are trained on."""
     network: NetworkConfig = NetworkConfig(piecewise_linear=True)

@@ -98,7 +98,7 @@ GROUPS = (
     Group("objective", "clip", {"objective-kl": Variant("KL penalty", ("objective=kl",))}),
     Group(
         "discount",
-        "γ 0.98",
+        "γ 0.97",
         {
             "gamma-0.9": Variant("γ 0.9", ("gamma=0.9",)),
             "gamma-0.99": Variant("γ 0.99", ("gamma=0.99",)),

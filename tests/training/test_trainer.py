@@ -339,7 +339,7 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
 
 def test_going_on_with_other_settings_is_an_error_that_names_them(tmp_path: Path) -> None:
     play(toy_config(), tmp_path)
-    with pytest.raises(ConfigError, match=r"gamma: 0\.98 then, 0\.9 now"):
+    with pytest.raises(ConfigError, match=r"gamma: 0\.97 then, 0\.9 now"):
         play(toy_config(gamma=0.9), tmp_path, resume=True)
     with pytest.raises(ConfigError, match=r"env\.levels"):
         play(toy_config(env=EnvConfig(levels={"1-2": 1.0})), tmp_path, resume=True)

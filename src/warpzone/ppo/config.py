@@ -24,7 +24,7 @@ class PPOConfig(BaseModel):
     )
 
     # Targets
-    gamma: Fraction = 0.98
+    gamma: Fraction = 0.97
     """Discount γ per agent step. What lies 1 / (1 − γ) steps ahead counts about a third."""
     gae_lambda: Fraction = 0.8
     """λ of the advantage estimates (GAE): 0 trusts the critic, 1 the rewards that were seen."""

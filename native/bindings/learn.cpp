@@ -166,11 +166,18 @@ void bind_learn(nb::module_& m) {
           [](HeldNetwork& self, Parameters parameters) {
             self.network.use(pointers(self.network.shape(), parameters));
             self.parameters = std::move(parameters);
-            self.network.pack();
           },
           "parameters"_a.noconvert(),
           "Takes the weights, which stay the caller's: of the first layer, [inputs][width], and "
-          "its bias; of each other and of the heads, [out][in] and bias. Again when they changed.")
+          "its bias; of each other and of the heads, [out][in] and bias. `pack`, `refer_to` or a "
+          "learner's `read` after it, and whenever they have changed.")
+      .def(
+          "pack",
+          [](HeldNetwork& self) {
+            require(!self.parameters.empty(), "the network has no weights yet");
+            self.network.pack();
+          },
+          "Takes note of weights that have changed.")
       .def(
           "refer_to",
           [](HeldNetwork& self, const In<uint8_t, 2>& bytes, const In<float, 2>& scalars) {

@@ -674,8 +674,11 @@ class Network(Decider):
 
     def use(self, parameters: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]]) -> None:
         """
-        Takes the weights, which stay the caller's: of the first layer, [inputs][width], and its bias; of each other and of the heads, [out][in] and bias. Again when they changed.
+        Takes the weights, which stay the caller's: of the first layer, [inputs][width], and its bias; of each other and of the heads, [out][in] and bias. `pack`, `refer_to` or a learner's `read` after it, and whenever they have changed.
         """
+
+    def pack(self) -> None:
+        """Takes note of weights that have changed."""
 
     def refer_to(self, bytes: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scalars: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
         """

@@ -101,7 +101,12 @@ class AgentInfo(BaseModel):
 
 
 def save_agent(
-    path: Path, weights: Mapping[str, Tensor], info: AgentInfo, *, half: bool = False
+    path: Path,
+    weights: Mapping[str, Tensor],
+    info: AgentInfo,
+    *,
+    half: bool = False,
+    durable: bool = True,
 ) -> None:
     """Writes a policy's `state_dict` and everything needed to use it as one safetensors file.
 
@@ -111,6 +116,7 @@ def save_agent(
         info: what `load_agent` needs to rebuild the policy, and where it comes from.
         half: store weights in float16, half the size. Actions stay the same but where two of them
             are all but equally likely.
+        durable: see `files.write_atomically`.
 
     Raises:
         FileError: the disk is full or the directory cannot be written.
@@ -123,7 +129,7 @@ def save_agent(
         for name, tensor in weights.items()
     }
     metadata = {"warpzone": info.model_dump_json()}
-    write_atomically(path, safetensors.torch.save(tensors, metadata))
+    write_atomically(path, safetensors.torch.save(tensors, metadata), durable=durable)
 
 
 def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, AgentInfo]:

@@ -48,7 +48,7 @@ class Milestones:
         if info.steps == 0 or info.steps % apart:
             return
         path = self.directory / f"step-{info.steps:012d}.safetensors"
-        save_agent(path, weights, info, half=True)
+        save_agent(path, weights, info, half=True, durable=False)  # there are others
         for old in self.paths():
             if _step(old) % apart:
                 old.unlink(missing_ok=True)

@@ -84,14 +84,20 @@ class NativePolicy:
         layers = [p for layer in trunk.dense for p in (layer.weight, layer.bias)]
         return [trunk.weight, trunk.bias, *layers, heads.weight, heads.bias]
 
+    def use(self) -> None:
+        """Tells native code where the weights lie."""
+        self.network.use([parameter.detach().numpy() for parameter in self.parameters])
+
     def refresh(self, observations: Observation | None = None) -> None:
         """Takes note of weights that have changed.
 
         With `observations` [B, ...], what these have in common need not be computed for each one
         from now on; it decides how results are rounded, and nothing that was seen before does.
         """
-        self.network.use([parameter.detach().numpy() for parameter in self.parameters])
-        if observations is not None:
+        self.use()
+        if observations is None:
+            self.network.pack()
+        else:
             self.network.refer_to(*self.arrays(observations))
 
     def arrays(self, observations: Observation) -> tuple[Bytes, Floats]:
@@ -175,7 +181,7 @@ class NativeUpdater:
         return [self.optimizer.state[parameter][name] for parameter in self.policy.parameters]
 
     def _read(self, batch: Batch) -> None:
-        self.policy.refresh()
+        self.policy.use()
         moments = [*self._states("exp_avg"), *self._states("exp_avg_sq")]
         steps = int(self._states("step")[0])
         # A snapshot that is restored brings moments of its own.

@@ -366,7 +366,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     curves.steps_axis(left)
     right.set_xlabel("seconds of training")
     right.set_xlim(left=0)
-    left.legend(loc="upper left", fontsize=8)
+    left.legend(loc="lower right", fontsize=8)
     drawing.savefig(path)
 
 

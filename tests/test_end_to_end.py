@@ -69,7 +69,7 @@ def test_going_on_with_other_settings_is_refused(trained: Path) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == EXIT_ERROR
     assert "gamma" in result.output
-    assert "0.95" in result.output
+    assert "0.97" in result.output
 
 
 def test_eval_as_json(trained: Path) -> None:

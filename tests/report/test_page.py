@@ -132,8 +132,8 @@ def test_it_shows_what_differs_from_the_preset_first(page: Page) -> None:
     assert sorted([part.strip() for part in row] for row in rows) == [
         ["env.levels", "1-1, 1-2", "1-1"],
         ["eval_episodes", "40", "100"],
-        ["gamma", "0.9", "0.95"],
-        ["lr", "0.001", "0.002"],
+        ["gamma", "0.9", "0.97"],
+        ["lr", "0.001", "0.003"],
     ]
     settings.locator("summary").click()
     expect(settings.locator("details")).to_contain_text("gae_lambda")

@@ -44,7 +44,7 @@ class PPOConfig(BaseModel):
     """Weight of the objective; 0 with distillation policies: imitation alone."""
     value_coef: Coefficient = 0.5
     """Weight of the critic's squared error."""
-    entropy_coef: Coefficient = 0.02
+    entropy_coef: Coefficient = 0.01
     """Weight of the entropy bonus, which keeps the agent trying."""
     distillation_coef: Coefficient = 1.0
     """Weight of KL(distillation policy ‖ agent), mean over the samples."""
@@ -54,7 +54,7 @@ class PPOConfig(BaseModel):
     """Times that each rollout is learnt from."""
     minibatch_size: Count = 512
     """Samples of a gradient step; at most num_envs × rollout_steps."""
-    lr: Positive = 2e-3
+    lr: Positive = 3e-3
     """Learning rate of Adam, at the beginning."""
     schedule: Schedule = "competence"
     """How `lr`, `entropy_coef` and `distillation_coef` fall. `linear`: down to 0 at the end of the

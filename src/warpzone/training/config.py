@@ -98,7 +98,6 @@ class TrainConfig(PPOConfig):
         observation="tiles",
         reward="landed",
         noop_max=30,
-        repeat_action_probability=0.1,
         no_progress_steps=150,
     )
     """The games that are trained on."""

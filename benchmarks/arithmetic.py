@@ -55,6 +55,7 @@ class Product:
         return f"{rows}{self.inputs:,} × {self.outputs:,}"
 
 
+# torch leaves the class and its constructor without types.
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the matrix products and convolutions that are computed within it."""
 

@@ -174,11 +174,12 @@ def stable_baselines3(order: Order) -> Watch:
     from stable_baselines3.common.vec_env import VecEnv
 
     torch.set_num_threads(order.threads)
-    chosen = dict(SB3)
-    envs = games(order, int(chosen.pop("n_envs")))  # type: ignore[call-overload]
+    chosen: dict[str, Any] = dict(SB3)
+    envs = games(order, chosen.pop("n_envs"))
     total = chosen.pop("total_timesteps")
     watch = Watch(order)
 
+    # Whether Stable-Baselines3 is there to be checked against differs from machine to machine.
     class Adapter(VecEnv):  # type: ignore[misc]
         """Our vector environment with Stable-Baselines3's face."""
 
@@ -211,6 +212,7 @@ def stable_baselines3(order: Order) -> Watch:
         def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
             return [getattr(envs, attr_name)] * envs.num_envs
 
+        # PPO calls neither of these, and the base class wants them.
         def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
             raise NotImplementedError
 
@@ -220,7 +222,7 @@ def stable_baselines3(order: Order) -> Watch:
         def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
             return [False] * envs.num_envs
 
-    class Callback(BaseCallback):  # type: ignore[misc]
+    class Callback(BaseCallback):  # type: ignore[misc]  # as above
         def _on_training_start(self) -> None:
             watch.begin()
 

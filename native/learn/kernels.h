@@ -111,9 +111,6 @@ struct Kernels {
   // imitate. `scratch` has room for 5 · actions · kLossRows values.
   void (*losses)(const Objective& objective, const Sample* samples, size_t count, size_t actions,
                  float total, float* outputs, size_t stride, float* scratch, Losses& sums);
-
-  // Log-probabilities of the logits.
-  void (*log_softmax)(const float* logits, size_t actions, float* out);
 };
 
 const Kernels* baseline_kernels();

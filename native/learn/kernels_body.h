@@ -309,18 +309,9 @@ void losses(const Objective& objective, const Sample* samples, size_t count, siz
   }
 }
 
-void log_softmax(const float* logits, size_t actions, float* out) {
-  float top = logits[0], sum = 0;
-  for (size_t j = 1; j < actions; ++j) top = logits[j] > top ? logits[j] : top;
-  for (size_t j = 0; j < actions; ++j) out[j] = exponential(logits[j] - top);
-  for (size_t j = 0; j < actions; ++j) sum += out[j];
-  const float shift = top + logarithm(sum);
-  for (size_t j = 0; j < actions; ++j) out[j] = logits[j] - shift;
-}
-
 constexpr Kernels kKernels = {
-    WARPZONE_KERNELS_NAME, sum_rows, sizeof(Number), pack_rows, pack_columns, product,    relu,
-    relu_gradient,         add_rows, sum_of_squares, adam,      losses,       log_softmax};
+    WARPZONE_KERNELS_NAME, sum_rows, sizeof(Number), pack_rows, pack_columns, product, relu,
+    relu_gradient,         add_rows, sum_of_squares, adam,      losses};
 
 }  // namespace
 }  // namespace warpzone::learn

@@ -61,6 +61,7 @@ class GpuPlayer:
 
     def event(self) -> Event:
         """Returns an event that has not been recorded."""
+        # torch leaves its constructor without types.
         return torch.cuda.Event() if self.pinned else _Reached()  # type: ignore[no-untyped-call]
 
     @torch.no_grad()

@@ -53,6 +53,7 @@ import torch
 import typer
 from benchmarks import curves
 from benchmarks.curves import COLOURS, Curve
+from benchmarks.options import RomOption
 
 from warpzone.bench import report as reporting
 from warpzone.bench.report import Spread
@@ -396,9 +397,7 @@ def run(
     pixel_steps: Annotated[int, typer.Option(min=1, help="Agent steps of such a run.")] = 300_000,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once, one thread each.")] = 1,
     out: OutOption = DEFAULT_OUT,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
+    rom: RomOption = None,
 ) -> None:
     """Train every variant on every level with every seed."""
     console = reporting.console()

@@ -38,6 +38,7 @@ from typing import Annotated, Any
 import platformdirs
 import typer
 from benchmarks import peers
+from benchmarks.options import OutOption, RomOption
 from benchmarks.peers import Peer, PeerError
 from rich.table import Table
 
@@ -276,9 +277,7 @@ def main(
         list[str] | None,
         typer.Option(help="Measure only this contestant; may be repeated.", show_default="all"),
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
+    rom: RomOption = None,
     peers_dir: Annotated[
         Path | None,
         typer.Option(help="Where peers are installed.", show_default="the user's cache"),
@@ -286,9 +285,7 @@ def main(
     peers_python: Annotated[
         str, typer.Option(help="The Python that peers are installed for.", show_default="this one")
     ] = sys.executable,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
-    ] = None,
+    out: OutOption = None,
 ) -> None:
     """Measure the speed of the environments beside other projects'."""
     console = report.console()

@@ -42,6 +42,7 @@ import torch
 import typer
 from benchmarks import curves, revisions
 from benchmarks.curves import COLOURS
+from benchmarks.options import RomOption
 from benchmarks.revisions import Revision
 from rich.console import Console
 from rich.table import Table
@@ -205,9 +206,7 @@ def main(
     against: Annotated[
         str | None, typer.Option(metavar="REV", help="Measure this commit in turns.")
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
+    rom: RomOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--json", help="File for the JSON.", show_default="standard output"),

@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from benchmarks.options import OutOption, RomOption
 from benchmarks.phases import PHASES, seconds_of, watched
 from rich.table import Table
 
@@ -142,12 +143,8 @@ def main(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting, as `warpzone train` has."),
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
-    ] = None,
+    rom: RomOption = None,
+    out: OutOption = None,
 ) -> None:
     """Measure training on a GPU."""
     console = report.console()

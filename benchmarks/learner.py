@@ -38,6 +38,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 import typer
 from benchmarks import arithmetic
+from benchmarks.options import OutOption, RomOption
 from benchmarks.phases import PHASES, seconds_of, watched
 from rich.table import Table
 
@@ -308,12 +309,8 @@ def main(
         Path | None,
         typer.Option("--markdown", exists=True, dir_okay=False, help="Tables are put in there."),
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
-    ] = None,
+    rom: RomOption = None,
+    out: OutOption = None,
 ) -> None:
     """Measure where the time of training goes, and what the machine could do."""
     console = report.console()

@@ -29,6 +29,7 @@ import torch
 import typer
 from benchmarks import cleanrl_ppo, learning_workers
 from benchmarks.learning_workers import LEARNERS, WINDOW, Order
+from benchmarks.options import OutOption, RomOption
 from rich.table import Table
 
 from warpzone.bench import report
@@ -119,12 +120,8 @@ def main(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Of ours, as `warpzone train` has it."),
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
-    ] = None,
+    rom: RomOption = None,
+    out: OutOption = None,
 ) -> None:
     """Measure learners on pictures of 1-1."""
     console = report.console()

@@ -38,6 +38,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import torch
 import typer
+from benchmarks.options import OutOption, RomOption
 from rich.table import Table
 
 from warpzone.bench import report
@@ -205,12 +206,8 @@ def main(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
-    ] = None,
+    rom: RomOption = None,
+    out: OutOption = None,
 ) -> None:
     """Measure what recording costs a training."""
     console = report.console()

@@ -30,6 +30,7 @@ from typing import Annotated, Any, NamedTuple, Self
 import torch
 import typer
 from benchmarks import revisions
+from benchmarks.options import OutOption, RomOption
 from benchmarks.revisions import Revision
 from rich.table import Table
 
@@ -195,12 +196,8 @@ def main(
     against: Annotated[
         str | None, typer.Option(metavar="REV", help="Measure this commit in turns.")
     ] = None,
-    rom: Annotated[
-        Path | None, typer.Option(help="The ROM to play.", show_default="looked for")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File for the JSON.", show_default="standard output")
-    ] = None,
+    rom: RomOption = None,
+    out: OutOption = None,
 ) -> None:
     """Measure the speed of training with each preset."""
     console = report.console()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,9 +26,6 @@ from warpzone.cli.watch import open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import DisplayError, LevelError
 from warpzone.smb.levels import LEVELS, parse_levels
-
-if TYPE_CHECKING:
-    pass
 
 
 def train(

@@ -238,6 +238,13 @@ void bind_batch(nb::module_& m) {
           "weights"_a, "share"_a,
           "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
       .def(
+          "set_level_weights",
+          [](Batch& self, std::vector<double> weights) {
+            const auto hold = self.enter();
+            self.game_to_change().set_level_weights(std::move(weights));
+          },
+          "weights"_a, "Episodes from a level's start draw the level by these, one for each of 32.")
+      .def(
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
           "From its next episode on, the inputs of each of these games are logged.")
       .def(

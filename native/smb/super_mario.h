@@ -66,6 +66,14 @@ class SuperMario {
     starts_.weigh(weights, share);
   }
 
+  // From now on an episode that begins at a level's start draws the level by these.
+  void set_level_weights(std::vector<double> weights) {
+    Rules rules = rules_;
+    rules.level_weights = std::move(weights);
+    rules.check();
+    rules_ = std::move(rules);
+  }
+
   // Results depend on the seed and a game's index alone.
   static void seed(State& game, uint64_t seed, uint64_t index) {
     game.random = stream(seed, index);

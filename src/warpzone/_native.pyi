@@ -509,6 +509,11 @@ class Batch:
         That share of episodes begins at one of the starts, drawn by weights, float64[k].
         """
 
+    def set_level_weights(self, weights: Sequence[float]) -> None:
+        """
+        Episodes from a level's start draw the level by these, one for each of 32.
+        """
+
     def watch(self, games: Sequence[int]) -> None:
         """
         From its next episode on, the inputs of each of these games are logged.

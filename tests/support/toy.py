@@ -79,7 +79,7 @@ class Corridor:
             )
         )
         self.single_action_space = gymnasium.spaces.Discrete(CUES + 1)
-        self.levels = np.array([level_index(name) for name in config.levels])
+        self.set_level_weights(config.levels)
         self.actions: dict[int, np.ndarray] = {}
         self.closed = False
         self.trajectories: dict[str, list[Trajectory]] = {}
@@ -192,12 +192,17 @@ class Corridor:
     def set_start_weights(self, weights: np.ndarray, share: float) -> None:
         self.weights, self.share = weights / weights.sum(), share
 
+    def set_level_weights(self, weights: Mapping[str, float]) -> None:
+        self.levels = np.array([level_index(name) for name in weights])
+        self.level_shares = np.array(list(weights.values())) / sum(weights.values())
+
     def close(self) -> None:
         self.closed = True
 
     def _begin(self, game: int) -> None:
         random = self.random[game]
-        self.state[game] = (0, 0, 0, random.integers(CUES), random.choice(self.levels), -1, 0)
+        level = random.choice(self.levels, p=self.level_shares)
+        self.state[game] = (0, 0, 0, random.integers(CUES), level, -1, 0)
         self.returns[game] = 0
         if self.share > 0 and random.random() < self.share:
             index = random.choice(len(self.starts), p=self.weights)

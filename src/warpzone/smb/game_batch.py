@@ -89,6 +89,7 @@ class GameBatch(InUse):
         self._masks: dict[str, tuple[Trajectory, ...]] = {}
         self._starts: list[_native.InitialState] = []
         self._start_weights: tuple[NDArray[np.float64], float] | None = None
+        self._level_weights: dict[str, float] | None = None
         self._watched: list[int] = []
         self._build(secrets.randbits(64) if seed is None else checked_seed(seed))
 
@@ -120,6 +121,8 @@ class GameBatch(InUse):
         InUse.__init__(self)
         self._build(0)
         self.set_progress_masks(self._masks)
+        if self._level_weights is not None:
+            self.set_level_weights(self._level_weights)
         if self._starts:
             weights = self._start_weights
             self.set_initial_states(self._starts)
@@ -342,6 +345,24 @@ class GameBatch(InUse):
         with native_errors():
             self._batch.set_start_weights(given, share)
         self._start_weights = given, share
+
+    def set_level_weights(self, weights: Mapping[str, float]) -> None:
+        """From now on an episode that begins at a level's start draws the level by these weights,
+        at least 0 and not all 0; levels that are not named are not drawn. Not part of `save_state`.
+        No group may be stepping.
+
+        Raises:
+            ConfigError: a weight is out of its range.
+            EngineError: a group is stepping.
+            LevelError: there is no such level.
+        """
+        given = {level: float(weight) for level, weight in weights.items()}
+        native = [0.0] * len(LEVELS)
+        for level, weight in given.items():
+            native[level_index(level)] = weight
+        with native_errors():
+            self._batch.set_level_weights(native)
+        self._level_weights = given
 
     # --- input logs -----------------------------------------------------------------------------
 

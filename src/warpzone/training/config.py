@@ -108,6 +108,9 @@ class TrainConfig(PPOConfig):
     for the one that is packaged for it."""
     curriculum: CurriculumConfig = CurriculumConfig()
     """Episodes that begin within a level."""
+    prioritize_levels: bool = False
+    """Draw levels the more often the more of their last 100 episodes failed, besides their weights
+    in `env.levels` (see `warpzone.training.level_priority`)."""
 
     # Rollout
     num_envs: int = Field(64, ge=2, le=MOST_GAMES)

@@ -42,6 +42,7 @@ class Curriculum:
         """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
         levels, as an earlier process found them; None: search."""
         self.config, self.env = config.curriculum, env
+        self.level_weights = config.env.levels
         assert config.env.start_steps is not None
         reach = config.env.start_steps // 2
         demonstrated = demonstrated or {}
@@ -59,6 +60,7 @@ class Curriculum:
         segments: list[np.ndarray] = []
         goals: list[np.ndarray] = []
         factors: list[np.ndarray] = []
+        of_level: list[np.ndarray] = []
         count = 0
         for level, trajectory in [
             (level, trajectory)
@@ -82,8 +84,9 @@ class Curriculum:
             filled, segment = np.unique(steps // self.config.segment, return_inverse=True)
             segments.append(count + segment)
             count += len(filled)
-            weight = config.env.levels[level] / len(self.trajectories[level])
-            factors.append(np.full(len(found), weight / len(np.unique(steps))))
+            share = 1 / len(self.trajectories[level])
+            factors.append(np.full(len(found), share / len(np.unique(steps))))
+            of_level.append(np.full(len(found), list(config.env.levels).index(level)))
         env.set_initial_states(starts)
         if self.config.progress_mask:
             # Where no way leads to the end there is more to be found than they know.
@@ -99,7 +102,9 @@ class Curriculum:
         self.goals = np.concatenate(goals or none)
         """Of each start: px of progress that make an episode a success."""
         self.factors = np.concatenate(factors or [np.zeros(0)])
-        """Of each start: weights of levels are theirs, whatever their lengths."""
+        """Of each start: those of a level sum up to the same, whatever its length."""
+        self.levels = np.concatenate(of_level or none)
+        """Of each start: which of the levels it is in."""
         self.rates = np.zeros(count)
         """Of each segment: share of lately ended episodes from there that were a success."""
         self.episodes = np.zeros(count, np.int64)
@@ -117,16 +122,19 @@ class Curriculum:
             pace = 1 / min(int(self.episodes[segment]), MEMORY)
             self.rates[segment] += pace * (success - self.rates[segment])
 
-    def weights(self) -> np.ndarray:
-        """Returns weights float64 [k] of the starts."""
+    def weights(self, levels: Mapping[str, float] | None = None) -> np.ndarray:
+        """Returns weights float64 [k] of the starts, where `levels` are those of all levels, in the
+        order of the configuration; None: as there."""
+        of_levels = np.array(list((levels or self.level_weights).values()))[self.levels]
         weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.segments]) * self.factors
-        return weights
+        return weights * of_levels
 
-    def apply(self, competence: float) -> None:
-        """Lets games begin accordingly: the better the agent, the more at levels' own starts."""
+    def apply(self, competence: float, levels: Mapping[str, float] | None = None) -> None:
+        """Lets games begin accordingly: the better the agent, the more at levels' own starts.
+        `levels`: see `weights`."""
         if len(self.segments):
             share = self.config.share + competence * (self.config.last_share - self.config.share)
-            self.env.set_start_weights(self.weights(), share)
+            self.env.set_start_weights(self.weights(levels), share)
 
     @property
     def success_rate(self) -> float:

@@ -34,6 +34,7 @@ from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.frame_stacks import StoredStacks, shows_stacks
 from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.level_env import LevelEnv, level_env
+from warpzone.training.level_priority import level_priorities
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
 from warpzone.training.native_update import (
@@ -111,7 +112,13 @@ class Learner:
         trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
         self.stats = EpisodeStats(list(trained), env.tasks())
         self.curriculum: Curriculum | None = None
-        self.levels = level_env(env, "curriculum.share") if config.curriculum.share > 0 else None
+        self.levels: LevelEnv | None = None
+        for setting, wanted in (
+            ("curriculum.share", config.curriculum.share > 0),
+            ("prioritize_levels", config.prioritize_levels),
+        ):
+            if wanted:
+                self.levels = level_env(env, setting)
         self.distillation: DistillationPolicies | None = None
         if config.distillation_policies:
             level_env(env, "distillation_policies")
@@ -135,7 +142,7 @@ class Learner:
 
     def prepare(self) -> None:
         """Makes the curriculum, if there is to be one, which may search for minutes."""
-        if self.levels is not None and self.curriculum is None:
+        if self.levels is not None and self.curriculum is None and self.config.curriculum.share > 0:
             self.curriculum = Curriculum(self.config, self.levels, self.demonstrated)
 
     def improve(self) -> dict[str, float]:
@@ -143,8 +150,12 @@ class Learner:
         config, began = self.config, time.perf_counter()
         self.prepare()
         progress, competence = min(1.0, self.step / config.total_steps), self.competence
+        weights: Mapping[str, float] = config.env.levels
+        if config.prioritize_levels and self.levels is not None:
+            weights = level_priorities(weights, self.stats.clear_rates)
+            self.levels.set_level_weights(weights)
         if self.curriculum is not None:
-            self.curriculum.apply(competence)
+            self.curriculum.apply(competence, weights)
 
         # Play.
         self.stats.start_rollout()

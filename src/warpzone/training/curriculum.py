@@ -127,7 +127,8 @@ class Curriculum:
         order of the configuration; None: as there."""
         of_levels = np.array(list((levels or self.level_weights).values()))[self.levels]
         weights: np.ndarray = (1 + LEAST_WEIGHT - self.rates[self.segments]) * self.factors
-        return weights * of_levels
+        weights *= of_levels
+        return weights
 
     def apply(self, competence: float, levels: Mapping[str, float] | None = None) -> None:
         """Lets games begin accordingly: the better the agent, the more at levels' own starts.

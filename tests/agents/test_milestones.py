@@ -77,7 +77,8 @@ def test_what_the_run_kept_of_its_course_comes_before_checkpoints(tmp_path: Path
     for _ in range(12):
         learner.improve()
         known[learner.step] = weights(learner)
-        run.milestones.add(learner.snapshot().weights, learner.agent_info())
+        if run.milestones.due(learner.step):
+            run.milestones.add(learner.policy.state_dict(), learner.agent_info())
         run.save(learner.snapshot(), learner.agent_info())
     envs.close()
     found = milestone_agents(tmp_path)

@@ -24,6 +24,8 @@ POLICY = make_policy(CONFIG.network, SHAPES, 2)
 
 
 def add(history: Milestones, step: int) -> None:
+    if not history.due(step):
+        return
     info = AgentInfo(
         env=CONFIG.env,
         network=CONFIG.network,

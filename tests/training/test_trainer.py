@@ -20,7 +20,7 @@ from tests.support.toy import Corridor, corridors, toy_config
 import warpzone
 from warpzone.errors import CheckpointError, ConfigError, EngineError, TrainingError
 from warpzone.smb.config import EnvConfig
-from warpzone.training import interrupt
+from warpzone.training import interrupt, trainer
 from warpzone.training.agent_file import load_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import CurriculumConfig, TrainConfig
@@ -357,7 +357,12 @@ def test_all_checkpoints_damaged_is_an_error(tmp_path: Path) -> None:
         play(toy_config(total_steps=8 * BATCH), tmp_path, resume=True)
 
 
-def test_a_failing_game_saves_what_was_learnt_and_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fresh", "kept"), [(0.0, 3 * BATCH), (60.0, 2 * BATCH)])
+def test_a_failing_game_saves_what_was_learnt_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: float, kept: int
+) -> None:
+    """The state before that update, or where updates are short one of the last second."""
+    monkeypatch.setattr(trainer, "FRESH", fresh)
     made: list[Corridor] = []
 
     def fail() -> None:
@@ -366,15 +371,19 @@ def test_a_failing_game_saves_what_was_learnt_and_is_told(tmp_path: Path) -> Non
     def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
         env = Corridor(config, games, groups, seed)
         calls = iter(range(10_000))
-        env.on_step = lambda: fail() if next(calls) == 64 + 10 else None
+        env.on_step = lambda: fail() if next(calls) == 3 * 64 + 10 else None
         made.append(env)
         return env
 
     with pytest.raises(EngineError, match="game 3 went away"):
-        play(toy_config(), tmp_path, make_env=make)
-    assert newest(tmp_path).values["step"] == BATCH
-    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+        play(toy_config(), tmp_path / "run", make_env=make)
+    assert newest(tmp_path / "run").values["step"] == kept
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
     assert all(env.closed for env in made)
+    play(toy_config(), tmp_path / "run", resume=True)
+    play(toy_config(), tmp_path / "whole")
+    assert_same_state(newest(tmp_path / "run"), newest(tmp_path / "whole"))
+    assert_same_curves(tmp_path / "run", tmp_path / "whole")
 
 
 def test_a_full_disk_is_told_in_plain_words(

@@ -36,22 +36,28 @@ class Milestones:
             return sorted(p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
         return []
 
+    def due(self, step: int) -> bool:
+        """Returns whether an agent is to be kept of this step."""
+        return step > 0 and step % self._apart(step) == 0
+
     def add(self, weights: Mapping[str, Tensor], info: AgentInfo) -> None:
-        """Keep an agent, in float16, if one is due at its step.
+        """Keeps an agent, in float16, and deletes those that lie between the kept ones now.
 
         Raises:
             FileError: the disk is full or the directory cannot be written.
         """
-        apart = self._batch
-        while info.steps > MOST * apart:
-            apart *= 2
-        if info.steps == 0 or info.steps % apart:
-            return
+        apart = self._apart(info.steps)
         path = self.directory / f"step-{info.steps:012d}.safetensors"
         save_agent(path, weights, info, half=True, durable=False)  # there are others
         for old in self.paths():
             if _step(old) % apart:
                 old.unlink(missing_ok=True)
+
+    def _apart(self, step: int) -> int:
+        apart = self._batch
+        while step > MOST * apart:
+            apart *= 2
+        return apart
 
     def forget_after(self, step: int) -> None:
         """Delete what a run that goes on from `step` will learn otherwise."""

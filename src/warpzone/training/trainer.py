@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from warpzone.hardware import torch_threads
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
-from warpzone.training.agent_file import AgentInfo, save_agent
+from warpzone.training.agent_file import save_agent
 from warpzone.training.checkpoint import Snapshot, checked_values
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 SAVING = "saving after this update; Ctrl-C again ends at once"
 """Said where an update goes on for over a second after Ctrl-C."""
+FRESH = 1.0
+"""Seconds of training that a failure may cost: a copy of the state, which it falls back to, is made
+after an update when the one before is older. Ctrl-C costs nothing."""
 
 
 @dataclass(frozen=True)
@@ -178,23 +182,25 @@ class _Job:
         self.metrics, self.display, self.interrupt = metrics, display, interrupt
         self.saved = learner.step
         """Agent steps after which there is a checkpoint, or from which this process began."""
-        self.state, self.info = self.freeze()
+        self._freeze()  # `state`, and `info` of its agent: what a failure falls back to
 
     def work(self) -> None:
         """Plays and learns until the agent is good enough or the steps are spent.
 
         Raises:
-            Interrupted: an end was requested; the last whole update is in `state`.
+            Interrupted: an end was requested; `save` keeps the last whole update.
         """
         config, learner, schedule = self.run.config, self.learner, self.schedule
         begun_at = learner.updates
         while True:
             # Save; the first checkpoint is for who resumes what was killed before another.
-            self.state, self.info = self.freeze()
             due = learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at
             if due or learner.updates == 0:
                 self.save()
-            self.run.milestones.add(self.state.weights, self.info)
+            elif time.monotonic() >= self._frozen_at + FRESH:
+                self.freeze()
+            if self.run.milestones.due(learner.step):
+                self.run.milestones.add(learner.policy.state_dict(), learner.agent_info())
             self.interrupt.check()
 
             # Measure.
@@ -216,28 +222,36 @@ class _Job:
             self.measure()
         save_agent(self.run.agent, self.state.weights, learner.agent_info(schedule.clear_rate))
 
-    def freeze(self) -> tuple[Snapshot, AgentInfo]:
-        """Returns a copy of everything, taken between two updates."""
+    def freeze(self) -> None:
+        """Makes `state` a copy of everything, between two updates; what it holds of this one
+        already stays, so that an interrupted measurement is as none."""
+        if self.state.values["updates"] != self.learner.updates:
+            self._freeze()
+
+    def _freeze(self) -> None:
         writer = self.learner.episode_writer
-        snapshot = self.learner.snapshot(
+        self.state = self.learner.snapshot(
             judge=self.schedule.state(),  # as checkpoints call it
             metrics_bytes=self.metrics.offset(),
             ends_bytes=writer.offset if writer else 0,
         )
-        return snapshot, self.learner.agent_info()
+        self.info = self.learner.agent_info()
+        self._frozen_at = time.monotonic()
 
     def save(self) -> None:
-        """Writes `state`.
+        """Writes `state` as of the last update.
 
         Raises:
             FileError: the disk is full or the directory cannot be written.
         """
+        self.freeze()
         self.run.save(self.state, self.info)
         self.saved = self.info.steps
 
     def measure(self) -> None:
         """Measures the agent, and keeps it if it is the best so far."""
         learner, schedule = self.learner, self.schedule
+        self.freeze()
         with self.interrupt.at_once():
             best = schedule.measure(learner)
         if best:

@@ -158,6 +158,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("end_thrown_back", &smb::Rules::end_thrown_back)
       .def_rw("show_level", &smb::Rules::show_level)
       .def_rw("last_level", &smb::Rules::last_level)
+      .def_rw("row_share", &smb::Rules::row_share)
       .def_rw("max_steps", &smb::Rules::max_steps)
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
       .def_rw("start_steps", &smb::Rules::start_steps)

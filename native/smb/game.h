@@ -34,6 +34,7 @@ inline constexpr int kPassage = 128;             // px at once that only a pipe 
 inline constexpr int kThrownBack =
     512;  // px to the left at once: by a maze, or a pipe to its start
 inline constexpr int kGymLimit = 15, kGymJump = 5, kGymDeath = -25;
+inline constexpr uint64_t kWaits = uint64_t{1} << 32;  // streams for them, beyond all frames
 inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game is that long
 
 struct Game {
@@ -50,7 +51,9 @@ struct Game {
   uint8_t sticky;             // buttons may stick in this episode
   uint8_t passed;             // a level is cleared and the next one is to come
   uint8_t off_route;          // on another floor of a maze than its route
-  uint8_t reserved[3];
+  uint8_t at_flag;            // the episode has ended with its level cleared
+  uint8_t carried;            // the episode began as the game went on from the level before
+  uint8_t reserved[1];
   int32_t unpaid;  // px of progress since Mario left the ground (reward `landed`)
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
@@ -63,7 +66,13 @@ struct Game {
     signals.steps = 0;
     signals.start = -1;
     held = 0;
-    if (beginning.moment) {
+    const bool drawn = !beginning.moment && beginning.level < 0;
+    carried = drawn && goes_on(rules, draws) ? 1 : 0;
+    at_flag = 0;
+    if (carried != 0) {
+      carry_over(levels.cartridge(), rules, draws);
+      see_frame(*this, false);
+    } else if (beginning.moment) {
       begin_at(*beginning.moment, levels.cartridge(), rules, see_frame);
     } else if (const InitialState* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
@@ -106,7 +115,10 @@ struct Game {
       run_frame(cart, rules, mask, held);
       gym += gym_reward();
       see_frame(*this, false);
-      if (passed != 0) go_on(cart, see_frame);
+      if (passed != 0) {  // the next level begins with a decision
+        go_on(cart, rules, see_frame);
+        break;
+      }
       if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, rules, mask, see_frame);
     }
     if (rules.end_thrown_back && over == 0 && area_id(nes) == area_before &&
@@ -135,6 +147,7 @@ struct Game {
     }
     episode_return += outcome.reward;
     if (outcome.truncated) over = 1;
+    at_flag = outcome.terminated && signals.flag != 0 ? 1 : 0;
     return outcome;
   }
 
@@ -181,14 +194,38 @@ struct Game {
 
   void begin_level(LevelStarts& levels, const Rules& rules, Random& draws) {
     nes = levels.start(signals.level);
-    const int idle = rules.noop_max > 0 ? draws.below(rules.noop_max + 1) : 0;
-    for (int i = 0; i < idle; ++i) {
-      nes::run_frame(nes, levels.cartridge(), 0);
+    idle(levels.cartridge(), rules, draws, [](const Game&, bool) {});
+  }
+
+  template <typename SeeFrame>
+  void idle(const nes::Cartridge& cart, const Rules& rules, Random& draws, SeeFrame&& see_frame) {
+    const int frames = rules.noop_max > 0 ? draws.below(rules.noop_max + 1) : 0;
+    for (int i = 0; i < frames; ++i) {
+      nes::run_frame(nes, cart, 0);
       ++signals.frames;
+      see_frame(*this, true);
       if (dying(nes) || dead(nes)) throw std::runtime_error("Mario died before the first action");
     }
     remember_motion(nes, motion);
   }
+
+  // Whether the episode after a flag begins in the next level, as the game goes on into it.
+  bool goes_on(const Rules& rules, Random& draws) const {
+    const auto next = static_cast<size_t>(signals.level) + 1;
+    return rules.row_share > 0 && at_flag != 0 && next < rules.level_weights.size() &&
+           rules.level_weights[next] > 0 && draws.uniform() < rules.row_share;
+  }
+
+  // From the flag to the first frame of the next level in which Mario obeys.
+  void carry_over(const nes::Cartridge& cart, const Rules& rules, Random& draws) {
+    const auto unseen = [](const Game&, bool) {};
+    run_to_level(cart, unseen);
+    signals.level = level_played();
+    signals.frames = 0;
+    idle(cart, rules, draws, unseen);
+  }
+
+  int32_t level_played() const { return nes.ram[memory::kWorld] * 4 + nes.ram[memory::kStage]; }
 
   template <typename SeeFrame>
   void begin_at(const InitialState& start, const nes::Cartridge& cart, const Rules& rules,
@@ -236,22 +273,30 @@ struct Game {
 
   // Waits until the next level can be played. What Mario has, he keeps.
   template <typename SeeFrame>
-  void go_on(const nes::Cartridge& cart, SeeFrame&& see_frame) {
-    passed = 0;
+  void run_to_level(const nes::Cartridge& cart, SeeFrame&& see_frame) {
     for (int waited = 0; cleared(nes) || cutscene(nes); ++waited) {
       if (waited > kCutsceneLimit) throw std::runtime_error("the next level does not begin");
       nes::run_frame(nes, cart, 0);
       ++signals.frames;
       see_frame(*this, true);
     }
+  }
+
+  template <typename SeeFrame>
+  void go_on(const nes::Cartridge& cart, const Rules& rules, SeeFrame&& see_frame) {
+    passed = 0;
+    run_to_level(cart, see_frame);
+    Random draws = stream(random.state, kWaits + static_cast<uint64_t>(signals.frames));
+    idle(cart, rules, draws, see_frame);
     read_signals(nes, signals);
-    signals.level = (signals.world - 1) * 4 + signals.stage - 1;
+    signals.level = level_played();
     const int32_t total = progress.total;
     progress.start(area_id(nes), signals.x);
     progress.total = total;
     last_x = signals.x;
     last_time = signals.time;
     held = 0;
+    stuck_steps = 0;
   }
 
   // gym-super-mario-bros 7.x, `_get_reward`, clipped to `reward_range` as nes-py does.

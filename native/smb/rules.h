@@ -35,6 +35,8 @@ struct Rules {
   bool show_level = false;       // the tile view's scalars name the level
   int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
 
+  double row_share = 0.0;  // of flags after which the next episode begins as the game goes on
+
   // Throws std::invalid_argument.
   void check() const {
     const auto require = [](bool ok, const char* what) {
@@ -54,6 +56,7 @@ struct Rules {
             "repeat_action_probability must be at least 0 and below 1");
     require(last_level < kLevels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
+    require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
   }

@@ -77,6 +77,7 @@ class SuperMario {
   // Results depend on the seed and a game's index alone.
   static void seed(State& game, uint64_t seed, uint64_t index) {
     game.random = stream(seed, index);
+    game.at_flag = 0;
   }
 
   // The start of a level, or (state) the moment of play that a console is in. Throws
@@ -112,6 +113,7 @@ class SuperMario {
   static bool at_level_start(const State& game) { return game.signals.start < 0; }
 
   bool prefix(const State& game, std::vector<uint8_t>& buttons) const {
+    if (game.carried != 0) return false;
     if (at_level_start(game)) {
       buttons.assign(static_cast<size_t>(game.signals.frames), 0);
       return true;

@@ -131,6 +131,14 @@ def test_one_setting_by_all_its_names() -> None:
         ({"crop_status_bar": False}, "crop_status_bar is for the observation 'pixels'"),
         ({"observation": "rgb", "show_level": True}, "show_level is for the observation 'tiles'"),
         ({"sticky_share": 0.5}, "sticky_share needs a repeat_action_probability above 0"),
+        (
+            {"row_share": 0.5},
+            "row_share needs two levels, of which one follows the other in the game",
+        ),
+        (
+            {"levels": "all", "row_share": 0.5, "last_level": "1-2"},
+            "row_share is for episodes of one level, and there is a last_level",
+        ),
         ({"config": EnvConfig(), "levels": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "level": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "reward": "gym"}, "not both: reward"),
@@ -225,7 +233,7 @@ def test_every_field_reaches_the_native_core() -> None:
         end_thrown_back=True, last_level="2-4", start_steps=40,
     )  # fmt: skip
     # These have no effect beside the others.
-    config = config.model_copy(update={"show_level": True})
+    config = config.model_copy(update={"show_level": True, "row_share": 0.25})
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
     native = config.native(num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
@@ -233,7 +241,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert list(rules.actions) == [128, 65]
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
-    assert (rules.sticky_share, rules.show_level) == (0.5, True)
+    assert (rules.sticky_share, rules.show_level, rules.row_share) == (0.5, True, 0.25)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert (rules.end_thrown_back, rules.last_level, rules.start_steps) == (True, 7, 40)
     assert rules.reward.name == "gym"

@@ -176,6 +176,17 @@ def test_the_game_goes_on_from_level_to_level() -> None:
     assert LEVELS[info["level"]] == "1-2"
 
 
+def test_each_level_that_the_game_goes_on_into_begins_with_waiting() -> None:
+    envs = make_vec(num_envs=40, last_level="1-2", noop_max=30, seed=2)
+    envs.reset(options={"state": envs.level_starts.start(0)})
+    for action in way_of(FLAGPOLE):
+        *_, infos = envs.step(np.full(40, action))
+    waited = infos["frames"] - infos["frames"].min()
+    assert (infos["level"] == 1).all()
+    assert 15 < waited.max() <= 30
+    assert len(set(waited.tolist())) > 10
+
+
 def test_the_last_level_is_cleared_with_its_own_flag() -> None:
     trajectory = way_of(FLAGPOLE)
     plain = trace(trajectory)
@@ -198,3 +209,72 @@ def test_only_episodes_that_began_within_the_level_are_cut_after_start_steps() -
         assert not terminated.any()
         np.testing.assert_array_equal(truncated, within & (step == 5))
     assert (infos["start"] >= 0).tolist() == within.tolist()
+
+
+@pytest.mark.parametrize("noop_max", [0, 30])
+def test_an_episode_of_a_row_begins_as_the_game_goes_on(noop_max: int) -> None:
+    settings: dict[str, Any] = {
+        "levels": ["1-1", "1-2"], "autoreset": "same_step", "noop_max": noop_max, "seed": 4,
+    }  # fmt: skip
+    trajectory = way_of(FLAGPOLE)
+    row, alone = make_vec(row_share=1.0, **settings), make_vec(**settings)
+    on = make_vec("1-1", last_level="1-2")
+    on.reset()
+    for envs in (row, alone):
+        envs.reset(options={"level": "1-1"})
+        if noop_max:  # the way knows no waiting
+            envs.reset(options={"state": on.level_starts.start(0)})
+    for action in trajectory:
+        last = [envs.step(np.array([action])) for envs in (row, alone, on)]
+    # Until the flag all is as without rows: reward, end, and what is told of the episode.
+    (_, reward, terminated, _, infos), (_, plain_reward, plain_end, _, plain) = last[:2]
+    assert reward == plain_reward > 4
+    assert terminated.all()
+    assert plain_end.all()
+    for name, values in plain["final_info"].items():
+        np.testing.assert_array_equal(infos["final_info"][name], values, err_msg=name)
+    assert infos["final_info"]["flag"].all()
+    assert LEVELS[infos["final_info"]["level"][0]] == "1-1"
+    # Then comes 1-2 as in the running game, score and all, where another begins from nothing.
+    ram, going_on = row.ram(0), on.ram(0)
+    assert (LEVELS[infos["level"][0]], infos["start"], infos["steps"]) == ("1-2", -1, 0)
+    assert infos["score"] == last[2][4]["score"] > plain["score"] == 0
+    assert infos["progress"] == infos["episode_return"] == 0
+    assert 0 <= infos["frames"] <= noop_max
+    if noop_max == 0:
+        np.testing.assert_array_equal(ram, going_on)
+    else:
+        assert infos["frames"] > 0
+        assert infos["time"] < 401
+
+
+def test_rows_go_on_by_their_share_into_levels_that_are_played() -> None:
+    def began(levels: dict[str, float], share: float) -> np.ndarray:
+        envs = make_vec(levels, 30, autoreset="same_step", row_share=share, seed=1)
+        envs.reset(options={"level": "1-1"})
+        for action in way_of(FLAGPOLE):
+            *_, infos = envs.step(np.full(30, action))
+        assert infos["final_info"]["flag"].all()
+        again = envs.save_state()
+        assert (infos["level"][infos["score"] > 0] == 1).all()
+        carried = np.array(infos["score"] > 0)
+        # What an explicit seed draws does not depend on what was played before.
+        envs.reset(seed=3)
+        assert not envs.ram(0)[0x07DE:0x07E3].any()
+        envs.load_state(again)
+        return carried
+
+    assert began({"1-1": 1, "1-2": 1}, 1.0).all()
+    assert 5 < began({"1-1": 1, "1-2": 1}, 0.5).sum() < 25
+    assert not began({"1-1": 1, "1-2": 1}, 0.0).any()
+    assert not began({"1-1": 1, "1-3": 1, "1-4": 1}, 1.0).any()
+
+
+def test_what_was_played_before_an_episode_of_a_row_is_not_logged() -> None:
+    envs = make_vec(["1-1", "1-2"], autoreset="same_step", row_share=1.0)
+    envs.watch_games([0])
+    envs.reset(options={"level": "1-1"})
+    for action in way_of(FLAGPOLE):
+        envs.step(np.array([action]))
+    assert envs.ended_input_logs(0)[0] is not None
+    assert envs.input_log(0) is None

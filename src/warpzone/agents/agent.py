@@ -216,6 +216,7 @@ class Agent:
             "sticky_share": 1.0,  # as asked for in every episode, whatever it was in training
             "end_thrown_back": False,
             "last_level": last_level,
+            "row_share": 0.0,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

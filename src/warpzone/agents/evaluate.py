@@ -159,8 +159,8 @@ def evaluate_row(
 ) -> RowEvaluation:
     """Measures how often `agent` plays all levels from `first` to `last` without losing a life.
 
-    Power-ups are kept from level to level. Only the first level begins with no-ops; what else is
-    random is the same throughout. Limits on steps without progress hold within each level.
+    Power-ups are kept from level to level. Each level begins with no-ops. Limits on steps without
+    progress hold within each level.
 
     Args:
         first, last: names of levels, in the order of the game.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
 from gymnasium.vector import AutoresetMode
@@ -36,7 +37,7 @@ Actions: TypeAlias = str | Sequence[Sequence[str]]
 of buttons."""
 
 _OF_PIXELS = ("frame_stack", "size", "crop_status_bar", "max_pool", "consecutive")
-_ALSO_ELSEWHERE = {"frame_stack", "sticky_share"}
+_ALSO_ELSEWHERE = {"frame_stack", "sticky_share", "row_share"}
 
 
 def _autoreset(value: Any) -> Any:
@@ -89,8 +90,9 @@ class EnvConfig(BaseModel):
     skip_cutscenes: bool = True
     """Run through pipes, loading and entrances without asking the agent."""
     noop_max: int = Field(0, ge=0, le=300)
-    """An episode begins after 0 to this many idle frames, drawn anew each time. In 1-2 an enemy
-    reaches an idle Mario after 318, in no level sooner."""
+    """An episode, and each level that the game goes on into, begins after 0 to this many idle
+    frames, drawn anew each time. In 1-2 an enemy reaches an idle Mario after 318, in no level
+    sooner."""
     repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
     sticky_share: float = Field(1.0, ge=0.0, le=1.0)
@@ -102,6 +104,9 @@ class EnvConfig(BaseModel):
     last_level: str | None = None
     """The game goes on by itself from level to level, and an episode is cleared with this one;
     None: each level is an episode of its own."""
+    row_share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of cleared levels after which the next episode begins as the game goes on, in the level
+    that follows, with all that Mario has; where that is not one of `levels`, none does."""
     max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode is truncated; None: no limit but the game's own timer."""
     no_progress_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
@@ -146,8 +151,8 @@ class EnvConfig(BaseModel):
                 f"consecutive stacking shows the frames of one step, so frame_stack "
                 f"({self.frame_stack}) must equal frame_skip ({self.frame_skip})"
             )
-        # Starts within levels are recorded with a stack whatever is seen, and evaluations switch
-        # sticky actions on and off.
+        # Starts within levels are recorded with a stack whatever is seen, evaluations switch sticky
+        # actions on and off, and one configuration serves many levels and one.
         fields = type(self).model_fields
         for name, reason in self.without_effect(set(fields) - _ALSO_ELSEWHERE).items():
             if getattr(self, name) != fields[name].default:
@@ -165,6 +170,10 @@ class EnvConfig(BaseModel):
             reasons["show_level"] = why
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
+        if not any(pair[0] in self.levels and pair[1] in self.levels for pair in pairwise(LEVELS)):
+            reasons["row_share"] = "needs two levels, of which one follows the other in the game"
+        elif self.last_level is not None:
+            reasons["row_share"] = "is for episodes of one level, and there is a last_level"
         return {name: why for name, why in reasons.items() if name in names}
 
     @property
@@ -184,6 +193,7 @@ class EnvConfig(BaseModel):
         rules.end_thrown_back = self.end_thrown_back
         rules.show_level = self.show_level
         rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
+        rules.row_share = self.row_share
         rules.max_steps = self.max_steps or 0
         rules.no_progress_steps = self.no_progress_steps or 0
         rules.start_steps = self.start_steps or 0
@@ -230,6 +240,7 @@ class EnvSettings(TypedDict, total=False):
     end_thrown_back: bool
     show_level: bool
     last_level: str | None
+    row_share: float
     max_steps: int | None
     no_progress_steps: int | None
     start_steps: int | None

@@ -63,6 +63,7 @@ class EvaluationSchedule:
                     "noop_max": config.eval_noop_max,
                     "repeat_action_probability": config.eval_repeat_action_probability,
                     "sticky_share": 1.0,
+                    "row_share": 0.0,
                     "end_thrown_back": False,
                 }
             )

@@ -177,7 +177,7 @@ class Corridor:
 
     def explorer(self, level: str, seed: int = 0) -> Any:
         trajectory = Trajectory(bytes(LENGTH))
-        return SimpleNamespace(search=lambda most_steps: trajectory)
+        return SimpleNamespace(search=lambda most_steps, stop: trajectory)
 
     def record_initial_states(self, level: str, trajectory: Trajectory) -> list[Start]:
         index = level_index(level)

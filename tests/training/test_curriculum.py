@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from tests.support.toy import toy_config
 
+from warpzone.errors import ConfigError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.search import Trajectory
 from warpzone.training.config import CurriculumConfig, TrainConfig
@@ -35,7 +39,7 @@ class Games:
         self.weights, self.share = np.zeros(0), 0.0
 
     def explorer(self, level: str, seed: int = 0) -> Any:
-        def search(most_steps: int) -> Any:
+        def search(most_steps: int, stop: Any) -> Any:
             self.searches.append((level, seed, most_steps))
             return self.trajectories[level]
 
@@ -100,7 +104,7 @@ def test_a_way_is_searched_once_for_each_level() -> None:
     games: Any = Games(_1_1=50, _8_4=70)
     config = config_of({"1-1": 1.0, "8-4": 1.0}, search_steps=1234)
     curriculum = Curriculum(config, games)
-    assert games.searches == [("1-1", 3, 1234), ("8-4", 3, 1234)]
+    assert sorted(games.searches) == [("1-1", 3, 1234), ("8-4", 3, 1234)]
     assert curriculum.trajectories == {
         level: [trajectory] for level, trajectory in games.trajectories.items()
     }
@@ -342,3 +346,37 @@ def test_it_comes_back_from_json() -> None:
     for each in (curriculum, other):
         each.observe(ended([1, 80], [False, True]))
     assert other.state() == curriculum.state()
+
+
+def test_levels_are_searched_side_by_side_and_end_together() -> None:
+    """All searches meet in the middle; when one fails, the other is told to stop."""
+    meeting = threading.Barrier(2, timeout=10)
+    told: list[bool] = []
+
+    class Meeting(Games):
+        def explorer(self, level: str, seed: int = 0) -> Any:
+            def search(most_steps: int, stop: Callable[[], bool]) -> Trajectory:
+                meeting.wait()
+                if level == "1-1":
+                    raise ConfigError("no way")
+                for _ in range(1000):
+                    if stop():
+                        told.append(True)
+                        break
+                    time.sleep(0.01)
+                return self.trajectories[level]
+
+            return SimpleNamespace(search=search)
+
+    games: Any = Meeting(_1_1=60, _1_2=60)
+    config = config_of({"1-1": 1.0, "1-2": 1.0}).model_copy(update={"threads": 2})
+    with pytest.raises(ConfigError, match="no way"):
+        Curriculum(config, games)
+    assert told == [True]
+
+
+def test_a_search_of_many_levels_says_how_far_it_is() -> None:
+    games: Any = Games(_1_1=60, _1_2=60)
+    lines: list[str] = []
+    Curriculum(config_of({"1-1": 1.0, "1-2": 1.0}), games, log=lines.append)
+    assert lines == ["a way through 1-1 searched, 1 of 2", "a way through 1-2 searched, 2 of 2"]

@@ -3,6 +3,7 @@ then explore"). Native code plays some 100,000 agent steps a second on one core.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import warpzone._native as _native
@@ -70,13 +71,14 @@ class Explorer:
         """How many places are known."""
         return self._native.places
 
-    def search(self, most_steps: int) -> Trajectory:
-        """Play until a way is found, and as long again for a shorter one; at most `most_steps`.
+    def search(self, most_steps: int, stop: Callable[[], bool] = lambda: False) -> Trajectory:
+        """Plays until a way is found, and as long again for a shorter one; at most `most_steps`.
 
-        A signal that raises, as Ctrl-C does, breaks off within a second.
+        A signal that raises, as Ctrl-C does, breaks off within a second; so does `stop`, which is
+        asked between slices of play, where another thread searches.
         """
         native, found_at = self._native, None
-        while native.spent < most_steps:
+        while native.spent < most_steps and not stop():
             if native.cleared:
                 found_at = found_at or native.spent
                 if native.spent >= 2 * found_at:

@@ -13,11 +13,14 @@ is never imitated: its actions only lead to the starts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from warpzone.cpu import available_cores
 from warpzone.smb.search import Trajectory
 from warpzone.training.config import TrainConfig
 from warpzone.training.level_env import LevelEnv
@@ -38,19 +41,17 @@ class Curriculum:
         env: LevelEnv,
         demonstrated: Mapping[str, Sequence[Trajectory]] | None = None,
         searched: dict[str, Trajectory] | None = None,
+        log: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
-        levels, as an earlier process found them; None: search."""
+        levels, as an earlier process found them; None: search. `log` receives lines meanwhile."""
         self.config, self.env = config.curriculum, env
         self.level_weights = config.env.levels
         assert config.env.start_steps is not None
         reach = config.env.start_steps // 2
         demonstrated = demonstrated or {}
-        self.searched = searched or {
-            level: env.explorer(level, config.seed).search(self.config.search_steps)
-            for level in config.env.levels
-            if level not in demonstrated
-        }
+        wanted = [level for level in config.env.levels if level not in demonstrated]
+        self.searched = searched or search(config, env, wanted, log)
         """A way through each level that nobody has demonstrated."""
         self.trajectories = {
             level: list(demonstrated[level] if level in demonstrated else [self.searched[level]])
@@ -180,3 +181,29 @@ class Curriculum:
             )
         self.rates = np.array(state["rates"])
         self.episodes = np.array(state["episodes"], np.int64)
+
+
+def search(
+    config: TrainConfig, env: LevelEnv, levels: Sequence[str], log: Callable[[str], None]
+) -> dict[str, Trajectory]:
+    """Returns a way through each of `levels`, in this order. As many are searched at once as there
+    are threads, which changes none of them."""
+    found: dict[str, Trajectory] = {}
+    stop = threading.Event()
+    with ThreadPoolExecutor(config.threads or available_cores()) as pool:
+        tasks = {
+            level: pool.submit(
+                env.explorer(level, config.seed).search, config.curriculum.search_steps, stop.is_set
+            )
+            for level in levels
+        }
+        try:
+            for number, (level, task) in enumerate(tasks.items(), start=1):
+                found[level] = task.result()
+                if len(levels) > 1:
+                    log(f"a way through {level} searched, {number} of {len(levels)}")
+        except BaseException:  # a signal too: the threads must not search on
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found

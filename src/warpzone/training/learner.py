@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,10 +140,11 @@ class Learner:
         self._pace: deque[float] = deque(maxlen=10)
         self._told: tuple[Sequence[SettingChange], str] | None = None
 
-    def prepare(self) -> None:
-        """Makes the curriculum, if there is to be one, which may search for minutes."""
+    def prepare(self, log: Callable[[str], None] = lambda text: None) -> None:
+        """Makes the curriculum, if there is to be one, which may search for minutes; `log`
+        receives lines meanwhile."""
         if self.levels is not None and self.curriculum is None and self.config.curriculum.share > 0:
-            self.curriculum = Curriculum(self.config, self.levels, self.demonstrated)
+            self.curriculum = Curriculum(self.config, self.levels, self.demonstrated, log=log)
 
     def improve(self) -> dict[str, float]:
         """Plays one rollout and learns from it; returns metrics by name."""

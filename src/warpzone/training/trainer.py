@@ -211,7 +211,7 @@ class _Job:
 
             # Play and learn.
             with self.interrupt.at_once():
-                learner.prepare()
+                learner.prepare(self.display.log)
             losses = learner.improve()
             self.metrics.write(learner.step, losses)
             self.display.update(_status(config, learner, schedule, losses))

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import safetensors.torch
 import torch
 from scripts import package_agents, write_results
-from scripts.package_agents import Job, Measured, completed, stage
 from tests.support.agents import write_agent
 
+from warpzone.agents import measuring
+from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import evaluate
-from warpzone.agents.packaged import score
+from warpzone.agents.measuring import Measurement
+from warpzone.agents.packaging import completed, stage
 from warpzone.agents.results import Results, read_results
+from warpzone.agents.results_page import text_of
 from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 from warpzone.training.agent_file import PolicyMode, Stage, load_agent, save_agent
 from warpzone.training.evaluation import EvalResult, wilson
-from warpzone.training.packaged_index import CONDITIONS, ConditionName, read_index
+from warpzone.training.packaged_index import CONDITIONS, NETWORKS, read_index
 from warpzone.training.presets import resolve
 
 ENV = EnvConfig(levels="1-1", noop_max=30, no_progress_steps=12)
 BOTH = EnvConfig(levels="1-1,1-2", noop_max=30, no_progress_steps=12)
+TOLD = EnvConfig(levels="all", noop_max=30, no_progress_steps=12, show_level=True)
+UNTOLD = EnvConfig(levels="all", noop_max=30, no_progress_steps=12)
 
 
 @pytest.fixture
@@ -35,6 +41,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
     folder.mkdir()
     monkeypatch.setattr(package_agents, "FOLDER", folder)
     monkeypatch.setattr(package_agents, "RESULTS", results)
+    monkeypatch.setattr(package_agents, "LOG", tmp_path / "measurements.jsonl")
     return folder, results
 
 
@@ -49,20 +56,17 @@ class Skill:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rates: dict[str, dict[PolicyMode, tuple[float, float, float]]] = {}
-        self.measured: list[tuple[str, str]] = []
-        monkeypatch.setattr(package_agents, "ProcessPoolExecutor", Here)
-        monkeypatch.setattr(package_agents, "measure", self.measure)
+        """By the steps of the agent, and behind a space a level where that one differs."""
+        self.measured: list[tuple[str, Measurement]] = []
+        monkeypatch.setattr(measuring, "ProcessPoolExecutor", Here)
+        monkeypatch.setattr(measuring, "measure", self.measure)
 
-    def measure(self, job: Job) -> Measured:
-        self.measured.append((str(load_agent(job.file)[1].steps), job.level))
-        skill = self.rates[self.measured[-1][0]]
-        selection: dict[PolicyMode, dict[ConditionName, float]] = {
-            policy: dict(zip(CONDITIONS, rates, strict=True)) for policy, rates in skill.items()
-        }
-        best = max(selection, key=lambda policy: score(selection[policy]))
-        rates = {name: result(rate, job.episodes) for name, rate in selection[best].items()}
-        wins = score(selection[best]) > job.beats
-        return Measured(selection, best, rates if wins else None)
+    def measure(self, one: Measurement, folder: Path, rom: Path | None) -> EvalResult:
+        steps = str(load_agent(folder / one.file)[1].steps)
+        self.measured.append((steps, one))
+        skill = self.rates.get(f"{steps} {one.level}", self.rates[steps])
+        rates = skill.get(one.policy, (0.0, 0.0, 0.0))
+        return result(dict(zip(CONDITIONS, rates, strict=True))[one.condition], one.episodes)
 
 
 class Here:
@@ -77,12 +81,22 @@ class Here:
     def __exit__(self, *arguments: object) -> None:
         pass
 
-    def submit(self, work: Any, job: Job) -> Any:
-        from concurrent.futures import Future
+    def shutdown(self, **settings: object) -> None:
+        pass
 
+    def submit(self, work: Any, *arguments: Any) -> Any:
         future: Future[Any] = Future()
-        future.set_result(work(job))
+        future.set_result(work(*arguments))
         return future
+
+
+def page(results: Results) -> str:
+    return text_of(results, write_results.HEAD, write_results.PACKAGING)
+
+
+def level_rows(text: str) -> list[str]:
+    table = text[text.index("## Level by level") : text.index("## The agents")]
+    return [line for line in table.splitlines() if line[2:5] in LEVELS]
 
 
 def agent(tmp_path: Path, steps: int, env: EnvConfig = ENV) -> Path:
@@ -102,16 +116,32 @@ def test_the_better_agent_and_policy_is_kept(
     }
     for steps, expected, policy in ((1, 1, "sample"), (2, 1, "sample"), (3, 3, "argmax")):
         package_agents.main([str(agent(tmp_path, steps))])
-        (entry,) = read_results(file).levels.values()
+        results = read_results(file)
+        (entry,) = results.specialists.values()
         assert (entry.steps, entry.policy) == (expected, policy)
         assert [path.name for path in folder.glob("*.safetensors")] == [entry.file]
         assert read_index(folder).levels["1-1"].file == entry.file
+        assert results.packaged == {"1-1": "specialist"}
+        assert results.bytes == (folder / entry.file).stat().st_size
     assert entry.rates["noops"] == result(0.6)
     assert entry.score == pytest.approx((0.6, 2.2 / 3))
     assert entry.file.startswith("1-1-")
 
 
-def test_what_is_packaged_already_is_not_measured_unless_with_more_episodes(
+def test_the_best_of_several_is_chosen_in_one_call(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skill = Skill(monkeypatch)
+    skill.rates = {
+        str(n): {"sample": (1.0, 1.0, rate)} for n, rate in ((1, 0.3), (2, 0.9), (3, 0.5))
+    }
+    package_agents.main([str(agent(tmp_path, n)) for n in (1, 2, 3)])
+    assert read_results(places[1]).specialists["1-1"].steps == 2
+    told = [steps for steps, one in skill.measured if one.seed == 0]
+    assert told == ["2"] * 3  # what loses is not measured on the episodes that are told
+
+
+def test_what_is_known_is_not_measured_unless_with_more_episodes(
     places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, file = places
@@ -119,16 +149,43 @@ def test_what_is_packaged_already_is_not_measured_unless_with_more_episodes(
     skill.rates = {"1": {"sample": (1.0, 1.0, 1.0)}}
     run = str(agent(tmp_path, 1))
     package_agents.main([run])
+    assert len(skill.measured) == 9  # two policies, three conditions; then the better one
+    (tmp_path / "measurements.jsonl").unlink()
     package_agents.main([run])
-    assert len(skill.measured) == 1
+    assert len(skill.measured) == 9
     skill.rates = {"1": {"sample": (0.9, 0.9, 0.8)}}
     package_agents.main([run, "--episodes", "200"])
-    assert read_results(file).levels["1-1"].rates["sticky"] == result(0.8, 200)
+    assert read_results(file).specialists["1-1"].rates["sticky"] == result(0.8, 200)
     skill.rates = {"1": {"sample": (0.9, 0.9, 0.7)}}
     (packaged,) = folder.glob("*.safetensors")
     package_agents.main(["--again", str(packaged), "--episodes", "200"])
-    assert read_results(file).levels["1-1"].rates["sticky"] == result(0.7, 200)
+    assert read_results(file).specialists["1-1"].rates["sticky"] == result(0.7, 200)
     assert packaged.is_file()
+
+
+def test_an_interruption_loses_no_measurement(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skill = Skill(monkeypatch)
+    skill.rates = {"1": {"sample": (1.0, 1.0, 1.0)}}
+    measure, run = skill.measure, str(agent(tmp_path, 1))
+
+    def interrupted(one: Measurement, folder: Path, rom: Path | None) -> EvalResult:
+        if len(skill.measured) == 4:
+            raise KeyboardInterrupt
+        return measure(one, folder, rom)
+
+    monkeypatch.setattr(measuring, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        package_agents.main([run])
+    assert not places[1].exists()
+    with (tmp_path / "measurements.jsonl").open("a") as log:
+        log.write('{"file": "cut sho')
+    monkeypatch.setattr(measuring, "measure", measure)
+    package_agents.main([run])
+    assert len(skill.measured) == 9
+    assert len({one for _, one in skill.measured}) == 9
+    assert read_results(places[1]).specialists["1-1"].rates["noops"] == result(1.0)
 
 
 def test_one_agent_for_several_levels_gives_way_level_by_level(
@@ -138,15 +195,95 @@ def test_one_agent_for_several_levels_gives_way_level_by_level(
     skill = Skill(monkeypatch)
     skill.rates = {"1": {"sample": (0.5, 0.5, 0.5)}, "2": {"sample": (0.6, 0.6, 0.6)}}
     package_agents.main([str(agent(tmp_path, 1, BOTH))])
-    levels = read_results(file).levels
+    levels = read_results(file).specialists
     assert levels["1-1"].file == levels["1-2"].file
     assert levels["1-1"].file.startswith("2-levels-")
     assert levels["1-2"].trained_on == ["1-1", "1-2"]
     package_agents.main([str(agent(tmp_path, 2))])
-    levels = read_results(file).levels
+    levels = read_results(file).specialists
     assert (levels["1-1"].steps, levels["1-2"].steps) == (2, 1)
     assert len(list(folder.glob("*.safetensors"))) == 2
     assert [path for path in tmp_path.glob("trained/*") if path.suffix == ""] == []
+
+
+def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_better(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, file = places
+    skill = Skill(monkeypatch)
+    skill.rates = {
+        "1": {"sample": (1.0, 0.9, 0.82)},
+        "2": {"sample": (1.0, 0.9, 0.7)},
+        "3": {"sample": (1.0, 0.9, 0.8), "argmax": (1.0, 0.1, 0.1)},
+        "3 1-1": {"sample": (1.0, 0.9, 0.8), "argmax": (1.0, 1.0, 1.0)},
+        "4": {"sample": (1.0, 0.5, 0.5)},
+    }
+    other = EnvConfig(levels="1-2", noop_max=30, no_progress_steps=12)
+    package_agents.main([str(agent(tmp_path, 1)), str(agent(tmp_path, 2, other))])
+    assert len(list(folder.glob("*.safetensors"))) == 2
+    package_agents.main([str(agent(tmp_path, 3, TOLD)), str(agent(tmp_path, 4, UNTOLD))])
+    results = read_results(file)
+    told, untold = (results.networks[name] for name in NETWORKS)
+    # One policy for all levels, though likeliest actions play 1-1 better.
+    assert (told.steps, told.policy, list(told.levels)) == (3, "sample", list(LEVELS))
+    assert (untold.steps, untold.trained_on) == (4, list(LEVELS))
+    # 1-1's specialist is better by less than the margin.
+    assert results.packaged == dict.fromkeys(LEVELS, "generalist")
+    assert {path.name for path in folder.glob("*.safetensors")} == {told.file, untold.file}
+    assert results.specialists["1-1"].steps == 1
+    index = read_index(folder)
+    assert {entry.file for entry in index.levels.values()} == {told.file}
+    assert {name: entry.file for name, entry in index.networks.items()} == {
+        "generalist": told.file,
+        "generalist-untold": untold.file,
+    }
+    text = page(results)
+    assert "| mean clear rate, no-ops | 90.0 % | 90.0 % | 50.0 % |" in text
+    rows = {row.split()[1]: row for row in level_rows(text)}
+    bad = "50 % (40–60)"
+    assert rows["1-1"] == (
+        "| 1-1 | overground | **100 % (96–100)** | **90 % (83–94)** | **80 % (71–87)** | **20.0** "
+        f"| 100 % (96–100) | {bad} | {bad} | 20.0 "
+        "| 100 % (96–100) | 90 % (83–94) | 82 % (73–88) | 20.0 | sample |"
+    )
+    assert rows["8-4"].endswith("| – | – | – | – | – |")
+
+    # A specialist that is better by the margin comes into the package beside them.
+    skill.rates["5"] = {"sample": (1.0, 0.95, 0.84)}
+    package_agents.main([str(agent(tmp_path, 5))])
+    results = read_results(file)
+    assert results.packaged["1-1"] == "specialist"
+    assert read_index(folder).levels["1-1"].file == results.specialists["1-1"].file
+    assert len(list(folder.glob("*.safetensors"))) == 3
+    # A worse network does not take the place of the better one.
+    skill.rates["6"] = {"sample": (1.0, 0.8, 0.8)}
+    package_agents.main([str(agent(tmp_path, 6, TOLD))])
+    assert read_results(file).networks["generalist"].steps == 3
+
+
+def test_specialists_that_are_better_by_most_come_first_where_the_place_is_short(
+    places: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, file = places
+    skill = Skill(monkeypatch)
+    skill.rates = {
+        "1": {"sample": (1.0, 0.9, 0.8)},
+        "2": {"sample": (1.0, 1.0, 0.9)},
+        "3": {"sample": (1.0, 0.5, 0.5)},
+    }
+    other = EnvConfig(levels="1-2", noop_max=30, no_progress_steps=12)
+    runs = [agent(tmp_path, 1), agent(tmp_path, 2, other), agent(tmp_path, 3, TOLD)]
+    sizes = [(run / "best.safetensors").stat().st_size // 2 for run in runs]
+    monkeypatch.setattr(package_agents, "MOST_BYTES", sum(sizes[1:]) + 10_000)
+    package_agents.main([str(run) for run in runs])
+    results = read_results(file)
+    assert (results.packaged["1-1"], results.packaged["1-2"]) == ("generalist", "specialist")
+    assert results.bytes == sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    assert "no place for it" in (text := capsys.readouterr().out)
+    assert f"{results.bytes / 1e6:.1f} MB of at most" in text
 
 
 def test_an_agent_that_never_clears_is_not_packaged_and_runs_without_one_are_left_out(
@@ -160,44 +297,43 @@ def test_an_agent_that_never_clears_is_not_packaged_and_runs_without_one_are_lef
     package_agents.main([str(agent(tmp_path, 1)), str(tmp_path / "none")])
     assert "not better" in (text := capsys.readouterr().out)
     assert "left out" in text
-    assert not places[1].exists()
+    assert list(read_results(places[1]).specialists) == []
     package_agents.main([str(agent(tmp_path, 2))])
-    assert list(read_results(places[1]).levels) == ["1-1"]
+    assert list(read_results(places[1]).specialists) == ["1-1"]
 
 
 def test_too_much_for_the_package(
-    places: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     skill = Skill(monkeypatch)
     skill.rates = {"1": {"sample": (1.0, 1.0, 1.0)}}
     monkeypatch.setattr(package_agents, "MOST_BYTES", 1000)
-    package_agents.main([str(agent(tmp_path, 1))])
-    assert "not taken" in capsys.readouterr().out
+    with pytest.raises(AgentError, match=r"0\.001 MB is the most"):
+        package_agents.main([str(agent(tmp_path, 1))])
     assert list(places[0].iterdir()) == []
+    assert not places[1].exists()
 
 
-def test_measuring_plays_both_policies_and_tells_of_other_episodes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_measurement_is_what_evaluate_finds(tmp_path: Path) -> None:
+    write_agent(tmp_path / "a.safetensors", ENV)
+    one = Measurement("a.safetensors", "1-1", "sticky", "sample", 2, 7)
+    found = measuring.measure(one, tmp_path, None)
+    expected = evaluate(
+        Agent.load(tmp_path / "a.safetensors"), ["1-1"], episodes=2, noop_max=30,
+        repeat_action_probability=0.25, policy="sample", seed=7,
+    )  # fmt: skip
+    assert found == expected.levels["1-1"]
+
+
+def test_agents_are_measured_by_other_processes(
+    places: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seeds: list[tuple[str, int]] = []
-
-    def spy(*arguments: Any, **settings: Any) -> Any:
-        seeds.append((settings["policy"], settings["seed"]))
-        return evaluate(*arguments, **settings)
-
-    monkeypatch.setattr(package_agents, "evaluate", spy)
-    file = write_agent(tmp_path / "a.safetensors", ENV)
-    job = Job(file, "1-1", 2, 7, None, (-1.0, -1.0))
-    measured = package_agents.measure(job)
-    assert seeds[:6] == [("sample", 8)] * 3 + [("argmax", 8)] * 3
-    assert seeds[6:] == [(measured.policy, 7)] * 3
-    assert measured.rates is not None
-    assert {rate.episodes for rate in measured.rates.values()} == {2}
-    job = Job(file, "1-1", 2, 7, None, (2.0, 2.0))
-    assert package_agents.measure(job).rates is None
+    package_agents.main([str(agent(tmp_path, 1)), "--episodes", "1", "--jobs", "2"])
+    assert "worst rate 0.0%, mean 0.0%; not better" in capsys.readouterr().out
+    lines = (tmp_path / "measurements.jsonl").read_text().splitlines()
+    kinds = {(line["policy"], line["condition"], line["seed"]) for line in map(json.loads, lines)}
+    modes: tuple[PolicyMode, ...] = get_args(PolicyMode)
+    assert kinds == {(mode, condition, 1) for mode in modes for condition in CONDITIONS}
 
 
 def test_staged_agents_are_in_half_precision_and_named_by_content(tmp_path: Path) -> None:
@@ -205,7 +341,7 @@ def test_staged_agents_are_in_half_precision_and_named_by_content(tmp_path: Path
     one = stage(run, tmp_path)
     assert one == stage(run / "best.safetensors", tmp_path)
     assert one != stage(agent(tmp_path, 6), tmp_path)
-    tensors = safetensors.torch.load_file(one)
+    tensors = safetensors.torch.load_file(tmp_path / one)
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
     with pytest.raises(AgentError):
         stage(tmp_path / "nowhere", tmp_path)
@@ -241,19 +377,22 @@ def test_the_page_has_every_level_and_counts_them(
     skill.rates = {"1": {"sample": (1.0, 0.92, 0.79)}}
     package_agents.main([str(agent(tmp_path, 1, BOTH))])
     results = read_results(places[1])
-    text = write_results.text_of(results)
-    assert "- with a packaged agent: 2 (files: 1)" in text
-    assert "- cleared at all from a fixed start: 2\n" in text
-    assert "episodes with no-ops: 2\n" in text
-    assert "sticky buttons: 0\n" in text
-    rows = [line for line in text.splitlines() if line[2:5] in LEVELS]
+    text = page(results)
+    assert "| with an agent | 2 |" in text
+    assert "Files: 1, together 0.1 MB." in text
+    assert "| cleared at all from a fixed start | 2 |" in text
+    assert "| cleared in at least 95 % of episodes with no-ops | 0 |" in text
+    assert "| cleared in at least 90 % of episodes with no-ops | 2 |" in text
+    assert "sticky buttons | 0 |" in text
+    rows = level_rows(text)
     assert [row.split()[1] for row in rows] == list(LEVELS)
-    file = results.levels["1-1"].file
+    file = results.specialists["1-1"].file
     assert rows[0] == (
-        "| 1-1 | overground | 100 % (96–100) | 92 % (85–96) | 79 % (70–86) | 20.0 | sample "
-        f"| tiles | 0.00 | – | `{file}` |"
+        "| 1-1 | overground | **100 % (96–100)** | **92 % (85–96)** | **79 % (70–86)** | **20.0** "
+        "| sample |"
     )
-    assert {row.count("|") for row in rows} == {12}
+    assert {row.count("|") for row in rows} == {8}
+    assert f"| 1-1, 1-2 | sample | tiles | tiles | 0.00 | – | `{file}` | yes |" in text
     assert "warpzone eval --levels all --episodes 100 --seed 0 --noop-max 30 --sticky 0.25" in text
 
 
@@ -277,9 +416,9 @@ def test_the_page_tells_all_stages_of_a_training(
     save_agent(run / "best.safetensors", policy.state_dict(), info.model_copy(update=update))
     package_agents.main([str(run)])
     results = read_results(places[1])
-    entry = results.levels["1-1"]
+    entry = results.specialists["1-1"]
     assert (entry.all_steps, entry.all_seconds) == (5_000_000, 360.0)
-    text = write_results.text_of(results)
+    text = page(results)
     assert "| 5.00 | 6.0 (1) |" in text
     commands = [line for line in text.splitlines() if line.startswith("warpzone train")]
     assert commands == [
@@ -290,10 +429,10 @@ def test_the_page_tells_all_stages_of_a_training(
 
 
 def test_the_page_without_any_agent() -> None:
-    text = write_results.text_of(Results())
-    assert "- with a packaged agent: 0 (" in text
+    text = page(Results())
+    assert "| with an agent | 0 |" in text
 
 
 def test_the_page_in_the_repository_is_what_the_script_makes() -> None:
-    source, page = write_results.DOCS / "results.json", write_results.DOCS / "results.md"
-    assert page.read_text(encoding="utf-8") == write_results.text_of(read_results(source))
+    source, written = write_results.DOCS / "results.json", write_results.DOCS / "results.md"
+    assert written.read_text(encoding="utf-8") == page(read_results(source))

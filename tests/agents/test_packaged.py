@@ -12,7 +12,9 @@ from scripts import package_agents
 from tests.support.agents import ENV, write_agent
 from tests.support.commands import error_of, plain, run
 
+from warpzone.agents.agent import Agent
 from warpzone.agents.packaged import Collection, evaluate_packaged, score
+from warpzone.agents.packaging import MOST_BYTES
 from warpzone.agents.playback import Playback
 from warpzone.agents.results import read_results
 from warpzone.errors import AgentError
@@ -22,11 +24,13 @@ from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import (
     CONDITIONS,
     ConditionName,
+    PackagedAgent,
     PackagedEntry,
     PackagedIndex,
     read_index,
     trained_folder,
 )
+from warpzone.training.resolve_agent import resolve_agent
 from warpzone.viewers.window import Window
 
 MADE_UP = EvalResult(0.5, 100, (0.4, 0.6), 1000.0, 900.0)
@@ -49,7 +53,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "2-2": entry("two.safetensors", "sample"),
             "1-2": entry("one.safetensors", "argmax"),
             "1-1": entry("two.safetensors", "argmax"),
-        }
+        },
+        networks={"generalist": PackagedAgent(file="one.safetensors", policy="argmax")},
     )
     (path / "agents.json").write_text(index.model_dump_json())
     monkeypatch.setattr(packaged_index, "trained_folder", lambda: path)
@@ -75,6 +80,17 @@ def test_one_file_serves_several_levels_and_is_loaded_once(folder: Path) -> None
     assert collection.agent("1-2").info.steps == 1
     assert collection["2-2"].policy == "sample"
     assert collection.path("1-2") == folder / "one.safetensors"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_network_for_all_levels_has_a_name() -> None:
+    source = resolve_agent("generalist")
+    assert (source.file.name, source.policy, source.level) == ("one.safetensors", "argmax", None)
+    assert list(Agent.load("generalist").levels) == list(ENV.levels)
+    with pytest.raises(
+        AgentError, match=r"no agent 'generalist-untold' .*\(there is: generalist\)"
+    ):
+        resolve_agent("generalist-untold")
 
 
 @pytest.mark.usefixtures("folder")
@@ -219,8 +235,11 @@ def test_the_installed_package_has_what_the_sources_have() -> None:
 
 def test_files_and_index_belong_together() -> None:
     files = sorted(package_agents.FOLDER.glob("*.safetensors"))
-    assert {file.name for file in files} == {e.file for e in INSTALLED.levels.values()}
-    assert sum(file.stat().st_size for file in files) <= package_agents.MOST_BYTES
+    assert {file.name for file in files} == {agent.file for agent in INSTALLED.agents}
+    size = sum(file.stat().st_size for file in files)
+    assert size == read_results(package_agents.RESULTS).bytes
+    if INSTALLED.networks:  # specialists for all levels are larger
+        assert size <= MOST_BYTES
     for file in files:
         levels = load_agent(file)[1].env.levels
         served = [level for level, e in INSTALLED.levels.items() if e.file == file.name]
@@ -229,10 +248,9 @@ def test_files_and_index_belong_together() -> None:
 
 def test_the_index_is_an_extract_of_the_results() -> None:
     results = read_results(package_agents.RESULTS)
-    assert list(results.levels) == list(INSTALLED.levels)
-    for level, record in results.levels.items():
-        fields = record.model_dump(include=set(PackagedEntry.model_fields))
-        assert PackagedEntry.model_validate(fields) == INSTALLED.levels[level]
+    assert results.index_entries() == INSTALLED.levels
+    assert list(results.networks) == list(INSTALLED.networks)
+    for _, _, record in results.entries():
         assert set(record.rates) == set(CONDITIONS)
         assert min(rate.episodes for rate in record.rates.values()) >= 100
 

@@ -1,29 +1,37 @@
-"""What is written down about packaged agents: docs/results.json, by level."""
+"""What is written down about measured agents: results.json, by level.
+
+`docs/results.json` is that of the agents that come with warpzone; a campaign has one of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from warpzone.agents.packaged import score
 from warpzone.errors import AgentError
 from warpzone.settings import describe
-from warpzone.smb.levels import parse_levels
+from warpzone.smb.levels import LEVELS, parse_levels
 from warpzone.training.agent_file import PolicyMode, Stage
-from warpzone.training.packaged_index import ConditionName, PackagedEntry
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.packaged_index import ConditionName, NetworkName, PackagedEntry
+
+T = TypeVar("T")
+
+Choice = Literal["specialist", NetworkName]
+"""Which of the agents that were measured on a level is packaged for it."""
 
 
-class Record(PackagedEntry):
-    """Says how one level's agent came about, and how well it plays."""
+class AgentRecord(BaseModel):
+    """Says how an agent came about."""
 
-    selection: dict[PolicyMode, dict[ConditionName, float]]
-    """Clear rates by which the agent and its policy were chosen. They are of other episodes than
-    `rates`: the best of several measurements is on average better than what was measured."""
-    eval_seed: int
-    """Of the episodes in `rates`."""
-    date: str
-    """Of the measurement, YYYY-MM-DD."""
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    """The name that it has, or would have, in the package; by its contents, one of a kind."""
     trained_on: list[str]
     """Levels; `steps` and `seconds` are of all of them together."""
     preset: str
@@ -58,10 +66,33 @@ class Record(PackagedEntry):
         known = [stage.seconds for stage in self.stages if stage.seconds is not None]
         return sum(known) if len(known) == len(self.stages) else None
 
+
+class LevelRecord(BaseModel):
+    """Says how well an agent plays a level."""
+
+    model_config = ConfigDict(frozen=True)
+
+    policy: PolicyMode
+    """That it was measured with."""
+    rates: dict[ConditionName, EvalResult]
+    """As measured, by what was random."""
+    selection: dict[PolicyMode, dict[ConditionName, float]]
+    """Clear rates by which the agent and its policy were chosen. They are of other episodes than
+    `rates`: the best of several measurements is on average better than what was measured."""
+    eval_seed: int
+    """Of the episodes in `rates`; those of `selection` have the next one."""
+    date: str
+    """Of the measurement, YYYY-MM-DD."""
+
     @property
     def score(self) -> tuple[float, float]:
         """What it is compared with others by."""
         return score(self.selection[self.policy])
+
+    @property
+    def mean(self) -> float:
+        """The mean of the clear rates that it was chosen by."""
+        return self.score[1]
 
     @property
     def episodes(self) -> int:
@@ -69,17 +100,77 @@ class Record(PackagedEntry):
         return self.rates["noops"].episodes
 
 
-class Results(BaseModel):
-    """Holds what is in docs/results.json."""
+class Record(LevelRecord, AgentRecord):
+    """Says how the best specialist of a level came about, and how well it plays."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    levels: dict[str, Record] = {}
+class NetworkRecord(AgentRecord):
+    """Says how an agent for all levels came about, and how well it plays each."""
+
+    policy: PolicyMode
+    """That it plays with in all levels."""
+    levels: dict[str, LevelRecord]
 
     @field_validator("levels")
     @classmethod
-    def _in_order(cls, levels: dict[str, Record]) -> dict[str, Record]:
+    def _in_order(cls, levels: dict[str, LevelRecord]) -> dict[str, LevelRecord]:
+        return {name: levels[name] for name in parse_levels(list(levels))}
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """What it is compared with others by: means over its levels of their `score`."""
+        worst, means = zip(*(level.score for level in self.levels.values()), strict=True)
+        return sum(worst) / len(worst), sum(means) / len(means)
+
+
+class Results(BaseModel):
+    """Holds what is in results.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: tuple[str, ...] = LEVELS
+    """The levels that are measured. An agent that was trained on all of them is a network for all
+    levels, any other a specialist."""
+    networks: dict[NetworkName, NetworkRecord] = {}
+    """The best one that is told which level it plays, and the best one that is not."""
+    specialists: dict[str, Record] = {}
+    """The best one by level, packaged or not."""
+    packaged: dict[str, Choice] = {}
+    """By level."""
+    margin: float = 0.0
+    """By which a specialist's mean rate must be above a network's for it to be packaged."""
+    bytes: int = 0
+    """Of all packaged agents together."""
+
+    @field_validator("specialists", "packaged")
+    @classmethod
+    def _in_order(cls, levels: dict[str, T]) -> dict[str, T]:
         return {name: levels[name] for name in parse_levels(list(levels))} if levels else {}
+
+    def record(self, level: str, choice: Choice) -> LevelRecord | None:
+        """Returns what is known of an agent on a level; None: it was not measured there."""
+        if choice == "specialist":
+            return self.specialists.get(level)
+        network = self.networks.get(choice)
+        return None if network is None else network.levels.get(level)
+
+    def agent(self, level: str, choice: Choice) -> AgentRecord:
+        """Returns how an agent that was measured on a level came about."""
+        return self.specialists[level] if choice == "specialist" else self.networks[choice]
+
+    def entries(self) -> Iterator[tuple[str, AgentRecord, LevelRecord]]:
+        """Yields each level that has a packaged agent, with what is known of that."""
+        for level, choice in self.packaged.items():
+            record = self.record(level, choice)
+            if record is not None:
+                yield level, self.agent(level, choice), record
+
+    def index_entries(self) -> dict[str, PackagedEntry]:
+        """Returns what the index of packaged agents says, by level."""
+        return {
+            level: PackagedEntry(file=agent.file, policy=record.policy, rates=record.rates)
+            for level, agent, record in self.entries()
+        }
 
 
 def read_results(file: Path) -> Results:

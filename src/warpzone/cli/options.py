@@ -79,16 +79,17 @@ AgentArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RUN_OR_AGENT",
-        help="A level, for the agent that comes with warpzone; a run directory; "
-        "or a .safetensors file.",
+        help="A level, for the agent that comes with warpzone, or generalist, for the one for all "
+        "levels; a run directory; or a .safetensors file.",
     ),
 ]
 OptionalAgentArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="[RUN_OR_AGENT]",
-        help="A level, for the agent that comes with warpzone; a run directory; "
-        "or a .safetensors file. Default: for each level the one that comes with warpzone.",
+        help="A level, for the agent that comes with warpzone, or generalist, for the one for all "
+        "levels; a run directory; or a .safetensors file. Default: for each level the one that "
+        "comes with warpzone.",
     ),
 ]
 LevelArgument = Annotated[

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -20,6 +20,10 @@ from warpzone.training.agent_file import PolicyMode
 from warpzone.training.evaluation import EvalResult
 
 ConditionName = Literal["fixed", "noops", "sticky"]
+NetworkName = Literal["generalist", "generalist-untold"]
+"""Names of the agents for all levels: the one that is told which level it plays, and the one that
+is not."""
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
 INDEX_FILE = "agents.json"
 MOST_INDEX_BYTES = 16 << 20
@@ -46,8 +50,8 @@ CONDITIONS: dict[ConditionName, Conditions] = {
 """The three that packaged agents are measured under."""
 
 
-class PackagedEntry(BaseModel):
-    """The agent of one level."""
+class PackagedAgent(BaseModel):
+    """An agent of the folder."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,8 +59,6 @@ class PackagedEntry(BaseModel):
     """The name of its file, in the folder of the index."""
     policy: PolicyMode
     """What it plays best with."""
-    rates: dict[ConditionName, EvalResult]
-    """As measured, by what was random."""
 
     @field_validator("file")
     @classmethod
@@ -66,12 +68,21 @@ class PackagedEntry(BaseModel):
         return file
 
 
+class PackagedEntry(PackagedAgent):
+    """The agent of one level."""
+
+    rates: dict[ConditionName, EvalResult]
+    """As measured, by what was random."""
+
+
 class PackagedIndex(BaseModel):
     """What `agents.json` holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     levels: dict[str, PackagedEntry] = {}
+    networks: dict[NetworkName, PackagedAgent] = {}
+    """The agents for all levels, whether they play one of `levels` best or not."""
 
     @field_validator("levels")
     @classmethod
@@ -84,6 +95,22 @@ class PackagedIndex(BaseModel):
             return self.levels[level]
         except KeyError:
             raise AgentError(_missing(level, list(self.levels))) from None
+
+    def network(self, name: NetworkName) -> PackagedAgent:
+        """Raises: AgentError: no such agent for all levels is packaged."""
+        try:
+            return self.networks[name]
+        except KeyError:
+            others = ", ".join(self.networks) or "none"
+            raise AgentError(
+                f"no agent {name!r} for all levels comes with this version of warpzone (there is:"
+                f" {others}). Train one: warpzone train all --preset generalist"
+            ) from None
+
+    @property
+    def agents(self) -> list[PackagedAgent]:
+        """All entries: those of levels, then those of networks."""
+        return [*self.levels.values(), *self.networks.values()]
 
 
 def trained_folder() -> Path:

@@ -9,6 +9,7 @@ from warpzone.errors import AgentError
 from warpzone.smb.levels import LEVELS
 from warpzone.training import packaged_index
 from warpzone.training.agent_file import PolicyMode
+from warpzone.training.packaged_index import NETWORKS
 
 AGENT_FILES = ("best.safetensors", "agent.safetensors")
 """What is looked for in a run directory, the better one first."""
@@ -38,8 +39,9 @@ def resolve_agent(name: str | Path) -> AgentSource:
     Args:
         name: a path to a `.safetensors` file, or to a run directory, of which the best agent is
             taken, else the final one; or, where there is no such path, a level, "1-1" to "8-4",
-            for the agent that is packaged for it, or the name of a packaged agent's file, with or
-            without `.safetensors`.
+            for the agent that is packaged for it; "generalist", for the packaged agent for all
+            levels, or "generalist-untold", for the one that is not told which level it plays; or
+            the name of a packaged agent's file, with or without `.safetensors`.
 
     Raises:
         AgentError: nothing there, no run, or no agent in it yet; the text says what there is
@@ -59,6 +61,10 @@ def resolve_agent(name: str | Path) -> AgentSource:
         folder = packaged_index.trained_folder()
         entry = packaged_index.read_index(folder)[text]
         return AgentSource(folder / entry.file, text, entry.policy)
+    if text in NETWORKS:
+        folder = packaged_index.trained_folder()
+        network = packaged_index.read_index(folder).network(text)
+        return AgentSource(folder / network.file, policy=network.policy)
     if path.name == text and (packaged := _packaged_by_file(text)):
         return packaged
     raise AgentError(f"there is no {text!r}: no run, no agent, no level. {TRAIN_HINT}")
@@ -71,7 +77,7 @@ def _packaged_by_file(name: str) -> AgentSource | None:
         index = packaged_index.read_index(folder)
     except AgentError:
         return None
-    for entry in index.levels.values():
+    for entry in index.agents:
         if name in (entry.file, Path(entry.file).stem):
             return AgentSource(folder / entry.file, policy=entry.policy)
     return None

@@ -1,0 +1,277 @@
+"""The page of results as Markdown: what was measured, in which way, and how to repeat it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+
+from warpzone.agents.results import AgentRecord, Choice, LevelRecord, Results
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.levels import LEVELS, level_kind
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.packaged_index import CONDITIONS, NETWORKS, ConditionName, NetworkName
+
+Rates = dict[ConditionName, EvalResult]
+NONE = "–"
+
+TITLES: Mapping[Choice, str] = {
+    "generalist": "one network, told the level",
+    "generalist-untold": "one network, not told the level",
+    "specialist": "best specialist",
+}
+SHORT: Mapping[Choice, str] = {
+    "generalist": "network",
+    "generalist-untold": "untold",
+    "specialist": "specialist",
+}
+COLUMNS: Mapping[ConditionName, str] = {
+    "fixed": "fixed start",
+    "noops": "no-ops",
+    "sticky": "no-ops and sticky",
+}
+
+PROTOCOL = """\
+## How it is measured
+
+A level counts as cleared when Mario takes the flag or the axe within the game's own timer, without
+losing the life he began with. An episode in which an agent makes no progress for as long as its
+training allowed is cut and counts as not cleared. Every agent acts once in four frames. There are
+three protocols:
+
+| protocol | start of an episode | buttons |
+|---|---|---|
+| fixed start | always the same | as the agent chooses |
+| no-ops | after 0 to {noop_max} frames without buttons, drawn evenly | as the agent chooses |
+| no-ops and sticky | after 0 to {noop_max} frames without buttons, drawn evenly | each frame \
+stays with probability {repeat_action_probability:g} at the last buttons |
+
+Under a fixed start likeliest actions (`argmax`) play one and the same episode each time, so that
+there the rate is 0 % or 100 % and its interval says nothing.
+
+Intervals are Wilson's, 95 %. Of the two policies, sampled and likeliest actions, a specialist plays
+with the one that is better by the worst of the three rates, then by their mean; a network for all
+levels plays all of them with the one that is better by the means of these over the levels. Agents
+and policies are chosen on other episodes than those told here. Weights are in float16, as packaged.
+
+What agents know: no coordinates of any level were written by hand. They see the game's memory
+as a map of tiles and a few numbers. Progress, which rewards and partial
+episodes are made of, is read from the game's own RAM: the number of the area, the page in it,
+and in mazes the game's counter of right and wrong paths.
+"""
+
+PACKAGED = """\
+Packaged are the networks for all levels, and a specialist where the mean of its three rates is at
+least {margin:.0%} above the network's, in the episodes that agents are chosen by.
+"""
+
+TABLE = """\
+Clear rates of {counts} episodes per protocol, with 95 % intervals in percent: of one network for
+all levels that is told which level it plays, of one that is not (untold), and of the best
+specialist, as far as there are such. Bold is what is packaged for the level, and plays with
+`warpzone watch LEVEL`. Behind them stands the time to clear, the mean of the episodes with no-ops
+that cleared, in seconds of the console; the policy is the specialist's.
+"""
+
+AGENTS = """\
+Steps and minutes are those of training until the agent was saved, in brackets the number of
+threads; of an agent that began with another one those of both, of one for several levels those of
+all together.
+"""
+
+REPEATING = """\
+Behind `#` stands the commit of the code that trained, where it is known. The same seed gives the
+same agent on the same processor with the same number of threads."""
+
+
+def text_of(results: Results, head: str, finish: str) -> str:
+    """Returns the whole page.
+
+    Args:
+        results: what was measured.
+        head: its heading, and where it comes from.
+        finish: lines of a shell that package and write what was trained.
+    """
+    text: list[str] = [head]
+    text += _summary(results)
+    text += _roms(results)
+    text += _protocol()
+    text += _table(results)
+    text += _agents(results)
+    text += _commands(results, finish)
+    return "\n".join([*text, ""])
+
+
+def _protocol() -> Iterator[str]:
+    sticky = CONDITIONS["sticky"]
+    yield PROTOCOL.format(
+        noop_max=sticky.noop_max, repeat_action_probability=sticky.repeat_action_probability
+    )
+
+
+def _summary(results: Results) -> Iterator[str]:
+    """How many levels are cleared how often, by the packaged agents and by the networks alone."""
+    chosen: dict[str, list[LevelRecord]] = {
+        "packaged": [record for _, _, record in results.entries()]
+    }
+    for name in _networks(results):
+        chosen[TITLES[name]] = list(results.networks[name].levels.values())
+    yield f"Of {len(results.table)} levels\n"
+    yield f"| | {' | '.join(chosen)} |"
+    yield f"|---|{'--:|' * len(chosen)}"
+    rows: dict[str, Callable[[Rates], bool]] = {
+        "with an agent": lambda rates: True,
+        "cleared at all from a fixed start": lambda rates: rates["fixed"].clear_rate > 0,
+        "cleared in at least 95 % of episodes with no-ops": lambda rates: (
+            rates["noops"].clear_rate >= 0.95
+        ),
+        "cleared in at least 90 % of episodes with no-ops": lambda rates: (
+            rates["noops"].clear_rate >= 0.9
+        ),
+        "cleared in at least 80 % of episodes with no-ops and sticky buttons": lambda rates: (
+            rates["sticky"].clear_rate >= 0.8
+        ),
+    }
+    for title, holds in rows.items():
+        counts = (str(sum(holds(record.rates) for record in found)) for found in chosen.values())
+        yield f"| {title} | {' | '.join(counts)} |"
+    conditions: tuple[ConditionName, ...] = ("noops", "sticky")
+    for condition in conditions:
+        means = (_mean(found, condition) for found in chosen.values())
+        yield f"| mean clear rate, {COLUMNS[condition]} | {' | '.join(means)} |"
+    files = {agent.file for _, agent, _ in results.entries()}
+    files |= {network.file for network in results.networks.values()}
+    yield ""
+    if results.networks:
+        yield PACKAGED.format(margin=results.margin).replace("%", " %")
+    yield f"Files: {len(files)}, together {results.bytes / 1e6:.1f} MB.\n"
+
+
+def _mean(records: list[LevelRecord], condition: ConditionName) -> str:
+    if not records:
+        return NONE
+    rates = [record.rates[condition].clear_rate for record in records]
+    return f"{100 * sum(rates) / len(rates):.1f} %"
+
+
+def _roms(results: Results) -> Iterator[str]:
+    roms = {(e.rom_revision, e.rom_sha1): None for e in _agents_of(results)}
+    for revision, sha1 in roms:
+        yield f"ROM: revision {revision}, SHA-1 `{sha1}`.\n"
+
+
+def _table(results: Results) -> Iterator[str]:
+    """A row for each level: the networks and the best specialist beside each other."""
+    yield "## Level by level\n"
+    kinds: list[Choice] = [*_networks(results), "specialist"]
+    found = (results.record(level, kind) for level in results.table for kind in kinds)
+    episodes = sorted({record.episodes for record in found if record is not None})
+    if episodes:
+        yield TABLE.format(counts=" or ".join(map(str, episodes)))
+    titles = [f"{SHORT[kind]}: {title}" for kind in kinds for title in (*COLUMNS.values(), "s")]
+    yield f"| level | kind | {' | '.join(titles)} | policy |"
+    yield f"|---|---|{'--:|' * len(titles)}---|"
+    for level in results.table:
+        cells = [level, level_kind(level)]
+        for kind in kinds:
+            mark = "**" if results.packaged.get(level) == kind else ""
+            cells += [f"{mark}{cell}{mark}" for cell in _cells(results.record(level, kind))]
+        specialist = results.specialists.get(level)
+        cells.append(NONE if specialist is None else specialist.policy)
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _cells(record: LevelRecord | None) -> list[str]:
+    if record is None:
+        return [NONE] * 4
+    frames = record.rates["noops"].mean_frames
+    seconds = NONE if frames is None else f"{frames / FRAMES_PER_SECOND:.1f}"
+    return [*(_rate(record.rates[name]) for name in CONDITIONS), seconds]
+
+
+def _rate(result: EvalResult) -> str:
+    low, high = result.ci95
+    return f"{result.clear_rate:.0%} ({100 * low:.0f}–{100 * high:.0f})".replace("%", " %")
+
+
+def _agents(results: Results) -> Iterator[str]:
+    """How each agent came about."""
+    yield "## The agents\n"
+    yield AGENTS
+    yield "| plays | policy | sees | preset | steps, M | minutes | file | packaged |"
+    yield "|---|---|---|---|--:|--:|---|---|"
+    packaged = {agent.file for _, agent, _ in results.entries()}
+    packaged |= {network.file for network in results.networks.values()}
+    plays: dict[str, list[str]] = {}
+    policies: dict[str, list[str]] = {}
+    agents = {agent.file: agent for agent in _agents_of(results)}
+    for name in _networks(results):
+        network = results.networks[name]
+        plays.setdefault(network.file, []).append(f"all: {TITLES[name]}")
+        policies.setdefault(network.file, []).append(network.policy)
+    for level, record in results.specialists.items():
+        plays.setdefault(record.file, []).append(level)
+        policies.setdefault(record.file, []).append(record.policy)
+    for file, names in plays.items():
+        agent = agents[file]
+        seconds = agent.all_seconds
+        minutes = NONE if seconds is None else f"{seconds / 60:.1f}"
+        threads = "" if agent.threads is None else f" ({agent.threads})"
+        mark = "yes" if file in packaged else "no"
+        yield (
+            f"| {', '.join(names)} | {', '.join(dict.fromkeys(policies[file]))}"
+            f" | {agent.observation} | {agent.preset}"
+            f" | {agent.all_steps / 1e6:.2f} | {minutes}{threads} | `{file}` | {mark} |"
+        )
+    yield ""
+
+
+def _agents_of(results: Results) -> list[AgentRecord]:
+    """All agents that are told of, each once."""
+    networks = [results.networks[name] for name in _networks(results)]
+    agents: list[AgentRecord] = [*networks, *results.specialists.values()]
+    return list({agent.file: agent for agent in agents}.values())
+
+
+def _networks(results: Results) -> list[NetworkName]:
+    return [name for name in NETWORKS if name in results.networks]
+
+
+def _commands(results: Results, finish: str) -> Iterator[str]:
+    levels = "all" if results.table == LEVELS else ",".join(results.table)
+    records = [record for _, _, record in results.entries()]
+    yield "## To repeat it\n"
+    yield "The measurements of packaged agents, on all levels or one (`warpzone eval 1-1 …`), and"
+    yield "those of one network by its name (`warpzone eval generalist …`):\n"
+    yield "```sh"
+    for episodes, seed in sorted({(record.episodes, record.eval_seed) for record in records}):
+        for start in CONDITIONS.values():
+            yield (
+                f"warpzone eval --levels {levels} --episodes {episodes} --seed {seed}"
+                f" --noop-max {start.noop_max} --sticky {start.repeat_action_probability:g}"
+            )
+    yield "```\n"
+    yield "The training, and then packaging. A run that was gone on with may have begun with older"
+    yield "code than the commit named, with which it ended: then its command repeats what was done,"
+    yield "not every bit of it.\n"
+    yield "```sh"
+    for agent in _agents_of(results):
+        yield from _training(agent)
+    yield finish
+    yield "```\n"
+    yield REPEATING
+
+
+def _training(agent: AgentRecord) -> Iterator[str]:
+    """The commands of one agent, of which each begins with the agent of the one before."""
+    before = ""
+    for number, stage in enumerate(agent.stages, start=1):
+        if stage.command is None:
+            continue
+        words = shlex.split(stage.command)
+        if before:
+            words = [f"init={before}" if word.startswith("init=") else word for word in words]
+        if number < len(agent.stages):
+            before = f"runs/{agent.trained_on[0]}-{number}"
+            words += ["--out", before]
+        yield shlex.join(words) + ("" if stage.commit is None else f"  # {stage.commit}")

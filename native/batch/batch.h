@@ -258,8 +258,8 @@ class Batch {
     playing_ = nullptr;
   }
 
-  // From its next episode on, the inputs are logged of each of these games, and of no other. Not
-  // part of `save`.
+  // From its next episode on, the inputs are logged of each of these games, and of no other; those
+  // that are logged already go on. Not part of `save`.
   void watch(std::span<const int> games) {
     const auto hold = enter();
     require_idle();
@@ -268,10 +268,42 @@ class Batch {
         throw std::invalid_argument("there is no game " + std::to_string(game) + " to watch");
       }
     }
-    watched_.clear();
+    auto before = std::exchange(watched_, {});
+    before.resize(games_.size());
     watched_.resize(games_.size());
     for (const int game : games) {
-      watched_[static_cast<size_t>(game)] = std::make_unique<Watched>();
+      auto& watched = watched_[static_cast<size_t>(game)];
+      watched = std::move(before[static_cast<size_t>(game)]);
+      if (watched == nullptr) watched = std::make_unique<Watched>();
+    }
+  }
+
+  // The logs of running episodes that began where their level does; all others are left out.
+  std::vector<uint8_t> save_input_logs() const {
+    const auto hold = enter();
+    require_idle();
+    std::vector<uint8_t> bytes;
+    for (size_t i = 0; i < watched_.size(); ++i) {
+      if (watched_[i] != nullptr && watched_[i]->now.whole()) {
+        watched_[i]->now.save(static_cast<uint32_t>(i), bytes);
+      }
+    }
+    return bytes;
+  }
+
+  // Goes on with them, after `load`: those of games that are not watched are passed over. Throws
+  // std::invalid_argument; nothing is changed then.
+  void load_input_logs(std::span<const uint8_t> bytes) {
+    const auto hold = enter();
+    require_idle();
+    std::vector<std::pair<size_t, InputLog>> logs;
+    while (!bytes.empty()) {
+      logs.emplace_back();
+      logs.back().first = logs.back().second.load(bytes);
+      check_game(logs.back().first);
+    }
+    for (auto& [game, log] : logs) {
+      if (game < watched_.size() && watched_[game] != nullptr) watched_[game]->now = std::move(log);
     }
   }
 

@@ -1,7 +1,11 @@
 // What a game's console was given.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
+#include <stdexcept>
 #include <vector>
 
 namespace warpzone::batch {
@@ -15,10 +19,62 @@ struct InputLog {
   std::vector<uint8_t> buttons;   // of each frame
   std::vector<uint32_t> decided;  // how many frames there were before each action of the episode
 
+  // Whether it is all that was played in an episode that began where its level does.
+  bool whole() const { return known && own_start; }
+
+  // Appends it, and whose it is, to `bytes`.
+  void save(uint32_t game, std::vector<uint8_t>& bytes) const {
+    const Header header{game, level, static_cast<uint32_t>(buttons.size()),
+                        static_cast<uint32_t>(decided.size())};
+    const auto append = [&bytes](const void* data, size_t size) {
+      const auto* from = static_cast<const uint8_t*>(data);
+      bytes.insert(bytes.end(), from, from + size);
+    };
+    append(&header, sizeof(header));
+    append(buttons.data(), buttons.size());
+    append(decided.data(), decided.size() * sizeof(uint32_t));
+  }
+
+  // Takes it from the beginning of `bytes`; returns whose it is. Throws std::invalid_argument.
+  size_t load(std::span<const uint8_t>& bytes) {
+    Header header{};
+    take(bytes, &header, sizeof(header), 1);
+    known = own_start = true;
+    level = header.level;
+    if (header.frames > bytes.size() || header.steps > bytes.size() / sizeof(uint32_t)) {
+      throw std::invalid_argument("input logs are cut short");
+    }
+    buttons.resize(header.frames);
+    take(bytes, buttons.data(), header.frames, sizeof(uint8_t));
+    decided.resize(header.steps);
+    take(bytes, decided.data(), header.steps, sizeof(uint32_t));
+    uint32_t before = 0;
+    for (const uint32_t frame : decided) {
+      if (frame < before || frame > header.frames) {
+        throw std::invalid_argument("an input log is damaged");
+      }
+      before = frame;
+    }
+    return header.game;
+  }
+
   void clear() {
     known = false;
     buttons.clear();
     decided.clear();
+  }
+
+ private:
+  struct Header {
+    uint32_t game;
+    int32_t level;
+    uint32_t frames, steps;
+  };
+
+  static void take(std::span<const uint8_t>& bytes, void* to, size_t count, size_t size) {
+    if (count * size > bytes.size()) throw std::invalid_argument("input logs are cut short");
+    if (count > 0) std::memcpy(to, bytes.data(), count * size);
+    bytes = bytes.subspan(count * size);
   }
 };
 

@@ -221,6 +221,28 @@ void bind_batch(nb::module_& m) {
           },
           "starts"_a, "Moments at which episodes may begin; none does before they are weighed.")
       .def(
+          "put_initial_state",
+          [](Batch& self, size_t index, smb::InitialState start) {
+            const auto hold = self.enter();
+            self.game_to_change().put_initial_state(index, std::move(start));
+          },
+          "index"_a, "start"_a,
+          "Replaces one of these moments, or adds the next, without a weight.")
+      .def(
+          "record_moments",
+          [](Batch& self, int level, const nb::bytes& buttons,
+             const std::vector<std::pair<size_t, int32_t>>& moments, size_t tail) {
+            std::vector<smb::Moment> at;
+            for (const auto& [frames, step] : moments) at.push_back({frames, step});
+            const auto played = view(buttons);
+            const nb::gil_scoped_release release;
+            const auto hold = self.enter();
+            return self.game_to_change().record_moments(level, played, at, tail);
+          },
+          "level"_a, "buttons"_a, "moments"_a, "tail"_a,
+          "Plays the buttons of each frame since level 0-31 began; returns the moments after so "
+          "many frames and agent steps, the last `tail` frames before each leading to it.")
+      .def(
           "set_progress_masks",
           [](Batch& self, std::vector<std::pair<int, smb::ProgressMask>> masks) {
             const auto hold = self.enter();
@@ -247,6 +269,13 @@ void bind_batch(nb::module_& m) {
       .def(
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
           "From its next episode on, the inputs of each of these games are logged.")
+      .def(
+          "save_input_logs", [](const Batch& self) { return to_bytes(self.save_input_logs()); },
+          "Of the running episodes of watched games that began where their level does.")
+      .def(
+          "load_input_logs",
+          [](Batch& self, const nb::bytes& bytes) { self.load_input_logs(view(bytes)); }, "logs"_a,
+          "Goes on with them after load; raises ValueError when they are damaged.")
       .def(
           "input_log",
           [](const Batch& self, size_t game) {

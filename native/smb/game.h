@@ -178,6 +178,15 @@ struct Game {
     }
   }
 
+  // One frame of what was played before, whether an agent or nobody played it.
+  void replay_frame(const nes::Cartridge& cart, const Rules& rules, const ProgressMask& mask,
+                    uint8_t buttons) {
+    if (passed == 0) return run_frame(cart, rules, mask, buttons);
+    nes::run_frame(nes, cart, buttons);
+    ++signals.frames;
+    if (!cleared(nes) && !cutscene(nes)) enter_level();
+  }
+
  private:
   bool on_mask(const ProgressMask& mask) {
     if (mask.empty()) return true;
@@ -284,10 +293,15 @@ struct Game {
 
   template <typename SeeFrame>
   void go_on(const nes::Cartridge& cart, const Rules& rules, SeeFrame&& see_frame) {
-    passed = 0;
     run_to_level(cart, see_frame);
     Random draws = stream(random.state, kWaits + static_cast<uint64_t>(signals.frames));
     idle(cart, rules, draws, see_frame);
+    enter_level();
+  }
+
+  // The next level can be played.
+  void enter_level() {
+    passed = 0;
     read_signals(nes, signals);
     signals.level = level_played();
     const int32_t total = progress.total;

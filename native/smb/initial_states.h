@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,21 @@ class InitialStates {
   void set(std::vector<InitialState> all) {
     all_ = std::move(all);
     share_ = 0;
+  }
+
+  // Replaces start `index`; the first that there is not yet is added, without a weight. Throws
+  // std::invalid_argument.
+  void put(size_t index, InitialState start) {
+    if (index > all_.size()) {
+      throw std::invalid_argument("start " + std::to_string(index) +
+                                  " would leave a gap: there are " + std::to_string(all_.size()));
+    }
+    if (index < all_.size()) {
+      all_[index] = std::move(start);
+      return;
+    }
+    all_.push_back(std::move(start));
+    if (!sums_.empty()) sums_.push_back(sums_.back());
   }
 
   // Throws std::invalid_argument.

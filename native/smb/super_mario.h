@@ -15,6 +15,7 @@
 #include "smb/game.h"
 #include "smb/initial_states.h"
 #include "smb/memory.h"
+#include "smb/moments.h"
 #include "smb/progress.h"
 #include "smb/random.h"
 #include "smb/rules.h"
@@ -45,15 +46,20 @@ class SuperMario {
 
   // Moments at which episodes may begin; none does before they are weighed.
   void set_initial_states(std::vector<InitialState> starts) {
-    for (const InitialState& start : starts) {
-      if (!nes::plausible(start.nes) || start.level < 0 || start.level >= kLevels) {
-        throw std::invalid_argument("a start is damaged");
-      }
-      if (start.buttons.size() % static_cast<size_t>(rules_.frame_skip) != 0) {
-        throw std::invalid_argument("the frames that lead to a start must make whole steps");
-      }
-    }
+    for (const InitialState& start : starts) check(start);
     starts_.set(std::move(starts));
+  }
+
+  // Replaces one of them, or adds the next.
+  void put_initial_state(size_t index, InitialState start) {
+    check(start);
+    starts_.put(index, std::move(start));
+  }
+
+  // Moments of a game that was played from the start of a level, see smb/moments.h.
+  std::vector<InitialState> record_moments(int level, std::span<const uint8_t> buttons,
+                                           std::span<const Moment> moments, size_t tail) const {
+    return smb::record_moments(*levels_, rules_, starts_, level, buttons, moments, tail);
   }
 
   // Elsewhere than on its route nothing counts as progress in a level that has one.
@@ -143,6 +149,15 @@ class SuperMario {
   }
 
  private:
+  void check(const InitialState& start) const {
+    if (!nes::plausible(start.nes) || start.level < 0 || start.level >= kLevels) {
+      throw std::invalid_argument("a start is damaged");
+    }
+    if (start.buttons.size() % static_cast<size_t>(rules_.frame_skip) != 0) {
+      throw std::invalid_argument("the frames that lead to a start must make whole steps");
+    }
+  }
+
   std::shared_ptr<LevelStarts> levels_;
   Rules rules_;
   InitialStates starts_;

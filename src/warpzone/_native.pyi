@@ -505,6 +505,14 @@ class Batch:
         Moments at which episodes may begin; none does before they are weighed.
         """
 
+    def put_initial_state(self, index: int, start: InitialState) -> None:
+        """Replaces one of these moments, or adds the next, without a weight."""
+
+    def record_moments(self, level: int, buttons: bytes, moments: Sequence[tuple[int, int]], tail: int) -> list[InitialState]:
+        """
+        Plays the buttons of each frame since level 0-31 began; returns the moments after so many frames and agent steps, the last `tail` frames before each leading to it.
+        """
+
     def set_progress_masks(self, masks: Sequence[tuple[int, ProgressMask]]) -> None:
         """
         Pairs of a level, 0-31, and its mask: elsewhere nothing counts as progress.
@@ -524,6 +532,14 @@ class Batch:
         """
         From its next episode on, the inputs of each of these games are logged.
         """
+
+    def save_input_logs(self) -> bytes:
+        """
+        Of the running episodes of watched games that began where their level does.
+        """
+
+    def load_input_logs(self, logs: bytes) -> None:
+        """Goes on with them after load; raises ValueError when they are damaged."""
 
     def input_log(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
         """

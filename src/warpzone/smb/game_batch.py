@@ -364,11 +364,50 @@ class GameBatch(InUse):
             self._batch.set_level_weights(native)
         self._level_weights = given
 
+    def put_initial_state(self, index: int, start: _native.InitialState) -> None:
+        """Replaces one of the initial states, or adds the next, which has no weight before
+        `set_start_weights`.
+
+        Raises:
+            ConfigError: there are fewer than `index`, or it does not fit these games.
+            EngineError: a group is stepping.
+        """
+        with native_errors():
+            self._batch.put_initial_state(index, start)
+        self._starts[index : index + 1] = [start]
+
+    def record_moments(
+        self, level: str, buttons: bytes, moments: Sequence[tuple[int, int]]
+    ) -> list[_native.InitialState]:
+        """Returns moments of a game that was played, as `InputLog` tells it, as initial states.
+
+        Args:
+            level: where the game began, "1-1" to "8-4".
+            buttons: of each frame since then.
+            moments: of each, frames and agent steps before it. No cutscene may lie in the last
+                `leading_frames` of them.
+
+        Raises:
+            LevelError: no such level.
+            ConfigError: a moment outside what was played, or behind its end.
+            EngineError: a group is stepping.
+        """
+        with native_errors():
+            return self._batch.record_moments(
+                level_index(level), buttons, list(moments), self.leading_frames
+            )
+
+    @property
+    def leading_frames(self) -> int:
+        """How many frames are played again to begin at a moment: enough to fill a stack."""
+        return self.config.frame_stack * self.config.frame_skip
+
     # --- input logs -----------------------------------------------------------------------------
 
     def watch_games(self, games: Sequence[int]) -> None:
-        """From its next episode on, log the inputs of each of these games, and of no other. What is
-        played does not change by it. Not part of `save_state`. No group may be stepping.
+        """From its next episode on, log the inputs of each of these games, and of no other; those
+        that are logged already go on. What is played does not change by it. Not part of
+        `save_state`. No group may be stepping.
 
         Raises:
             ConfigError: there is no such game.
@@ -377,6 +416,28 @@ class GameBatch(InUse):
         with native_errors():
             self._batch.watch(chosen)
         self._watched = chosen
+
+    @property
+    def watched_games(self) -> list[int]:
+        """Those whose inputs are logged."""
+        return list(self._watched)
+
+    def save_input_logs(self) -> bytes:
+        """Returns the logs of the running episodes of watched games that began where their level
+        does. No group may be stepping."""
+        with native_errors():
+            return self._batch.save_input_logs()
+
+    def load_input_logs(self, logs: bytes) -> None:
+        """Goes on with `save_input_logs`, after `load_state` of what was saved with it. Those of
+        games that are not watched are passed over.
+
+        Raises:
+            ConfigError: they are damaged. Nothing is changed then.
+            EngineError: a group is stepping.
+        """
+        with native_errors():
+            self._batch.load_input_logs(logs)
 
     def input_log(self, game: int) -> InputLog | None:
         """Of the running episode of a watched game, whose group is not stepping; None if its

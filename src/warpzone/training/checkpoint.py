@@ -63,6 +63,36 @@ class CurriculumValues(_Part):
     episodes: list[Counted]
 
 
+class MomentValues(_Part):
+    """See `Practice.state`."""
+
+    level: str
+    buttons: Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]
+    step: Counted
+    goal: Counted
+    born: Counted
+    rate: Share
+    episodes: Counted
+
+
+class FailureValues(_Part):
+    """See `Practice.state`."""
+
+    level: str
+    buttons: Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]
+    decided: list[Annotated[int, Field(ge=0, lt=2**32)]]
+    end: int
+    progress: Counted
+
+
+class PracticeValues(_Part):
+    """See `Practice.state`."""
+
+    moments: list[MomentValues]
+    failures: Counted
+    new: list[FailureValues]
+
+
 class JudgeValues(_Part):
     """See `Judge.state`."""
 
@@ -81,6 +111,7 @@ class RunValues(_Part):
     lr_scale: Scale
     stats: StatsValues
     curriculum: CurriculumValues | None
+    practice: PracticeValues | None = None
     judge: JudgeValues
     metrics_bytes: Counted
     ends_bytes: Counted = 0

@@ -86,6 +86,25 @@ class CurriculumConfig(BaseModel):
     """Recorded games: levels that are played in one of them are not searched."""
 
 
+class PracticeConfig(BaseModel):
+    """Partial episodes that begin shortly before the agent failed (see
+    `warpzone.training.practice`)."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    share: Fraction = 0.0
+    """Of all episodes, as soon as there are failures; 0: none."""
+    moments: int = Field(64, ge=1, le=4096)
+    """Kept of each level at the most; the newest replaces the oldest."""
+    nearest: Count = 20
+    """Agent steps before a failure, at the least."""
+    farthest: Count = 100
+    """Agent steps before a failure, at the most; fewer where a partial episode would not last until
+    then and `nearest` steps more."""
+
+
 class TrainConfig(PPOConfig):
     """One training run: the algorithm's settings and all others. The defaults are the preset
     `tiles`."""
@@ -111,6 +130,8 @@ class TrainConfig(PPOConfig):
     prioritize_levels: bool = False
     """Draw levels the more often the more of their last 100 episodes failed, besides their weights
     in `env.levels` (see `warpzone.training.level_priority`)."""
+    practice: PracticeConfig = PracticeConfig()
+    """Episodes that begin where earlier ones failed."""
 
     # Rollout
     num_envs: int = Field(64, ge=2, le=MOST_GAMES)
@@ -185,9 +206,34 @@ class TrainConfig(PPOConfig):
                 "demonstrations are for a curriculum: begin with --preset specialist, or set"
                 " curriculum.share above 0"
             )
+        if self.practice.share > 0:
+            self._check_practice()
         if self.env.autoreset != "same_step":
             raise ValueError(
                 f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"
                 " every stored step is to be one that the agent played"
             )
         return self
+
+    def _check_practice(self) -> None:
+        practice, length = self.practice, self.env.start_steps
+        if practice.share == 1:
+            raise ValueError(
+                "practice.share is 1, and failures are those of episodes from a level's own start:"
+                " set it below 1"
+            )
+        if length is None:
+            raise ValueError(
+                "practice needs env.start_steps, the length of its partial episodes, e.g. 96"
+            )
+        if not practice.nearest <= practice.farthest:
+            raise ValueError(
+                f"practice.nearest {practice.nearest} is more than"
+                f" practice.farthest {practice.farthest}"
+            )
+        if length < 2 * practice.nearest:
+            raise ValueError(
+                f"partial episodes of env.start_steps {length} are too short to practise from"
+                f" {practice.nearest} steps before a failure on; set env.start_steps to"
+                f" {2 * practice.nearest} or more"
+            )

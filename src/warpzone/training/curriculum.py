@@ -114,7 +114,7 @@ class Curriculum:
         """Takes in the episodes that ended."""
         for row in step.finished:
             start = int(step.signals["start"][row])
-            if start < 0:
+            if not 0 <= start < len(self.goals):
                 continue
             far = step.score[row] >= self.goals[start]
             success = bool(step.success[row]) or (far and not step.terminated[row])
@@ -131,12 +131,16 @@ class Curriculum:
         weights *= of_levels
         return weights
 
+    def share(self, competence: float) -> float:
+        """Returns the share of partial episodes: the better the agent, the smaller it is."""
+        if not len(self.segments):
+            return 0.0
+        return self.config.share + competence * (self.config.last_share - self.config.share)
+
     def apply(self, competence: float, levels: Mapping[str, float] | None = None) -> None:
-        """Lets games begin accordingly: the better the agent, the more at levels' own starts.
-        `levels`: see `weights`."""
+        """Lets games begin accordingly. `levels`: see `weights`."""
         if len(self.segments):
-            share = self.config.share + competence * (self.config.last_share - self.config.share)
-            self.env.set_start_weights(self.weights(levels), share)
+            self.env.set_start_weights(self.weights(levels), self.share(competence))
 
     @property
     def success_rate(self) -> float:

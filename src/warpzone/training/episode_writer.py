@@ -95,7 +95,7 @@ class EpisodeWriter:
         self.games = sorted(
             {int(game) for game in np.linspace(0, env.num_envs - 1, min(watched, env.num_envs))}
         )
-        env.watch_games(self.games)
+        env.watch_games(sorted({*env.watched_games, *self.games}))
         self.offset = offset
         """Bytes of episode_ends.jsonl."""
         self._ends_file = run / EPISODE_ENDS

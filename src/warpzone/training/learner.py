@@ -33,7 +33,7 @@ from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.frame_stacks import StoredStacks, shows_stacks
 from warpzone.training.gpu_rollout import GpuPlayer
-from warpzone.training.level_env import LevelEnv, level_env
+from warpzone.training.level_env import LevelEnv, level_env, logged_env
 from warpzone.training.level_priority import level_priorities
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
@@ -44,6 +44,7 @@ from warpzone.training.native_update import (
     why_not_native,
 )
 from warpzone.training.networks import make_policy, widen
+from warpzone.training.practice import Practice
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
@@ -119,6 +120,8 @@ class Learner:
         ):
             if wanted:
                 self.levels = level_env(env, setting)
+        self.practice: Practice | None = None
+        self.logged = logged_env(env, "practice.share") if config.practice.share > 0 else None
         self.distillation: DistillationPolicies | None = None
         if config.distillation_policies:
             level_env(env, "distillation_policies")
@@ -145,6 +148,8 @@ class Learner:
         receives lines meanwhile."""
         if self.levels is not None and self.curriculum is None and self.config.curriculum.share > 0:
             self.curriculum = Curriculum(self.config, self.levels, self.demonstrated, log=log)
+        if self.logged is not None and self.practice is None:
+            self.practice = self._new_practice()
 
     def improve(self) -> dict[str, float]:
         """Plays one rollout and learns from it; returns metrics by name."""
@@ -155,7 +160,9 @@ class Learner:
         if config.prioritize_levels and self.levels is not None:
             weights = level_priorities(weights, self.stats.clear_rates)
             self.levels.set_level_weights(weights)
-        if self.curriculum is not None:
+        if self.practice is not None:
+            self.practice.apply(self.curriculum, competence, self.step, weights)
+        elif self.curriculum is not None:
             self.curriculum.apply(competence, weights)
 
         # Play.
@@ -196,6 +203,7 @@ class Learner:
             "charts/update_seconds": learnt - played,
             **self.stats.summary(),
             **(self.curriculum.summary() if self.curriculum else {}),
+            **(self.practice.summary() if self.practice else {}),
             **losses,
             "losses/explained_variance": ppo.explained_variance(
                 self.rollout.values[:-1].flatten(), batch.targets
@@ -276,6 +284,10 @@ class Learner:
             "curriculum": self.curriculum.state() if self.curriculum else None,
             **others,
         }
+        if self.practice is not None and self.logged is not None:
+            values["practice"] = self.practice.state()
+            logs = np.frombuffer(self.logged.save_input_logs(), np.uint8)
+            tensors["input_logs"] = torch.from_numpy(logs.copy())
         return Snapshot(tensors, values)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -314,6 +326,12 @@ class Learner:
                 self.config, self.levels, self.demonstrated, Curriculum.searched_in(found)
             )
             self.curriculum.load_state(found)
+        self.practice = None
+        found = values.get("practice")
+        if found is not None and self.logged is not None:
+            self.practice = self._new_practice()
+            self.practice.load_state(found)
+            self.logged.load_input_logs(tensors["input_logs"].numpy().tobytes())
 
     def close(self) -> None:
         """Ends the threads that helped."""
@@ -342,6 +360,13 @@ class Learner:
         self.stats.observe(step)
         if self.curriculum is not None:
             self.curriculum.observe(step)
+        if self.practice is not None:
+            self.practice.observe(self.step + first, step)
+
+    def _new_practice(self) -> Practice:
+        assert self.logged is not None
+        first = len(self.curriculum.segments) if self.curriculum is not None else 0
+        return Practice(self.config, self.logged, first)
 
 
 def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from warpzone.errors import ConfigError
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.search import Trajectory
+from warpzone.smb.transition import InputLog
 
 
 @runtime_checkable
@@ -25,6 +26,36 @@ class LevelEnv(VectorEnv, Protocol):
     def set_initial_states(self, starts: list[Any]) -> None: ...
     def set_start_weights(self, weights: np.ndarray, share: float) -> None: ...
     def set_level_weights(self, weights: Mapping[str, float]) -> None: ...
+
+
+@runtime_checkable
+class LoggedEnv(LevelEnv, Protocol):
+    """One that can also tell what was played, and begin an episode at any moment of that."""
+
+    def watch_games(self, games: Sequence[int]) -> None: ...
+    def ended_input_logs(self, game: int) -> list[tuple[InputLog, bytes] | None]: ...
+    def save_input_logs(self) -> bytes: ...
+    def load_input_logs(self, logs: bytes) -> None: ...
+    def record_moments(
+        self, level: str, buttons: bytes, moments: Sequence[tuple[int, int]]
+    ) -> list[Any]: ...
+    def put_initial_state(self, index: int, start: Any) -> None: ...
+    @property
+    def leading_frames(self) -> int: ...
+
+
+def logged_env(env: VectorEnv, setting: str) -> LoggedEnv:
+    """Returns `env`, for a setting that needs to know what was played.
+
+    Raises:
+        ConfigError: it is another game.
+    """
+    if isinstance(env, LoggedEnv):
+        return env
+    raise ConfigError(
+        f"{setting} needs games that tell what was played, as those of warpzone.make_vec;"
+        f" {type(env).__name__} does not. Take that setting out"
+    )
 
 
 def level_env(env: VectorEnv, setting: str) -> LevelEnv:

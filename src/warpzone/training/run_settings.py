@@ -35,6 +35,7 @@ FIXED: dict[str, str] = {
     "curriculum.segment": "success rates in the checkpoints are of its segments",
     "curriculum.search_steps": "the search is over",
     "curriculum.demonstrations": "success rates in the checkpoints are of their segments",
+    "practice.moments": "checkpoints hold so many of each level",
     "gamma": "the critic has learnt what rewards are worth with that discount",
     "num_envs": "a checkpoint holds that many games as they stand",
     "rollout_steps": "updates are counted in rollouts of that length",

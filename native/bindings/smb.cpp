@@ -118,7 +118,8 @@ void bind_smb(nb::module_& m) {
       [](Console& console) {
         auto planes = new_array<uint8_t>({smb::kPlanes, smb::kTileRows, smb::kTileColumns});
         std::array<float, smb::kScalars> scalars;
-        smb::observe_tiles(console.state(), smb::Motion{}, 0, -1, planes.data(), scalars.data());
+        smb::observe_tiles(console.state(), smb::Motion{}, 0, -1, false, planes.data(),
+                           scalars.data());
         return planes;
       },
       "console"_a, "The map that an agent with tiles sees now: uint8[8, 13, 16].");
@@ -157,6 +158,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("sticky_share", &smb::Rules::sticky_share)
       .def_rw("end_thrown_back", &smb::Rules::end_thrown_back)
       .def_rw("show_level", &smb::Rules::show_level)
+      .def_rw("show_paths", &smb::Rules::show_paths)
       .def_rw("last_level", &smb::Rules::last_level)
       .def_rw("row_share", &smb::Rules::row_share)
       .def_rw("max_steps", &smb::Rules::max_steps)

@@ -92,7 +92,7 @@ void go_on(nes::State s) {
     for (const uint8_t colour : picture) FUZZ_REQUIRE(colour < 64);
     grey.draw(s, cart(), picture.data(), frame > 0 ? &before : nullptr);
     before = s;
-    smb::observe_tiles(s, motion, s.buttons, -1, picture.data(), scalars.data());
+    smb::observe_tiles(s, motion, s.buttons, -1, frame % 2 == 0, picture.data(), scalars.data());
     smb::remember_motion(s, motion);
     nes::interpret_frame<true>(s, cart(), static_cast<uint8_t>(frame));
     nes::interpret_frame<false>(executed, cart(), static_cast<uint8_t>(frame));

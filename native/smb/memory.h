@@ -47,14 +47,19 @@ inline constexpr int kObjects = 6;
 inline constexpr uint16_t kObjectActive = 0x000F, kObjectId = 0x0016, kObjectState = 0x001E;
 inline constexpr uint16_t kObjectXPage = 0x006E, kObjectX = 0x0087;
 inline constexpr uint16_t kObjectYPage = 0x00B6, kObjectY = 0x00CF;
-inline constexpr uint16_t kPowerUpType = 0x0039;  // 0 mushroom, 1 flower, 2 star, 3 1-up
-inline constexpr uint16_t kFirebarSpin = 0x00A0;  // 32 positions, clockwise, 0 is up
+inline constexpr uint16_t kPowerUpType = 0x0039;       // 0 mushroom, 1 flower, 2 star, 3 1-up
+inline constexpr uint16_t kFirebarSpin = 0x00A0;       // 32 positions, clockwise, 0 is up,
+inline constexpr uint16_t kFirebarPart = 0x0058;       // and 1/256 of one,
+inline constexpr uint16_t kFirebarSpeed = 0x0388;      // of which it turns so many a frame
+inline constexpr uint16_t kFirebarDirection = 0x0034;  // 0 clockwise
 inline constexpr int kFireballs = 2;
 inline constexpr uint16_t kFireballState = 0x0024, kFireballXPage = 0x0074, kFireballX = 0x008D,
                           kFireballY = 0x00D5;
 inline constexpr int kMiscObjects = 9;
-inline constexpr uint16_t kMiscState = 0x002A;  // bit 7: a thrown hammer
+inline constexpr uint16_t kMiscState = 0x002A;  // bit 7: a hammer; the rest: 1 while it flies
 inline constexpr uint16_t kMiscXPage = 0x007A, kMiscX = 0x0093, kMiscY = 0x00DB;
+inline constexpr uint16_t kMiscXSpeed = 0x0064, kMiscYSpeed = 0x00AC;  // as Mario's
+inline constexpr uint16_t kMiscYPart = 0x0423, kMiscYForce = 0x0440;   // 1/256 of y, of its speed
 
 // The map: two screens of 13 rows by 16 columns, filled ahead of Mario column by column.
 inline constexpr uint16_t kBlocks = 0x0500;
@@ -121,6 +126,9 @@ inline constexpr std::array kAddresses = {
     Address{"object_y", kObjectY},
     Address{"power_up_type", kPowerUpType},
     Address{"firebar_spin", kFirebarSpin},
+    Address{"firebar_part", kFirebarPart},
+    Address{"firebar_speed", kFirebarSpeed},
+    Address{"firebar_direction", kFirebarDirection},
     Address{"fireball_state", kFireballState},
     Address{"fireball_x_page", kFireballXPage},
     Address{"fireball_x", kFireballX},
@@ -129,6 +137,10 @@ inline constexpr std::array kAddresses = {
     Address{"misc_x_page", kMiscXPage},
     Address{"misc_x", kMiscX},
     Address{"misc_y", kMiscY},
+    Address{"misc_x_speed", kMiscXSpeed},
+    Address{"misc_y_speed", kMiscYSpeed},
+    Address{"misc_y_part", kMiscYPart},
+    Address{"misc_y_force", kMiscYForce},
     Address{"blocks", kBlocks},
     Address{"next_column_page", kNextColumnPage},
     Address{"next_column", kNextColumn},

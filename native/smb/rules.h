@@ -33,6 +33,7 @@ struct Rules {
   Reward reward = Reward::progress;
   bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
   bool show_level = false;       // the tile view's scalars name the level
+  bool show_paths = false;       // and its hazards' plane shows where firebars and hammers will be
   int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
 
   double row_share = 0.0;  // of flags after which the next episode begins as the game goes on

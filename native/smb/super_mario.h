@@ -111,7 +111,7 @@ class SuperMario {
   // The map of tiles and its scalars.
   void observe(const State& game, uint8_t* bytes, float* scalars) const {
     const int level = rules_.show_level ? game.signals.level : -1;
-    observe_tiles(game.nes, game.motion, game.held, level, bytes, scalars);
+    observe_tiles(game.nes, game.motion, game.held, level, rules_.show_paths, bytes, scalars);
   }
 
   static int32_t level(const State& game) { return game.signals.level; }

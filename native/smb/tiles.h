@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <numbers>
+#include <span>
 #include <utility>
 
 #include "nes/console.h"
@@ -310,10 +311,78 @@ inline const std::array<std::array<FirebarBall, kFirebarBalls>, kFirebarPosition
   return balls;
 }();
 
-inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, size_t ball) {
-  const size_t position = s.ram[memory::kFirebarSpin + static_cast<size_t>(bar.slot)] & 31U;
-  const FirebarBall& at = kFirebar[position][ball];
+inline bool is_firebar(const MovingObject& object) {
+  return object.id >= 0x1B && object.id <= 0x1F;
+}
+
+inline size_t firebar_balls(const MovingObject& bar) {
+  return bar.id == 0x1F ? kFirebarBalls : kFirebarBalls / 2;
+}
+
+// Where a ball of a firebar will be in `frames` frames (doppelganger: FirebarSpin).
+inline FirebarBall firebar_ball(const nes::State& s, const MovingObject& bar, size_t ball,
+                                int frames = 0) {
+  namespace m = memory;
+  const auto slot = static_cast<size_t>(bar.slot);
+  const int turned = s.ram[m::kFirebarSpeed + slot] * frames;
+  const bool clockwise = s.ram[m::kFirebarDirection + slot] == 0;
+  const int spin = s.ram[m::kFirebarSpin + slot] * 256 + s.ram[m::kFirebarPart + slot] +
+                   (clockwise ? turned : -turned);
+  const FirebarBall& at = kFirebar[static_cast<size_t>(spin >> 8) & 31U][ball];
   return {bar.x + at.x, bar.y + at.y};
+}
+
+// How far down a thrown hammer will be in `frames` frames, px (doppelganger: ImposeGravity; how its
+// fall grows was measured on the European revision).
+inline int hammer_y(const nes::State& s, size_t slot, int frames) {
+  namespace m = memory;
+  constexpr int kFall = 35, kFastest = 4;  // 1/256 px a frame, each frame; px a frame
+  int y = s.ram[m::kMiscY + slot], part = s.ram[m::kMiscYPart + slot];
+  int speed = signed_byte(s, static_cast<uint16_t>(m::kMiscYSpeed + slot));
+  int force = s.ram[m::kMiscYForce + slot];  // 1/256 of the speed
+  for (int frame = 0; frame < frames; ++frame) {
+    part += force;
+    y += speed + (part >> 8);
+    force += kFall;
+    speed += force >> 8;
+    part &= 0xFF;
+    force &= 0xFF;
+    if (speed >= kFastest && force >= 0x80) {
+      speed = kFastest;
+      force = 0;
+    }
+  }
+  return y;
+}
+
+// By which values a hazard's path is shown, soonest first, and how many frames lie between two: a
+// firebar turns by one of its 32 positions in six frames or more, a hammer flies up to 4 px a
+// frame.
+inline constexpr std::array<uint8_t, 4> kPathValues = {112, 88, 64, 40};
+inline constexpr int kHammerFrames = 4, kFirebarFrames = 8;
+
+// Marks where firebars turn to and thrown hammers fly to. Both keep to it whatever Mario does.
+inline void mark_paths(const nes::State& s, std::span<const MovingObject> objects, TileMap& map) {
+  namespace m = memory;
+  for (size_t ahead = 0; ahead < kPathValues.size(); ++ahead) {
+    const uint8_t value = kPathValues[ahead];
+    const int turns = static_cast<int>(ahead + 1) * kFirebarFrames;
+    const int frames = static_cast<int>(ahead + 1) * kHammerFrames;
+    for (const MovingObject& object : objects) {
+      if (!is_firebar(object)) continue;
+      for (size_t ball = 0; ball < firebar_balls(object); ++ball) {
+        const FirebarBall at = firebar_ball(s, object, ball, turns);
+        map.box(kPlaneHazard, at.x, at.y, 8, 8, value);
+      }
+    }
+    for (size_t i = 0; i < m::kMiscObjects; ++i) {
+      constexpr uint8_t kFlyingHammer = 0x81;
+      if (s.ram[m::kMiscState + i] != kFlyingHammer) continue;
+      const int x = s.ram[m::kMiscXPage + i] * 256 + s.ram[m::kMiscX + i];
+      const int moved = signed_byte(s, static_cast<uint16_t>(m::kMiscXSpeed + i)) * frames / 16;
+      map.box(kPlaneHazard, x + moved, hammer_y(s, i, frames), 8, 8, value);
+    }
+  }
 }
 
 // The highest values that `observe_tiles` gives; the lowest are 0. Mario stands in the fifth
@@ -359,9 +428,10 @@ inline ScalarBounds scalar_bounds() {
 
 // uint8[kPlanes][13][16] and float[kScalars]. Scalars are scaled to about -1..1:
 // speeds in px per step / 16, distances in px / 128. The last ones are one-hot: the page that Mario
-// is on, and the level, if `level` is not negative.
+// is on, and the level, if `level` is not negative. With `show_paths` the hazards' plane shows
+// paths too.
 inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t held, int level,
-                          uint8_t* planes, float* scalars) {
+                          bool show_paths, uint8_t* planes, float* scalars) {
   namespace m = memory;
   const int x = player_x(s);
   const int y = s.ram[m::kYPage] * 256 + s.ram[m::kY] - 256;  // px on the screen, may be negative
@@ -385,12 +455,11 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
   for (int i = 0; i < count; ++i) {
     const MovingObject& object = objects[static_cast<size_t>(i)];
     const ObjectKind& kind = object.kind;
-    const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
+    const bool firebar = is_firebar(object);
     uint8_t value = kind.value;
     if (object.id == 0x2E) value = static_cast<uint8_t>(255 - 25 * (s.ram[m::kPowerUpType] & 3));
     if (firebar) {
-      const size_t balls = object.id == 0x1F ? kFirebarBalls : kFirebarBalls / 2;
-      for (size_t ball = 0; ball < balls; ++ball) {
+      for (size_t ball = 0; ball < firebar_balls(object); ++ball) {
         const FirebarBall at = firebar_ball(s, object, ball);
         map.box(kind.plane, at.x, at.y, 8, 8, value);
       }
@@ -413,6 +482,7 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     const int at = s.ram[m::kMiscXPage + i] * 256 + s.ram[m::kMiscX + i];
     map.box(kPlaneHazard, at, s.ram[m::kMiscY + i], 8, 8, 160);
   }
+  if (show_paths) mark_paths(s, std::span(objects).first(static_cast<size_t>(count)), map);
   const bool small = s.ram[m::kSize] == 1 || s.ram[m::kCrouching] != 0;
   map.box(kPlaneMario, x, small ? y + 16 : y, 16, small ? 16 : 32, 255);
 
@@ -460,7 +530,7 @@ inline void observe_tiles(const nes::State& s, const Motion& before, uint8_t hel
     const MovingObject& object = objects[static_cast<size_t>(i)];
     const ObjectKind& kind = object.kind;
     const auto slot = static_cast<size_t>(object.slot);
-    const bool firebar = object.id >= 0x1B && object.id <= 0x1F;
+    const bool firebar = is_firebar(object);
     const bool known = before.id[slot] == object.id;
     float dx =
         known ? static_cast<float>(std::clamp(object.x - before.x[slot], -32, 32)) / kMoveUnit : 0;

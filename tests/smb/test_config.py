@@ -130,6 +130,7 @@ def test_one_setting_by_all_its_names() -> None:
         ({"observation": "ram", "max_pool": True}, "max_pool is for the observation 'pixels'"),
         ({"crop_status_bar": False}, "crop_status_bar is for the observation 'pixels'"),
         ({"observation": "rgb", "show_level": True}, "show_level is for the observation 'tiles'"),
+        ({"observation": "ram", "show_paths": True}, "show_paths is for the observation 'tiles'"),
         ({"sticky_share": 0.5}, "sticky_share needs a repeat_action_probability above 0"),
         (
             {"row_share": 0.5},
@@ -233,7 +234,7 @@ def test_every_field_reaches_the_native_core() -> None:
         end_thrown_back=True, last_level="2-4", start_steps=40,
     )  # fmt: skip
     # These have no effect beside the others.
-    config = config.model_copy(update={"show_level": True, "row_share": 0.25})
+    config = config.model_copy(update={"show_level": True, "show_paths": True, "row_share": 0.25})
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
     native = config.native(num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
@@ -242,6 +243,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
     assert (rules.sticky_share, rules.show_level, rules.row_share) == (0.5, True, 0.25)
+    assert rules.show_paths
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert (rules.end_thrown_back, rules.last_level, rules.start_steps) == (True, 7, 40)
     assert rules.reward.name == "gym"

@@ -269,6 +269,64 @@ def test_firebars_are_hazards_along_their_length() -> None:
     assert sprites_are_marked(watch("1-4", steps(AXE)), FIREBAR_TILES, "hazard", 192) > 500
 
 
+PATH_VALUES = (112, 88, 64, 40)
+
+
+def hazards(obs: dict[str, np.ndarray]) -> np.ndarray:
+    plane: np.ndarray = obs["tiles"][PLANES["hazard"]]
+    return plane
+
+
+def paths_come_true(now: int, moments: list[np.ndarray], pace: int) -> int:
+    """Hazards of value `now` are where planes before said, `pace` steps for each value; how
+    many."""
+    checked = 0
+    for ahead, value in enumerate(PATH_VALUES, start=1):
+        for before, after in zip(moments, moments[ahead * pace :], strict=False):
+            there = after == now
+            checked += int(there.sum())
+            assert (before[there] >= value).all(), value
+    return checked
+
+
+def test_where_firebars_turn_to_is_shown() -> None:
+    """As Mario stands still, so that the map does not move."""
+    seen = {}
+    for shown in (False, True):
+        env = warpzone.make("3-4", actions=ACTIONS, show_paths=shown)
+        obs, _ = env.reset()
+        for _ in range(20):
+            obs, *_ = env.step(INDEX[WALK])
+        for _ in range(8):
+            obs, *_ = env.step(INDEX[0])
+        moments = []
+        for _ in range(40):
+            moments.append(hazards(obs).copy())
+            obs, *_ = env.step(INDEX[0])
+        seen[shown] = np.array(moments)
+    assert paths_come_true(192, list(seen[True]), 2) > 300
+    np.testing.assert_array_equal(seen[True] * (seen[True] >= 128), seen[False])
+    for value in PATH_VALUES:
+        cells = (seen[True] == value).sum() / (seen[True] == 192).sum()
+        assert 0.05 < cells < 1.5, "a path is as thin as what takes it"
+
+
+def test_where_hammers_fly_to_is_shown() -> None:
+    for x_speed, y_speed in [(0x10, 0xFE), (0xF0, 0xFE), (0x10, 0x00), (0xF0, 0xFC)]:
+        env = warpzone.make("1-1", actions=ACTIONS, show_paths=True)
+        obs, _ = env.reset()
+        ram = env.ram()
+        for address, value in [(0x2A, 0x81), (0x7A, 0), (0x93, 150), (0xC2, 1), (0xDB, 90)]:
+            ram[address] = value
+        ram[0x64], ram[0xAC] = x_speed, y_speed
+        moments = []
+        for _ in range(12):
+            obs, *_ = env.step(INDEX[0])
+            moments.append(hazards(obs).copy())
+        assert paths_come_true(160, moments, 1) > 20
+        assert all((plane > 0).sum() <= 16 for plane in moments)
+
+
 def test_lifts_are_platforms_and_nothing_else() -> None:
     assert sprites_are_marked(watch("1-3", steps(LIFTS)), LIFT_TILES, "platform", 255) > 100
     for moment in watch("1-3", steps(LIFTS)):

@@ -41,6 +41,7 @@ def expert(
     shapes: Shapes = SHAPES,
     actions: int = ACTIONS,
     show_level: bool = False,
+    show_paths: bool = False,
 ) -> str:
     """Save an agent whose mind is made up, if not for any good reason."""
     torch.manual_seed(seed)
@@ -48,7 +49,7 @@ def expert(
     with torch.no_grad():
         policy.heads.weight[:-1] *= 300
     info = AgentInfo(
-        env=EnvConfig(show_level=show_level),
+        env=EnvConfig(show_level=show_level, show_paths=show_paths),
         network=NETWORK,
         shapes=shapes,
         actions=actions,
@@ -123,6 +124,24 @@ def test_only_a_policy_that_was_shown_its_levels_name_sees_it(tmp_path: Path) ->
     assert not torch.allclose(said[True], said[False])
     for name, array in before.items():  # the student's own are as they were
         assert torch.equal(seen[name], array)
+
+
+def test_only_a_policy_that_was_shown_paths_of_hazards_sees_them(tmp_path: Path) -> None:
+    shapes = {"scalars": (148,), "tiles": (8, 13, 16)}
+    tiles = torch.zeros(2, *shapes["tiles"], dtype=torch.uint8)
+    tiles[:, 5, 3, 4] = 192  # a firebar
+    tiles[1, 5, 3, 5:9] = torch.tensor([112, 88, 64, 40], dtype=torch.uint8)
+    seen, levels = (
+        {"scalars": torch.zeros(2, 148), "tiles": tiles},
+        torch.zeros(2, dtype=torch.int64),
+    )
+    for shown in (False, True):
+        name = f"{shown}.safetensors"
+        file = expert(tmp_path / name, 1, shapes=shapes, show_paths=shown)
+        policies = DistillationPolicies({"1-1": file}, shapes, ACTIONS, CPU)
+        without, given = policies.log_probs(seen, levels)[0]
+        assert torch.equal(without, given) != shown
+        assert tiles[1, 5, 3, 8] == 40
 
 
 def test_an_agent_moves_towards_its_distillation_policies(tmp_path: Path) -> None:

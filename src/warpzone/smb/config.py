@@ -101,6 +101,9 @@ class EnvConfig(BaseModel):
     """Whether an episode ends, as by a death, where a maze sends Mario back."""
     show_level: bool = False
     """Whether the scalars of `tiles` name the level, one-hot."""
+    show_paths: bool = False
+    """Whether the hazards' plane of `tiles` also shows where thrown hammers will be 4, 8, 12 and 16
+    frames on, and firebars 8, 16, 24 and 32."""
     last_level: str | None = None
     """The game goes on by itself from level to level, and an episode is cleared with this one;
     None: each level is an episode of its own."""
@@ -167,7 +170,7 @@ class EnvConfig(BaseModel):
             reasons |= dict.fromkeys(_OF_PIXELS, why)
         if self.observation != "tiles":
             why = f"is for the observation 'tiles', and this is {self.observation!r}"
-            reasons["show_level"] = why
+            reasons |= dict.fromkeys(("show_level", "show_paths"), why)
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
         if not any(pair[0] in self.levels and pair[1] in self.levels for pair in pairwise(LEVELS)):
@@ -192,6 +195,7 @@ class EnvConfig(BaseModel):
         rules.sticky_share = self.sticky_share
         rules.end_thrown_back = self.end_thrown_back
         rules.show_level = self.show_level
+        rules.show_paths = self.show_paths
         rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
         rules.row_share = self.row_share
         rules.max_steps = self.max_steps or 0
@@ -239,6 +243,7 @@ class EnvSettings(TypedDict, total=False):
     sticky_share: float
     end_thrown_back: bool
     show_level: bool
+    show_paths: bool
     last_level: str | None
     row_share: float
     max_steps: int | None

@@ -13,12 +13,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import SCALARS, Decide, Observation, Shapes
+from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import load_agent
 from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
 from warpzone.training.resolve_agent import resolve_agent
+
+TILES = "tiles"
+HAZARDS = _native.TILE_PLANES.index("hazard")
+LEAST_HAZARD = 128
+"""In that plane of `tiles`; what is less is where one will be."""
 
 
 class DistillationPolicies:
@@ -39,7 +46,8 @@ class DistillationPolicies:
         self, files: Mapping[str, str], shapes: Shapes, actions: int, device: torch.device
     ) -> None:
         self.actions = actions
-        self.policies: dict[int, tuple[Decide, bool]] = {}
+        self.has_hazards = shapes.get(TILES, (0,))[0] == len(_native.TILE_PLANES)
+        self.policies: dict[int, tuple[Decide, EnvConfig]] = {}
         for level, file in files.items():
             policy, info = load_agent(resolve_agent(file).file, device)
             if (info.shapes, info.actions) != (shapes, actions):
@@ -50,7 +58,7 @@ class DistillationPolicies:
                 )
             natively = why_not_native(policy, device) is None
             decide: Decide = NativePolicy(policy, kernels_for(False) or "") if natively else policy
-            self.policies[level_index(level)] = decide, info.env.show_level
+            self.policies[level_index(level)] = decide, info.env
 
     @torch.no_grad()
     def log_probs(self, observations: Observation, levels: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,13 +74,17 @@ class DistillationPolicies:
         """
         result = torch.zeros(len(levels), self.actions, device=levels.device)
         mask = torch.zeros(len(levels), device=levels.device)
-        for level, (policy, shown) in self.policies.items():
+        for level, (policy, env) in self.policies.items():
             rows = (levels == level).nonzero()[:, 0]
             if not len(rows):
                 continue
             seen = {name: array[rows] for name, array in observations.items()}
-            if not shown and SCALARS in seen:
-                seen[SCALARS][:, -len(LEVELS) :] = 0  # the level's name, which it never saw
+            # What it never saw: the level's name, and paths of hazards.
+            if not env.show_level and SCALARS in seen:
+                seen[SCALARS][:, -len(LEVELS) :] = 0
+            if not env.show_paths and self.has_hazards:
+                hazards = seen[TILES][:, HAZARDS]
+                hazards[hazards < LEAST_HAZARD] = 0
             result[rows] = policy(seen)[0].log_softmax(1)
             mask[rows] = 1.0
         return result, mask

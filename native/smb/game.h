@@ -77,6 +77,7 @@ struct Game {
     } else if (const InitialState* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
       begin_at(*start, levels.cartridge(), rules, see_frame);
+      if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
     } else {
       signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
       begin_level(levels, rules, draws);
@@ -249,6 +250,26 @@ struct Game {
       if (i % static_cast<size_t>(rules.frame_skip) == 0) remember_motion(nes, motion);
       held = start.buttons[i];
       nes::run_frame(nes, cart, held);
+      see_frame(*this, false);
+    }
+  }
+
+  // Waits within a level, where Mario stands and comes to no harm by it.
+  template <typename SeeFrame>
+  void wait_within(const nes::Cartridge& cart, const Rules& rules, Random& draws,
+                   SeeFrame&& see_frame) {
+    const int frames = draws.below(rules.start_noop_max + 1);
+    if (frames == 0 || !standing(nes)) return;
+    nes::State waited = nes;
+    for (int i = 0; i < frames; ++i) {
+      nes::run_frame(waited, cart, 0);
+      if (dying(waited) || dead(waited) || cleared(waited) || cutscene(waited)) return;
+    }
+    held = 0;
+    for (int i = frames; i > 0; --i) {
+      if (i % rules.frame_skip == 0) remember_motion(nes, motion);
+      nes::run_frame(nes, cart, 0);
+      ++signals.frames;
       see_frame(*this, false);
     }
   }

@@ -22,7 +22,8 @@ struct Rules {
   std::vector<uint8_t> actions;       // buttons of each action
   std::vector<double> level_weights;  // one for each of the 32 levels
   int frame_skip = 4;
-  int noop_max = 0;  // the most idle frames at the start
+  int noop_max = 0;        // the most idle frames at the start
+  int start_noop_max = 0;  // and where an episode begins within a level
   double repeat_action_probability =
       0.0;                        // probability per frame that the buttons stay as they were
   double sticky_share = 1.0;      // of episodes that have sticky buttons at all
@@ -53,6 +54,8 @@ struct Rules {
     require(total > 0, "at least one level must have a weight above 0");
     require(frame_skip >= 1, "frame_skip must be at least 1");
     require(noop_max >= 0 && noop_max <= kMostNoops, "noop_max must be from 0 to 36,000");
+    require(start_noop_max >= 0 && start_noop_max <= kMostNoops,
+            "start_noop_max must be from 0 to 36,000");
     require(repeat_action_probability >= 0 && repeat_action_probability < 1,
             "repeat_action_probability must be at least 0 and below 1");
     require(last_level < kLevels, "there is no such last_level");

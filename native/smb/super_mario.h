@@ -128,6 +128,8 @@ class SuperMario {
     if (!start.prefix) return false;
     buttons = *start.prefix;
     buttons.insert(buttons.end(), start.buttons.begin(), start.buttons.end());
+    // Those that it waited.
+    buttons.insert(buttons.end(), static_cast<size_t>(game.signals.frames), 0);
     return true;
   }
 

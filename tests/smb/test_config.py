@@ -228,7 +228,7 @@ def test_every_field_reaches_the_native_core() -> None:
     config = env_config(
         levels={"1-2": 2.0}, observation="pixels", actions=[["right"], ["A", "left"]], reward="gym",
         frame_skip=3, frame_stack=3, size=(60, 80), crop_status_bar=True, max_pool=True,
-        consecutive=True, skip_cutscenes=False, noop_max=7,
+        consecutive=True, skip_cutscenes=False, noop_max=7, start_noop_max=9,
         repeat_action_probability=0.25, sticky_share=0.5,
         max_steps=11, no_progress_steps=5, autoreset="next_step",
         end_thrown_back=True, last_level="2-4", start_steps=40,
@@ -244,6 +244,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
     assert (rules.sticky_share, rules.show_level, rules.row_share) == (0.5, True, 0.25)
     assert rules.show_paths
+    assert rules.start_noop_max == 9
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert (rules.end_thrown_back, rules.last_level, rules.start_steps) == (True, 7, 40)
     assert rules.reward.name == "gym"

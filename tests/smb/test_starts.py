@@ -10,8 +10,10 @@ from tests.support.scripts import ACTIONS, AXE, FLAGPOLE, INDEX, PIPE, Script, s
 
 import warpzone
 from warpzone.errors import LevelError
+from warpzone.nes.console import Console
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.search import Trajectory
+from warpzone.smb.starts import start_level
 
 
 def way_of(script: Script) -> bytes:
@@ -210,3 +212,30 @@ def test_buttons_stick_in_a_share_of_the_episodes() -> None:
         expected, *_ = free.step(action)
     assert isinstance(obs, np.ndarray)
     assert 30 < (obs == expected).all(1).sum() < 70
+
+
+def test_an_episode_within_a_level_begins_after_idle_frames_that_do_no_harm() -> None:
+    """What the log says was pressed leads a plain console to the same memory."""
+    trajectory = Trajectory(way_of(FLAGPOLE))
+    envs = make_vec(num_envs=6, observation="ram", start_noop_max=90)
+    starts = envs.record_initial_states("1-1", trajectory)
+    envs.set_initial_states(starts)
+    envs.watch_games(range(6))
+    console = Console(envs.rom)
+    waited = []
+    for index in range(5, len(starts) - 30, 25):
+        obs, infos = begin(envs, index, len(starts))
+        for game in range(6):
+            log = envs.input_log(game)
+            assert log is not None
+            frames = int(infos["frames"][game])
+            assert not any(log.buttons[len(log.buttons) - frames :])
+            start_level(console, "1-1")
+            for buttons in log.buttons:
+                console.step(buttons)
+            np.testing.assert_array_equal(console.ram, obs[game])
+            assert obs[game][0x0E] == 8, "Mario lives and obeys"
+            waited.append(frames)
+    assert 0 in waited, "in the air nobody waits"
+    assert max(waited) > 60
+    assert max(waited) <= 90

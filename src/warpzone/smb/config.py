@@ -93,6 +93,9 @@ class EnvConfig(BaseModel):
     """An episode, and each level that the game goes on into, begins after 0 to this many idle
     frames, drawn anew each time. In 1-2 an enemy reaches an idle Mario after 318, in no level
     sooner."""
+    start_noop_max: int = Field(0, ge=0, le=300)
+    """An episode that begins within a level begins after 0 to this many idle frames, where Mario
+    stands and comes to no harm by them: what moves is then elsewhere each time."""
     repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
     sticky_share: float = Field(1.0, ge=0.0, le=1.0)
@@ -191,6 +194,7 @@ class EnvConfig(BaseModel):
         rules.level_weights = [self.levels.get(name, 0.0) for name in LEVELS]
         rules.frame_skip = self.frame_skip
         rules.noop_max = self.noop_max
+        rules.start_noop_max = self.start_noop_max
         rules.repeat_action_probability = self.repeat_action_probability
         rules.sticky_share = self.sticky_share
         rules.end_thrown_back = self.end_thrown_back
@@ -239,6 +243,7 @@ class EnvSettings(TypedDict, total=False):
     consecutive: bool
     skip_cutscenes: bool
     noop_max: int
+    start_noop_max: int
     repeat_action_probability: float
     sticky_share: float
     end_thrown_back: bool

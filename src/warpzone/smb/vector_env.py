@@ -229,6 +229,20 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
         with native_errors():
             self._batch.close()
 
+    def twin(self, config: EnvConfig, num_envs: int, seed: int) -> MarioVectorEnv:
+        """Returns other games of the same ROM, in one group, stepped by as many threads, in which
+        the same counts as progress (see `set_progress_masks`)."""
+        twin = MarioVectorEnv(
+            config=config,
+            num_envs=num_envs,
+            threads=self.threads,
+            seed=seed,
+            rom=self.rom,
+            engine=self._engine,
+        )
+        twin.set_progress_masks(self._masks)
+        return twin
+
     # --- one game of them -----------------------------------------------------------------------
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:

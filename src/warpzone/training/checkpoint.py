@@ -69,10 +69,13 @@ class MomentValues(_Part):
     level: str
     buttons: Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]
     step: Counted
+    back: Counted = 60
     goal: Counted
     born: Counted
     rate: Share
     episodes: Counted
+    searched: bool = False
+    hopeless: bool = False
 
 
 class FailureValues(_Part):
@@ -91,6 +94,18 @@ class PracticeValues(_Part):
     moments: list[MomentValues]
     failures: Counted
     new: list[FailureValues]
+
+
+class CorrectionsValues(_Part):
+    """See `Corrections.state`."""
+
+    count: Counted
+    credit: float
+    steps: Counted
+    searches: Counted
+    found: Counted
+    gain: float
+    own: float
 
 
 class JudgeValues(_Part):
@@ -112,6 +127,7 @@ class RunValues(_Part):
     stats: StatsValues
     curriculum: CurriculumValues | None
     practice: PracticeValues | None = None
+    corrections: CorrectionsValues | None = None
     judge: JudgeValues
     metrics_bytes: Counted
     ends_bytes: Counted = 0

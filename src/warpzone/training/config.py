@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from warpzone.cpu import MOST_THREADS
-from warpzone.ppo.config import Count, Fraction, PPOConfig
+from warpzone.ppo.config import Coefficient, Count, Fraction, PPOConfig
 from warpzone.smb.config import MOST_NOOPS, EnvConfig
 from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED
 
@@ -105,6 +105,32 @@ class PracticeConfig(BaseModel):
     then and `nearest` steps more."""
 
 
+class CorrectionsConfig(BaseModel):
+    """Search as a teacher, from moments before failures (see `warpzone.training.corrections`)."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    share: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Agent steps of search for each agent step of training; 0: no search."""
+    games: int = Field(128, ge=8, le=4096)
+    """Replays at once."""
+    repeat_action_probability: float = Field(0.25, ge=0.0, lt=1.0)
+    """Probability per frame that buttons stick in a replay."""
+    margin: Fraction = 0.2
+    """A correction is learnt from if it raises the share of replays that get through by as much."""
+    kept: int = Field(4096, ge=1, le=MOST_GAMES)
+    """Observations to learn from at the most; the newest replace the oldest."""
+    rows: Fraction = 1 / 16
+    """Of them in an update, as a share of a rollout's samples."""
+    coef: Coefficient = 1.0
+    """Weight of KL(what a correction says ‖ agent), mean over them and the rollout's samples."""
+    pull: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """What is imitated has this probability of the action that a correction says, and is the
+    agent's own policy for the rest."""
+
+
 class TrainConfig(PPOConfig):
     """One training run: the algorithm's settings and all others. The defaults are the preset
     `tiles`."""
@@ -132,6 +158,8 @@ class TrainConfig(PPOConfig):
     in `env.levels` (see `warpzone.training.level_priority`)."""
     practice: PracticeConfig = PracticeConfig()
     """Episodes that begin where earlier ones failed."""
+    corrections: CorrectionsConfig = CorrectionsConfig()
+    """What a search finds where they failed."""
 
     # Rollout
     num_envs: int = Field(64, ge=2, le=MOST_GAMES)
@@ -208,6 +236,11 @@ class TrainConfig(PPOConfig):
             )
         if self.practice.share > 0:
             self._check_practice()
+        if self.corrections.share > 0 and self.practice.share == 0:
+            raise ValueError(
+                "corrections are searched from the moments that practice keeps: set practice.share"
+                " above 0 too"
+            )
         if self.env.autoreset != "same_step":
             raise ValueError(
                 f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
+from warpzone.training.corrections import Corrections
 from warpzone.training.curriculum import Curriculum
 from warpzone.training.distillation import DistillationPolicies
 from warpzone.training.episode_writer import EpisodeWriter
@@ -94,6 +96,8 @@ class Learner:
         # Native code and a GPU read plain arrays.
         plain = native or self.device.type != "cpu"
         stacks = not plain and shows_stacks(config.env, self.shapes)
+        if stacks and config.corrections.share > 0:
+            raise ConfigError("corrections are not for stacks of pictures; set corrections.share=0")
         keep = StoredStacks.zeros if stacks else torch.zeros
         self.rollout = Rollout(config.rollout_steps, env, self.device, keep)
         self.decider: Policy | NativePolicy = self.policy
@@ -122,6 +126,7 @@ class Learner:
                 self.levels = level_env(env, setting)
         self.practice: Practice | None = None
         self.logged = logged_env(env, "practice.share") if config.practice.share > 0 else None
+        self.corrections: Corrections | None = None
         self.distillation: DistillationPolicies | None = None
         if config.distillation_policies:
             level_env(env, "distillation_policies")
@@ -150,6 +155,7 @@ class Learner:
             self.curriculum = Curriculum(self.config, self.levels, self.demonstrated, log=log)
         if self.logged is not None and self.practice is None:
             self.practice = self._new_practice()
+            self.corrections = self._new_corrections()
 
     def improve(self) -> dict[str, float]:
         """Plays one rollout and learns from it; returns metrics by name."""
@@ -168,6 +174,9 @@ class Learner:
         # Play.
         self.stats.start_rollout()
         self._refresh()
+        if self.corrections is not None and self.practice is not None:
+            with self._playing():
+                self.corrections.look(self.practice, self.decider)
         self._play()
         played = time.perf_counter()
 
@@ -179,8 +188,13 @@ class Learner:
             scheduled(value, config.schedule, progress, competence)
             for value in (config.lr, config.entropy_coef, config.distillation_coef)
         )
+        samples = batch
+        if self.corrections is not None:
+            with self._playing():
+                samples = self.corrections.beside(batch, self.decider, self.updates, distillation)
+            distillation = 1.0
         coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
-        losses = self.updater.update(batch, self.shuffling, coefficients)
+        losses = self.updater.update(samples, self.shuffling, coefficients)
         if self.episode_writer is not None:
             self.episode_writer.keep(self.step, self.rollout)
         learnt = time.perf_counter()
@@ -204,6 +218,7 @@ class Learner:
             **self.stats.summary(),
             **(self.curriculum.summary() if self.curriculum else {}),
             **(self.practice.summary() if self.practice else {}),
+            **(self.corrections.summary() if self.corrections else {}),
             **losses,
             "losses/explained_variance": ppo.explained_variance(
                 self.rollout.values[:-1].flatten(), batch.targets
@@ -232,7 +247,7 @@ class Learner:
             logits, _ = self.decider(to_tensors(observation, self.device))
             return ppo.sample(logits, generator).cpu().numpy()
 
-        with hardware.torch_threads(self.playing_threads), torch.no_grad(), self.policy.autocast():
+        with self._playing():
             return play_episodes(act, env, episodes, seed=seed)
 
     def agent_info(self, clear_rate: float | None = None) -> AgentInfo:
@@ -288,6 +303,9 @@ class Learner:
             values["practice"] = self.practice.state()
             logs = np.frombuffer(self.logged.save_input_logs(), np.uint8)
             tensors["input_logs"] = torch.from_numpy(logs.copy())
+        if self.corrections is not None:
+            values["corrections"] = self.corrections.state()
+            tensors |= self.corrections.tensors()
         return Snapshot(tensors, values)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -332,21 +350,32 @@ class Learner:
             self.practice = self._new_practice()
             self.practice.load_state(found)
             self.logged.load_input_logs(tensors["input_logs"].numpy().tobytes())
+            self.corrections = self._new_corrections()
+            if self.corrections is not None and values.get("corrections") is not None:
+                self.corrections.load_state(values["corrections"], tensors)
 
     def close(self) -> None:
         """Ends the threads that helped."""
         self.updater.close()
+        if self.corrections is not None:
+            self.corrections.close()
 
     def _play(self) -> None:
         draws = self.config.seed, self.step
         if self.native_play is not None and isinstance(self.decider, NativePolicy):
             self.native_play.collect(self.decider.network, *draws, self._observe)
             return
-        with hardware.torch_threads(self.playing_threads), self.policy.autocast():
+        with self._playing():
             if self.gpu_player is not None:
                 self.gpu_player.play(self.policy, *draws, self._observe)
             else:
                 collect(self.env, self.decider, self.rollout, *draws, self._observe)
+
+    @contextmanager
+    def _playing(self) -> Iterator[None]:
+        threads = hardware.torch_threads(self.playing_threads)
+        with threads, torch.no_grad(), self.policy.autocast():
+            yield
 
     def _refresh(self) -> None:
         """Lets native code see the weights as they are, and what the games have in common now: a
@@ -367,6 +396,14 @@ class Learner:
         assert self.logged is not None
         first = len(self.curriculum.segments) if self.curriculum is not None else 0
         return Practice(self.config, self.logged, first)
+
+    def _new_corrections(self) -> Corrections | None:
+        if self.corrections is not None:
+            self.corrections.close()
+        if self.logged is None or self.config.corrections.share == 0:
+            return None
+        shown = to_tensors(self.env.observations(), self.device)
+        return Corrections(self.config, self.logged, shown, self.device)
 
 
 def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from warpzone.errors import ConfigError
 from warpzone.ppo.rollout import VectorEnv
+from warpzone.smb.config import EnvConfig
 from warpzone.smb.search import Trajectory
 from warpzone.smb.transition import InputLog
 
@@ -40,6 +41,7 @@ class LoggedEnv(LevelEnv, Protocol):
         self, level: str, buttons: bytes, moments: Sequence[tuple[int, int]]
     ) -> list[Any]: ...
     def put_initial_state(self, index: int, start: Any) -> None: ...
+    def twin(self, config: EnvConfig, num_envs: int, seed: int) -> Any: ...
     @property
     def leading_frames(self) -> int: ...
 

@@ -46,6 +46,8 @@ class Moment:
     """Of all frames since then, two hexadecimal digits each, as a checkpoint has them."""
     step: int
     """Agent steps of that episode."""
+    back: int
+    """Agent steps from here to the failure."""
     goal: int
     """px of progress from here that make an episode a success."""
     born: int
@@ -53,6 +55,10 @@ class Moment:
     rate: float = 0.0
     """Share of lately ended episodes from here that were a success."""
     episodes: int = 0
+    searched: bool = False
+    """Whether a correction has been looked for (see `warpzone.training.corrections`)."""
+    hopeless: bool = False
+    """Whether nothing led on from here, as far as was searched."""
 
     def count(self, success: bool) -> None:
         """Takes in an episode."""
@@ -62,7 +68,7 @@ class Moment:
     @property
     def weight(self) -> float:
         """How often it is drawn."""
-        if self.rate == 0 and self.episodes >= HOPELESS:
+        if self.rate == 0 and (self.hopeless or self.episodes >= HOPELESS):
             return LEAST_WEIGHT
         return 1 + LEAST_WEIGHT - self.rate
 
@@ -182,10 +188,13 @@ class Practice:
                 "level": moment.level,
                 "buttons": moment.buttons,
                 "step": moment.step,
+                "back": moment.back,
                 "goal": moment.goal,
                 "born": moment.born,
                 "rate": moment.rate,
                 "episodes": moment.episodes,
+                "searched": moment.searched,
+                "hopeless": moment.hopeless,
             }
             for moment in self.moments
         ]
@@ -250,7 +259,8 @@ class Practice:
         found = self.env.record_moments(log.level, log.buttons, at) if at else []
         for (frames, step), start in zip(at, found, strict=True):
             goal = max(failure.progress - start.progress, 0) + MARGIN
-            self._put(Moment(log.level, log.buttons[:frames].hex(), step, goal, born), start)
+            played = log.buttons[:frames].hex()
+            self._put(Moment(log.level, played, step, failure.end - step, goal, born), start)
 
     def _usable(self, log: InputLog, wanted: int) -> int:
         """Returns the last step, `wanted` at most, behind enough whole steps without a cutscene; -1

@@ -36,6 +36,7 @@ FIXED: dict[str, str] = {
     "curriculum.search_steps": "the search is over",
     "curriculum.demonstrations": "success rates in the checkpoints are of their segments",
     "practice.moments": "checkpoints hold so many of each level",
+    "corrections.kept": "checkpoints hold so many",
     "gamma": "the critic has learnt what rewards are worth with that discount",
     "num_envs": "a checkpoint holds that many games as they stand",
     "rollout_steps": "updates are counted in rollouts of that length",

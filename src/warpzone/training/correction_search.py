@@ -1,0 +1,213 @@
+"""A search, from a moment before a failure on, for actions that get the agent through.
+
+The agent plays on from the moment again and again, under the disturbances that it will meet: draws
+of its own, and buttons that stick. A correction is a hold or two of some action that it is made to
+do in the course of that, whatever it would have done itself; before, between and after it plays as
+it does. So what is judged is the agent with the correction, and it can answer to what is different
+each time. Many random corrections are tried once, those that got through more often, and the best
+beside the agent without any: by so much as it gets through more often, it is worth learning.
+Sequential halving, Karnin et al. 2013; what is done with what is found is in
+`warpzone.training.corrections`. Only a training calls it, never an agent that plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from warpzone.noise import gumbel
+from warpzone.ppo.policy import Decide, as_dict, to_tensors
+from warpzone.ppo.rollout import Transition
+
+SETTLE = 12
+"""Agent steps that who got past the goal must live on for, the length of a jump."""
+SAFE = 0.9
+"""Share of replays that get through without any correction, from which on none is looked for."""
+LONGEST_HOLD = 12
+"""Agent steps."""
+SECOND_HOLD = 0.3
+"""Share of corrections with two holds."""
+OWN = -1
+"""In a plan: the agent does what it would do."""
+
+Plans = NDArray[np.int64]
+"""[n, T]: for each replay and step an action, or `OWN`."""
+
+
+class ReplayEnv(Protocol):
+    """A vector environment in one group, all of whose episodes begin at the given moments and are
+    never cut short; see `MarioVectorEnv` for what each method does."""
+
+    num_envs: int
+
+    def reset(self, *, seed: int) -> Any: ...
+    def observations(self) -> Any: ...
+    def send(self, group: int, actions: NDArray[np.int64]) -> None: ...
+    def recv(self, group: int) -> Transition: ...
+    def set_initial_states(self, starts: list[Any]) -> None: ...
+    def set_start_weights(self, weights: NDArray[np.float64], share: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search from one moment came to."""
+
+    own: float
+    """Share of replays without a correction that got through."""
+    corrected: float
+    """The same with the best correction; 0: none got through even once."""
+    steps: int
+    """Agent steps that were played."""
+    observations: dict[str, NDArray[Any]]
+    """[k, ...]: what was seen in replays with the best correction that got through, in the steps
+    in which it says what to do."""
+    actions: NDArray[np.int64]
+    """[k]: what it says."""
+
+    @property
+    def gain(self) -> float:
+        """By how much the correction raises the share."""
+        return self.corrected - self.own
+
+
+@dataclass(frozen=True)
+class _Said:
+    step: int
+    games: NDArray[np.int64]
+    """[k]: in which a plan said what to do in this step."""
+    shown: dict[str, NDArray[Any]]
+    """[k, ...]"""
+
+
+class CorrectionSearch:
+    """Searches by replays in some games.
+
+    Args:
+        env: at least 8 games, in one group.
+        actions: how many there are.
+        horizon: agent steps of a replay at the most.
+        device: where the agent computes.
+    """
+
+    def __init__(self, env: ReplayEnv, actions: int, horizon: int, device: torch.device) -> None:
+        self.env, self.actions, self.horizon, self.device = env, actions, horizon, device
+
+    def search(
+        self, starts: Sequence[Any], back: int, goal: int, decide: Decide, seed: int
+    ) -> Found:
+        """Looks for a correction.
+
+        Args:
+            starts: the moment, as initial states of the games, in one or several variants.
+            back: agent steps from it to the failure.
+            goal: px of progress from it that the failure lies before.
+            decide: the agent.
+            seed: of all that is drawn, 0 to 2**62.
+        """
+        self.env.set_initial_states(list(starts))
+        self.env.set_start_weights(np.ones(len(starts)), 1.0)
+        games, draws = self.env.num_envs, np.random.default_rng(seed)
+        steps = 0
+
+        # Each candidate once, beside the agent without any.
+        plain = games // 4
+        plans = self._plans(games, plain, back, draws)
+        passed, played = self._replay(plans, goal, decide, 4 * seed)
+        steps += played
+        own = float(passed[:plain].mean())
+        candidates = plans[plain:][passed[plain:]]
+        if own >= SAFE or not len(candidates):
+            return self._nothing(own, steps)
+
+        # Those that got through more often. Scores of a round stand for themselves: who was lucky
+        # before has to be so again.
+        for number, times in enumerate((4, 16), start=1):
+            chosen = candidates[: games // times]
+            plans = np.full((games, self.horizon), OWN)
+            plans[: len(chosen) * times] = np.repeat(chosen, times, axis=0)
+            passed, played = self._replay(plans, goal, decide, 4 * seed + number)
+            steps += played
+            scores = passed[: len(chosen) * times].reshape(-1, times).mean(1)
+            candidates = chosen[np.argsort(-scores, kind="stable")]
+
+        # The best, beside the agent without it.
+        half = games // 2
+        plans = np.full((games, self.horizon), OWN)
+        plans[half:] = candidates[0]
+        said: list[_Said] = []
+        passed, played = self._replay(plans, goal, decide, 4 * seed + 3, said)
+        through = [np.flatnonzero(passed[part.games]) for part in said]
+        return Found(
+            own=float(passed[:half].mean()),
+            corrected=float(passed[half:].mean()),
+            steps=steps + played,
+            observations={
+                name: np.concatenate(
+                    [part.shown[name][rows] for part, rows in zip(said, through, strict=True)]
+                )
+                for name in as_dict(self.env.observations())
+            },
+            actions=np.concatenate(
+                [
+                    np.full(len(rows), candidates[0, part.step])
+                    for part, rows in zip(said, through, strict=True)
+                ]
+            ),
+        )
+
+    def _nothing(self, own: float, steps: int) -> Found:
+        none = {name: array[:0].copy() for name, array in as_dict(self.env.observations()).items()}
+        return Found(own, 0.0, steps, none, np.zeros(0, np.int64))
+
+    def _plans(self, games: int, plain: int, back: int, draws: np.random.Generator) -> Plans:
+        """Returns plans of which the first `plain` say nothing."""
+        plans = np.full((games, self.horizon), OWN)
+        for plan in plans[plain:]:
+            for _ in range(1 + (draws.random() < SECOND_HOLD)):
+                begin = int(draws.integers(min(back, self.horizon)))
+                length = int(draws.integers(1, LONGEST_HOLD + 1))
+                plan[begin : begin + length] = draws.integers(self.actions)
+        return plans
+
+    def _replay(
+        self,
+        plans: Plans,
+        goal: int,
+        decide: Decide,
+        seed: int,
+        said: list[_Said] | None = None,
+    ) -> tuple[NDArray[np.bool_], int]:
+        """Plays each plan once.
+
+        Returns whether each got past the goal and lived on, bool [n], and the steps played.
+        `said` receives what was shown where a plan said what to do.
+        """
+        env, games = self.env, len(plans)
+        env.reset(seed=seed)
+        noise = gumbel(seed, 0, (self.horizon, games, self.actions))
+        running, through = np.ones(games, np.bool_), np.zeros(games, np.bool_)
+        past = np.full(games, self.horizon)
+        """The step in which each got past the goal."""
+        for t in range(self.horizon):
+            shown = env.observations()
+            logits, _ = decide(to_tensors(shown, self.device))
+            plan = plans[:, t]
+            own = (logits.cpu().numpy() + noise[t]).argmax(1)
+            told = np.flatnonzero((plan != OWN) & running)
+            if said is not None and len(told):
+                arrays = as_dict(shown).items()
+                said.append(_Said(t, told, {name: array[told].copy() for name, array in arrays}))
+            env.send(0, np.where(plan == OWN, own, plan))
+            step = env.recv(0)
+            past = np.where(step.score >= goal, np.minimum(past, t), past)
+            ended = step.terminated | step.truncated
+            through |= running & np.where(ended, step.success, t >= past + SETTLE)
+            running &= ~ended & ~through
+            if not running.any():
+                break
+        return through, (t + 1) * games

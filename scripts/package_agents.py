@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--levels", help="only these of those that specialists were trained on")
     parser.add_argument("--episodes", type=int, default=100, help="of each measurement")
     parser.add_argument("--seed", type=int, default=0, help="of what is written down")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--jobs", type=int, default=1, help="measured at once")
     parser.add_argument("--again", action="store_true", help="measure what is known again")
     parser.add_argument(
         "--margin", type=float, default=MARGIN, help="by which a specialist must be better"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 import safetensors.torch
 import torch
 from scripts import package_agents, write_results
 from tests.support.agents import write_agent
+from tests.support.measurements import Here, result
 
 from warpzone.agents import measuring
 from warpzone.agents.agent import Agent
@@ -24,7 +24,7 @@ from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 from warpzone.training.agent_file import PolicyMode, Stage, load_agent, save_agent
-from warpzone.training.evaluation import EvalResult, wilson
+from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import CONDITIONS, NETWORKS, read_index
 from warpzone.training.presets import resolve
 
@@ -45,12 +45,6 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
     return folder, results
 
 
-def result(rate: float, episodes: int = 100) -> EvalResult:
-    cleared = round(rate * episodes)
-    frames = 1202.0 if cleared else None
-    return EvalResult(rate, episodes, wilson(cleared, episodes), 2000.0, frames)
-
-
 class Skill:
     """In place of real episodes: clear rates under fixed, no-ops, sticky by file and policy."""
 
@@ -58,7 +52,7 @@ class Skill:
         self.rates: dict[str, dict[PolicyMode, tuple[float, float, float]]] = {}
         """By the steps of the agent, and behind a space a level where that one differs."""
         self.measured: list[tuple[str, Measurement]] = []
-        monkeypatch.setattr(measuring, "ProcessPoolExecutor", Here)
+        monkeypatch.setattr(measuring, "ThreadPoolExecutor", Here)
         monkeypatch.setattr(measuring, "measure", self.measure)
 
     def measure(self, one: Measurement, folder: Path, rom: Path | None) -> EvalResult:
@@ -69,29 +63,8 @@ class Skill:
         return result(dict(zip(CONDITIONS, rates, strict=True))[one.condition], one.episodes)
 
 
-class Here:
-    """A pool of no processes."""
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        pass
-
-    def __enter__(self) -> Here:
-        return self
-
-    def __exit__(self, *arguments: object) -> None:
-        pass
-
-    def shutdown(self, **settings: object) -> None:
-        pass
-
-    def submit(self, work: Any, *arguments: Any) -> Any:
-        future: Future[Any] = Future()
-        future.set_result(work(*arguments))
-        return future
-
-
 def page(results: Results) -> str:
-    return text_of(results, write_results.HEAD, write_results.PACKAGING)
+    return text_of(results, write_results.FRAME)
 
 
 def level_rows(text: str) -> list[str]:
@@ -325,7 +298,7 @@ def test_a_measurement_is_what_evaluate_finds(tmp_path: Path) -> None:
     assert found == expected.levels["1-1"]
 
 
-def test_agents_are_measured_by_other_processes(
+def test_agents_are_measured_at_once(
     places: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package_agents.main([str(agent(tmp_path, 1)), "--episodes", "1", "--jobs", "2"])

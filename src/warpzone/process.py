@@ -6,12 +6,16 @@ uses them. Loads no torch: some of it must be said before.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import signal
 import sys
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+# From <linux/prctl.h>.
+_PR_SET_PDEATHSIG = 1
 
 
 def prepare_for_training() -> None:
@@ -53,3 +57,13 @@ def keep_freed_memory() -> bool:
         (_M_TOP_PAD, 64 << 20),
     )
     return all(mallopt(name, value) == 1 for name, value in settings)
+
+
+def end_with_parent() -> None:
+    """Asks the system to end this process by SIGTERM when the one that started it is gone, however
+    that ended. To be called between fork and exec; does nothing where the system has no such thing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

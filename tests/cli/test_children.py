@@ -93,7 +93,9 @@ def test_a_dashboard_beside_a_training_runs_nothing_of_the_current_directory(
 
 def test_a_campaign_runs_nothing_of_the_current_directory(folder: Path) -> None:
     out = folder.parent / "campaign"
-    arguments = shlex.split("1-1 --hours 0.02 --target 0 --slice-steps 32 --preset tiles --json")
+    arguments = shlex.split(
+        "1-1 --hours 0.02 --target 0 --slice-steps 32 --preset tiles --episodes 1 --json"
+    )
     result = run(folder, "campaign", *arguments, "--out", str(out), *TINY)
     assert executed(folder) == ""
     assert result.returncode == 0, result.stderr

@@ -1,19 +1,22 @@
-"""A sweep: which level comes next, what becomes of failures, and how it goes on."""
+"""A sweep: which level comes next, what becomes of failures, and what is stopped."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from warpzone.errors import ConfigError
 from warpzone.training import sweep
-from warpzone.training.sweep import ATTEMPTS, Entry, next_entry
+from warpzone.training.interrupt import Interrupt, Interrupted
+from warpzone.training.sweep import ATTEMPTS, Entry, LevelState, next_entry
+from warpzone.training.time_slice import TimeSlice
 
 # In place of a training: writes what a run directory says after a slice.
 TRAIN = """
@@ -45,75 +48,157 @@ class Fake:
         return [*line, json.dumps(rate), code]
 
 
-def go(tmp_path: Path, fake: Fake, **settings: object) -> tuple[dict[str, Entry], list[str]]:
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "PAUSE", 0.01)
+    monkeypatch.setattr(sweep, "POLL", 0.01)
+
+
+def entries_of(folder: Path, *levels: str) -> list[Entry]:
+    entries = [Entry(level, folder / level, LevelState()) for level in levels]
+    for entry in entries:
+        entry.read(0.95)
+    return entries
+
+
+def go(
+    entries: Sequence[Entry], fake: Any, left: Callable[[], float] = lambda: 60.0, jobs: int = 1
+) -> list[str]:
     said: list[str] = []
-    arguments: dict[str, Any] = {"hours": 1.0, "jobs": 1, "slice_steps": 10, "most_steps": 30}
-    arguments |= settings
-    entries = sweep.run(list(fake.rates), tmp_path, log=said.append, make_command=fake, **arguments)
-    return {entry.level: entry for entry in entries}, said
+    with Interrupt() as interrupt:
+        sweep.run(
+            entries, left, interrupt, jobs=jobs, preset="specialist", slice_steps=10, target=0.95,
+            settings=[], rom=None, log=said.append, make_command=fake,
+        )  # fmt: skip
+    return said
 
 
-def test_the_level_trained_least_comes_next_then_the_worst() -> None:
+def test_each_level_has_a_slice_then_comes_what_gets_on_or_fails_most() -> None:
     a, b, c = (
-        Entry("1-1", Path("a"), steps=10, clear_rate=0.5),
-        Entry("1-2", Path("b"), steps=5, clear_rate=0.4),
-        Entry("1-3", Path("c"), steps=5, clear_rate=0.1),
+        Entry("1-1", Path("a"), LevelState(slices=1, gain=0.5), clear_rate=0.5),
+        Entry("1-2", Path("b"), LevelState(slices=0)),
+        Entry("1-3", Path("c"), LevelState(slices=0)),
     )
-    assert next_entry([a, b, c], [], 100) is c
-    assert next_entry([a, b, c], [c], 100) is b
+    assert next_entry([a, b, c], []) is b
+    assert next_entry([a, b, c], [b]) is c
+    b.state, b.clear_rate = LevelState(slices=1, gain=0.0), 0.0
+    c.state, c.clear_rate = LevelState(slices=1, gain=0.9), 0.9
+    assert [round(entry.priority, 2) for entry in (a, b, c)] == [0.75, 0.5, 0.95]
+    assert next_entry([a, b, c], []) is c  # it gets on fastest
+    # Where nothing gets on, slices are in proportion to what fails.
+    for entry, rate in ((a, 0.8), (b, 0.4), (c, 0.0)):
+        entry.state, entry.clear_rate = LevelState(slices=1, gain=0.0), rate
+    for _ in range(33):
+        following = next_entry([a, b, c], [])
+        assert following is not None
+        following.state.slices += 1
+    assert [entry.state.slices for entry in (a, b, c)] == [4, 12, 20]
     c.done, b.failures = True, ATTEMPTS
-    assert next_entry([a, b, c], [], 100) is a
-    assert next_entry([a, b, c], [], 10) is None
+    assert next_entry([a, b, c], []) is a
+    a.paused_until = time.monotonic() + 60
+    assert next_entry([a, b, c], []) is None
 
 
 def test_levels_take_turns_until_they_reach_the_target(tmp_path: Path) -> None:
-    fake = Fake({"1-1": [0.5, 0.97], "1-2": [0.96], "1-3": [0.1, 0.2, 0.3]})
-    entries, said = go(tmp_path, fake)
+    fake = Fake({"1-1": [0.5, 0.97], "1-2": [0.96], "1-3": [0.1, 0.2, 0.3, 0.99]})
+    entries = entries_of(tmp_path, *fake.rates)
+    said = go(entries, fake)
     assert fake.asked == [
-        ("1-1", 10), ("1-2", 10), ("1-3", 10), ("1-3", 20), ("1-1", 20), ("1-3", 30),
+        ("1-1", 10), ("1-2", 10), ("1-3", 10), ("1-1", 20), ("1-3", 20), ("1-3", 30), ("1-3", 40),
     ]  # fmt: skip
-    assert [entries[level].done for level in entries] == [True, True, False]
-    assert entries["1-3"].steps == 30
+    assert all(entry.done for entry in entries)
+    assert [entry.state.slices for entry in entries] == [2, 1, 4]
+    assert entries[0].state.gain == pytest.approx(0.47)
     assert "target reached" in said[1]
 
 
 def test_a_level_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     fake = Fake({"1-1": [None, None], "1-2": [0.99], "1-3": [None, 0.99]})
-    entries, said = go(tmp_path, fake)
-    assert entries["1-2"].done
-    assert entries["1-3"].done
-    assert not entries["1-1"].done
-    assert entries["1-1"].reason == "error: no luck"
+    entries = entries_of(tmp_path, *fake.rates)
+    said = go(entries, fake)
+    assert [entry.done for entry in entries] == [False, True, True]
+    assert entries[0].reason == "error: no luck"
     assert "left out from now on: error: no luck" in " ".join(said)
-    assert sweep.summary(list(entries.values()))["1-1"]["failed"] == "error: no luck"
+    assert sweep.summary(entries)["1-1"]["failed"] == "error: no luck"
 
 
-def test_the_same_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    go(tmp_path, Fake({"1-1": [0.5], "1-2": [0.99]}), most_steps=10)
-    fake = Fake({"1-1": [0.99], "1-2": []})
-    entries, _ = go(tmp_path, fake)
-    assert fake.asked == [("1-1", 20)]
-    assert entries["1-2"].done
+def test_a_failure_is_tried_again_after_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "PAUSE", 0.3)
+    fake = Fake({"1-1": [None, 0.99]})
+    began = time.monotonic()
+    go(entries_of(tmp_path, "1-1"), fake)
+    assert time.monotonic() - began >= 0.3
+    assert fake.asked == [("1-1", 10), ("1-1", 10)]
 
 
-def test_time_that_is_over_ends_the_runs(tmp_path: Path) -> None:
+def test_what_runs_when_time_is_over_is_stopped_and_is_no_failure(tmp_path: Path) -> None:
     def sleep(entry: Entry, *_: object) -> list[str]:
         return [sys.executable, "-c", "import time; time.sleep(600)"]
 
-    said: list[str] = []
-    entries = sweep.run(
-        ["1-1", "1-2"], tmp_path, hours=0.5 / 3600, jobs=2, log=said.append, make_command=sleep
+    end = time.monotonic() + 0.5
+    entries = entries_of(tmp_path, "1-1", "1-2")
+    said = go(entries, sleep, lambda: end - time.monotonic(), jobs=2)
+    assert [(entry.steps, entry.failures, entry.state.slices) for entry in entries] == [
+        (0, 0, 0)
+    ] * 2
+    assert said == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interruption_stops_what_runs(tmp_path: Path) -> None:
+    def interrupted(entry: Entry, *_: object) -> list[str]:
+        return [
+            sys.executable,
+            "-c",
+            "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(600)",
+        ]
+
+    with pytest.raises(Interrupted):
+        go(entries_of(tmp_path, "1-1"), interrupted)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can")
+def test_a_run_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
+    sleep = "import time; open('began', 'w').close(); time.sleep(600)"
+    start = (
+        "import sys, time; from pathlib import Path; "
+        "from warpzone.training.time_slice import TimeSlice; "
+        f"one = TimeSlice([sys.executable, '-c', {sleep!r}], Path('log')); "
+        "print(one._process.pid, flush=True); time.sleep(600)"
     )
-    assert [entry.steps for entry in entries] == [0, 0]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", start], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    while not (tmp_path / "began").exists():
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 30
+    while _lives(pid):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there that is more than an entry nobody has asked for yet."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_the_command_goes_on_with_a_run_that_is_there(tmp_path: Path) -> None:
-    entry = Entry("1-1", tmp_path / "1-1")
-    line = sweep.command(entry, "specialist", 500, ["lr=0.1"], None)
+    entry = Entry("1-1", tmp_path / "1-1", LevelState())
+    line = sweep.command(entry, "specialist", 500, ["lr=0.1", "init=a/{level}"], None)
     assert line[1:2] == ["-P"]
     assert line[2:] == [
         "-m", "warpzone", "train", "1-1", "--preset", "specialist", "--out", str(entry.path),
-        "--steps", "500", "--threads", "1", "--set", "lr=0.1",
+        "--steps", "500", "--threads", "1", "--set", "lr=0.1", "--set", "init=a/1-1",
     ]  # fmt: skip
     entry.path.mkdir()
     (entry.path / "config.json").write_text("{}")
@@ -121,42 +206,10 @@ def test_the_command_goes_on_with_a_run_that_is_there(tmp_path: Path) -> None:
 
 
 def test_a_damaged_status_counts_as_no_run(tmp_path: Path) -> None:
-    entry = Entry("1-1", tmp_path)
+    entry = Entry("1-1", tmp_path, LevelState())
     (tmp_path / "status.json").write_text('{"step": 12')
     entry.read(0.9)
     assert (entry.steps, entry.clear_rate, entry.done) == (0, None, False)
-
-
-@pytest.mark.parametrize("wrong", [{"hours": 0.0}, {"jobs": 0}, {"slice_steps": 0}])
-def test_numbers_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="at least 1"):
-        go(tmp_path, Fake({"1-1": [0.1]}), **wrong)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (["learning_rate=1"], "It is called lr here"),
-        (["gamma=7"], "gamma: .*less than or equal to 1"),
-        (["init={level}.safetensors", "num_envs=1"], "num_envs: "),
-    ],
-)
-def test_a_wrong_setting_is_told_before_anything_begins(
-    tmp_path: Path, settings: list[str], message: str
-) -> None:
-    fake = Fake({"1-1": [0.5]})
-    with pytest.raises(ConfigError, match=message):
-        go(tmp_path / "new", fake, settings=settings)
-    assert fake.asked == []
-    assert [*tmp_path.iterdir()] == []
-
-
-def test_where_no_runs_can_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    for name in ("file", "file/below", "x" * 256):
-        with pytest.raises(ConfigError, match="cannot write runs to"):
-            go(tmp_path / name, Fake({"1-1": [0.5]}))
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs files of POSIX")
@@ -168,7 +221,7 @@ def test_what_a_run_says_may_make_no_sense(tmp_path: Path, text: str) -> None:
     run = tmp_path / "1-1"
     run.mkdir()
     (run / "status.json").write_text(text)
-    entry = Entry("1-1", run)
+    entry = Entry("1-1", run, LevelState())
     entry.read(0.9)
     assert (entry.steps, entry.clear_rate, entry.done) == (0, None, False)
     (run / "status.json").unlink()
@@ -179,8 +232,13 @@ def test_what_a_run_says_may_make_no_sense(tmp_path: Path, text: str) -> None:
 
 def test_of_a_long_output_only_the_end_is_read(tmp_path: Path) -> None:
     log = tmp_path / "1-1.log"
-    log.write_bytes(b"x" * 200_000 + b"\nerror: the last line\n\n")
-    assert sweep._last_line(log) == "error: the last line"
-    assert "cannot be read" in sweep._last_line(tmp_path / "none")
+    one = TimeSlice(
+        [sys.executable, "-c", "print('x' * 200_000); print('error: the last line\\n')"], log
+    )
+    one.wait()
+    assert (one.ended, one.code) == (True, 0)
+    assert one.last_line() == "error: the last line"
     log.write_bytes(b"")
-    assert sweep._last_line(log) == "it said nothing"
+    assert one.last_line() == "it said nothing"
+    log.unlink()
+    assert "cannot be read" in one.last_line()

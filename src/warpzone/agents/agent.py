@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,13 +17,14 @@ from warpzone.hardware import pick_device
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.rom import Rom
 from warpzone.ppo import losses as ppo
-from warpzone.ppo.policy import Policy, shapes_of, to_tensors
+from warpzone.ppo.policy import Decide, Policy, shapes_of, to_tensors
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import parse_levels
 from warpzone.smb.transition import Arrays
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
+from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
 from warpzone.training.resolve_agent import AgentSource, resolve_agent
 
 
@@ -110,6 +112,13 @@ class Agent:
         """Says in words what it saw in training, and for how long."""
         return f"{self.info.env.observation} agent, {self.info.steps:,} steps"
 
+    @cached_property
+    def _decide_many(self) -> Decide:
+        """What decides in many games: the policy, or the same weights in native code."""
+        if why_not_native(self.policy, self.device) is not None:
+            return self.policy
+        return NativePolicy(self.policy, kernels_for(False) or "")
+
     def random(self, seed: int) -> torch.Generator:
         """Returns a source of random draws for `act`."""
         return torch.Generator(self.device).manual_seed(seed)
@@ -128,7 +137,7 @@ class Agent:
         Returns:
             int64[n].
         """
-        logits, _ = self.policy(to_tensors(observation, self.device))
+        logits, _ = self._decide_many(to_tensors(observation, self.device))
         actions: NDArray[np.int64] = _choose(logits, policy, generator).cpu().numpy()
         return actions
 

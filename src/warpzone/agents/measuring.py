@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import datetime
 import json
-import multiprocessing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -36,6 +35,7 @@ from warpzone.agents.results import (
     Record,
     Results,
 )
+from warpzone.hardware import torch_threads
 from warpzone.smb.levels import parse_levels
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
 from warpzone.training.evaluation import EvalResult
@@ -51,7 +51,7 @@ _RESULT = TypeAdapter(EvalResult)
 
 @dataclass(frozen=True)
 class Measurement:
-    """One agent on one level in one way: what another process needs to measure it.
+    """One agent on one level in one way.
 
     The name of a staged file tells its contents, see `warpzone.agents.packaging.stage`.
     """
@@ -164,7 +164,7 @@ class Settings:
         folder: with the staged files.
         episodes: of each measurement.
         seed: of the episodes that are told; the choice is made by those of the next one.
-        jobs: processes.
+        jobs: measurements made at once, one thread each.
         rom: the ROM, or None to look for it.
         log: see `Measured`.
     """
@@ -208,7 +208,8 @@ def best_of(
     """
     infos = {file: load_agent(settings.folder / file)[1] for file in files}
     measured = Measured(Results(), None) if again else Measured(results, settings.log)
-    with _Player(settings, measured) as player:
+    # Each measurement sets this for itself, and must not put back what another one has set.
+    with torch_threads(1), _Player(settings, measured) as player:
         # All work is given out before any of it is waited for.
         contests: list[_Contest[Any]] = [
             _Specialists(player, results, infos, levels, say),
@@ -224,13 +225,12 @@ def best_of(
 
 
 class _Player:
-    """Gives measurements out to processes, but for those that are known already."""
+    """Gives measurements out to threads, but for those that are known already."""
 
     def __init__(self, settings: Settings, measured: Measured) -> None:
         self.settings, self._measured = settings, measured
-        # Another process must not inherit the threads of torch.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(settings.jobs, mp_context=context)
+        # Games and networks compute without Python's lock.
+        self._pool = ThreadPoolExecutor(settings.jobs)
 
     def __enter__(self) -> Self:
         self._pool.__enter__()

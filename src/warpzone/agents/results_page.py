@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from warpzone.agents.results import AgentRecord, Choice, LevelRecord, Results
 from warpzone.nes.console import FRAMES_PER_SECOND
@@ -67,9 +68,9 @@ least {margin:.0%} above the network's, in the episodes that agents are chosen b
 TABLE = """\
 Clear rates of {counts} episodes per protocol, with 95 % intervals in percent: of one network for
 all levels that is told which level it plays, of one that is not (untold), and of the best
-specialist, as far as there are such. Bold is what is packaged for the level, and plays with
-`warpzone watch LEVEL`. Behind them stands the time to clear, the mean of the episodes with no-ops
-that cleared, in seconds of the console; the policy is the specialist's.
+specialist, as far as there are such. Bold is what is packaged for the level. Behind them stands the
+time to clear, the mean of the episodes with no-ops that cleared, in seconds of the console; the
+policy is the specialist's.
 """
 
 AGENTS = """\
@@ -83,21 +84,32 @@ Behind `#` stands the commit of the code that trained, where it is known. The sa
 same agent on the same processor with the same number of threads."""
 
 
-def text_of(results: Results, head: str, finish: str) -> str:
-    """Returns the whole page.
+@dataclass(frozen=True)
+class Frame:
+    """What a page says besides the results.
 
-    Args:
-        results: what was measured.
+    Attributes:
         head: its heading, and where it comes from.
-        finish: lines of a shell that package and write what was trained.
+        measured: what `measuring` measures.
+        measuring: a command, without options for levels and protocol.
+        packaging: lines of a shell that package and write what was trained.
     """
-    text: list[str] = [head]
+
+    head: str
+    measured: str
+    measuring: str
+    packaging: str
+
+
+def text_of(results: Results, frame: Frame) -> str:
+    """Returns the whole page."""
+    text: list[str] = [frame.head]
     text += _summary(results)
     text += _roms(results)
     text += _protocol()
     text += _table(results)
     text += _agents(results)
-    text += _commands(results, finish)
+    text += _commands(results, frame)
     return "\n".join([*text, ""])
 
 
@@ -237,17 +249,16 @@ def _networks(results: Results) -> list[NetworkName]:
     return [name for name in NETWORKS if name in results.networks]
 
 
-def _commands(results: Results, finish: str) -> Iterator[str]:
+def _commands(results: Results, frame: Frame) -> Iterator[str]:
     levels = "all" if results.table == LEVELS else ",".join(results.table)
     records = [record for _, _, record in results.entries()]
     yield "## To repeat it\n"
-    yield "The measurements of packaged agents, on all levels or one (`warpzone eval 1-1 …`), and"
-    yield "those of one network by its name (`warpzone eval generalist …`):\n"
+    yield f"The measurements {frame.measured}:\n"
     yield "```sh"
     for episodes, seed in sorted({(record.episodes, record.eval_seed) for record in records}):
         for start in CONDITIONS.values():
             yield (
-                f"warpzone eval --levels {levels} --episodes {episodes} --seed {seed}"
+                f"{frame.measuring} --levels {levels} --episodes {episodes} --seed {seed}"
                 f" --noop-max {start.noop_max} --sticky {start.repeat_action_probability:g}"
             )
     yield "```\n"
@@ -257,7 +268,7 @@ def _commands(results: Results, finish: str) -> Iterator[str]:
     yield "```sh"
     for agent in _agents_of(results):
         yield from _training(agent)
-    yield finish
+    yield frame.packaging
     yield "```\n"
     yield REPEATING
 

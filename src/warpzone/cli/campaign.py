@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from warpzone.cli.choose import find_rom
 from warpzone.cli.options import (
+    EXIT_INTERRUPTED,
+    MOST_EPISODES,
     MOST_HOURS,
     MOST_STEPS,
     EngineOption,
@@ -23,22 +26,49 @@ from warpzone.cli.output import out, plain, remark
 from warpzone.cpu import MOST_THREADS
 from warpzone.smb.levels import parse_levels
 
+if TYPE_CHECKING:
+    from warpzone.training.campaign import Outcome
+
 
 def campaign(
     levels: Annotated[str, typer.Argument(help="1-1 to 8-4, several with commas, or all.")] = "all",
     out_dir: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where the runs go, one for each level.")
+        Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")
     ] = Path("runs/campaign"),
     hours: Annotated[
-        float, typer.Option(help="For all levels together.", min=0, max=MOST_HOURS, callback=finite)
+        float,
+        typer.Option(
+            help="Of training, all together. Measuring at the end takes some minutes more.",
+            min=0,
+            max=MOST_HOURS,
+            callback=finite,
+        ),
     ] = 8.0,
     jobs: Annotated[
         int | None,
         typer.Option(
-            help="Levels trained at once. Default: one for each core.", min=1, max=MOST_THREADS
+            help="Levels trained at once, then threads of the network. Default: one for each core.",
+            min=1,
+            max=MOST_THREADS,
         ),
     ] = None,
-    preset: Annotated[Preset, typer.Option(help="Of every run.")] = Preset.specialist,
+    network_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the hours for the one network; 0: a specialist for each level only. "
+            "Default: half, and 0 for a single level.",
+            min=0,
+            max=1,
+            callback=finite,
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN_OR_AGENT", help="An agent for all levels, that the network begins with."
+        ),
+    ] = None,
+    preset: Annotated[Preset, typer.Option(help="Of every specialist.")] = Preset.specialist,
     target: Annotated[
         float,
         typer.Option(
@@ -53,34 +83,77 @@ def campaign(
     ] = 1_000_000,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any setting, for every run."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting, for every specialist."),
     ] = None,
+    network_settings: Annotated[
+        list[str] | None,
+        typer.Option("--set-network", metavar="NAME=VALUE", help="Any setting of the network."),
+    ] = None,
+    episodes: Annotated[
+        int,
+        typer.Option(help="Of each measurement at the end, per level.", min=1, max=MOST_EPISODES),
+    ] = 100,
     as_json: JsonOption = False,
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
-    """Train an agent for each of many levels within a time budget."""
+    """Train an agent for each of many levels, and then one network for all, within a time budget.
+
+    At the end all are measured, see DIR/results.md. The same line goes on after an interruption.
+    """
     from warpzone.cpu import available_cores
-    from warpzone.training import sweep as many
+    from warpzone.training import campaign as whole
 
     find_rom(rom)
-    entries = many.run(
-        list(parse_levels(levels)),
+    names = list(parse_levels(levels))
+    count = jobs or available_cores()
+    outcome = whole.run(
+        names,
         out_dir,
         hours=hours,
-        jobs=jobs or available_cores(),
+        jobs=count,
+        network_share=(0.5 if len(names) > 1 else 0.0) if network_share is None else network_share,
+        init=init,
         preset=preset.value,
         slice_steps=slice_steps,
         target=target,
         settings=settings or [],
+        network_settings=network_settings or [],
         rom=rom,
         log=remark,
     )
+    if not outcome.interrupted:
+        from warpzone.agents.campaign_results import measure_campaign
+
+        remark("measuring")
+        words = ["warpzone", "campaign", levels, "--hours", f"{hours:g}", "--out", str(out_dir)]
+        measure_campaign(
+            outcome.runs,
+            names,
+            out_dir,
+            shlex.join(words),
+            episodes=episodes,
+            jobs=count,
+            rom=rom,
+            log=remark,
+        )
     if as_json:
-        print(json.dumps(many.summary(entries), indent=2))
-        return
+        print(json.dumps(outcome.as_json(), indent=2))
+    else:
+        _print_outcome(outcome, out_dir)
+    if outcome.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _print_outcome(outcome: Outcome, out_dir: Path) -> None:
     table = Table("level", "steps", "best measured", "run", box=None, header_style="bold")
-    for entry in entries:
-        rate = "–" if entry.clear_rate is None else f"{entry.clear_rate:.0%}"
-        table.add_row(entry.level, f"{entry.steps:,}", rate, plain(entry.reason or str(entry.path)))
+    rows = [(e.level, e.steps, e.clear_rate, e.reason or str(e.path)) for e in outcome.entries]
+    if outcome.network is not None:
+        network = outcome.network
+        told = network.reason or str(network.path)
+        rows.append(("all", network.steps, network.clear_rate, told))
+    for name, steps, rate, text in rows:
+        table.add_row(name, f"{steps:,}", "–" if rate is None else f"{rate:.0%}", plain(text))
     out.print(table)
+    if not outcome.interrupted:
+        out.print(plain(f"The table: {out_dir / 'results.md'}"), soft_wrap=True)

@@ -24,13 +24,13 @@ MOST_SEED = 2**63 - 1
 MOST_STEPS = 10**12
 
 
-def finite(number: float) -> float:
-    """Refuses what is no number, which the bounds of options let pass.
+def finite(number: float | None) -> float | None:
+    """Refuses what is no number, which the bounds of options let pass; None: not given.
 
     Raises:
         typer.BadParameter: infinite, or not a number.
     """
-    if not math.isfinite(number):
+    if number is not None and not math.isfinite(number):
         raise typer.BadParameter(f"{number} is not a finite number.")
     return number
 

@@ -1,41 +1,56 @@
-"""A sweep: many runs, one for each level, within a time budget. The command is `warpzone campaign`.
+"""A sweep: many runs, one for each level, that share a time budget. Part of a campaign.
 
 Each level is a run directory of its own, trained by a process of its own in time slices of some
-agent steps. After each slice the level that has had fewest comes next, so that all levels get
-their turn and those that reach their target leave their time to the others. A run that fails is
-tried once more and then left; the others go on. Everything is in the run directories: the same
-command goes on where an earlier one stopped. Knows run directories and the command line of a
-training, and no learner.
+agent steps. What a level needs is found on the way, by one rule for all (`Entry.priority`):
+
+- each level has a slice first, in the order of the game;
+- then the next slice goes to the level where `gain + failing / (slices + 1)` is largest: `gain` is
+  by how much its last slice raised its measured clear rate, `failing` the share of episodes that it
+  does not clear at its best, `slices` how many it has had.
+
+So levels that get on come first, and where nothing gets on time is divided in proportion to what
+fails. A level that reaches its target leaves its time to the others. A run that fails is tried once
+more after a pause and then left; the others go on. Everything is in the run directories and in what
+is kept of each level (`LevelState`), so that a sweep goes on where an earlier one stopped. Knows
+run directories and the command line of a training, and no learner.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warpzone.errors import ConfigError
-from warpzone.files import make_directory, open_regular_file
-from warpzone.settings import parse_overrides
-from warpzone.training.config import TrainConfig
-from warpzone.training.interrupt import Interrupt, Interrupted
-from warpzone.training.presets import resolve
-from warpzone.training.run_settings import read_status, require_utf8
+from pydantic import BaseModel, ConfigDict
+
+from warpzone.training.interrupt import Interrupt
+from warpzone.training.run_settings import read_status
+from warpzone.training.time_slice import TimeSlice
 
 ATTEMPTS = 2
 """Times that a slice is tried."""
-GRACE = 60.0
-"""Seconds that a run has to save itself when time is up."""
+PAUSE = 5.0
+"""Seconds before a slice is tried again: another process may be about to leave the run."""
 POLL = 0.2
-LAST_BYTES = 1 << 16
-"""Of what a process said, in which its last line is looked for."""
 LEVEL = "{level}"
 """Stands for the name of a run's level in a setting, e.g. init=agents/{level}.safetensors."""
+
+MakeCommand = Callable[..., list[str]]
+
+
+class LevelState(BaseModel):
+    """What a campaign keeps of a level beside its run directory."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    slices: int = 0
+    """Time slices that it has had."""
+    gain: float = 0.0
+    """By how much the last one raised its clear rate."""
 
 
 @dataclass
@@ -44,6 +59,7 @@ class Entry:
 
     level: str
     path: Path
+    state: LevelState = field(default_factory=LevelState)
     steps: int = 0
     """Agent steps trained."""
     clear_rate: float | None = None
@@ -52,6 +68,8 @@ class Entry:
     """In a row."""
     reason: str = ""
     """Why the last slice failed."""
+    paused_until: float = 0.0
+    """By the monotonic clock, after a failure."""
     done: bool = False
     """The target has been reached."""
 
@@ -65,174 +83,147 @@ class Entry:
             self.clear_rate = rate
         self.done = self.clear_rate is not None and self.clear_rate >= target
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it is to be trained on."""
+        return not self.done and self.failures < ATTEMPTS
 
-@dataclass
-class _TimeSlice:
-    """A process that trains a level for some steps."""
+    @property
+    def priority(self) -> float:
+        """How urgent its next slice is; see the rule above."""
+        failing = 1.0 - (self.clear_rate or 0.0)
+        return self.state.gain + failing / (self.state.slices + 1)
 
-    entry: Entry
-    process: subprocess.Popen[bytes]
-    log: Path
-    began: float
+
+def next_entry(entries: Sequence[Entry], busy: Sequence[Entry]) -> Entry | None:
+    """Returns the level to train next: one that had no slice yet, else the one of the highest
+    priority; None: none is to be trained now."""
+    now = time.monotonic()
+    free = [e for e in entries if e.waiting and e not in busy and e.paused_until <= now]
+    for entry in free:
+        if entry.state.slices == 0:
+            return entry
+    return max(free, key=lambda entry: entry.priority, default=None)
 
 
 def command(
     entry: Entry, preset: str, total_steps: int, settings: Sequence[str], rom: Path | None
 ) -> list[str]:
     """Returns the command of a process that trains a level up to `total_steps`."""
-    line = [sys.executable, "-P", "-m", "warpzone", "train", entry.level, "--preset", preset]
-    line += ["--out", str(entry.path), "--steps", str(total_steps), "--threads", "1"]
-    if os.path.lexists(entry.path / "config.json"):
+    given = [setting.replace(LEVEL, entry.level) for setting in settings]
+    return train_command(entry.level, entry.path, preset, total_steps, 1, given, rom)
+
+
+def train_command(
+    levels: str,
+    path: Path,
+    preset: str,
+    total_steps: int,
+    threads: int,
+    settings: Sequence[str],
+    rom: Path | None,
+) -> list[str]:
+    """Returns the command of a training in `path`, which begins or goes on."""
+    line = [sys.executable, "-P", "-m", "warpzone", "train", levels, "--preset", preset]
+    line += ["--out", str(path), "--steps", str(total_steps), "--threads", str(threads)]
+    if os.path.lexists(path / "config.json"):
         line.append("--resume")
     for setting in settings:
-        line += ["--set", setting.replace(LEVEL, entry.level)]
+        line += ["--set", setting]
     if rom is not None:
         line += ["--rom", str(rom)]
     return line
 
 
-def next_entry(entries: Sequence[Entry], busy: Sequence[Entry], most_steps: int) -> Entry | None:
-    """Returns the level to train next: of those that need it, the one trained least, then the
-    worst; None: there is none."""
-    waiting = [
-        entry
-        for entry in entries
-        if entry not in busy
-        and not entry.done
-        and entry.failures < ATTEMPTS
-        and entry.steps < most_steps
-    ]
-    return min(waiting, key=lambda e: (e.steps, e.clear_rate or 0.0), default=None)
-
-
 def run(
-    levels: Sequence[str],
-    out: Path,
+    entries: Sequence[Entry],
+    left: Callable[[], float],
+    interrupt: Interrupt,
     *,
-    hours: float,
     jobs: int,
-    preset: str = "specialist",
-    slice_steps: int = 1_000_000,
-    most_steps: int = 20_000_000,
-    target: float = 0.95,
-    settings: Sequence[str] = (),
-    rom: Path | None = None,
-    log: Callable[[str], None] = print,
-    make_command: Callable[..., list[str]] = command,
-) -> list[Entry]:
-    """Trains each of `levels` in `out`/<level> until all reach `target` or the time is over.
+    preset: str,
+    slice_steps: int,
+    target: float,
+    settings: Sequence[str],
+    rom: Path | None,
+    log: Callable[[str], None],
+    make_command: MakeCommand = command,
+) -> None:
+    """Trains `entries` until all reach `target` or have failed, or the time is over.
+
+    What runs then is stopped and saved, and so it is where an end is requested.
 
     Args:
-        levels: names, "1-1" to "8-4".
-        out: a directory for the run directories; that of an earlier sweep goes on.
-        hours: for all levels together; what runs then is stopped and saved.
+        entries: levels, read already.
+        left: seconds that are left; called every now and then.
+        interrupt: asked for an end.
         jobs: levels trained at once, one thread each.
         preset, settings: of every run, as `warpzone train` has them; see also `LEVEL`.
         slice_steps: agent steps between two choices of a level.
-        most_steps: agent steps of one level at the most.
         target: measured clear rate with which a level is done.
+        rom: the ROM, or None to look for it.
         log: receives a line for each slice.
 
     Raises:
-        ConfigError: a number or a setting out of its range, or an `out` that cannot be made.
+        Interrupted: an end was requested.
     """
-    if hours <= 0 or jobs < 1 or slice_steps < 1:
-        raise ConfigError(
-            f"hours ({hours}) must be above 0, jobs ({jobs}) and slice_steps ({slice_steps})"
-            " at least 1"
-        )
-    for level in levels:  # what is wrong is told now, not by each process
-        given = [setting.replace(LEVEL, level) for setting in settings]
-        resolve(preset, **parse_overrides(given, TrainConfig))
-    entries = [Entry(level, out / level) for level in levels]
-    for entry in entries:
-        entry.read(target)
+    running: list[tuple[Entry, TimeSlice]] = []
     settings = [*settings, f"target_clear_rate={target}"]
-    end = time.monotonic() + hours * 3600
-    running: list[_TimeSlice] = []
-    require_utf8(out)
     try:
-        make_directory(out)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write runs to {str(out)!r}: {error.strerror or error}; choose another --out"
-        ) from error
-    with Interrupt() as interrupt:
-        try:
-            while True:
-                interrupt.check()
-                for ended in [s for s in running if s.process.poll() is not None]:
-                    running.remove(ended)
-                    _take_in(ended, target, log)
-                while len(running) < jobs and time.monotonic() < end:
-                    following = next_entry(entries, [s.entry for s in running], most_steps)
-                    if following is None:
-                        break
-                    steps = min(following.steps + slice_steps, most_steps)
-                    line = make_command(following, preset, steps, settings, rom)
-                    running.append(_start(following, line))
-                if not running or time.monotonic() >= end:
+        while True:
+            interrupt.check()
+            for entry, ended in [each for each in running if each[1].ended]:
+                running.remove((entry, ended))
+                _take_in(entry, ended, target, log)
+            remaining = left()
+            while len(running) < jobs and remaining > 0:
+                following = next_entry(entries, [entry for entry, _ in running])
+                if following is None:
                     break
-                time.sleep(POLL)
-        except Interrupted:
-            log("interrupted; the runs save themselves. The same command goes on")
-        finally:
-            _stop(running, target, log)
-    return entries
+                line = make_command(following, preset, following.steps + slice_steps, settings, rom)
+                log_file = following.path.with_name(f"{following.level}.log")
+                running.append((following, TimeSlice(line, log_file)))
+            if remaining <= 0 or not (running or any(entry.waiting for entry in entries)):
+                break
+            time.sleep(POLL)
+    finally:
+        for _, one in running:
+            one.ask_to_end()
+        for entry, one in running:
+            one.wait()
+            _take_in(entry, one, target, log, stopped=True)
 
 
-def _start(entry: Entry, line: list[str]) -> _TimeSlice:
-    log = entry.path.with_name(f"{entry.level}.log")
-    with log.open("ab") as file:
-        # In a group of its own, so that Ctrl-C reaches it through us alone.
-        process = subprocess.Popen(
-            line, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            process_group=0 if sys.platform != "win32" else None,
-        )  # fmt: skip
-    return _TimeSlice(entry, process, log, time.monotonic())
-
-
-def _take_in(ended: _TimeSlice, target: float, log: Callable[[str], None]) -> None:
-    entry, before = ended.entry, ended.entry.steps
+def _take_in(
+    entry: Entry,
+    ended: TimeSlice,
+    target: float,
+    log: Callable[[str], None],
+    *,
+    stopped: bool = False,
+) -> None:
+    steps, rate = entry.steps, entry.clear_rate
     entry.read(target)
-    seconds = time.monotonic() - ended.began
-    code = ended.process.returncode
-    if code != 0 and entry.steps <= before:
+    if ended.code != 0 and entry.steps <= steps:
+        if stopped:  # it had not come to anything yet
+            return
         entry.failures += 1
-        entry.reason = _last_line(ended.log)
+        entry.reason = ended.last_line()
+        entry.paused_until = time.monotonic() + PAUSE
         what = "tried again" if entry.failures < ATTEMPTS else "left out from now on"
-        log(f"{entry.level}: failed with status {code}, {what}: {entry.reason}")
+        log(f"{entry.level}: failed with status {ended.code}, {what}: {entry.reason}")
         return
     entry.failures = 0
-    rate = "not measured yet" if entry.clear_rate is None else f"best {entry.clear_rate:.0%}"
+    if not stopped:  # what is stopped half-way is not measured
+        entry.state.slices += 1
+        entry.state.gain = (entry.clear_rate or 0.0) - (rate or 0.0)
+    told = "not measured yet" if entry.clear_rate is None else f"best {entry.clear_rate:.0%}"
     mark = ", target reached" if entry.done else ""
-    log(f"{entry.level}: {entry.steps:,} steps, {rate}{mark} ({seconds:.0f} s)")
-
-
-def _stop(running: list[_TimeSlice], target: float, log: Callable[[str], None]) -> None:
-    for one in running:
-        one.process.terminate()
-    for one in running:
-        try:
-            one.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            one.process.kill()
-            one.process.wait()
-        _take_in(one, target, log)
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with open_regular_file(log) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_BYTES))
-            lines = file.read(LAST_BYTES).decode(errors="replace").strip().splitlines()
-    except OSError as error:
-        return f"its output cannot be read: {error.strerror or error}"
-    return lines[-1] if lines else "it said nothing"
+    log(f"{entry.level}: {entry.steps:,} steps, {told}{mark} ({ended.seconds:.0f} s)")
 
 
 def summary(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Returns what became of a sweep, as JSON has it."""
+    """Returns what became of the levels, as JSON has it."""
     return {
         entry.level: {
             "run": str(entry.path),

@@ -27,6 +27,7 @@ using learn::Learner;
 using learn::Losses;
 using learn::Network;
 using learn::Objective;
+using learn::Observations;
 using learn::Samples;
 using learn::Shape;
 
@@ -82,7 +83,6 @@ struct HeldLearner {
       : held(held), shape(held.network.shape()), learner(held.network, threads) {}
   HeldNetwork& held;
   const Shape& shape;
-  Learner learner;
   Parameters first, second;
   In<uint8_t, 2> bytes;
   In<float, 2> scalars, log_probs;
@@ -91,6 +91,7 @@ struct HeldLearner {
   std::optional<In<float, 2>> distillation;
   std::optional<In<float, 1>> distillation_mask;
   size_t count = 0;
+  Learner learner;  // last: its threads stop before the arrays go that they read
 
   void check(const In<int64_t, 1>& chosen) const {
     require(count > 0, "there are no samples: read them first");
@@ -222,18 +223,35 @@ void bind_learn(nb::module_& m) {
           "Takes Adam's moments, which stay the caller's, and how many steps it has made.")
       .def_prop_ro("steps", [](const HeldLearner& self) { return self.learner.steps(); })
       .def(
+          "begin_reading",
+          [](HeldLearner& self, const In<uint8_t, 2>& bytes, const In<float, 2>& scalars) {
+            const size_t count = bytes.shape(0);
+            require(!self.held.parameters.empty(), "the network has no weights yet");
+            require(count > 0 && bytes.shape(1) == self.shape.bytes && scalars.shape(0) == count &&
+                        scalars.shape(1) == self.shape.scalars,
+                    "arrays that do not fit the network or each other");
+            self.count = 0;
+            {
+              const nb::gil_scoped_release release;
+              self.learner.begin_reading({count, bytes.data(), scalars.data()});
+            }
+            self.bytes = bytes;
+            self.scalars = scalars;
+          },
+          "bytes"_a, "scalars"_a,
+          "Begins to take in a rollout's observations, [B, ...], in the other threads: they stay "
+          "the caller's, and as they are until `read`.")
+      .def(
           "read",
-          [](HeldLearner& self, const In<uint8_t, 2>& bytes, const In<float, 2>& scalars,
-             const In<int64_t, 1>& actions, const In<float, 2>& log_probs,
+          [](HeldLearner& self, const In<int64_t, 1>& actions, const In<float, 2>& log_probs,
              const In<float, 1>& advantages, const In<float, 1>& targets,
              const std::optional<In<float, 2>>& distillation,
              const std::optional<In<float, 1>>& distillation_mask) {
-            const size_t count = bytes.shape(0), known = self.shape.actions;
-            require(!self.held.parameters.empty(), "the network has no weights yet");
-            require(count > 0 && bytes.shape(1) == self.shape.bytes && scalars.shape(0) == count &&
-                        scalars.shape(1) == self.shape.scalars && actions.size() == count &&
-                        log_probs.shape(0) == count && log_probs.shape(1) == known &&
-                        advantages.size() == count && targets.size() == count,
+            require(self.bytes.is_valid(), "there are no observations: begin reading them first");
+            const size_t count = self.bytes.shape(0), known = self.shape.actions;
+            require(actions.size() == count && log_probs.shape(0) == count &&
+                        log_probs.shape(1) == known && advantages.size() == count &&
+                        targets.size() == count,
                     "arrays that do not fit the network or each other");
             require(distillation.has_value() == distillation_mask.has_value() &&
                         (!distillation ||
@@ -246,18 +264,13 @@ void bind_learn(nb::module_& m) {
                                 }),
                     "actions that are not there");
             self.count = count;
-            self.bytes = bytes;
-            self.scalars = scalars;
             self.actions = actions;
             self.log_probs = log_probs;
             self.advantages = advantages;
             self.targets = targets;
             self.distillation = distillation;
             self.distillation_mask = distillation_mask;
-            const Samples samples{count,
-                                  bytes.data(),
-                                  scalars.data(),
-                                  actions.data(),
+            const Samples samples{actions.data(),
                                   log_probs.data(),
                                   advantages.data(),
                                   targets.data(),
@@ -266,9 +279,10 @@ void bind_learn(nb::module_& m) {
             const nb::gil_scoped_release release;
             self.learner.read(samples);
           },
-          "bytes"_a, "scalars"_a, "actions"_a, "log_probs"_a, "advantages"_a, "targets"_a,
-          "distillation"_a = nb::none(), "distillation_mask"_a = nb::none(),
-          "Takes in a rollout's samples, [B, ...], which stay the caller's.")
+          "actions"_a, "log_probs"_a, "advantages"_a, "targets"_a, "distillation"_a = nb::none(),
+          "distillation_mask"_a = nb::none(),
+          "Takes in what else is known of the observations' samples, [B, ...], which stay the "
+          "caller's.")
       .def(
           "epoch",
           [](HeldLearner& self, const In<int64_t, 1>& order, size_t minibatch,

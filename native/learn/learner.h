@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -27,11 +28,15 @@
 
 namespace warpzone::learn {
 
-// A rollout's samples, in memory of the caller. No `distillation`: there is nobody to imitate.
-struct Samples {
+// Observations of a rollout, in memory of the caller.
+struct Observations {
   size_t count = 0;
   const uint8_t* bytes = nullptr;
   const float* scalars = nullptr;
+};
+
+// What else is known of its samples, likewise. No `distillation`: there is nobody to imitate.
+struct Samples {
   const int64_t* actions = nullptr;
   const float *log_probs = nullptr, *advantages = nullptr, *targets = nullptr;
   const float *distillation = nullptr, *distillation_mask = nullptr;
@@ -86,16 +91,28 @@ class Learner {
   }
   int64_t steps() const { return steps_; }
 
-  // Takes in the observations of a rollout, for the gradient steps that follow.
+  // Begins to take in what the gradient steps that follow learn from: the other threads do, while
+  // the caller goes on with something else. `read` ends it, and until then nothing may change.
+  void begin_reading(const Observations& observations) {
+    const Watch watch(seconds_.wall);
+    finish();
+    observations_ = observations;
+    const size_t count = observations.count;
+    network_.refer_to(common(network_.shape(), count, observations.bytes, observations.scalars));
+    network_.pack();
+    const size_t parts = (count + kRowsPerPart - 1) / kRowsPerPart;
+    parts_.resize(std::max(parts_.size(), parts));
+    begins_.resize(std::max(begins_.size(), count));
+    beside_.store(threads_ > 1, std::memory_order_relaxed);
+    start(parts, [this](size_t part) { read_part(part); });
+  }
+
+  // Their samples, once `begin_reading` has been called.
   void read(const Samples& samples) {
     const Watch watch(seconds_.wall);
+    beside_.store(false, std::memory_order_relaxed);
+    finish();
     samples_ = samples;
-    network_.refer_to(common(network_.shape(), samples.count, samples.bytes, samples.scalars));
-    network_.pack();
-    const size_t parts = (samples.count + kRowsPerPart - 1) / kRowsPerPart;
-    parts_.resize(std::max(parts_.size(), parts));
-    begins_.resize(std::max(begins_.size(), samples.count));
-    run(parts, [this](size_t part) { read_part(part); });
   }
 
   // One gradient step for each `minibatch` of the samples `order`; returns the sums of their
@@ -201,6 +218,12 @@ class Learner {
   }
 
   void run(size_t items, std::function<void(size_t)> work) {
+    start(items, std::move(work));
+    finish();
+  }
+
+  // Between these two the caller may do something else.
+  void start(size_t items, std::function<void(size_t)> work) {
     if (threads_ == 1 || items == 1) {
       for (size_t i = 0; i < items; ++i) work(i);
       return;
@@ -215,25 +238,30 @@ class Learner {
           [this](int, int item) { work_(static_cast<size_t>(item)); });
     }
     work_ = std::move(work);
+    started_ = true;
     workers_->start(0, static_cast<int>(items));
-    workers_->wait(0);
+  }
+
+  void finish() {
+    if (std::exchange(started_, false)) workers_->wait(0);
   }
 
   void read_part(size_t index) {
     Part& part = parts_[index];
-    const Watch watch(part.seconds);
+    double unused = 0;  // what is done beside the caller's own work costs it no time
+    const Watch watch(beside_.load(std::memory_order_relaxed) ? unused : part.seconds);
     const Shape& shape = network_.shape();
     part.floats.resize(shape.floats());
     size_t used = 0;
     const size_t begin = index * kRowsPerPart;
-    const size_t end = std::min(begin + kRowsPerPart, samples_.count);
+    const size_t end = std::min(begin + kRowsPerPart, observations_.count);
     for (size_t row = begin; row < end; ++row) {
       if (part.terms.size() < used + shape.inputs() + 1) {
         part.terms.resize(2 * part.terms.size() + shape.inputs() + 1);
       }
       begins_[row] = static_cast<uint32_t>(used);
-      shape.extend(samples_.scalars + row * shape.scalars, part.floats.data());
-      used += network_.differences(samples_.bytes + row * shape.bytes, part.floats.data(),
+      shape.extend(observations_.scalars + row * shape.scalars, part.floats.data());
+      used += network_.differences(observations_.bytes + row * shape.bytes, part.floats.data(),
                                    part.terms.data() + used);
     }
     part.end = static_cast<uint32_t>(used);
@@ -241,7 +269,7 @@ class Learner {
 
   std::span<const Term> terms_of(size_t sample) const {
     const size_t part = sample / kRowsPerPart;
-    const bool last = sample + 1 == samples_.count || (sample + 1) % kRowsPerPart == 0;
+    const bool last = sample + 1 == observations_.count || (sample + 1) % kRowsPerPart == 0;
     const Term* const terms = parts_[part].terms.data();
     return {terms + begins_[sample], terms + (last ? parts_[part].end : begins_[sample + 1])};
   }
@@ -464,10 +492,12 @@ class Learner {
 
   Network& network_;
   int threads_;
+  Observations observations_;
   Samples samples_;
   std::vector<Part> parts_;
   std::vector<uint32_t> begins_;  // of each sample's terms in its part
   std::vector<uint8_t> seen_;     // by input: whether it ever had a gradient
+  std::atomic<bool> beside_{false};
 
   std::span<const int64_t> chosen_;
   Objective objective_;
@@ -487,6 +517,7 @@ class Learner {
 
   Seconds seconds_;
   std::function<void(size_t)> work_;
+  bool started_ = false;
   uint32_t born_ = 0;
   std::unique_ptr<batch::Workers> workers_;  // last: its threads stop before what they use goes
 };

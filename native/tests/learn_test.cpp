@@ -18,6 +18,7 @@ struct Rollout {
   std::vector<uint8_t> bytes;
   std::vector<float> scalars, log_probs, advantages, targets, imitated, mask;
   std::vector<int64_t> actions;
+  Observations observations;
   Samples samples;
 };
 
@@ -44,15 +45,9 @@ Rollout rollout(const Shape& shape, size_t count) {
     r.mask.push_back(static_cast<float>(i % 2));
     r.actions.push_back(static_cast<int64_t>(random() % shape.actions));
   }
-  r.samples = {count,
-               r.bytes.data(),
-               r.scalars.data(),
-               r.actions.data(),
-               r.log_probs.data(),
-               r.advantages.data(),
-               r.targets.data(),
-               r.imitated.data(),
-               r.mask.data()};
+  r.observations = {count, r.bytes.data(), r.scalars.data()};
+  r.samples = {r.actions.data(), r.log_probs.data(), r.advantages.data(),
+               r.targets.data(), r.imitated.data(),  r.mask.data()};
   return r;
 }
 
@@ -79,8 +74,9 @@ std::vector<float> learnt(const Shape& shape, const Rollout& r, const Kernels& k
   network.pack();
   Learner learner(network, threads);
   learner.use(at[1], at[2], 0);
+  learner.begin_reading(r.observations);
   learner.read(r.samples);
-  std::vector<int64_t> order(r.samples.count);
+  std::vector<int64_t> order(r.observations.count);
   std::iota(order.begin(), order.end(), int64_t{0});
   Objective objective;
   objective.distillation = 0.5F;

@@ -239,6 +239,33 @@ def test_weights_do_not_depend_on_the_number_of_threads(threads: int, kernels: s
         assert int(states[0]["step"]) == 3 * 2 * 6
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_observations_read_beforehand_are_learnt_from_alike(threads: int) -> None:
+    ours, theirs, batch, config = pair_of_policies()
+    at_once = NativeUpdater(NativePolicy(ours), config, threads)
+    beforehand = NativeUpdater(NativePolicy(theirs), config, threads)
+    # What was begun, and for some reason never ended, is nothing to the next one.
+    beforehand.begin({name: array[:9].flip(0) for name, array in batch.observations.items()})
+    for count in (512, 300):
+        part = Batch(
+            {name: array[:count] for name, array in batch.observations.items()},
+            *(batch.actions[:count], batch.log_probs[:count]),
+            *(batch.advantages[:count], batch.targets[:count]),
+        )
+        beforehand.begin(part.observations)
+        assert updates(ours, part, at_once, 1) == updates(theirs, part, beforehand, 1)
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
+def test_threads_that_still_read_may_be_ended() -> None:
+    ours, _, batch, config = pair_of_policies()
+    for _ in range(20):
+        updater = NativeUpdater(NativePolicy(ours), config, 3)
+        updater.begin({name: array.clone() for name, array in batch.observations.items()})
+        updater.close()
+
+
 def test_the_optimiser_goes_on_where_pytorch_was() -> None:
     ours, theirs, batch, config = pair_of_policies()
     reference = Updater(theirs, batch.observations, config, 1)
@@ -300,6 +327,11 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
             np.zeros(2, np.float32),
         )
     learner = _native.Learner(network, 1)
+    nothing = np.zeros(0, np.float32)
+    with pytest.raises(ValueError, match="begin reading them first"):
+        learner.read(np.zeros(0, np.int64), np.zeros((0, 3), np.float32), nothing, nothing)
+    with pytest.raises(ValueError, match="do not fit"):
+        learner.begin_reading(np.zeros((2, 5), np.uint8), np.zeros((1, 2), np.float32))
     with pytest.raises(ValueError, match="read them first"):
         learner.gradients(np.zeros(1, np.int64), _native.Objective())
     with pytest.raises(ValueError, match="has no kernels sse9"):

@@ -69,7 +69,7 @@ class _PolicyOutputs:
 
     actions: np.ndarray
     values: np.ndarray
-    probabilities: np.ndarray
+    log_probs: np.ndarray
 
 
 class EpisodeWriter:
@@ -104,6 +104,8 @@ class EpisodeWriter:
         self._cartridge = RomIdentity(sha1=env.rom.sha1, revision=env.rom.revision)
         self._ended: list[_Ended] = []
         self._ends: list[dict[str, Any]] = []
+        self._lines: list[str] = []
+        """Of episode_ends.jsonl, not yet written."""
         self._running: dict[int, list[_PolicyOutputs]] = {game: [] for game in self.games}
         self._best: dict[str, tuple[bool, int]] = {}
         self._kept: deque[Path] = deque()
@@ -145,9 +147,9 @@ class EpisodeWriter:
         """
         games = self.games
         outputs = _PolicyOutputs(
-            rollout.actions[:, games].cpu().numpy(),
-            rollout.values[:-1, games].cpu().numpy(),
-            rollout.log_probs[:, games].exp().cpu().numpy(),
+            rollout.actions.cpu().numpy()[:, games],
+            rollout.values.cpu().numpy()[:-1, games],
+            rollout.log_probs.cpu().numpy()[:, games],
         )
         begun = dict.fromkeys(games, 0)
         for ended in self._ended:
@@ -163,15 +165,32 @@ class EpisodeWriter:
             self._wrote_live = now
             for game in games:
                 self._write_live(step, game)
-        self._write_ends(step)
+        ends = self._ends[:: -(-len(self._ends) // MOST_ENDS) or 1]
+        self._lines += [json.dumps(_end(step, signals)) + "\n" for signals in ends]
+        self._ends.clear()
         self._ended.clear()
+
+    def flush(self) -> None:
+        """Writes what `keep` has noted for episode_ends.jsonl: before the state is copied, which
+        `offset` is part of."""
+        if not self._lines:
+            return
+        data = "".join(self._lines).encode()
+        self._lines.clear()
+        with self._tolerant(), self._ends_file.open("r+b") as file:
+            # After a line that a full disk cut short, the next one takes its place.
+            file.truncate(self.offset)
+            file.seek(self.offset)
+            file.write(data)
+            file.flush()
+            self.offset += len(data)
 
     def _append(self, outputs: _PolicyOutputs, column: int, begin: int, end: int) -> None:
         if begin < end:
             part = _PolicyOutputs(
                 outputs.actions[begin:end, column],
                 outputs.values[begin:end, column],
-                outputs.probabilities[begin:end, column],
+                outputs.log_probs[begin:end, column],
             )
             self._running[self.games[column]].append(part)
 
@@ -235,7 +254,7 @@ class EpisodeWriter:
                 input_log.decided,
                 np.concatenate([part.actions for part in parts]),
                 np.concatenate([part.values for part in parts]),
-                np.concatenate([part.probabilities for part in parts]),
+                np.exp(np.concatenate([part.log_probs for part in parts])),
             )
         return Episode(
             rom=self._cartridge,
@@ -252,20 +271,6 @@ class EpisodeWriter:
             decisions=decisions,
             buttons=input_log.buttons,
         )
-
-    def _write_ends(self, step: int) -> None:
-        ends = self._ends[:: -(-len(self._ends) // MOST_ENDS) or 1]
-        self._ends = []
-        if not ends:
-            return
-        lines = "".join(json.dumps(_end(step, signals)) + "\n" for signals in ends).encode()
-        with self._tolerant(), self._ends_file.open("r+b") as file:
-            # After a line that a full disk cut short, the next one takes its place.
-            file.truncate(self.offset)
-            file.seek(self.offset)
-            file.write(lines)
-            file.flush()
-            self.offset += len(lines)
 
     @contextlib.contextmanager
     def _tolerant(self) -> Any:

@@ -180,10 +180,17 @@ class Learner:
         self._play()
         played = time.perf_counter()
 
-        # Learn.
+        # Learn; observations are read beside what else there is to do between the two.
+        if isinstance(self.updater, NativeUpdater) and self.corrections is None:
+            self.updater.begin(self.rollout.samples)
         with hardware.torch_threads(1):
             distill = self.distillation.log_probs if self.distillation else None
             batch = batch_of(self.rollout, config, distill)
+            values = self.rollout.values[:-1].flatten()
+            explained = ppo.explained_variance(values, batch.targets)
+        if self.episode_writer is not None:
+            self.episode_writer.keep(self.step, self.rollout)
+        statistics = self.stats.summary()
         lr, entropy, distillation = (
             scheduled(value, config.schedule, progress, competence)
             for value in (config.lr, config.entropy_coef, config.distillation_coef)
@@ -195,8 +202,6 @@ class Learner:
             distillation = 1.0
         coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
         losses = self.updater.update(samples, self.shuffling, coefficients)
-        if self.episode_writer is not None:
-            self.episode_writer.keep(self.step, self.rollout)
         learnt = time.perf_counter()
 
         # Adapt.
@@ -215,14 +220,12 @@ class Learner:
             "charts/competence": competence,
             "charts/rollout_seconds": played - began,
             "charts/update_seconds": learnt - played,
-            **self.stats.summary(),
+            **statistics,
             **(self.curriculum.summary() if self.curriculum else {}),
             **(self.practice.summary() if self.practice else {}),
             **(self.corrections.summary() if self.corrections else {}),
             **losses,
-            "losses/explained_variance": ppo.explained_variance(
-                self.rollout.values[:-1].flatten(), batch.targets
-            ),
+            "losses/explained_variance": explained,
         }
 
     @property

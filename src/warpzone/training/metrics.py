@@ -186,31 +186,41 @@ class _EventFile:
     which a writer with a thread of its own (torch's) cannot do."""
 
     FLUSH_EVERY = 10.0
-    """Seconds."""
+    """Seconds, after which what has been told since is written: all at once costs a third."""
 
     def __init__(self, directory: Path, step: int) -> None:
         """What other files of `directory` have after `step` no longer counts."""
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         self._records = RecordWriter((directory / name).open("wb"))
         self._flushed = time.monotonic()
+        self._waiting: list[tuple[float, int, dict[str, float]]] = []
         begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        self._add(file_version="brain.Event:2")
-        self._add(step=step + 1, session_log=begin)
+        self._add(time.time(), file_version="brain.Event:2")
+        self._add(time.time(), step=step + 1, session_log=begin)
         self._records.flush()
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        values = [
-            summary_pb2.Summary.Value(tag=name, simple_value=value)
-            for name, value in metrics.items()
-        ]
-        self._add(step=step, summary=summary_pb2.Summary(value=values))
+        self._waiting.append((time.time(), step, metrics))
         if time.monotonic() >= self._flushed + self.FLUSH_EVERY:
             self._flushed = time.monotonic()
+            self._write_waiting()
             self._records.flush()
 
-    def _add(self, **fields: Any) -> None:
-        event = event_pb2.Event(wall_time=time.time(), **fields)
+    def _write_waiting(self) -> None:
+        for at, step, metrics in self._waiting:
+            values = [
+                summary_pb2.Summary.Value(tag=name, simple_value=value)
+                for name, value in metrics.items()
+            ]
+            self._add(at, step=step, summary=summary_pb2.Summary(value=values))
+        self._waiting.clear()
+
+    def _add(self, at: float, **fields: Any) -> None:
+        event = event_pb2.Event(wall_time=at, **fields)
         self._records.write(event.SerializeToString())
 
     def close(self) -> None:
-        self._records.close()
+        try:
+            self._write_waiting()
+        finally:
+            self._records.close()

@@ -75,18 +75,15 @@ class NativePolicy:
             policy.actions,
             kernels,
         )
-        self.refresh()
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """Returns the parameters in the order of `_native.Network.use`."""
-        trunk, heads = self.trunk, self.policy.heads
         layers = [p for layer in trunk.dense for p in (layer.weight, layer.bias)]
-        return [trunk.weight, trunk.bias, *layers, heads.weight, heads.bias]
-
-    def use(self) -> None:
-        """Tells native code where the weights lie."""
+        heads = policy.heads
+        self.parameters: list[Tensor] = [
+            *(trunk.weight, trunk.bias, *layers),
+            *(heads.weight, heads.bias),
+        ]
+        """In the order of `_native.Network.use`; what they hold may change, not where they lie."""
         self.network.use([parameter.detach().numpy() for parameter in self.parameters])
+        self.network.pack()
 
     def refresh(self, observations: Observation | None = None) -> None:
         """Takes note of weights that have changed.
@@ -94,7 +91,6 @@ class NativePolicy:
         With `observations` [B, ...], what these have in common need not be computed for each one
         from now on; it decides how results are rounded, and nothing that was seen before does.
         """
-        self.use()
         if observations is None:
             self.network.pack()
         else:
@@ -129,6 +125,13 @@ class NativeUpdater:
         """Holds the state, as PyTorch has it; it is the native learner that makes the steps."""
         self.learner = _native.Learner(policy.network, threads)
         self._moments: list[Tensor] = []
+        self._begun = False
+
+    def begin(self, observations: Observation) -> None:
+        """Begins to read the observations of the next `update` in other threads, which must not
+        change until then; what is done meanwhile costs no time of the reading."""
+        self.learner.begin_reading(*self.policy.arrays(observations))
+        self._begun = True
 
     def update(
         self, batch: Batch, shuffle: torch.Generator, coefficients: Coefficients
@@ -140,6 +143,9 @@ class NativeUpdater:
         """
         config, means = self.config, dict[str, float]()
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
+        states = self._use_states()
+        if not self._begun:
+            self.begin(batch.observations)
         self._read(batch)
         for _ in range(config.update_epochs):
             order = torch.randperm(len(batch.actions), generator=shuffle)
@@ -153,14 +159,16 @@ class NativeUpdater:
             )
             minibatches = -(-len(order) // config.minibatch_size)
             means = checked_means(sums, minibatches)
-        for step in self._states("step"):
-            step.fill_(self.learner.steps)
+        for state in states:
+            state["step"].fill_(self.learner.steps)
         return means
 
     def compute_gradients(
         self, batch: Batch, index: Tensor, coefficients: Coefficients
     ) -> tuple[list[Tensor], dict[str, float]]:
         """Returns the gradients of the samples `index` [b], by `Policy.parameters`, and losses."""
+        self._use_states()
+        self.begin(batch.observations)
         self._read(batch)
         losses, flat = self.learner.gradients(index.numpy(), self._objective(coefficients))
         by_parameter = {
@@ -173,28 +181,29 @@ class NativeUpdater:
         """Ends the threads that helped."""
         del self.learner
 
-    def _states(self, name: str) -> list[Tensor]:
+    def _use_states(self) -> list[dict[str, Tensor]]:
+        """Returns the optimiser's state of each parameter, which native code goes on with."""
+        states: list[dict[str, Tensor]] = []
         for parameter in self.policy.parameters:
-            if not self.optimizer.state[parameter]:  # before the first step
-                moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {"step": torch.tensor(0.0), **moments}
-        return [self.optimizer.state[parameter][name] for parameter in self.policy.parameters]
-
-    def _read(self, batch: Batch) -> None:
-        self.policy.use()
-        moments = [*self._states("exp_avg"), *self._states("exp_avg_sq")]
-        steps = int(self._states("step")[0])
+            state = self.optimizer.state[parameter]
+            if not state:  # before the first step
+                state["step"] = torch.tensor(0.0)
+                state["exp_avg"] = torch.zeros_like(parameter)
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
+            states.append(state)
+        moments = [state[name] for name in ("exp_avg", "exp_avg_sq") for state in states]
         # A snapshot that is restored brings moments of its own.
         known = zip(moments, self._moments, strict=False)
         if not self._moments or any(new is not old for new, old in known):
             arrays = [moment.numpy() for moment in moments]
             half = len(arrays) // 2
-            self.learner.use(arrays[:half], arrays[half:], steps)
+            self.learner.use(arrays[:half], arrays[half:], int(states[0]["step"]))
             self._moments = moments
-        bytes_, scalars = self.policy.arrays(batch.observations)
+        return states
+
+    def _read(self, batch: Batch) -> None:
+        self._begun = False
         self.learner.read(
-            bytes_,
-            scalars,
             batch.actions.numpy(),
             batch.log_probs.contiguous().numpy(),
             batch.advantages.numpy(),

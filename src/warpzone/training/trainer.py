@@ -230,6 +230,8 @@ class _Job:
 
     def _freeze(self) -> None:
         writer = self.learner.episode_writer
+        if writer is not None:
+            writer.flush()
         self.state = self.learner.snapshot(
             judge=self.schedule.state(),  # as checkpoints call it
             metrics_bytes=self.metrics.offset(),

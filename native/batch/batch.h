@@ -606,9 +606,9 @@ class Batch {
     if (pixels_) {
       pictures.emplace(*pixels_, game_.cartridge(), &observations[i * observation_bytes_]);
     }
-    const auto see = [&](const State& g, bool) {
+    const auto see = [&](const State& g, bool cutscene) {
       if (config_.keep_frames) keep_frame(g);
-      if (pictures) pictures->see(g.nes);
+      if (pictures && !cutscene) pictures->see(g.nes);
     };
     beginning ? game_.reset(game, see, *beginning) : game_.reset(game, see);
     if (!pixels_) observe(i);

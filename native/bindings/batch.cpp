@@ -117,7 +117,7 @@ std::vector<size_t> scalar_shape(const Batch& b) {
   return {static_cast<size_t>(b.config().num_games), b.scalar_count()};
 }
 
-constexpr size_t kSignals = 18;
+constexpr size_t kSignals = 20;
 
 nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Signals>& signals) {
   static_assert(sizeof(smb::Signals) == kSignals * sizeof(int32_t));
@@ -333,7 +333,7 @@ void bind_batch(nb::module_& m) {
              Array<float> returns, Array<uint8_t> terminated, Array<uint8_t> truncated,
              Array<uint8_t> places, Array<int32_t> signals, Array<float> truncated_values) {
             if (signals.size() % kSignals != 0)
-              throw std::invalid_argument("signals need 18 columns");
+              throw std::invalid_argument("signals need 20 columns");
             const nb::gil_scoped_release release;
             self.play(decider,
                       {actions.size() / static_cast<size_t>(self.config().num_games),
@@ -358,7 +358,7 @@ void bind_batch(nb::module_& m) {
           "truncated_values"_a.noconvert(),
           "Plays T steps of all games; the decider is asked in the threads that step them. Fills "
           "observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values "
-          "[T + 1, N], signals [T, N, 18], all others [T, N]. Actions are drawn by the numbers "
+          "[T + 1, N], signals [T, N, 20], all others [T, N]. Actions are drawn by the numbers "
           "that "
           "`warpzone.noise.gumbel` has for seed and the decisions from first on.")
       .def(
@@ -415,11 +415,11 @@ void bind_batch(nb::module_& m) {
       .def_prop_ro(
           "signals",
           [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).signals); },
-          "int32[N, 18], columns SIGNALS: the state that the last action led to.")
+          "int32[N, 20], columns SIGNALS: the state that the last action led to.")
       .def_prop_ro(
           "start_signals",
           [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).start_signals); },
-          "int32[N, 18]: the state in which the running episode began.");
+          "int32[N, 20]: the state in which the running episode began.");
   bind_array(batch, "observations", &Batch::observations, observation_shape, "uint8[N, ...]");
   bind_array(batch, "final_observations", &Batch::final_observations, observation_shape,
              "uint8[N, ...], filled where an episode ended.");

@@ -62,9 +62,10 @@ nb::dict scalars(std::span<const smb::ScalarName> names) {
 }  // namespace
 
 void bind_smb(nb::module_& m) {
-  m.attr("SIGNALS") = nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time",
-                                     "status", "lives", "flag", "death", "progress", "frames",
-                                     "steps", "level", "start", "total_coins");
+  m.attr("SIGNALS") =
+      nb::make_tuple("x", "y", "world", "stage", "area", "score", "coins", "time", "status",
+                     "lives", "flag", "death", "progress", "frames", "steps", "level", "start",
+                     "total_coins", "levels_cleared", "lives_lost");
   m.attr("TILE_PLANES") =
       nb::make_tuple("solid", "block", "item", "goal", "enemy", "hazard", "platform", "mario");
   m.attr("TILE_SHAPE") =
@@ -161,6 +162,9 @@ void bind_smb(nb::module_& m) {
       .def_rw("show_level", &smb::Rules::show_level)
       .def_rw("show_paths", &smb::Rules::show_paths)
       .def_rw("last_level", &smb::Rules::last_level)
+      .def_rw("whole_game", &smb::Rules::whole_game)
+      .def_rw("one_life", &smb::Rules::one_life)
+      .def_rw("warps", &smb::Rules::warps)
       .def_rw("row_share", &smb::Rules::row_share)
       .def_rw("max_steps", &smb::Rules::max_steps)
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)

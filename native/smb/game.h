@@ -49,7 +49,7 @@ struct Game {
   uint8_t held;               // buttons of the last frame
   uint8_t over;               // the episode has ended
   uint8_t sticky;             // buttons may stick in this episode
-  uint8_t passed;             // a level is cleared and the next one is to come
+  uint8_t passed;             // the game goes on by itself now: to another level, or a next life
   uint8_t off_route;          // on another floor of a maze than its route
   uint8_t at_flag;            // the episode has ended with its level cleared
   uint8_t carried;            // the episode began as the game went on from the level before
@@ -71,6 +71,9 @@ struct Game {
     at_flag = 0;
     if (carried != 0) {
       carry_over(levels.cartridge(), rules, draws);
+      see_frame(*this, false);
+    } else if (drawn && rules.whole_game) {
+      begin_game(levels.cartridge(), rules, draws, see_frame);
       see_frame(*this, false);
     } else if (beginning.moment) {
       begin_at(*beginning.moment, levels.cartridge(), rules, see_frame);
@@ -99,6 +102,8 @@ struct Game {
     signals.death = 0;
     signals.progress = 0;
     signals.total_coins = 0;
+    signals.levels_cleared = 0;
+    signals.lives_lost = 0;
     last_x = signals.x;
     last_time = signals.time;
   }
@@ -110,26 +115,26 @@ struct Game {
     const int32_t before = progress.total, areas_before = progress.areas;
     const int32_t x_before = signals.x;
     const uint16_t area_before = area_id(nes);
+    const int32_t cleared_before = signals.levels_cleared;
     int32_t gym = 0;
-    for (int i = 0; i < rules.frame_skip && over == 0; ++i) {
+    signals.death = 0;  // of a life before
+    for (int i = 0; i < rules.frame_skip && over == 0 && passed == 0; ++i) {
       if (sticky == 0 || !sticks(rules.repeat_action_probability)) held = buttons;
       run_frame(cart, rules, mask, held);
       gym += gym_reward();
       see_frame(*this, false);
-      if (passed != 0) {  // the next level begins with a decision
-        go_on(cart, rules, see_frame);
-        break;
-      }
-      if (over == 0 && rules.skip_cutscenes) skip_cutscene(cart, rules, mask, see_frame);
+      if (rules.skip_cutscenes) skip_cutscene(cart, rules, mask, see_frame);
     }
-    if (rules.end_thrown_back && over == 0 && area_id(nes) == area_before &&
+    const bool elsewhere = passed != 0;
+    if (elsewhere) go_on(cart, rules, see_frame);  // what comes then begins with a decision
+    if (rules.end_thrown_back && over == 0 && !elsewhere && area_id(nes) == area_before &&
         signals.x < x_before - kThrownBack) {
       signals.death = static_cast<int32_t>(Death::thrown_back);
       over = 1;
     }
     ++signals.steps;
     signals.progress = progress.total;
-    stuck_steps = progress.total > before ? 0 : stuck_steps + 1;
+    stuck_steps = elsewhere || progress.total > before ? 0 : stuck_steps + 1;
 
     Outcome outcome{};
     outcome.terminated = over != 0;
@@ -139,8 +144,8 @@ struct Game {
                                 at_limit(rules.no_progress_steps, stuck_steps) ||
                                 (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
     const int32_t gained = progress.total - before;
-    outcome.reward = reward(rules, gym, gained);
-    const bool jumped = gained > 0 && signals.x - x_before > kPassage;
+    outcome.reward = reward(rules, gym, gained, signals.levels_cleared > cleared_before);
+    const bool jumped = gained > 0 && !elsewhere && signals.x - x_before > kPassage;
     const bool passage = progress.areas > areas_before || jumped;
     const bool for_progress = rules.reward == Reward::progress || rules.reward == Reward::landed;
     if (for_progress && !mask.empty() && passage) {
@@ -162,7 +167,8 @@ struct Game {
     signals.total_coins += (signals.coins - coins_before + 100) % 100;
     if (nes.jammed != 0) throw std::runtime_error("the game's program has crashed");
     if (cleared(nes)) {
-      if (signals.level < rules.last_level) {
+      ++signals.levels_cleared;
+      if (rules.whole_game || signals.level < rules.last_level) {
         passed = 1;
       } else {
         signals.flag = 1;
@@ -170,10 +176,16 @@ struct Game {
       }
     } else if (dying(nes) || dead(nes)) {
       signals.death = static_cast<int32_t>(death_cause(nes));
-      over = 1;
-    } else if ((signals.world - 1) * 4 + signals.stage - 1 != signals.level) {
-      signals.death = static_cast<int32_t>(Death::warped);
-      over = 1;
+      ++signals.lives_lost;
+      const bool more = rules.whole_game && !rules.one_life && signals.lives > 0;
+      (more ? passed : over) = 1;
+    } else if (level_played() != signals.level) {
+      if (rules.warps) {
+        passed = 1;
+      } else {
+        signals.death = static_cast<int32_t>(Death::warped);
+        over = 1;
+      }
     } else if (!cutscene(nes) && on_mask(mask)) {
       progress.visit(area_id(nes), signals.x);
     }
@@ -185,7 +197,7 @@ struct Game {
     if (passed == 0) return run_frame(cart, rules, mask, buttons);
     nes::run_frame(nes, cart, buttons);
     ++signals.frames;
-    if (!cleared(nes) && !cutscene(nes)) enter_level();
+    if (played(nes)) enter_level();
   }
 
  private:
@@ -202,21 +214,44 @@ struct Game {
     return stream(random.state, static_cast<uint64_t>(signals.frames)).uniform() < probability;
   }
 
-  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws) {
-    nes = levels.start(signals.level);
-    idle(levels.cartridge(), rules, draws, [](const Game&, bool) {});
-  }
-
+  // Power on, and Start pressed as a person does. Without the last frame, which is still to be
+  // seen.
   template <typename SeeFrame>
-  void idle(const nes::Cartridge& cart, const Rules& rules, Random& draws, SeeFrame&& see_frame) {
-    const int frames = rules.noop_max > 0 ? draws.below(rules.noop_max + 1) : 0;
-    for (int i = 0; i < frames; ++i) {
-      nes::run_frame(nes, cart, 0);
+  void begin_game(const nes::Cartridge& cart, const Rules& rules, Random& draws,
+                  SeeFrame&& see_frame) {
+    nes = nes::power_on(cart);
+    signals.level = 0;
+    boot(nes, cart, 0, [&](bool) {
       ++signals.frames;
       see_frame(*this, true);
-      if (dying(nes) || dead(nes)) throw std::runtime_error("Mario died before the first action");
+    });
+    idle(cart, rules, draws, see_frame);
+  }
+
+  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws) {
+    nes = levels.start(signals.level);
+    idle_unseen(levels.cartridge(), rules, draws);
+  }
+
+  // Returns whether Mario lives.
+  template <typename SeeFrame>
+  bool idle(const nes::Cartridge& cart, const Rules& rules, Random& draws, SeeFrame&& see_frame) {
+    const int frames = rules.noop_max > 0 ? draws.below(rules.noop_max + 1) : 0;
+    bool alive = true;
+    for (int i = 0; i < frames && alive; ++i) {
+      see_frame(*this, true);
+      nes::run_frame(nes, cart, 0);
+      ++signals.frames;
+      alive = !dying(nes) && !dead(nes);
     }
     remember_motion(nes, motion);
+    return alive;
+  }
+
+  void idle_unseen(const nes::Cartridge& cart, const Rules& rules, Random& draws) {
+    if (!idle(cart, rules, draws, [](const Game&, bool) {})) {
+      throw std::runtime_error("Mario died before the first action");
+    }
   }
 
   // Whether the episode after a flag begins in the next level, as the game goes on into it.
@@ -228,14 +263,21 @@ struct Game {
 
   // From the flag to the first frame of the next level in which Mario obeys.
   void carry_over(const nes::Cartridge& cart, const Rules& rules, Random& draws) {
-    const auto unseen = [](const Game&, bool) {};
-    run_to_level(cart, unseen);
-    signals.level = level_played();
+    run_to_level(cart, [](const Game&, bool) {});
+    read_level();
     signals.frames = 0;
-    idle(cart, rules, draws, unseen);
+    idle_unseen(cart, rules, draws);
   }
 
   int32_t level_played() const { return nes.ram[memory::kWorld] * 4 + nes.ram[memory::kStage]; }
+
+  // Throws std::runtime_error where the game has gone on into no level.
+  void read_level() {
+    signals.level = level_played();
+    if (nes.ram[memory::kStage] >= 4 || signals.level >= kLevels) {
+      throw std::runtime_error("the game went on into a level that does not exist");
+    }
+  }
 
   template <typename SeeFrame>
   void begin_at(const InitialState& start, const nes::Cartridge& cart, const Rules& rules,
@@ -293,7 +335,7 @@ struct Game {
   void skip_cutscene(const nes::Cartridge& cart, const Rules& rules, const ProgressMask& mask,
                      SeeFrame&& see_frame) {
     int waited = 0;
-    while (over == 0 && cutscene(nes)) {
+    while (over == 0 && passed == 0 && cutscene(nes)) {
       if (++waited > kCutsceneLimit) throw std::runtime_error("a cutscene does not end");
       run_frame(cart, rules, mask, 0);
       see_frame(*this, true);
@@ -301,37 +343,55 @@ struct Game {
     if (waited > 0) held = 0;
   }
 
-  // Waits until the next level can be played. What Mario has, he keeps.
+  // Waits until Mario can be played: in the next level, or with his next life. What Mario has, he
+  // keeps. Frames are seen when another comes, so that the last one is not yet.
   template <typename SeeFrame>
   void run_to_level(const nes::Cartridge& cart, SeeFrame&& see_frame) {
-    for (int waited = 0; cleared(nes) || cutscene(nes); ++waited) {
+    for (int waited = 0; !played(nes); ++waited) {
       if (waited > kCutsceneLimit) throw std::runtime_error("the next level does not begin");
+      if (waited > 0) see_frame(*this, true);
       nes::run_frame(nes, cart, 0);
       ++signals.frames;
-      see_frame(*this, true);
     }
   }
 
   template <typename SeeFrame>
   void go_on(const nes::Cartridge& cart, const Rules& rules, SeeFrame&& see_frame) {
+    if (signals.level == kLevels - 1 && signals.death == 0) return save_princess(cart, see_frame);
     run_to_level(cart, see_frame);
     Random draws = stream(random.state, kWaits + static_cast<uint64_t>(signals.frames));
     idle(cart, rules, draws, see_frame);
+    see_frame(*this, true);
     enter_level();
   }
 
-  // The next level can be played.
+  // Mario can be played again.
   void enter_level() {
     passed = 0;
     read_signals(nes, signals);
-    signals.level = level_played();
+    read_level();
     const int32_t total = progress.total;
     progress.start(area_id(nes), signals.x);
     progress.total = total;
     last_x = signals.x;
     last_time = signals.time;
     held = 0;
-    stuck_steps = 0;
+    off_route = 0;
+  }
+
+  // From the last axe to the words of thanks.
+  template <typename SeeFrame>
+  void save_princess(const nes::Cartridge& cart, SeeFrame&& see_frame) {
+    for (int waited = 0; !princess_saved(nes); ++waited) {
+      if (waited > kCutsceneLimit) throw std::runtime_error("the princess is not saved");
+      nes::run_frame(nes, cart, 0);
+      ++signals.frames;
+      see_frame(*this, true);
+    }
+    passed = 0;
+    read_signals(nes, signals);
+    signals.flag = 1;
+    over = 1;
   }
 
   // gym-super-mario-bros 7.x, `_get_reward`, clipped to `reward_range` as nes-py does.
@@ -345,13 +405,14 @@ struct Game {
     return std::clamp(moved + ticked + death, -kGymLimit, kGymLimit);
   }
 
-  float reward(const Rules& rules, int32_t gym, int32_t gained) {
-    const bool flag = signals.flag != 0;
+  // `reached`: a level is cleared in this step.
+  float reward(const Rules& rules, int32_t gym, int32_t gained, bool reached) {
+    const bool end = reached || over != 0 || signals.death != 0;
     switch (rules.reward) {
       case Reward::gym: return static_cast<float>(gym);
       case Reward::tutorial: {
-        const int32_t end = over == 0 ? 0 : flag ? 50 : -50;
-        return static_cast<float>(gym + end) / 10.0F;
+        const int32_t paid = !end ? 0 : reached ? 50 : -50;
+        return static_cast<float>(gym + paid) / 10.0F;
       }
       case Reward::progress:
       case Reward::landed: break;
@@ -359,12 +420,13 @@ struct Game {
     int32_t paid = std::min(gained, kProgressCap);
     if (rules.reward == Reward::landed) {
       unpaid += paid;
-      const bool safe = over == 0 ? supported(nes) : flag;
+      const bool safe = end ? reached : supported(nes);
       paid = safe ? std::exchange(unpaid, 0) : 0;
+      if (end) unpaid = 0;
     }
     const auto px = static_cast<float>(paid);
-    const float end = over == 0 ? 0.0F : flag ? kProgressFlag : -kProgressEnd;
-    return px * kProgressScale + kProgressStep + end;
+    const float for_end = !end ? 0.0F : reached ? kProgressFlag : -kProgressEnd;
+    return px * kProgressScale + kProgressStep + for_end;
   }
 };
 

@@ -37,7 +37,10 @@ struct Rules {
   bool show_paths = false;       // and its hazards' plane shows where firebars and hammers will be
   int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
 
-  double row_share = 0.0;  // of flags after which the next episode begins as the game goes on
+  bool whole_game = false;  // an episode is the game as it is played, from power-on
+  bool one_life = false;    // the whole game ends with the first death
+  bool warps = false;       // the way through a warp zone does not end an episode
+  double row_share = 0.0;   // of flags after which the next episode begins as the game goes on
 
   // Throws std::invalid_argument.
   void check() const {

@@ -30,14 +30,15 @@ struct Signals {
   int32_t time;         // left on the game's timer
   int32_t status;       // 0 small, 1 big, 2 fire
   int32_t lives;        // as displayed, minus one
-  int32_t flag;         // 1: reached the flagpole or the axe
-  int32_t death;        // enum Death
+  int32_t flag;         // 1: reached the flagpole or the axe; of a whole game: saved the princess
+  int32_t death;        // enum Death; of a life that the last step has lost
   int32_t progress;     // new-best px in this episode, over all its areas
   int32_t frames;       // emulated frames in this episode
   int32_t steps;        // agent steps in this episode
   int32_t level;        // 0-31, where the episode began, or with last_level has come to
   int32_t start;        // which of the caller's starts it began at, -1: the level's own
   int32_t total_coins;  // taken in this episode; the 100th, too, adds one
+  int32_t levels_cleared, lives_lost;  // in this episode
 };
 
 inline int digits(const nes::State& s, uint16_t at, int count) {
@@ -107,6 +108,17 @@ inline bool cutscene(const nes::State& s) {
   if (s.ram[m::kOperModeTask] != 3) return true;
   const uint8_t state = s.ram[m::kPlayerState];
   return state <= m::kStateEndOfLevel || state == m::kStateEntrance;
+}
+
+// Whether Mario obeys.
+inline bool played(const nes::State& s) {
+  return !cutscene(s) && !dying(s) && !dead(s) && !cleared(s);
+}
+
+// Whether the game's last words are on the screen: castle victory, in world 8, at its last task.
+inline bool princess_saved(const nes::State& s) {
+  namespace m = memory;
+  return s.ram[m::kOperMode] == 2 && s.ram[m::kWorld] == 7 && s.ram[m::kOperModeTask] == 4;
 }
 
 inline bool paused(const nes::State& s) { return (s.ram[memory::kPause] & 1) != 0; }

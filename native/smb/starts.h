@@ -27,27 +27,27 @@ inline int area_of(int world, int stage) {
   return stage + (has_walk && stage >= 1 ? 1 : 0);
 }
 
-// From power-on to the first frame in which Mario obeys. Throws std::runtime_error when the
-// cartridge does not behave like Super Mario Bros.
-inline nes::State boot_level(const nes::Cartridge& cart, int level) {
+// From power-on to the first frame in which Mario obeys, Start being pressed as a person does.
+// `before_frame(title)` is called before every frame, with whether the title waits for Start.
+// Throws std::runtime_error when the cartridge does not behave like Super Mario Bros.
+template <typename BeforeFrame>
+void boot(nes::State& s, const nes::Cartridge& cart, int level, BeforeFrame&& before_frame) {
   namespace m = memory;
-  const int world = level / 4, stage = level % 4, area = area_of(world, stage);
-  nes::State s = nes::power_on(cart);
   const auto fail = [&](const char* what) {
     throw std::runtime_error("level " + level_name(level) + ": " + what +
                              "; is this cartridge Super Mario Bros.?");
   };
+  const auto run = [&](bool title, uint8_t buttons) {
+    before_frame(title);
+    nes::run_frame(s, cart, buttons);
+  };
   constexpr int kTitleFrames = 40;  // the title takes Start only after its screen is drawn
   constexpr int kPatience = 1200;
-  for (int i = 0; i < kTitleFrames; ++i) nes::run_frame(s, cart, 0);
+  for (int i = 0; i < kTitleFrames; ++i) run(false, 0);
   int waited = 0;
   while (s.ram[m::kOperMode] != 1) {
     if (++waited > kPatience) fail("the title screen does not take Start");
-    // The title's own code rewrites these until the game begins.
-    s.ram[m::kWorld] = static_cast<uint8_t>(world);
-    s.ram[m::kStage] = static_cast<uint8_t>(stage);
-    s.ram[m::kArea] = static_cast<uint8_t>(area);
-    nes::run_frame(s, cart, waited % 2 != 0 ? nes::kButtonStart : 0);
+    run(true, waited % 2 != 0 ? nes::kButtonStart : 0);
   }
   const auto playing = [&] {
     return s.ram[m::kOperMode] == 1 && s.ram[m::kOperModeTask] == 3 &&
@@ -55,11 +55,27 @@ inline nes::State boot_level(const nes::Cartridge& cart, int level) {
   };
   for (waited = 0; !playing(); ++waited) {
     if (waited > kPatience) fail("Mario does not begin to play");
-    nes::run_frame(s, cart, 0);
+    run(false, 0);
   }
-  if (s.ram[m::kWorld] != world || s.ram[m::kStage] != stage || s.ram[m::kArea] != area) {
+  const int world = level / 4, stage = level % 4;
+  if (s.ram[m::kWorld] != world || s.ram[m::kStage] != stage ||
+      s.ram[m::kArea] != area_of(world, stage)) {
     fail("another level was loaded");
   }
+}
+
+// The start of a level. Throws as `boot` does.
+inline nes::State boot_level(const nes::Cartridge& cart, int level) {
+  namespace m = memory;
+  const int world = level / 4, stage = level % 4;
+  nes::State s = nes::power_on(cart);
+  boot(s, cart, level, [&](bool title) {
+    if (!title) return;
+    // The title's own code rewrites these until the game begins.
+    s.ram[m::kWorld] = static_cast<uint8_t>(world);
+    s.ram[m::kStage] = static_cast<uint8_t>(stage);
+    s.ram[m::kArea] = static_cast<uint8_t>(area_of(world, stage));
+  });
   return s;
 }
 

@@ -92,8 +92,7 @@ class SuperMario {
     if (level >= kLevels) throw std::invalid_argument("no such level");
     if (!state) return {level, std::nullopt};
     const int played = state->ram[memory::kWorld] * 4 + state->ram[memory::kStage];
-    const bool playing = state->ram[memory::kStage] < 4 && played < kLevels && !cutscene(*state) &&
-                         !dying(*state) && !dead(*state) && !cleared(*state);
+    const bool playing = state->ram[memory::kStage] < 4 && played < kLevels && smb::played(*state);
     if (!playing) throw std::invalid_argument("no level is being played at this moment");
     return {-1, InitialState{*state, {}, played, 0, {}, std::nullopt}};
   }
@@ -119,7 +118,7 @@ class SuperMario {
   static bool at_level_start(const State& game) { return game.signals.start < 0; }
 
   bool prefix(const State& game, std::vector<uint8_t>& buttons) const {
-    if (game.carried != 0) return false;
+    if (game.carried != 0 || rules_.whole_game) return false;
     if (at_level_start(game)) {
       buttons.assign(static_cast<size_t>(game.signals.frames), 0);
       return true;
@@ -144,7 +143,8 @@ class SuperMario {
     return nes::plausible(game.nes) && progress.areas >= 0 &&
            progress.areas <= static_cast<int32_t>(Progress::kAreas) && count(progress.total) &&
            all(progress.best, position) && count(game.signals.frames) &&
-           count(game.signals.steps) && count(game.stuck_steps) && count(game.unpaid) &&
+           count(game.signals.steps) && count(game.signals.levels_cleared) &&
+           count(game.signals.lives_lost) && count(game.stuck_steps) && count(game.unpaid) &&
            position(game.last_x) && position(game.last_time) && all(game.motion.x, position) &&
            all(game.motion.y, position) && position(game.motion.mario_x) &&
            position(game.motion.mario_y);

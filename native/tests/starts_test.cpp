@@ -463,3 +463,27 @@ TEST(beginning_at_a_start_allocates_nothing) {
     CHECK_EQUAL(allocations::count(), before);
   }
 }
+
+TEST(the_whole_game_lasts_as_long_as_its_lives) {
+  const auto levels = real_game::levels();
+  if (!levels) return;
+  for (const bool one_life : {false, true}) {
+    mario::Config config = one_game(Observation::ram);
+    config.rules.whole_game = true;
+    config.rules.one_life = one_life;
+    config.rules.noop_max = 30;
+    config.autoreset = batch::Autoreset::disabled;
+    Batch games(levels, config);
+    games.reset(Bytes{1});
+    CHECK(std::memcmp(&games.console(0).ram[smb::memory::kWorld], "\0", 1) == 0);
+    std::vector<int> spare;
+    for (int i = 0; i < 500 && games.terminated[0] == 0; ++i) {
+      step(games, 1);  // to the right, into the first enemy
+      if (games.signals[0].death != 0) spare.push_back(games.signals[0].lives);
+    }
+    CHECK(games.terminated[0] != 0);
+    CHECK_EQUAL(games.signals[0].flag, 0);
+    CHECK_EQUAL(games.signals[0].lives_lost, one_life ? 1 : 3);
+    CHECK(spare == (one_life ? std::vector{2} : std::vector{1, 0, 0}));
+  }
+}

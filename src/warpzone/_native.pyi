@@ -239,6 +239,24 @@ class Rules:
     def last_level(self, arg: int, /) -> None: ...
 
     @property
+    def whole_game(self) -> bool: ...
+
+    @whole_game.setter
+    def whole_game(self, arg: bool, /) -> None: ...
+
+    @property
+    def one_life(self) -> bool: ...
+
+    @one_life.setter
+    def one_life(self, arg: bool, /) -> None: ...
+
+    @property
+    def warps(self) -> bool: ...
+
+    @warps.setter
+    def warps(self, arg: bool, /) -> None: ...
+
+    @property
     def row_share(self) -> float: ...
 
     @row_share.setter
@@ -578,7 +596,7 @@ class Batch:
 
     def play(self, decider: Decider, seed: int, first: int, observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], actions: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], log_probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], rewards: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], returns: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], terminated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], truncated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], places: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], signals: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], truncated_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
         """
-        Plays T steps of all games; the decider is asked in the threads that step them. Fills observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values [T + 1, N], signals [T, N, 18], all others [T, N]. Actions are drawn by the numbers that `warpzone.noise.gumbel` has for seed and the decisions from first on.
+        Plays T steps of all games; the decider is asked in the threads that step them. Fills observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values [T + 1, N], signals [T, N, 20], all others [T, N]. Actions are drawn by the numbers that `warpzone.noise.gumbel` has for seed and the decisions from first on.
         """
 
     def take_play_seconds(self) -> dict:
@@ -606,11 +624,11 @@ class Batch:
 
     @property
     def signals(self) -> NDArray[numpy.int32]:
-        """int32[N, 18], columns SIGNALS: the state that the last action led to."""
+        """int32[N, 20], columns SIGNALS: the state that the last action led to."""
 
     @property
     def start_signals(self) -> NDArray[numpy.int32]:
-        """int32[N, 18]: the state in which the running episode began."""
+        """int32[N, 20]: the state in which the running episode began."""
 
     @property
     def observations(self) -> NDArray[numpy.uint8]:

@@ -140,6 +140,10 @@ def test_one_setting_by_all_its_names() -> None:
             {"levels": "all", "row_share": 0.5, "last_level": "1-2"},
             "row_share is for episodes of one level, and there is a last_level",
         ),
+        ({"lives": 1}, "lives is for the whole game: set whole_game too"),
+        ({"warps": True}, "warps is for the whole game: set whole_game too"),
+        ({"levels": "1-2", "whole_game": True}, "levels is for episodes that begin at levels"),
+        ({"whole_game": True, "last_level": "1-2"}, "last_level is for episodes that begin at"),
         ({"config": EnvConfig(), "levels": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "level": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "reward": "gym"}, "not both: reward"),
@@ -234,7 +238,16 @@ def test_every_field_reaches_the_native_core() -> None:
         end_thrown_back=True, last_level="2-4", start_steps=40,
     )  # fmt: skip
     # These have no effect beside the others.
-    config = config.model_copy(update={"show_level": True, "show_paths": True, "row_share": 0.25})
+    config = config.model_copy(
+        update={
+            "show_level": True,
+            "show_paths": True,
+            "row_share": 0.25,
+            "whole_game": True,
+            "lives": 1,
+            "warps": True,
+        }
+    )
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
     native = config.native(num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
@@ -245,6 +258,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.sticky_share, rules.show_level, rules.row_share) == (0.5, True, 0.25)
     assert rules.show_paths
     assert rules.start_noop_max == 9
+    assert (rules.whole_game, rules.one_life, rules.warps) == (True, True, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)
     assert (rules.end_thrown_back, rules.last_level, rules.start_steps) == (True, 7, 40)
     assert rules.reward.name == "gym"

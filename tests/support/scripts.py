@@ -209,4 +209,6 @@ class Reference:
             "level": LEVELS.index(self.level),
             "start": -1,
             "total_coins": self.total_coins,
+            "levels_cleared": int(self.over and self.cleared()),
+            "lives_lost": int(self.over and self.dead() and not self.cleared()),
         }

@@ -113,6 +113,14 @@ class EnvConfig(BaseModel):
     row_share: float = Field(0.0, ge=0.0, le=1.0)
     """Share of cleared levels after which the next episode begins as the game goes on, in the level
     that follows, with all that Mario has; where that is not one of `levels`, none does."""
+    whole_game: bool = False
+    """An episode is the game as it is played: power on, Start, the console's lives, half-way points
+    and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,
+    `noop_max` holds."""
+    lives: Literal[1, 3] = 3
+    """Of the whole game: the console's three, or 1, with which it ends at the first death."""
+    warps: bool = False
+    """Whether the whole game goes on behind a warp zone; else that ends an episode."""
     max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode is truncated; None: no limit but the game's own timer."""
     no_progress_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
@@ -180,6 +188,12 @@ class EnvConfig(BaseModel):
             reasons["row_share"] = "needs two levels, of which one follows the other in the game"
         elif self.last_level is not None:
             reasons["row_share"] = "is for episodes of one level, and there is a last_level"
+        if self.whole_game:
+            why = "is for episodes that begin at levels, and this is the whole game"
+            reasons |= dict.fromkeys(("levels", "last_level", "row_share", "start_steps"), why)
+        else:
+            why = "is for the whole game: set whole_game too"
+            reasons |= {"lives": why, "warps": why}
         return {name: why for name, why in reasons.items() if name in names}
 
     @property
@@ -202,6 +216,9 @@ class EnvConfig(BaseModel):
         rules.show_paths = self.show_paths
         rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
         rules.row_share = self.row_share
+        rules.whole_game = self.whole_game
+        rules.one_life = self.lives == 1
+        rules.warps = self.warps
         rules.max_steps = self.max_steps or 0
         rules.no_progress_steps = self.no_progress_steps or 0
         rules.start_steps = self.start_steps or 0
@@ -251,6 +268,9 @@ class EnvSettings(TypedDict, total=False):
     show_paths: bool
     last_level: str | None
     row_share: float
+    whole_game: bool
+    lives: Literal[1, 3]
+    warps: bool
     max_steps: int | None
     no_progress_steps: int | None
     start_steps: int | None

@@ -38,7 +38,7 @@ class PlayedSteps:
     returns: NDArray[np.float32] = field(init=False)
     maps: NDArray[np.uint8] = field(init=False)
     signals: NDArray[np.int32] = field(init=False)
-    """[T, N, 18], columns `SIGNALS`."""
+    """[T, N, 20], columns `SIGNALS`."""
 
     def __post_init__(self) -> None:
         shape = self.actions.shape

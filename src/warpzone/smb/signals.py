@@ -21,16 +21,20 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     time          left on the game's timer
     status        0 small, 1 big, 2 fire
     lives         spare lives
-    flag          the flagpole or the axe has been reached
+    flag          the flagpole or the axe has been reached; of a whole game: the princess is saved
     death         0 alive, 1 enemy, 2 pit, 3 time, 4 left the level through a warp pipe,
-                  5 sent back by a maze (`end_thrown_back`)
+                  5 sent back by a maze (`end_thrown_back`); where the game goes on with another
+                  life, only of the step that lost one
     progress      px of new-best x in this episode, summed over the areas that it has visited: never
                   falls, unlike x, and rises by what a pipe has skipped
     frames, steps emulated frames and agent steps in this episode
-    level         0-31: where the episode began, or with `last_level` where Mario is now
+    level         0-31: where the episode began, or where Mario is now with `last_level` and in a
+                  whole game
     start         where in the level it began: an index into the states given to
                   `MarioVectorEnv.set_initial_states`; -1: at its start
     total_coins   taken in this episode: never falls, unlike coins, and the 100th adds one as well
+    levels_cleared, lives_lost
+                  in this episode: more than one where it goes on after a flag or a death
 """
 
 DEATH_TEXTS: dict[str, str] = {
@@ -56,7 +60,7 @@ games, it returns one number for each of them.
 
 
 def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:
-    """Columns of an int32[N, 18] table by name: views, but for `flag`."""
+    """Columns of an int32[N, 20] table by name: views, but for `flag`."""
     arrays: SignalArrays = dict(zip(SIGNALS, table.T, strict=True))
     arrays["flag"] = arrays["flag"] != 0
     return arrays

@@ -33,8 +33,8 @@ SIGNALS: tuple[str, ...] = _native.SIGNALS
     start         where in the level it began: an index into the states given to
                   `MarioVectorEnv.set_initial_states`; -1: at its start
     total_coins   taken in this episode: never falls, unlike coins, and the 100th adds one as well
-    levels_cleared, lives_lost
-                  in this episode: more than one where it goes on after a flag or a death
+    levels_cleared, lives_lost in this episode: more than one where it goes on after a flag or a
+                  death
 """
 
 DEATH_TEXTS: dict[str, str] = {

@@ -21,7 +21,7 @@ from warpzone.training import resolve
 from warpzone.training.checkpoint import Snapshot, checked_values
 from warpzone.training.config import CorrectionsConfig, TrainConfig
 from warpzone.training.correction_search import SAFE, CorrectionSearch, Found
-from warpzone.training.corrections import Corrections
+from warpzone.training.corrections import TRIED, Corrections
 from warpzone.training.learner import Learner
 from warpzone.training.practice import Moment
 
@@ -204,8 +204,8 @@ def corrections_of(over: bool = True, **settings: Any) -> tuple[Corrections, Pit
     return Corrections(config, games, shown, torch.device("cpu")), games
 
 
-def moment_of() -> Moment:
-    return Moment("1-1", "", 100, 15, PX * FAR, 0)
+def moment_of(rate: float = 0.0, episodes: int = TRIED) -> Moment:
+    return Moment("1-1", "", 100, 15, PX * FAR, 0, rate, episodes)
 
 
 def practice_of(*moments: Moment) -> Any:
@@ -225,6 +225,14 @@ def test_each_moment_is_searched_once_as_far_as_credit_goes() -> None:
     spent = corrections.steps
     corrections.look(practice, always(WALK))
     assert (corrections.steps, corrections.credit) == (spent, 0)
+
+
+def test_moments_that_practice_gets_past_or_has_not_tried_are_not_searched() -> None:
+    corrections, _ = corrections_of()
+    practice = practice_of(moment_of(rate=SAFE), moment_of(episodes=TRIED - 1), moment_of(rate=0.5))
+    for _ in range(5):
+        corrections.look(practice, always(WALK))
+    assert [moment.searched for moment in practice.moments] == [False, False, True]
 
 
 def test_a_moment_from_which_nothing_leads_on_is_hopeless() -> None:
@@ -396,8 +404,10 @@ def weights_of(learner: Learner) -> list[Tensor]:
 @pytest.mark.parametrize("kind", ["native", "torch"])
 def test_a_run_that_goes_on_is_the_same_to_the_last_bit(kind: str) -> None:
     learner = learner_of(learner=kind)
-    for _ in range(4):
+    for _ in range(20):
         learner.improve()
+        if learner.corrections is not None and learner.corrections.count > 0:
+            break
     assert learner.corrections is not None
     assert learner.corrections.count > 0
     packed = learner.snapshot(

@@ -114,11 +114,13 @@ class CorrectionsConfig(BaseModel):
 
     share: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Agent steps of search for each agent step of training; 0: no search."""
-    games: int = Field(128, ge=8, le=4096)
+    games: int = Field(64, ge=16, le=4096)
     """Replays at once."""
     repeat_action_probability: float = Field(0.25, ge=0.0, lt=1.0)
     """Probability per frame that buttons stick in a replay."""
-    margin: Fraction = 0.2
+    noop_max: int = Field(4, ge=0, le=300)
+    """A replay that begins where Mario stands begins after 0 to this many idle frames."""
+    margin: Fraction = 0.25
     """A correction is learnt from if it raises the share of replays that get through by as much."""
     kept: int = Field(4096, ge=1, le=MOST_GAMES)
     """Observations to learn from at the most; the newest replace the oldest."""

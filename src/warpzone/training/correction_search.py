@@ -28,6 +28,8 @@ SETTLE = 12
 """Agent steps that who got past the goal must live on for, the length of a jump."""
 SAFE = 0.9
 """Share of replays that get through without any correction, from which on none is looked for."""
+TIME = 48
+"""Agent steps that a replay may take longer than it was to the failure."""
 LONGEST_HOLD = 12
 """Agent steps."""
 SECOND_HOLD = 0.3
@@ -128,7 +130,7 @@ class CorrectionSearch:
         # before has to be so again.
         for number, times in enumerate((4, 16), start=1):
             chosen = candidates[: games // times]
-            plans = np.full((games, self.horizon), OWN)
+            plans = np.full_like(plans, OWN)
             plans[: len(chosen) * times] = np.repeat(chosen, times, axis=0)
             passed, played = self._replay(plans, goal, decide, 4 * seed + number)
             steps += played
@@ -137,7 +139,7 @@ class CorrectionSearch:
 
         # The best, beside the agent without it.
         half = games // 2
-        plans = np.full((games, self.horizon), OWN)
+        plans = np.full_like(plans, OWN)
         plans[half:] = candidates[0]
         said: list[_Said] = []
         passed, played = self._replay(plans, goal, decide, 4 * seed + 3, said)
@@ -166,12 +168,13 @@ class CorrectionSearch:
 
     def _plans(self, games: int, plain: int, back: int, draws: np.random.Generator) -> Plans:
         """Returns plans of which the first `plain` say nothing."""
-        plans = np.full((games, self.horizon), OWN)
+        length = min(self.horizon, back + TIME)
+        plans = np.full((games, length), OWN)
         for plan in plans[plain:]:
             for _ in range(1 + (draws.random() < SECOND_HOLD)):
-                begin = int(draws.integers(min(back, self.horizon)))
-                length = int(draws.integers(1, LONGEST_HOLD + 1))
-                plan[begin : begin + length] = draws.integers(self.actions)
+                begin = int(draws.integers(min(back, length)))
+                hold = int(draws.integers(1, LONGEST_HOLD + 1))
+                plan[begin : begin + hold] = draws.integers(self.actions)
         return plans
 
     def _replay(
@@ -187,13 +190,13 @@ class CorrectionSearch:
         Returns whether each got past the goal and lived on, bool [n], and the steps played.
         `said` receives what was shown where a plan said what to do.
         """
-        env, games = self.env, len(plans)
+        env, (games, length) = self.env, plans.shape
         env.reset(seed=seed)
-        noise = gumbel(seed, 0, (self.horizon, games, self.actions))
+        noise = gumbel(seed, 0, (length, games, self.actions))
         running, through = np.ones(games, np.bool_), np.zeros(games, np.bool_)
-        past = np.full(games, self.horizon)
+        past = np.full(games, length)
         """The step in which each got past the goal."""
-        for t in range(self.horizon):
+        for t in range(length):
             shown = env.observations()
             logits, _ = decide(to_tensors(shown, self.device))
             plan = plans[:, t]

@@ -21,12 +21,14 @@ from torch import Tensor
 from warpzone.ppo.policy import Decide, Observation
 from warpzone.ppo.update import Batch
 from warpzone.training.config import TrainConfig
-from warpzone.training.correction_search import CorrectionSearch, Found
+from warpzone.training.correction_search import SAFE, CorrectionSearch, Found
 from warpzone.training.level_env import LoggedEnv
 from warpzone.training.practice import Moment, Practice
 
 TENSORS = "corrections."
 """Before the names of a checkpoint's tensors."""
+TRIED = 4
+"""Episodes of practice from a moment before it is searched: most failures were bad luck."""
 FRESH = 30
 """Found corrections over which means are told."""
 
@@ -52,6 +54,7 @@ class Corrections:
             update={
                 "repeat_action_probability": self.config.repeat_action_probability,
                 "sticky_share": 1.0,
+                "start_noop_max": self.config.noop_max,
                 "row_share": 0.0,
                 "start_steps": None,
                 "no_progress_steps": None,
@@ -178,7 +181,8 @@ class Corrections:
         self.games.close()
 
     def _choose(self, moments: list[Moment], draws: np.random.Generator) -> int | None:
-        weights = np.array([0.0 if moment.searched else moment.weight for moment in moments])
+        """Returns where the moment is to search from: one that practice often fails from."""
+        weights = np.array([_need(moment) for moment in moments])
         if not weights.any():
             return None
         return int(draws.choice(len(moments), p=weights / weights.sum()))
@@ -198,6 +202,13 @@ class Corrections:
             self.kept[name][places] = torch.from_numpy(rows[-size:])
         self.said[places] = torch.from_numpy(found.actions[-size:])
         self.count += len(found.actions)
+
+
+def _need(moment: Moment) -> float:
+    """Returns the weight of a moment among those to search from."""
+    if moment.searched or moment.episodes < TRIED:
+        return 0.0
+    return max(0.0, 1 - moment.rate / SAFE)
 
 
 def _weighed(batch: Batch, weight: float) -> Batch:

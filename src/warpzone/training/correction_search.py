@@ -32,6 +32,7 @@ TIME = 48
 """Agent steps that a replay may take longer than it was to the failure."""
 LONGEST_HOLD = 12
 """Agent steps."""
+MOST_ROWS = 512
 SECOND_HOLD = 0.3
 """Share of corrections with two holds."""
 OWN = -1
@@ -66,10 +67,12 @@ class Found:
     steps: int
     """Agent steps that were played."""
     observations: dict[str, NDArray[Any]]
-    """[k, ...]: what was seen in replays with the best correction that got through, in the steps
-    in which it says what to do."""
+    """[k, ...]: what was seen in replays that got through, with the best correction or without any:
+    up to `MOST_ROWS` where it says what to do, and as many where it does not."""
     actions: NDArray[np.int64]
-    """[k]: what it says."""
+    """[k]: what it says, or `OWN`."""
+    log_probs: NDArray[np.float32]
+    """[k, actions]: what the agent does."""
 
     @property
     def gain(self) -> float:
@@ -78,12 +81,17 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Said:
-    step: int
+class _Seen:
+    """Of a step of all games that were still running."""
+
     games: NDArray[np.int64]
-    """[k]: in which a plan said what to do in this step."""
+    """[k]"""
     shown: dict[str, NDArray[Any]]
     """[k, ...]"""
+    said: NDArray[np.int64]
+    """[k]: what their plans say."""
+    logits: NDArray[np.float32]
+    """[k, actions]: of the agent."""
 
 
 class CorrectionSearch:
@@ -141,30 +149,34 @@ class CorrectionSearch:
         half = games // 2
         plans = np.full_like(plans, OWN)
         plans[half:] = candidates[0]
-        said: list[_Said] = []
-        passed, played = self._replay(plans, goal, decide, 4 * seed + 3, said)
-        through = [np.flatnonzero(passed[part.games]) for part in said]
+        seen: list[_Seen] = []
+        passed, played = self._replay(plans, goal, decide, 4 * seed + 3, seen)
+        through = [np.flatnonzero(passed[part.games]) for part in seen]
+
+        def rows(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+            return np.concatenate([a[rows] for a, rows in zip(arrays, through, strict=True)])
+
+        said = rows([part.said for part in seen])
+        told = draws.permutation(np.flatnonzero(said != OWN))[:MOST_ROWS]
+        others = draws.permutation(np.flatnonzero(said == OWN))[: len(told)]
+        chosen = draws.permutation(np.concatenate([told, others]))
+        logits = torch.from_numpy(rows([part.logits for part in seen])[chosen])
         return Found(
             own=float(passed[:half].mean()),
             corrected=float(passed[half:].mean()),
             steps=steps + played,
             observations={
-                name: np.concatenate(
-                    [part.shown[name][rows] for part, rows in zip(said, through, strict=True)]
-                )
+                name: rows([part.shown[name] for part in seen])[chosen]
                 for name in as_dict(self.env.observations())
             },
-            actions=np.concatenate(
-                [
-                    np.full(len(rows), candidates[0, part.step])
-                    for part, rows in zip(said, through, strict=True)
-                ]
-            ),
+            actions=said[chosen],
+            log_probs=logits.log_softmax(1).numpy(),
         )
 
     def _nothing(self, own: float, steps: int) -> Found:
         none = {name: array[:0].copy() for name, array in as_dict(self.env.observations()).items()}
-        return Found(own, 0.0, steps, none, np.zeros(0, np.int64))
+        nobody = np.zeros((0, self.actions), np.float32)
+        return Found(own, 0.0, steps, none, np.zeros(0, np.int64), nobody)
 
     def _plans(self, games: int, plain: int, back: int, draws: np.random.Generator) -> Plans:
         """Returns plans of which the first `plain` say nothing."""
@@ -183,12 +195,12 @@ class CorrectionSearch:
         goal: int,
         decide: Decide,
         seed: int,
-        said: list[_Said] | None = None,
+        seen: list[_Seen] | None = None,
     ) -> tuple[NDArray[np.bool_], int]:
         """Plays each plan once.
 
         Returns whether each got past the goal and lived on, bool [n], and the steps played.
-        `said` receives what was shown where a plan said what to do.
+        `seen` receives what was shown in each step.
         """
         env, (games, length) = self.env, plans.shape
         env.reset(seed=seed)
@@ -198,13 +210,13 @@ class CorrectionSearch:
         """The step in which each got past the goal."""
         for t in range(length):
             shown = env.observations()
-            logits, _ = decide(to_tensors(shown, self.device))
+            logits = decide(to_tensors(shown, self.device))[0].float().cpu().numpy()
             plan = plans[:, t]
-            own = (logits.cpu().numpy() + noise[t]).argmax(1)
-            told = np.flatnonzero((plan != OWN) & running)
-            if said is not None and len(told):
-                arrays = as_dict(shown).items()
-                said.append(_Said(t, told, {name: array[told].copy() for name, array in arrays}))
+            own = (logits + noise[t]).argmax(1)
+            if seen is not None:
+                rows = np.flatnonzero(running)
+                arrays = {name: array[rows].copy() for name, array in as_dict(shown).items()}
+                seen.append(_Seen(rows, arrays, plan[rows], logits[rows]))
             env.send(0, np.where(plan == OWN, own, plan))
             step = env.recv(0)
             past = np.where(step.score >= goal, np.minimum(past, t), past)

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from warpzone.ppo.policy import Decide, Observation
 from warpzone.ppo.update import Batch
 from warpzone.training.config import TrainConfig
-from warpzone.training.correction_search import SAFE, CorrectionSearch, Found
+from warpzone.training.correction_search import OWN, SAFE, CorrectionSearch, Found
 from warpzone.training.level_env import LoggedEnv
 from warpzone.training.practice import Moment, Practice
 
@@ -29,6 +30,8 @@ TENSORS = "corrections."
 """Before the names of a checkpoint's tensors."""
 TRIED = 4
 """Episodes of practice from a moment before it is searched: most failures were bad luck."""
+SMALLEST = 1e-6
+"""Probability in what is imitated, so that it has a logarithm."""
 FRESH = 30
 """Found corrections over which means are told."""
 
@@ -70,8 +73,8 @@ class Corrections:
             for name, array in shown.items()
         }
         """Observations to learn from, in a ring."""
-        self.said = torch.zeros(self.config.kept, dtype=torch.int64)
-        """What is to be done then."""
+        self.wanted = torch.zeros(self.config.kept, self.actions)
+        """Probabilities of all actions then."""
         self.count = 0
         """Rows that were ever put there."""
         self.credit = 0.0
@@ -108,19 +111,14 @@ class Corrections:
             updates: made so far.
             distillation: weight of what `batch` has of distillation policies.
         """
-        kept = min(self.count, len(self.said))
+        kept = min(self.count, len(self.wanted))
         if kept == 0:
             return _weighed(batch, distillation)
         draws = np.random.default_rng([self.seed, 2, updates])
         chosen = torch.from_numpy(draws.integers(kept, size=min(self.rows, kept)))
         rows = {name: array[chosen].to(self.device) for name, array in self.kept.items()}
-        said = self.said[chosen].to(self.device)
-        with torch.no_grad():
-            logits, values = decide(rows)
-        log_probs = logits.float().log_softmax(1)
-        # Halfway from what the agent does to what is said.
-        wanted = torch.zeros_like(log_probs).scatter_(1, said[:, None], 1.0)
-        wanted = (self.config.pull * wanted + (1 - self.config.pull) * log_probs.exp()).log()
+        wanted = self.wanted[chosen].to(self.device)
+        logits, values = decide(rows)
         before = _weighed(batch, distillation)
         if before.distillation_log_probs is None or before.distillation_mask is None:
             before = replace(
@@ -130,14 +128,14 @@ class Corrections:
             )
         assert before.distillation_log_probs is not None
         assert before.distillation_mask is not None
-        none = torch.zeros(len(said), device=self.device)
+        none = torch.zeros(len(wanted), device=self.device)
         return Batch(
             {name: torch.cat([batch.observations[name], rows[name]]) for name in rows},
-            torch.cat([batch.actions, said]),
-            torch.cat([batch.log_probs, log_probs]),
+            torch.cat([batch.actions, wanted.argmax(1)]),
+            torch.cat([batch.log_probs, logits.float().log_softmax(1)]),
             torch.cat([batch.advantages, none]),
             torch.cat([batch.targets, values.float()]),
-            torch.cat([before.distillation_log_probs, wanted]),
+            torch.cat([before.distillation_log_probs, wanted.log()]),
             torch.cat([before.distillation_mask, none + self.config.coef]),
         )
 
@@ -158,8 +156,8 @@ class Corrections:
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns copies of what is learnt from, by name in a checkpoint."""
-        kept = min(self.count, len(self.said))
-        all_ = {**self.kept, "said": self.said}
+        kept = min(self.count, len(self.wanted))
+        all_ = {**self.kept, "wanted": self.wanted}
         return {TENSORS + name: tensor[:kept].clone() for name, tensor in all_.items()}
 
     def load_state(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -170,11 +168,9 @@ class Corrections:
         """
         for name, value in state.items():
             setattr(self, name, value)
-        kept = min(self.count, len(self.said))
-        for name, tensor in {**self.kept, "said": self.said}.items():
+        kept = min(self.count, len(self.wanted))
+        for name, tensor in {**self.kept, "wanted": self.wanted}.items():
             tensor[:kept].copy_(tensors[TENSORS + name])
-        if kept and not 0 <= int(self.said[:kept].min()) <= int(self.said.max()) < self.actions:
-            raise ValueError("corrections of other actions")
 
     def close(self) -> None:
         """Ends the threads of its games."""
@@ -196,12 +192,21 @@ class Corrections:
             return
         self.found += 1
         self.gain += (found.gain - self.gain) / min(self.found, FRESH)
-        size = len(self.said)
+        size = len(self.wanted)
         places = (self.count + np.arange(len(found.actions))[-size:]) % size
         for name, rows in found.observations.items():
             self.kept[name][places] = torch.from_numpy(rows[-size:])
-        self.said[places] = torch.from_numpy(found.actions[-size:])
+        self.wanted[places] = torch.from_numpy(self._wanted(found)[-size:])
         self.count += len(found.actions)
+
+    def _wanted(self, found: Found) -> NDArray[np.float32]:
+        """Returns what is to be imitated, [k, actions]: what the agent does where nothing else is
+        said, and little of that elsewhere."""
+        wanted = np.exp(found.log_probs)
+        told = np.flatnonzero(found.actions != OWN)
+        wanted[told] *= 1 - self.config.pull
+        wanted[told, found.actions[told]] += self.config.pull
+        return wanted.clip(SMALLEST)
 
 
 def _need(moment: Moment) -> float:

@@ -278,7 +278,8 @@ class Batch {
     }
   }
 
-  // The logs of running episodes that began where their level does; all others are left out.
+  // The logs of running episodes that began where their level does, or as the game went on into it;
+  // all others are left out.
   std::vector<uint8_t> save_input_logs() const {
     const auto hold = enter();
     require_idle();
@@ -601,6 +602,7 @@ class Batch {
   void reset_game(size_t i, const typename G::Beginning* beginning = nullptr) {
     State& game = games_[i];
     needs_reset_[i] = 1;  // stays so when it fails
+    const uint64_t frame = game.nes.frame;
     if (config_.keep_frames) frames_.clear();
     std::optional<PixelStack::Beginning> pictures;
     if (pixels_) {
@@ -615,14 +617,29 @@ class Batch {
     start_signals[i] = game.signals;
     needs_reset_[i] = 0;
     if (watched_.empty() || watched_[i] == nullptr) return;
-    begin_log(watched_[i]->now, game);
+    begin_log(*watched_[i], game, game.nes.frame - frame);
     // Nobody knows what led to a moment that was given.
     if (beginning && beginning->moment) watched_[i]->now.clear();
   }
 
-  // After a reset: what has led to where the game stands.
-  void begin_log(InputLog& log, const State& game) {
+  // After a reset: what has led to where the game stands. `frames` have passed since the episode
+  // before, if the game just went on.
+  void begin_log(Watched& watched, const State& game, uint64_t frames) {
+    InputLog& log = watched.now;
     log.clear();
+    log.carried = G::carried(game);
+    if (log.carried) {
+      if (watched.ended.empty()) return;
+      const InputLog& before = watched.ended.back().log;
+      if (!before.known || before.buttons.size() > InputLog::kMostCarried) return;
+      log.level = before.level;
+      log.own_start = false;
+      log.buttons.reserve(before.buttons.size() + frames);
+      log.buttons = before.buttons;
+      log.buttons.insert(log.buttons.end(), frames, uint8_t{0});
+      log.known = true;
+      return;
+    }
     log.level = G::level(game);
     log.own_start = G::at_level_start(game);
     log.known = game_.prefix(game, log.buttons);

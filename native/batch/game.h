@@ -70,6 +70,8 @@ concept Game = GameState<typename G::State> && std::is_trivially_copyable_v<type
                  // After a reset: whether the episode began where its level does, and the buttons
                  // of the frames that led there; false: they are not known.
                  { G::at_level_start(seen) } -> std::same_as<bool>;
+                 // Whether it began as the game went on from the episode before, nothing pressed.
+                 { G::carried(seen) } -> std::same_as<bool>;
                  { game.prefix(seen, buttons) } -> std::same_as<bool>;
                  // What must hold for a loaded state to be gone on with: no index outside its
                  // array, no sum that overflows.

@@ -13,18 +13,24 @@ namespace warpzone::batch {
 // What the console of a watched game was given, in every frame since its level began: the whole
 // game can be played again from it.
 struct InputLog {
+  // Frames after which a game that goes on is no longer logged: who looks at a moment of it plays
+  // all of them again.
+  static constexpr size_t kMostCarried = 12000;
+
   bool known = false;             // not so after `load`, until the next episode
   int32_t level = 0;              // where it began
   bool own_start = true;          // the episode too, not only the level
+  bool carried = false;           // the episode began as the game went on from the one before
   std::vector<uint8_t> buttons;   // of each frame
   std::vector<uint32_t> decided;  // how many frames there were before each action of the episode
 
-  // Whether it is all that was played in an episode that began where its level does.
-  bool whole() const { return known && own_start; }
+  // Whether the episode did not begin within a level.
+  bool whole() const { return known && (own_start || carried); }
 
   // Appends it, and whose it is, to `bytes`.
   void save(uint32_t game, std::vector<uint8_t>& bytes) const {
-    const Header header{game, level, static_cast<uint32_t>(buttons.size()),
+    const Header header{game, level + (carried ? kCarried : 0),
+                        static_cast<uint32_t>(buttons.size()),
                         static_cast<uint32_t>(decided.size())};
     const auto append = [&bytes](const void* data, size_t size) {
       const auto* from = static_cast<const uint8_t*>(data);
@@ -39,8 +45,10 @@ struct InputLog {
   size_t load(std::span<const uint8_t>& bytes) {
     Header header{};
     take(bytes, &header, sizeof(header), 1);
-    known = own_start = true;
-    level = header.level;
+    known = true;
+    carried = header.level >= kCarried;
+    own_start = !carried;
+    level = header.level - (carried ? kCarried : 0);
     if (header.frames > bytes.size() || header.steps > bytes.size() / sizeof(uint32_t)) {
       throw std::invalid_argument("input logs are cut short");
     }
@@ -65,9 +73,11 @@ struct InputLog {
   }
 
  private:
+  static constexpr int32_t kCarried = 1 << 16;
+
   struct Header {
     uint32_t game;
-    int32_t level;
+    int32_t level;  // kCarried more where the episode is
     uint32_t frames, steps;
   };
 

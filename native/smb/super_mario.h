@@ -115,6 +115,7 @@ class SuperMario {
 
   static int32_t level(const State& game) { return game.signals.level; }
   static uint8_t place(const State& game) { return map_number(game.nes); }
+  static bool carried(const State& game) { return game.carried != 0; }
   static bool at_level_start(const State& game) { return game.signals.start < 0; }
 
   bool prefix(const State& game, std::vector<uint8_t>& buttons) const {

@@ -146,8 +146,26 @@ def test_nothing_is_taken_of_successes_of_partial_episodes_and_of_what_is_not_kn
     assert failed(Games({0: [log_of(200)]}), success=True).moments == []
     assert failed(Games({0: [log_of(200)]}), start=0, first=1).moments == []
     assert failed(Games({0: [None]})).moments == []
-    assert failed(Games({0: [log_of(200, own_start=False)]})).moments == []
     assert failed(Games({0: [log_of(15)]}), steps=15).moments == []
+
+
+def test_progress_into_a_later_level_is_that_of_its_own_episode() -> None:
+    """The fake's recorded progress is the step's: 7,000 where the episode of this log began."""
+    log, ram = log_of(200, own_start=False)
+    games = Games({0: [(log, ram)]})
+    record = games.record_moments
+
+    def whole_game(level: str, buttons: bytes, moments: Any) -> list[Any]:
+        found = record(level, buttons, moments)
+        for start in found:
+            start.progress += 7000
+        return found
+
+    games.record_moments = whole_game  # type: ignore[method-assign]
+    practice = failed(games, score=500)
+    assert practice.moments
+    for moment in practice.moments:
+        assert moment.goal == 500 - moment.step + MARGIN
 
 
 def test_a_rollout_gives_so_many_failures_and_each_the_log_of_its_own_episode() -> None:
@@ -325,6 +343,45 @@ def test_a_moment_is_the_game_as_it_stood(games: MarioVectorEnv) -> None:
             observation = {name: values[game].copy() for name, values in transition.obs.items()}
             seen[game].append((games.ram(game).tobytes(), observation))
     assert compared > 5
+
+
+def test_a_moment_in_a_level_that_the_game_went_on_into_is_the_game_as_it_stood() -> None:
+    config = HARD.model_copy(update={"repeat_action_probability": 0.0, "row_share": 1.0})
+    console = MarioVectorEnv(
+        config=config.model_copy(update={"noop_max": 0}), num_envs=1, threads=1, seed=0
+    )
+    console.watch_games([0])
+    way = console.explorer("1-1").search(400_000)
+    assert way.cleared
+    console.reset(options={"level": "1-1"})
+    for action in way.inputs:
+        console.send(0, np.array([action]))
+        cleared = bool(console.recv(0).success[0])
+    assert cleared
+    running = console.input_log(0)
+    assert running is not None
+    assert (running.level, running.own_start) == ("1-1", False)
+    for step in range(12):
+        console.send(0, np.array([1 + step % 4]))
+        assert not console.recv(0).finished.size
+    saved, logs = console.save_state(), console.save_input_logs()
+    ram = console.ram(0).tobytes()
+    log = console.input_log(0)
+    assert log is not None
+    assert len(log.decided) == 12
+    (start,) = console.record_moments(log.level, log.buttons, [(len(log.buttons), 12)])
+    assert (start.level, start.step) == (1, 12)
+    other = MarioVectorEnv(config=config, num_envs=1, threads=1, seed=0)
+    other.put_initial_state(0, start)
+    other.set_start_weights(np.ones(1), 1.0)
+    other.reset(seed=9)
+    assert other.ram(0).tobytes() == ram
+    # It is still known when the games go on from a saved state.
+    console.load_state(saved)
+    console.load_input_logs(logs)
+    again = console.input_log(0)
+    assert again is not None
+    assert (again.buttons, again.own_start) == (log.buttons, False)
 
 
 def test_moments_along_a_way_are_those_of_the_curriculum(games: MarioVectorEnv) -> None:

@@ -423,8 +423,8 @@ class GameBatch(InUse):
         return list(self._watched)
 
     def save_input_logs(self) -> bytes:
-        """Returns the logs of the running episodes of watched games that began where their level
-        does. No group may be stepping."""
+        """Returns the logs of the running episodes of watched games that did not begin within a
+        level. No group may be stepping."""
         with native_errors():
             return self._batch.save_input_logs()
 

@@ -56,7 +56,8 @@ class InputLog:
     level: str
     """Where it began."""
     own_start: bool
-    """Whether the episode began there too."""
+    """Whether the episode began there too; not one that began within the level, or in a later level
+    into which the game went on."""
     buttons: bytes
     """Of each emulated frame, as in `Console.step`, no-ops and the frames that led to a start
     within the level among them."""

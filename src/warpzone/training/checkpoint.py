@@ -82,6 +82,7 @@ class FailureValues(_Part):
     """See `Practice.state`."""
 
     level: str
+    own_start: bool = True
     buttons: Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]
     decided: list[Annotated[int, Field(ge=0, lt=2**32)]]
     end: int

@@ -1,10 +1,10 @@
 """Practice where it fails: partial episodes that begin shortly before the agent died or got stuck.
 
-A whole episode that fails gives moments some steps before its end, at the agent's own states and
-speeds, in whatever phase enemies and lifts were. Of each level the newest are kept. An episode from
-one is a success if it gets past the place of the failure by a margin; moments are drawn by how
-often episodes from there fail. So what kills the agent now is played over and over, until it no
-longer does.
+An episode that fails from a level's start on, or from where the game went on into it, gives moments
+some steps before that, at the agent's own states and speeds, in whatever phase enemies and lifts
+were. Of each level the newest are kept. An episode from one is a success if it gets past the place
+of the failure by a margin; moments are drawn by how often episodes from there fail. So what kills
+the agent now is played over and over, until it no longer does.
 
 Moments are kept as what was played, and recorded anew from that when a run goes on.
 """
@@ -75,7 +75,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An episode from a level's own start that was not a success."""
+    """An episode that was not a success and did not begin within a level."""
 
     log: InputLog
     end: int
@@ -137,7 +137,7 @@ class Practice:
                 if game not in logs:
                     logs[game] = self.env.ended_input_logs(game)
                 found = logs[game][number]
-                if found is not None and found[0].own_start:
+                if found is not None:
                     self._new.append(self._failure(found[0], int(step.score[row]), step, int(row)))
 
     def apply(
@@ -201,6 +201,7 @@ class Practice:
         new = [
             {
                 "level": failure.log.level,
+                "own_start": failure.log.own_start,
                 "buttons": failure.log.buttons.hex(),
                 "decided": failure.log.decided.tolist(),
                 "end": failure.end,
@@ -232,7 +233,7 @@ class Practice:
             Failure(
                 InputLog(
                     saved["level"],
-                    own_start=True,
+                    own_start=saved["own_start"],
                     buttons=bytes.fromhex(saved["buttons"]),
                     decided=np.array(saved["decided"], np.uint32),
                 ),
@@ -256,9 +257,14 @@ class Practice:
         back = draws.integers(self.config.nearest, self.farthest + 1, MOMENTS_PER_FAILURE)
         steps = {self._usable(log, failure.end - int(steps)) for steps in back}
         at = [(int(log.decided[step]), step) for step in sorted(steps) if step >= 0]
-        found = self.env.record_moments(log.level, log.buttons, at) if at else []
+        if not at:
+            return
+        first = [] if log.own_start else [(int(log.decided[0]), 0)]
+        found = self.env.record_moments(log.level, log.buttons, first + at)
+        # Progress is that since the episode began, which may not be where the game did.
+        before = found.pop(0).progress if first else 0
         for (frames, step), start in zip(at, found, strict=True):
-            goal = max(failure.progress - start.progress, 0) + MARGIN
+            goal = max(failure.progress - (start.progress - before), 0) + MARGIN
             played = log.buttons[:frames].hex()
             self._put(Moment(log.level, played, step, failure.end - step, goal, born), start)
 

@@ -21,7 +21,7 @@ from warpzone.training.checkpoint import RunValues, Snapshot, checked_values
 from warpzone.training.config import PracticeConfig, TrainConfig
 from warpzone.training.curriculum import LEAST_WEIGHT, Curriculum
 from warpzone.training.learner import Learner
-from warpzone.training.practice import HOPELESS, MARGIN, SAMPLES_PER_FAILURE, Practice
+from warpzone.training.practice import FARTHER, HOPELESS, MARGIN, SAMPLES_PER_FAILURE, Practice
 
 GAMES = 4
 STACK, SKIP = 4, 4
@@ -203,7 +203,8 @@ def test_an_episode_is_a_success_if_it_gets_past_the_place_of_the_failure() -> N
 
     assert rate(score=moment.goal, terminated=False) == 1
     assert rate(score=moment.goal - 1, terminated=False) == 0
-    assert rate(score=moment.goal, terminated=True) == 0
+    assert rate(score=moment.goal + FARTHER - 1, terminated=True) == 0
+    assert rate(score=moment.goal + FARTHER, terminated=True) == 1
     assert rate(score=10, terminated=True, success=True) == 1
 
 

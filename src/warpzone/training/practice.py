@@ -26,6 +26,8 @@ from warpzone.training.step_result import StepResult
 
 MARGIN = 48
 """px beyond the place of a failure, three tiles: who comes that far has mastered it."""
+FARTHER = 128
+"""px beyond that from which on even a death does not count: some twelve agent steps of running."""
 SAMPLES_PER_FAILURE = 4096
 """Of the failures in a rollout one for so many samples is looked at: each is played again."""
 MOMENTS_PER_FAILURE = 2
@@ -131,7 +133,9 @@ class Practice:
                 moment = self.moments[start - self.first]
                 # A game that began at a moment that has been replaced since says nothing of this.
                 if t - int(step.signals["steps"][row]) >= moment.born:
-                    far = step.score[row] >= moment.goal and not step.terminated[row]
+                    # Who dies farther on died of something else.
+                    beyond = step.score[row] - moment.goal
+                    far = beyond >= (FARTHER if step.terminated[row] else 0)
                     moment.count(bool(step.success[row] or far))
             elif start < 0 and not step.success[row] and len(self._new) < self.most_failures:
                 if game not in logs:

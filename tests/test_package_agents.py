@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -16,15 +17,15 @@ from tests.support.measurements import Here, result
 from warpzone.agents import measuring
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import evaluate
-from warpzone.agents.measuring import Measurement
+from warpzone.agents.measuring import Measurement, Played
 from warpzone.agents.packaging import completed, stage
 from warpzone.agents.results import Results, read_results
 from warpzone.agents.results_page import text_of
 from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
+from warpzone.smb.signals import DEATHS
 from warpzone.training.agent_file import PolicyMode, Stage, load_agent, save_agent
-from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import CONDITIONS, NETWORKS, read_index
 from warpzone.training.presets import resolve
 
@@ -55,12 +56,14 @@ class Skill:
         monkeypatch.setattr(measuring, "ThreadPoolExecutor", Here)
         monkeypatch.setattr(measuring, "measure", self.measure)
 
-    def measure(self, one: Measurement, folder: Path, rom: Path | None) -> EvalResult:
+    def measure(self, one: Measurement, folder: Path, rom: Path | None) -> Played:
         steps = str(load_agent(folder / one.file)[1].steps)
         self.measured.append((steps, one))
         skill = self.rates.get(f"{steps} {one.level}", self.rates[steps])
         rates = skill.get(one.policy, (0.0, 0.0, 0.0))
-        return result(dict(zip(CONDITIONS, rates, strict=True))[one.condition], one.episodes)
+        found = result(dict(zip(CONDITIONS, rates, strict=True))[one.condition], one.episodes)
+        failed = round(one.episodes * (1 - found.clear_rate))
+        return Played(result=found, ends={"pit, 512 px": failed} if failed else {})
 
 
 def page(results: Results) -> str:
@@ -68,7 +71,7 @@ def page(results: Results) -> str:
 
 
 def level_rows(text: str) -> list[str]:
-    table = text[text.index("## Level by level") : text.index("## The agents")]
+    table = text.partition("## Level by level")[2].partition("\n## ")[0]
     return [line for line in table.splitlines() if line[2:5] in LEVELS]
 
 
@@ -143,7 +146,7 @@ def test_an_interruption_loses_no_measurement(
     skill.rates = {"1": {"sample": (1.0, 1.0, 1.0)}}
     measure, run = skill.measure, str(agent(tmp_path, 1))
 
-    def interrupted(one: Measurement, folder: Path, rom: Path | None) -> EvalResult:
+    def interrupted(one: Measurement, folder: Path, rom: Path | None) -> Played:
         if len(skill.measured) == 4:
             raise KeyboardInterrupt
         return measure(one, folder, rom)
@@ -219,6 +222,7 @@ def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_be
         f"| 100 % (96–100) | {bad} | {bad} | 20.0 "
         "| 100 % (96–100) | 90 % (83–94) | 82 % (73–88) | 20.0 | sample |"
     )
+    assert "| 1-1 | 30 | 30 × pit, 512 px |" in text
     assert rows["8-4"].endswith("| – | – | – | – | – |")
 
     # A specialist that is better by the margin comes into the package beside them.
@@ -295,7 +299,14 @@ def test_a_measurement_is_what_evaluate_finds(tmp_path: Path) -> None:
         Agent.load(tmp_path / "a.safetensors"), ["1-1"], episodes=2, noop_max=30,
         repeat_action_probability=0.25, policy="sample", seed=7,
     )  # fmt: skip
-    assert found == expected.levels["1-1"]
+    assert found.result == expected.levels["1-1"]
+    assert sum(found.ends.values()) == 2
+    assert all(re.fullmatch(r"\w+, \d+ px", where) for where in found.ends)
+
+
+def test_a_place_is_a_cause_and_a_screen() -> None:
+    assert measuring.place(DEATHS.index("pit"), 700) == "pit, 512 px"
+    assert measuring.place(0, 255) == "stuck, 0 px"
 
 
 def test_agents_are_measured_at_once(

@@ -10,12 +10,11 @@ from tests.support.measurements import Here, result
 
 from warpzone.agents import measuring
 from warpzone.agents.campaign_results import measure_campaign
-from warpzone.agents.measuring import Measurement
+from warpzone.agents.measuring import Measurement, Played
 from warpzone.agents.packaged import Collection
 from warpzone.agents.results import Results, read_results
 from warpzone.smb.config import EnvConfig
 from warpzone.training.agent_file import load_agent
-from warpzone.training.evaluation import EvalResult
 
 LEVELS = ["1-1", "1-2"]
 
@@ -47,11 +46,12 @@ def test_the_table_of_a_campaign(
 ) -> None:
     asked: list[str] = []
 
-    def measure(one: Measurement, folder: Path, rom: Path | None) -> EvalResult:
+    def measure(one: Measurement, folder: Path, rom: Path | None) -> Played:
         info = load_agent(folder / one.file)[1]
         asked.append(f"{info.steps} {one.level}")
         # The last agent of the network is better than the one that its run measured as best.
-        return result({1000: 1.0, 1: 0.5, 2: 0.8}[info.steps], one.episodes)
+        rate = {1000: 1.0, 1: 0.5, 2: 0.8}[info.steps]
+        return Played(result=result(rate, one.episodes))
 
     monkeypatch.setattr(measuring, "ThreadPoolExecutor", Here)
     monkeypatch.setattr(measuring, "measure", measure)

@@ -90,6 +90,7 @@ def evaluate(
     threads: int | None = None,
     rom: RomSource = None,
     log: Callable[[str], None] = lambda text: None,
+    on_episode: Callable[[dict[str, np.ndarray], int], None] = lambda signals, game: None,
 ) -> Evaluation:
     """Measures `agent` on each of `levels`.
 
@@ -107,6 +108,7 @@ def evaluate(
         threads: for the games; None: all cores.
         rom: the ROM, or None to look for it.
         log: receives a line before each level.
+        on_episode: see `play_episodes`.
 
     Raises:
         LevelError: an unknown level.
@@ -118,7 +120,7 @@ def evaluate(
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
         log(f"level {level} ({number} of {len(levels)}), {episodes} episodes")
-        results[level] = _play(agent, level, protocol, threads, cartridge)
+        results[level] = _play(agent, level, protocol, threads, cartridge, watch=on_episode)
     return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})
 
 

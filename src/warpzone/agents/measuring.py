@@ -16,6 +16,7 @@ from __future__ import annotations
 import datetime
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import evaluate
@@ -37,6 +38,7 @@ from warpzone.agents.results import (
 )
 from warpzone.hardware import torch_threads
 from warpzone.smb.levels import parse_levels
+from warpzone.smb.signals import DEATHS, SignalArrays
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import CONDITIONS, ConditionName, NetworkName
@@ -44,9 +46,22 @@ from warpzone.training.packaged_index import CONDITIONS, ConditionName, NetworkN
 K = TypeVar("K", bound=str)
 
 POLICIES: tuple[PolicyMode, ...] = get_args(PolicyMode)
-Rates = dict[ConditionName, EvalResult]
+PAGE = 256
+"""px: episodes that end in the same ones end in the same place."""
 Selection = dict[PolicyMode, dict[ConditionName, float]]
-_RESULT = TypeAdapter(EvalResult)
+
+
+class Played(BaseModel):
+    """What a measurement found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    result: EvalResult
+    ends: dict[str, int] = {}
+    """How many episodes that were not cleared ended where, as `place` says it, most first."""
+
+
+Told = dict[ConditionName, Played]
 
 
 @dataclass(frozen=True)
@@ -64,13 +79,18 @@ class Measurement:
     seed: int
 
 
-def measure(measurement: Measurement, folder: Path, rom: Path | None) -> EvalResult:
+def measure(measurement: Measurement, folder: Path, rom: Path | None) -> Played:
     """Plays all episodes of `measurement` with the agent in `folder`.
 
     Raises:
         AgentError: the file is damaged or does not fit.
     """
-    start = CONDITIONS[measurement.condition]
+    start, ends = CONDITIONS[measurement.condition], Counter[str]()
+
+    def note(signals: SignalArrays, game: int) -> None:
+        if not signals["flag"][game]:
+            ends[place(int(signals["death"][game]), int(signals["progress"][game]))] += 1
+
     evaluation = evaluate(
         _loaded(folder / measurement.file),
         [measurement.level],
@@ -81,8 +101,15 @@ def measure(measurement: Measurement, folder: Path, rom: Path | None) -> EvalRes
         seed=measurement.seed,
         threads=1,
         rom=rom,
+        on_episode=note,
     )
-    return evaluation.levels[measurement.level]
+    return Played(result=evaluation.levels[measurement.level], ends=dict(ends.most_common()))
+
+
+def place(death: int, progress: int) -> str:
+    """Says where an episode ended and by what, by the signals of that name."""
+    cause = DEATHS[death] if death else "stuck"
+    return f"{cause}, {progress // PAGE * PAGE} px"
 
 
 @lru_cache(maxsize=4)
@@ -100,11 +127,12 @@ class Measured:
 
     def __init__(self, results: Results, log: Path | None = None) -> None:
         self.rates: dict[Measurement, float] = {}
-        self.results: dict[Measurement, EvalResult] = {}
+        self.results: dict[Measurement, Played] = {}
         self._log = log
         for file, level, record in _records(results):
             for condition, result in record.rates.items():
-                self._know(_key(file, level, condition, record.policy, record, 0), result)
+                played = Played(result=result, ends=record.ends.get(condition, {}))
+                self._know(_key(file, level, condition, record.policy, record, 0), played)
             for policy, rates in record.selection.items():
                 for condition, rate in rates.items():
                     self.rates[_key(file, level, condition, policy, record, 1)] = rate
@@ -112,18 +140,18 @@ class Measured:
             for line in log.read_text(encoding="utf-8").splitlines():
                 self._read(line)
 
-    def add(self, measurement: Measurement, result: EvalResult) -> None:
+    def add(self, measurement: Measurement, played: Played) -> None:
         """Takes note of a measurement, in the log too."""
-        self._know(measurement, result)
+        self._know(measurement, played)
         if self._log is not None:
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            line = json.dumps({**vars(measurement), "result": result.as_dict()})
+            line = json.dumps({**vars(measurement), **played.model_dump()})
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
-    def _know(self, measurement: Measurement, result: EvalResult) -> None:
-        self.results[measurement] = result
-        self.rates[measurement] = result.clear_rate
+    def _know(self, measurement: Measurement, played: Played) -> None:
+        self.results[measurement] = played
+        self.rates[measurement] = played.result.clear_rate
 
     def _read(self, line: str) -> None:
         """Takes over a line of the log; one that is cut short is measured again."""
@@ -131,9 +159,9 @@ class Measured:
             values = json.loads(line)
             self._know(
                 Measurement(**{name: values[name] for name in Measurement.__dataclass_fields__}),
-                _RESULT.validate_python(values["result"]),
+                Played.model_validate({"result": values["result"], "ends": values["ends"]}),
             )
-        except (ValueError, KeyError, TypeError, ValidationError):
+        except (ValueError, KeyError, TypeError):
             return
 
 
@@ -255,7 +283,7 @@ class _Player:
             for policy, each in rates.items()
         }
 
-    def told(self, file: str, level: str, policy: PolicyMode) -> Callable[[], Rates]:
+    def told(self, file: str, level: str, policy: PolicyMode) -> Callable[[], Told]:
         """Begins what is told of an agent on a level; the result waits for it."""
         results = {
             condition: self._result(self._measurement(file, level, condition, policy, 0))
@@ -275,9 +303,9 @@ class _Player:
         if known is not None:
             return lambda: known
         result = self._result(measurement)
-        return lambda: result().clear_rate
+        return lambda: result().result.clear_rate
 
-    def _result(self, measurement: Measurement) -> Callable[[], EvalResult]:
+    def _result(self, measurement: Measurement) -> Callable[[], Played]:
         known = self._measured.results.get(measurement)
         if known is not None:
             return lambda: known
@@ -286,7 +314,7 @@ class _Player:
         return future.result
 
 
-def _note(measured: Measured, measurement: Measurement, done: Future[EvalResult]) -> None:
+def _note(measured: Measured, measurement: Measurement, done: Future[Played]) -> None:
     if not done.cancelled() and done.exception() is None:
         measured.add(measurement, done.result())
 
@@ -323,7 +351,7 @@ class _Contest(ABC, Generic[K]):
     ) -> None:
         self.player, self.infos, self.say = player, infos, say
         self.winners: dict[K, _Winner] = {}
-        self._told: dict[K, dict[str, Callable[[], Rates]]] = {}
+        self._told: dict[K, dict[str, Callable[[], Told]]] = {}
         self._pending = [
             (name, file, {level: player.selection(file, level) for level in levels})
             for name, file, levels in candidates
@@ -366,16 +394,17 @@ class _Contest(ABC, Generic[K]):
         """Yields what is to be written down of each winner."""
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         for name, winner in self.winners.items():
-            levels = {
-                level: LevelRecord(
+            levels = {}
+            for level, selection in winner.selections.items():
+                told = self._told[name][level]()
+                levels[level] = LevelRecord(
                     policy=winner.policy,
-                    rates=self._told[name][level](),
+                    rates={condition: played.result for condition, played in told.items()},
+                    ends={condition: played.ends for condition, played in told.items()},
                     selection=selection,
                     eval_seed=self.player.settings.seed,
                     date=today,
                 )
-                for level, selection in winner.selections.items()
-            }
             origin = agent_record(winner.file, self.infos[winner.file])
             yield name, origin, winner.policy, levels
 

@@ -76,6 +76,8 @@ class LevelRecord(BaseModel):
     """That it was measured with."""
     rates: dict[ConditionName, EvalResult]
     """As measured, by what was random."""
+    ends: dict[ConditionName, dict[str, int]] = {}
+    """How many of those episodes that were not cleared ended where (see `measuring.place`)."""
     selection: dict[PolicyMode, dict[ConditionName, float]]
     """Clear rates by which the agent and its policy were chosen. They are of other episodes than
     `rates`: the best of several measurements is on average better than what was measured."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ COLUMNS: Mapping[ConditionName, str] = {
     "noops": "no-ops",
     "sticky": "no-ops and sticky",
 }
+
+WITH_NOOPS: tuple[ConditionName, ...] = ("noops", "sticky")
 
 PROTOCOL = """\
 ## How it is measured
@@ -79,6 +82,13 @@ threads; of an agent that began with another one those of both, of one for sever
 all together.
 """
 
+ENDS = """\
+Of the packaged agents, in the episodes with no-ops, sticky buttons or not: how many were not
+cleared, and the places where most of these ended. Px are of new-best progress, in steps of 256;
+`stuck` means cut for want of progress, `maze` sent back by one.
+"""
+MOST_PLACES = 4
+
 REPEATING = """\
 Behind `#` stands the commit of the code that trained, where it is known. The same seed gives the
 same agent on the same processor with the same number of threads."""
@@ -108,6 +118,7 @@ def text_of(results: Results, frame: Frame) -> str:
     text += _roms(results)
     text += _protocol()
     text += _table(results)
+    text += _ends(results)
     text += _agents(results)
     text += _commands(results, frame)
     return "\n".join([*text, ""])
@@ -146,8 +157,7 @@ def _summary(results: Results) -> Iterator[str]:
     for title, holds in rows.items():
         counts = (str(sum(holds(record.rates) for record in found)) for found in chosen.values())
         yield f"| {title} | {' | '.join(counts)} |"
-    conditions: tuple[ConditionName, ...] = ("noops", "sticky")
-    for condition in conditions:
+    for condition in WITH_NOOPS:
         means = (_mean(found, condition) for found in chosen.values())
         yield f"| mean clear rate, {COLUMNS[condition]} | {' | '.join(means)} |"
     files = {agent.file for _, agent, _ in results.entries()}
@@ -204,6 +214,25 @@ def _cells(record: LevelRecord | None) -> list[str]:
 def _rate(result: EvalResult) -> str:
     low, high = result.ci95
     return f"{result.clear_rate:.0%} ({100 * low:.0f}–{100 * high:.0f})".replace("%", " %")
+
+
+def _ends(results: Results) -> Iterator[str]:
+    """Where the packaged agents fail, the level with most failures first."""
+    failures: dict[str, Counter[str]] = {}
+    for level, _, record in results.entries():
+        ends = sum((Counter(record.ends.get(name, {})) for name in WITH_NOOPS), Counter[str]())
+        if ends:
+            failures[level] = ends
+    if not failures:
+        return
+    yield "## Where episodes end\n"
+    yield ENDS
+    yield "| level | not cleared | where |"
+    yield "|---|--:|---|"
+    for level, ends in sorted(failures.items(), key=lambda pair: -pair[1].total()):
+        places = "; ".join(f"{count} × {text}" for text, count in ends.most_common(MOST_PLACES))
+        yield f"| {level} | {ends.total()} | {places} |"
+    yield ""
 
 
 def _agents(results: Results) -> Iterator[str]:

@@ -346,6 +346,8 @@ class _NetworkTraining:
             total = self._reckoned(network.steps / spent)
         while (remaining := self.left()) > 0 and network.failures < ATTEMPTS:
             self.interrupt.check()
+            if network.steps > 0 and remaining < SHORTEST_ROUND:
+                return
             length = NEXT_ROUND * remaining
             if network.steps == 0:
                 length = min(FIRST_ROUND * remaining, LONGEST_FIRST_ROUND)
@@ -354,8 +356,7 @@ class _NetworkTraining:
             line = make_command(levels, network.path, PRESET, total, threads, settings, rom)
             before = network.steps
             pace = self._round(line, remaining if last else length)
-            # It has reached its target, or had all its steps and there is no time for more.
-            if network.finished and (network.steps < total or self.left() < SHORTEST_ROUND):
+            if network.finished and network.steps < total:  # it has reached its target
                 return
             if network.steps > before:
                 total = self._reckoned(pace)

@@ -348,6 +348,17 @@ class Batch {
     }
   }
 
+  // Calls `change` with each game and its number, and shows anew those of which it returns true.
+  // Stacks of pictures stay as they are.
+  template <typename Change>
+  void change(Change&& change) {
+    const auto hold = enter();
+    require_idle();
+    for (size_t i = 0; i < games_.size(); ++i) {
+      if (change(games_[i], i) && !pixels_) observe(i);
+    }
+  }
+
   nes::State& console(size_t game) {
     check_game(game);
     return games_[game].nes;

@@ -267,6 +267,24 @@ void bind_batch(nb::module_& m) {
           },
           "weights"_a, "Episodes from a level's start draw the level by these, one for each of 32.")
       .def(
+          "look",
+          [](Batch& self,
+             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> show_level,
+             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> show_paths) {
+            const auto n = static_cast<size_t>(self.config().num_games);
+            if (show_level.size() != n || show_paths.size() != n) {
+              throw std::invalid_argument("there must be a view of each game");
+            }
+            self.change([&](smb::Game& game, size_t i) {
+              const int view = smb::kOwnView | (show_level.data()[i] != 0 ? smb::kShowLevel : 0) |
+                               (show_paths.data()[i] != 0 ? smb::kShowPaths : 0);
+              return std::exchange(game.view, static_cast<uint8_t>(view)) != view;
+            });
+          },
+          "show_level"_a, "show_paths"_a,
+          "Of each game, uint8[N], whether its observation shows these from now on, whatever the "
+          "rules say.")
+      .def(
           "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
           "From its next episode on, the inputs of each of these games are logged.")
       .def(

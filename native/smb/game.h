@@ -37,6 +37,9 @@ inline constexpr int kGymLimit = 15, kGymJump = 5, kGymDeath = -25;
 inline constexpr uint64_t kWaits = uint64_t{1} << 32;  // streams for them, beyond all frames
 inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game is that long
 
+// Of one game, in place of what all games show.
+enum View : uint8_t { kOwnView = 1, kShowLevel = 2, kShowPaths = 4 };
+
 struct Game {
   nes::State nes;
   Random random;  // one number of it for each episode, from which all others of that come
@@ -53,8 +56,8 @@ struct Game {
   uint8_t off_route;          // on another floor of a maze than its route
   uint8_t at_flag;            // the episode has ended with its level cleared
   uint8_t carried;            // the episode began as the game went on from the level before
-  uint8_t reserved[1];
-  int32_t unpaid;  // px of progress since Mario left the ground (reward `landed`)
+  uint8_t view;               // what of the rules is seen, see `View`; 0: as they say
+  int32_t unpaid;             // px of progress since Mario left the ground (reward `landed`)
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
   // whether nobody played it.

@@ -109,8 +109,11 @@ class SuperMario {
 
   // The map of tiles and its scalars.
   void observe(const State& game, uint8_t* bytes, float* scalars) const {
-    const int level = rules_.show_level ? game.signals.level : -1;
-    observe_tiles(game.nes, game.motion, game.held, level, rules_.show_paths, bytes, scalars);
+    const bool own = (game.view & kOwnView) != 0;
+    const bool show_level = own ? (game.view & kShowLevel) != 0 : rules_.show_level;
+    const bool show_paths = own ? (game.view & kShowPaths) != 0 : rules_.show_paths;
+    observe_tiles(game.nes, game.motion, game.held, show_level ? game.signals.level : -1,
+                  show_paths, bytes, scalars);
   }
 
   static int32_t level(const State& game) { return game.signals.level; }

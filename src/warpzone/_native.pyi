@@ -558,6 +558,11 @@ class Batch:
         Episodes from a level's start draw the level by these, one for each of 32.
         """
 
+    def look(self, show_level: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], show_paths: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Of each game, uint8[N], whether its observation shows these from now on, whatever the rules say.
+        """
+
     def watch(self, games: Sequence[int]) -> None:
         """
         From its next episode on, the inputs of each of these games are logged.

@@ -25,6 +25,23 @@ def test_a_row_of_levels() -> None:
     assert "4-1 to 4-2 with one life: 0.0% of 3 episodes" in shown.stdout
 
 
+def test_the_whole_game() -> None:
+    told = json.loads(
+        run("eval", "1-1", "--game", "--episodes", "3", "--lives", "1", "--json").stdout
+    )
+    assert told["protocol"]["games"] == told["levels"]["1-1"]["reached"] == 3
+    shown = run("eval", "--game", "--episodes", "2").stdout
+    assert "the princess with three lives: " in shown
+    assert "of 2 games, 95 % interval" in shown
+
+
+def test_settings_of_the_whole_game_are_for_it_alone() -> None:
+    assert "give --game too" in error_of("eval", "1-1", "--lives", "1")
+    assert "give --game too" in error_of("eval", "1-1", "--warps")
+    assert "leave out --levels and --through" in error_of("eval", "--game", "--levels", "1-1")
+    assert "--lives is 2" in error_of("eval", "--game", "--lives", "2")
+
+
 def test_weights_that_are_no_numbers_are_told_and_not_measured(tmp_path: Path) -> None:
     agent = Agent.load("1-1")
     weights = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}

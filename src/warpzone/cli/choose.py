@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warpzone.cli.options import PolicyChoice
 from warpzone.cli.output import err, plain, remark
-from warpzone.errors import AgentError, LevelError
+from warpzone.errors import AgentError, ConfigError, LevelError
 from warpzone.nes.rom import Rom
 from warpzone.smb import rom as roms
 from warpzone.smb.levels import LEVELS, parse_levels
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from warpzone.agents.agent import Agent
     from warpzone.agents.packaged import Collection
+    from warpzone.agents.team import Team
     from warpzone.training.agent_file import PolicyMode
 
 
@@ -121,6 +122,34 @@ def packaged_players(
 
     agent_of(first)  # errors come before the window
     return agent_of, [name for name in levels_from(first) if name in collection.levels], cartridge
+
+
+def game_settings(game: bool, lives: int | None, warps: bool) -> dict[str, Any]:
+    """Returns what --lives and --warps say of a whole game.
+
+    Raises:
+        ConfigError: they say it of none, or name lives that there are not.
+    """
+    if not game and (lives is not None or warps):
+        raise ConfigError("--lives and --warps are for the whole game: give --game too")
+    if lives == 2:
+        raise ConfigError("--lives is 2: there are 3, as the console has it, or 1")
+    return {"lives": lives or 3, "warps": warps}
+
+
+def load_team(
+    path: Path | None, policy: PolicyChoice | None, device: str, rom: Path | None
+) -> tuple[Team, Rom, str]:
+    """Returns who plays the whole game, the cartridge, and their name for people: the agent that is
+    named, or without a path those that come with warpzone, each on its level."""
+    from warpzone.agents.team import Team
+
+    mode: PolicyMode | None = None if policy is None else policy.value
+    if path is not None:
+        agent, cartridge = load_agent(path, device, rom)
+        return Team.of(agent, mode), cartridge, agent.title
+    agent_of, _, cartridge = packaged_players(LEVELS[0], device, rom)
+    return Team(agent_of, mode), cartridge, "packaged agents"
 
 
 def split_level(arguments: Sequence[Path]) -> tuple[list[Path], str | None]:

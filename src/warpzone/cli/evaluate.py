@@ -10,7 +10,9 @@ from rich.table import Table
 
 from warpzone.cli.choose import (
     check_level,
+    game_settings,
     load_agent,
+    load_team,
     open_collection,
     packaged_levels,
     policy_of,
@@ -19,13 +21,16 @@ from warpzone.cli.options import (
     MOST_EPISODES,
     DeviceOption,
     EngineOption,
+    GameOption,
     JsonOption,
+    LivesOption,
     NoopsOption,
     OptionalAgentArgument,
     PolicyOption,
     RomOption,
     SeedOption,
     StickyOption,
+    WarpsOption,
 )
 from warpzone.cli.output import err, out, plain
 from warpzone.cpu import MOST_THREADS
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from warpzone.agents.evaluate import Evaluation, RowEvaluation
+    from warpzone.agents.evaluate_game import GameEvaluation
     from warpzone.agents.packaged import PackagedEvaluation
 
 
@@ -56,7 +62,12 @@ def evaluate(
             "agent's first) through to this one."
         ),
     ] = None,
-    episodes: Annotated[int, typer.Option(help="Per level.", min=1, max=MOST_EPISODES)] = 100,
+    game: GameOption = False,
+    lives: LivesOption = None,
+    warps: WarpsOption = False,
+    episodes: Annotated[
+        int, typer.Option(help="Per level; games with --game.", min=1, max=MOST_EPISODES)
+    ] = 100,
     noop_max: NoopsOption = 30,
     repeat_action_probability: StickyOption = 0.0,
     policy: PolicyOption = None,
@@ -75,9 +86,13 @@ def evaluate(
     """
     from warpzone.agents.evaluate import RowEvaluation, evaluate_row
     from warpzone.agents.evaluate import evaluate as measure
+    from warpzone.agents.evaluate_game import GameEvaluation, evaluate_game
     from warpzone.agents.packaged import evaluate_packaged
 
-    evaluation: Evaluation | PackagedEvaluation | RowEvaluation
+    whole = game_settings(game, lives, warps)
+    if game and (levels is not None or through is not None):
+        raise ConfigError("--game plays all levels: leave out --levels and --through")
+    evaluation: Evaluation | PackagedEvaluation | RowEvaluation | GameEvaluation
     with err.status("") as status:
         settings: dict[str, Any] = {
             "episodes": episodes,
@@ -87,7 +102,12 @@ def evaluate(
             "threads": threads,
             "log": status.update,
         }
-        if through is not None:
+        if game:
+            team, cartridge, title = load_team(agent_path, policy, device, rom)
+            status.update(f"{episodes} games, {title}")
+            del settings["log"]
+            evaluation = evaluate_game(team, rom=cartridge, **whole, **settings)
+        elif through is not None:
             if agent_path is None:
                 raise ConfigError("--through needs an agent that knows all of the levels; name one")
             agent, cartridge = load_agent(agent_path, device, rom)
@@ -123,6 +143,8 @@ def evaluate(
             )
     if as_json:
         print(json.dumps(evaluation.as_json(), indent=2))
+    elif isinstance(evaluation, GameEvaluation):
+        _print_game(evaluation)
     elif isinstance(evaluation, RowEvaluation):
         _print_row(evaluation)
     else:
@@ -183,6 +205,41 @@ def _print_row(row: RowEvaluation) -> None:
         soft_wrap=True,
     )
     _print_origin([str(row.protocol)], row.rom)
+
+
+def _print_game(evaluation: GameEvaluation) -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("level")
+    for column in ("games", "cleared", "of those", "lives lost", "ended here"):
+        table.add_column(column, justify="right")
+    table.add_column("by")
+    for level, count in evaluation.levels.items():
+        causes = sorted(count.causes.items(), key=lambda one: -one[1])
+        table.add_row(
+            level,
+            str(count.reached),
+            str(count.cleared),
+            f"{count.cleared / count.reached:.0%}" if count.reached else "–",
+            str(count.deaths),
+            str(count.ended),
+            ", ".join(f"{cause} {number}" for cause, number in causes),
+        )
+    out.print(table)
+    low, high = evaluation.ci95
+    lives = "three lives" if evaluation.protocol.lives == 3 else "one life"
+    out.print(
+        f"[bold]the princess with {lives}: {evaluation.share:.1%}[/] of"
+        f" {evaluation.protocol.games} games, 95 % interval {low:.1%} – {high:.1%}",
+        soft_wrap=True,
+    )
+    seconds = evaluation.mean_frames
+    time = "" if seconds is None else f", in {seconds / FRAMES_PER_SECOND / 60:.1f} min"
+    out.print(
+        f"a game: {evaluation.mean_levels:.1f} levels cleared, {evaluation.mean_lives_lost:.1f}"
+        f" lives lost{time}",
+        soft_wrap=True,
+    )
+    _print_origin([str(evaluation.protocol)], evaluation.rom)
 
 
 def _print_origin(protocols: Iterable[str], rom: Mapping[str, str]) -> None:

@@ -60,6 +60,28 @@ RomOption = Annotated[
 ]
 
 
+GameOption = Annotated[
+    bool,
+    typer.Option(
+        "--game",
+        help="The whole game as it is played: power on, Start, 1-1 to 8-4. Without an agent each "
+        "level is played by the one that comes with warpzone for it.",
+    ),
+]
+LivesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--lives",
+        help="With --game: 3, as the console has it (the default), or 1: the first death ends it.",
+        min=1,
+        max=3,
+    ),
+]
+WarpsOption = Annotated[
+    bool, typer.Option("--warps", help="With --game: it may go on behind a warp zone.")
+]
+
+
 def _choose_engine(mode: str) -> str:
     set_engine(mode)
     return mode

@@ -402,6 +402,25 @@ class GameBatch(InUse):
         """How many frames are played again to begin at a moment: enough to fill a stack."""
         return self.config.frame_stack * self.config.frame_skip
 
+    # --- views ----------------------------------------------------------------------------------
+
+    def look(self, show_level: NDArray[np.bool_], show_paths: NDArray[np.bool_]) -> None:
+        """Shows each game of `tiles` from now on, and in `observations()` at once, with or without
+        what `EnvConfig.show_level` and `EnvConfig.show_paths` add, whatever the configuration says:
+        bool[N] each. So agents that were trained on different views play in one batch.
+
+        Raises:
+            ConfigError: not one value for each game, or games that do not show tiles.
+            EngineError: a group is stepping, or the games are closed.
+        """
+        if self.config.observation != "tiles":
+            raise ConfigError(f"look is for games that show tiles, not {self.config.observation!r}")
+        with native_errors():
+            self._batch.look(
+                np.ascontiguousarray(show_level, np.uint8),
+                np.ascontiguousarray(show_paths, np.uint8),
+            )
+
     # --- input logs -----------------------------------------------------------------------------
 
     def watch_games(self, games: Sequence[int]) -> None:

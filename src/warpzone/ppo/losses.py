@@ -41,9 +41,9 @@ def gae(
 def normalize(advantages: Tensor, groups: Tensor) -> Tensor:
     """Returns `advantages` with mean 0 and deviation 1 within each of `groups`, of the same shape:
     a task where much is to be gained would drown the others."""
-    result = torch.empty_like(advantages)
-    for group in torch.unique(groups):
-        members = groups == group
+    found, result = torch.unique(groups), torch.empty_like(advantages)
+    for group in found:
+        members = groups == group if len(found) > 1 else slice(None)
         chosen = advantages[members]
         result[members] = (chosen - chosen.mean()) / (chosen.std(correction=0) + 1e-8)
     return result

@@ -141,24 +141,26 @@ class NativeUpdater:
         Raises:
             WarpzoneError: the loss is no longer a finite number.
         """
-        config, means = self.config, dict[str, float]()
+        config = self.config
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
-        states = self._use_states()
+        states, objective = self._use_states(), self._objective(coefficients)
+        count = len(batch.actions)
+        orders = [torch.randperm(count, generator=shuffle) for _ in range(config.update_epochs)]
         if not self._begun:
             self.begin(batch.observations)
         self._read(batch)
-        for _ in range(config.update_epochs):
-            order = torch.randperm(len(batch.actions), generator=shuffle)
+        sums: dict[str, float] = {}
+        for order in orders:
             sums = self.learner.epoch(
                 order.numpy(),
                 config.minibatch_size,
-                self._objective(coefficients),
+                objective,
                 coefficients.lr,
                 config.adam_eps,
                 config.max_grad_norm,
             )
-            minibatches = -(-len(order) // config.minibatch_size)
-            means = checked_means(sums, minibatches)
+        # Weights that are no longer finite stay so: the last epoch tells of all.
+        means = checked_means(sums, -(-count // config.minibatch_size))
         for state in states:
             state["step"].fill_(self.learner.steps)
         return means

@@ -24,6 +24,12 @@ def test_watch_without_screen_points_to_record(
     text = error_of("watch", "1-1")
     assert "warpzone record 1-1 -o clip.mp4" in text
     assert "warpzone watch 1-1 --terminal" in text
+    text = error_of("watch", "--game")
+    assert "warpzone record --game -o clip.mp4" in text
+    assert "warpzone watch --game --terminal" in text
+    assert "leave out 1-2" in error_of("watch", "1-1", "1-2", "--game")
+    assert "give --game too" in error_of("watch", "1-1", "--warps")
+    assert "or --game" in error_of("watch")
     assert "no screen" in error_of("play", "1-1")
     game = tmp_path / "game.json"
     recorder = PlayRecorder(Console())

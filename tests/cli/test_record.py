@@ -25,6 +25,10 @@ def test_record_with_an_unknown_suffix(tmp_path: Path) -> None:
         (["nowhere", "--progress"], "holds no run"),
         (["1-1", "9-9"], "9-9"),
         (["1-1", "1-1,1-2"], "names 2 levels"),
+        (["--game", "1-1", "1-2"], "--game films one agent that plays all levels"),
+        (["--game", "--progress"], "--game films one agent that plays all levels"),
+        (["1-1", "--lives", "1"], "give --game too"),
+        ([], "or --game"),
         (["1-1", "runs/nowhere", "1-1"], "nowhere"),
     ],
 )
@@ -33,6 +37,15 @@ def test_films_of_several_agents_that_cannot_be(
 ) -> None:
     assert text in error_of("record", *arguments, "-o", tmp_path / "clip.mp4")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_whole_game_is_filmed(agent_file: Path, tmp_path: Path) -> None:
+    film = tmp_path / "game.gif"
+    arguments = ("--game", "--lives", "1", "--until-clear", "1", "--seed", "2", "-o", film)
+    told = run("record", agent_file, *arguments)
+    assert told.exit_code == 0, told.output
+    assert "the whole game: " in plain(told.output)
+    assert film.is_file()
 
 
 def test_an_agents_episode_is_recorded_and_played_again(tmp_path: Path) -> None:

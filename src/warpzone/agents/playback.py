@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.saliency import Heat
+from warpzone.agents.team import Team
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE
 from warpzone.smb.env import MarioEnv
+from warpzone.smb.levels import LEVELS
 from warpzone.smb.memory import screen_left
+from warpzone.smb.transition import copy_of, rows_of
+from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import PolicyMode
 
 CLEAR_FRAMES = 180
 """Emulated frames from the flag to Mario inside the castle."""
 FAIL_FRAMES = 100
+GAME_OVER_FRAMES = 600
+"""From the last death until the game has said that it is over."""
+LAST_WORDS_FRAMES = 300
 FASTEST = 4
 """px that the screen moves in a frame at most."""
 
@@ -83,11 +90,8 @@ class Playback:
         Raises:
             ConfigError: saliency of an agent that sees RAM, which has no places on the screen.
         """
-        if saliency and agent.info.env.observation == "ram":
-            raise ConfigError(
-                f"there is no saliency of {agent.path}: it sees the game's RAM, whose bytes have "
-                "no place on the screen. Take an agent that sees tiles or pictures"
-            )
+        if saliency:
+            _check_saliency(agent)
         self.agent = agent
         self.level = level
         self.policy: PolicyMode = policy
@@ -102,6 +106,11 @@ class Playback:
         """The game that is played in."""
         return self._env
 
+    @property
+    def title(self) -> str:
+        """What is played, and how, for people."""
+        return f"{self.level}, {self.policy}"
+
     def episode(self, seed: int) -> Iterator[Moment]:
         """Plays one episode from its start; the last moment has `ended`."""
         random = self.agent.random(seed)
@@ -114,11 +123,7 @@ class Playback:
             observation, _, terminated, truncated, signals = self._env.step(chosen.action)
             ended = bool(terminated or truncated)
             frames = self._env.frames()
-            if heat is not None:
-                drift = screen_left(self._env.ram()) - left
-                # In a cutscene the screen may jump to where another area begins.
-                moved = 0 <= drift <= FASTEST * len(frames)
-                heat = replace(heat, drift=drift if moved else 0)
+            heat = _moved(heat, screen_left(self._env.ram()) - left, len(frames))
             yield Moment(
                 chosen.action,
                 frames,
@@ -139,4 +144,133 @@ class Playback:
         return self._env.run_on(frames)
 
     def close(self) -> None:
+        """Ends the game."""
         self._env.close()
+
+
+class GamePlayback(Playback):
+    """Lets agents play the whole game, an episode being one from power-on to its end, with every
+    frame of it: the title, black screens, castles and the last words too.
+
+    Attributes:
+        team: who plays which level. `level`, `agent` and `policy` are those of the moment; a policy
+            that is set holds for all levels.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        *,
+        lives: Literal[1, 3] = 3,
+        warps: bool = False,
+        noop_max: int = 30,
+        repeat_action_probability: float = 0.0,
+        saliency: bool = False,
+        rom: RomSource = None,
+    ) -> None:
+        """
+        Args:
+            team: who plays which level.
+            lives: the console's three, or 1: the first death ends the game.
+            warps: whether the game may go on behind a warp zone.
+            noop_max: most random no-op frames each time that Mario can be played.
+            repeat_action_probability: probability per emulated frame that
+                the buttons of the last one stay pressed.
+            saliency: see `Playback`.
+            rom: the ROM, or None to look for it.
+
+        Raises:
+            AgentError: the agents do not fit this version's games.
+            ConfigError: saliency of agents that see RAM.
+        """
+        self.team, self.saliency = team, saliency
+        self.level = LEVELS[0]
+        self.agent, self.policy = team.players[self.level]
+        self._own = self.policy
+        self._set: PolicyMode | None = None
+        if saliency:
+            _check_saliency(self.agent)
+        self._game_over = GAME_OVER_FRAMES if lives > 1 else FAIL_FRAMES
+        self._games: MarioVectorEnv = team.make_envs(
+            1,
+            keep_frames=True,
+            lives=lives,
+            warps=warps,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            autoreset="disabled",
+            threads=1,
+            rom=rom,
+        )
+        self.action_names = list(self._games.action_meanings)
+
+    @property
+    def env(self) -> MarioEnv:
+        """Raises `ConfigError`: a whole game is not one of a single level."""
+        raise ConfigError("the inputs of a whole game are not kept")
+
+    @property
+    def title(self) -> str:
+        """What is played, for people."""
+        return "the whole game"
+
+    def episode(self, seed: int) -> Iterator[Moment]:
+        """Plays one game; its first moment shows what comes before it too."""
+        games, random = self._games, self.team.agent(LEVELS[0]).random(seed)
+        games.reset(seed=seed)
+        before = games.frames()
+        level, ended = 0, False
+        while not ended:
+            self._turn_to(LEVELS[level])
+            shown = self.team.look(games, np.array([level], np.int32))
+            observation = copy_of(rows_of(shown, 0))
+            chosen = self.team.decide(observation, level, random, self.policy)
+            heat = self.agent.saliency(observation, games.ram(0)) if self.saliency else None
+            left = screen_left(games.ram(0))
+            _, _, terminated, truncated, infos = games.step(np.array([chosen.action]))
+            ended = bool(terminated[0] or truncated[0])
+            signals = {name: values[0] for name, values in infos.items() if name[0] != "_"}
+            level = int(signals["level"])
+            frames = np.concatenate([before, games.frames()])
+            before = before[:0]
+            yield Moment(
+                chosen.action,
+                frames,
+                signals,
+                ended,
+                chosen.value,
+                chosen.probabilities,
+                _moved(heat, screen_left(games.ram(0)) - left, len(frames)),
+            )
+
+    def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
+        """Returns what follows: the last words for a while, or the fall and that the game is over;
+        uint8[k, 240, 256] NES palette indices."""
+        return self._games.run_on(LAST_WORDS_FRAMES if outcome.cleared else self._game_over)
+
+    def close(self) -> None:
+        """Ends the game."""
+        self._games.close()
+
+    def _turn_to(self, level: str) -> None:
+        if self.policy != self._own:
+            self._set = self.policy
+        self.level = level
+        self.agent, own = self.team.players[level]
+        self.policy = self._own = self._set or own
+
+
+def _check_saliency(agent: Agent) -> None:
+    if agent.info.env.observation == "ram":
+        raise ConfigError(
+            f"there is no saliency of {agent.path}: it sees the game's RAM, whose bytes have "
+            "no place on the screen. Take an agent that sees tiles or pictures"
+        )
+
+
+def _moved(heat: Heat | None, drift: int, frames: int) -> Heat | None:
+    """Returns the heat of a moment in which the screen has moved by `drift` px."""
+    if heat is None:
+        return None
+    # In a cutscene the screen may jump to where another area begins.
+    return replace(heat, drift=drift if 0 <= drift <= FASTEST * frames else 0)

@@ -159,11 +159,18 @@ class Team:
             actions[chosen] = self._places[level][agent.act(mine, mode, generator)]
         return actions
 
-    def decide(self, observation: Arrays, level: int, generator: torch.Generator) -> Decision:
+    def decide(
+        self,
+        observation: Arrays,
+        level: int,
+        generator: torch.Generator,
+        policy: PolicyMode | None = None,
+    ) -> Decision:
         """Chooses as `act` does for one game, whose observation has no first axis, with reasons:
-        probabilities of all actions of the team."""
+        probabilities of all actions of the team. `policy`: in place of the level's own."""
         agent, mode = self.players[LEVELS[level]]
-        decision, places = agent.decide(observation, mode, generator), self._places[level]
+        places = self._places[level]
+        decision = agent.decide(observation, policy or mode, generator)
         probabilities = np.zeros(len(self.actions), np.float32)
         probabilities[places] = decision.probabilities
         return Decision(int(places[decision.action]), decision.value, probabilities)

@@ -11,7 +11,9 @@ import typer
 from warpzone.cli.choose import (
     check_level,
     find_rom,
+    game_settings,
     load_agent,
+    load_team,
     one_level,
     open_collection,
     packaged_levels,
@@ -24,12 +26,15 @@ from warpzone.cli.options import (
     MOST_EPISODES,
     DeviceOption,
     EngineOption,
+    GameOption,
+    LivesOption,
     NoopsOption,
     PolicyChoice,
     PolicyOption,
     RomOption,
     SeedOption,
     StickyOption,
+    WarpsOption,
 )
 from warpzone.cli.output import out, plain, print_episode, print_film, remark
 from warpzone.errors import ConfigError
@@ -54,15 +59,15 @@ class FilmedAgent(NamedTuple):
 
 def record(
     agents_and_level: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="RUN_OR_AGENT... [LEVEL]",
             help="A level, for the agent that comes with warpzone; a run directory; or a "
             ".safetensors file. Several are shown side by side; all means every agent that comes "
             "with warpzone, each on its level. Then the level, by default what the (first) agent "
-            "was trained on.",
+            "was trained on. With --game nothing, or one agent for all levels.",
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where to: name.mp4 or name.gif.")
     ] = Path("clip.mp4"),
@@ -101,6 +106,9 @@ def record(
             "kept of its course (in its milestones/), the best and the last.",
         ),
     ] = False,
+    game: GameOption = False,
+    lives: LivesOption = None,
+    warps: WarpsOption = False,
     overlay: Annotated[
         bool,
         typer.Option(
@@ -123,7 +131,30 @@ def record(
     from warpzone.video.film import check_film_path
 
     check_film_path(output)
-    (agent_path, *others), level = split_level(agents_and_level)
+    whole = game_settings(game, lives, warps)
+    named = agents_and_level or []
+    if game:
+        if progress or episode is not None or len(named) > 1:
+            raise ConfigError(
+                "--game films one agent that plays all levels, or with none named those that come "
+                "with warpzone: leave out other agents, a level, --progress and --episode"
+            )
+        from warpzone.agents.playback import GamePlayback
+
+        team, cartridge, _ = load_team(named[0] if named else None, policy, device, rom)
+        players = GamePlayback(
+            team,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            saliency=saliency,
+            rom=cartridge,
+            **whole,
+        )
+        film(players, output, episodes, until_clear or 10, scale, seed, overlay)
+        return
+    if not named:
+        raise ConfigError("name a level, a run or an agent, e.g. warpzone record 1-1; or --game")
+    (agent_path, *others), level = split_level(named)
     every = str(agent_path) == "all" and not agent_path.exists()
     if progress and (others or every):
         raise ConfigError("--progress shows one run; name its directory and nothing else")
@@ -202,7 +233,7 @@ def film(
         if episode is not None:
             again = record_episode(playback, recording.attempts[0].seed)
     for attempt in recording.attempts:
-        out.print(f"{playback.level}, {playback.policy}: {attempt}")
+        out.print(f"{playback.title}: {attempt}")
     print_film(path, recording.frames)
     if episode is not None and again is not None:
         again.save(episode)

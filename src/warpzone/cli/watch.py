@@ -7,39 +7,50 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warpzone.cli.choose import (
+    game_settings,
     is_packaged,
     levels_from,
     load_agent,
+    load_team,
     one_level,
     packaged_players,
     policy_of,
 )
 from warpzone.cli.options import (
-    AgentArgument,
     DeviceOption,
     EngineOption,
+    GameOption,
     LevelArgument,
+    LivesOption,
     NoopsOption,
+    OptionalAgentArgument,
     PolicyChoice,
     PolicyOption,
     RomOption,
     SeedOption,
     StickyOption,
+    WarpsOption,
 )
 from warpzone.cli.output import out
+from warpzone.errors import ConfigError
+from warpzone.smb.levels import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from warpzone.agents.agent import Agent
     from warpzone.agents.playback import Playback
+    from warpzone.agents.team import Team
     from warpzone.nes.rom import Rom
     from warpzone.training.agent_file import PolicyMode
 
 
 def watch(
-    agent_path: AgentArgument,
+    agent_path: OptionalAgentArgument = None,
     level: LevelArgument = None,
+    game: GameOption = False,
+    lives: LivesOption = None,
+    warps: WarpsOption = False,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     noop_max: NoopsOption = 30,
@@ -54,7 +65,16 @@ def watch(
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
-    if is_packaged(agent_path) and level is None:
+    whole = game_settings(game, lives, warps)
+    team: Team | None = None
+    if game:
+        if level is not None:
+            raise ConfigError(f"--game plays all levels: leave out {level}")
+        team, cartridge, title = load_team(agent_path, policy, device, rom)
+        order, title = list(LEVELS[:1]), f"the whole game, {title}"
+    elif agent_path is None:
+        raise ConfigError("name a level, a run or an agent, e.g. warpzone watch 1-1; or --game")
+    elif is_packaged(agent_path) and level is None:
         agent_of, order, cartridge = packaged_players(str(agent_path), device, rom)
         title = "packaged agents"
     else:
@@ -65,6 +85,7 @@ def watch(
         def agent_of(level: str) -> tuple[Agent, PolicyMode]:
             return agent, mode
 
+    named = "--game" if agent_path is None else f"{agent_path}{' --game' if game else ''}"
     # What is wrong with the agent comes first: another screen would not help there.
     if terminal:
         from warpzone.viewers.terminal import require_terminal
@@ -74,13 +95,30 @@ def watch(
         from warpzone.viewers.window import require_display
 
         require_display(
-            f"Draw in this terminal instead: warpzone watch {agent_path} --terminal; or make a "
-            f"film: warpzone record {agent_path} -o clip.mp4"
+            f"Draw in this terminal instead: warpzone watch {named} --terminal; or make a "
+            f"film: warpzone record {named} -o clip.mp4"
         )
     size = None if terminal else scale
-    open_window(
-        agent_of, order, title, policy, seed, noop_max, repeat_action_probability, size, cartridge
-    )
+    if team is None:
+        open_window(
+            agent_of, order, title, policy, seed, noop_max, repeat_action_probability, size,
+            cartridge,
+        )  # fmt: skip
+        return
+    from warpzone.agents.playback import GamePlayback
+
+    players = team
+
+    def open_game(name: str) -> Playback:
+        return GamePlayback(
+            players,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            rom=cartridge,
+            **whole,
+        )
+
+    show(open_game, order, title, seed, size)
 
 
 def open_window(
@@ -109,14 +147,25 @@ def open_window(
             rom=rom,
         )
 
+    show(open_playback, order, title, seed, scale)
+
+
+def show(
+    open_playback: Callable[[str], Playback],
+    order: Sequence[str],
+    title: str,
+    seed: int,
+    scale: int | None,
+) -> None:
+    """Show what players play in a window, or with `scale` None in the terminal."""
     if scale is None:
         from warpzone.viewers.terminal import watch_in_terminal
 
         stats = watch_in_terminal(open_playback, order, console=out, seed=seed)
     else:
-        from warpzone.viewers.watch import watch as show
+        from warpzone.viewers.watch import watch as watch_in_window
 
-        stats = show(
+        stats = watch_in_window(
             open_playback,
             order,
             title=f"warpzone: {title}",

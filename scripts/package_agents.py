@@ -16,6 +16,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from warpzone.agents.game_records import with_games
 from warpzone.agents.measuring import Settings, best_of
 from warpzone.agents.packaging import MARGIN, MOST_BYTES, choose, file_sizes, stage, write
 from warpzone.agents.results import read_results
@@ -56,6 +57,11 @@ def main(arguments: list[str] | None = None) -> None:
         results = best_of(results, files, settings, levels=levels, again=given.again)
         sizes = file_sizes(folder, FOLDER)
         results = choose(results, sizes, margin=given.margin, most_bytes=MOST_BYTES)
+
+        def find(name: str) -> Path:
+            return folder / name if (folder / name).exists() else FOLDER / name
+
+        results = with_games(results, find, settings, again=given.again)
         write(results, RESULTS, FOLDER, folder)
     own = sum(choice == "specialist" for choice in results.packaged.values())
     print(

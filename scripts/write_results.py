@@ -23,6 +23,7 @@ Written by `scripts/write_results.py` from [results.json](results.json), which
 of the packaged agents, which play with `warpzone watch LEVEL`, on all levels or on
 one (`warpzone eval 1-1 …`), and those of one network by its name (`warpzone eval generalist …`)""",
     measuring="warpzone eval",
+    playing="warpzone eval generalist",
     packaging="""\
 python scripts/package_agents.py runs/*
 python scripts/write_results.py""",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import safetensors.torch
@@ -14,18 +14,21 @@ from scripts import package_agents, write_results
 from tests.support.agents import write_agent
 from tests.support.measurements import Here, result
 
-from warpzone.agents import measuring
+from warpzone.agents import game_records, measuring
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import evaluate
+from warpzone.agents.evaluate_game import GameEvaluation, GameProtocol, LevelCount
 from warpzone.agents.measuring import Measurement, Played
 from warpzone.agents.packaging import completed, stage
 from warpzone.agents.results import Results, read_results
 from warpzone.agents.results_page import text_of
+from warpzone.agents.team import Team
 from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.signals import DEATHS
 from warpzone.training.agent_file import PolicyMode, Stage, load_agent, save_agent
+from warpzone.training.evaluation import wilson
 from warpzone.training.packaged_index import CONDITIONS, NETWORKS, read_index
 from warpzone.training.presets import resolve
 
@@ -55,6 +58,25 @@ class Skill:
         self.measured: list[tuple[str, Measurement]] = []
         monkeypatch.setattr(measuring, "ThreadPoolExecutor", Here)
         monkeypatch.setattr(measuring, "measure", self.measure)
+        self.games: list[tuple[int, int, float]] = []
+        """Files that play, lives and stickiness of whole games."""
+        monkeypatch.setattr(game_records, "evaluate_game", self.play)
+
+    def play(self, team: Team, **settings: Any) -> GameEvaluation:
+        """In place of whole games: of ten, four are lost in 8-4, and more with one life."""
+        lives, sticky = settings["lives"], settings["repeat_action_probability"]
+        files = {str(team.agent(level).path) for level in LEVELS}
+        self.games.append((len(files), lives, sticky))
+        games = settings["episodes"]
+        lost = games * (4 if lives == 3 else 7) // 10
+        protocol = GameProtocol(
+            games, lives, False, settings["noop_max"], sticky, None, 4, settings["seed"]
+        )
+        counts = {"8-3": LevelCount(reached=games), "8-4": LevelCount(ended=lost, deaths=2 * lost)}
+        interval = wilson(games - lost, games)
+        return GameEvaluation(
+            games - lost, 1 - lost / games, interval, 36_059.28, 31.6, 2.5, counts, protocol, {}
+        )
 
     def measure(self, one: Measurement, folder: Path, rom: Path | None) -> Played:
         steps = str(load_agent(folder / one.file)[1].steps)
@@ -225,6 +247,18 @@ def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_be
     assert "| 1-1 | 30 | 30 × pit, 512 px |" in text
     assert rows["8-4"].endswith("| – | – | – | – | – |")
 
+    # Whole games of both, three kinds of each; the packaged agents are the one network.
+    assert sorted(skill.games) == sorted([(1, 3, 0.0), (1, 1, 0.0), (1, 3, 0.25)] * 2)
+    assert results.team is None
+    assert told.games["one_life"].saved == 30
+    assert told.games["three_lives"].ended == {"8-4": 40}
+    row = "| one network, told the level | 3 | 0 | 60 % (50–69) | 31.6 | 2.5 | 10.0 | 8-4: 40 |"
+    assert row in text
+    assert (
+        "warpzone eval generalist --game --lives 1 --episodes 100 --seed 0 --noop-max 30 --sticky 0"
+        in text
+    )
+
     # A specialist that is better by the margin comes into the package beside them.
     skill.rates["5"] = {"sample": (1.0, 0.95, 0.84)}
     package_agents.main([str(agent(tmp_path, 5))])
@@ -232,6 +266,16 @@ def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_be
     assert results.packaged["1-1"] == "specialist"
     assert read_index(folder).levels["1-1"].file == results.specialists["1-1"].file
     assert len(list(folder.glob("*.safetensors"))) == 3
+    # Only what is new is played: the game of the packaged agents, which are two now.
+    assert sorted(skill.games[6:]) == [(2, 1, 0.0), (2, 3, 0.0), (2, 3, 0.25)]
+    assert results.team is not None
+    assert "| the packaged agents, each on its levels | 3 | 0.25 | 60 %" in page(results)
+    package_agents.main([])
+    assert len(skill.games) == 9
+    assert read_results(file) == results
+    (tmp_path / "results.json").unlink()  # after an interruption the log knows them
+    package_agents.main([str(path) for path in folder.glob("*.safetensors")])
+    assert len(skill.games) == 9
     # A worse network does not take the place of the better one.
     skill.rates["6"] = {"sample": (1.0, 0.8, 0.8)}
     package_agents.main([str(agent(tmp_path, 6, TOLD))])

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from warpzone.agents.game_records import with_games
 from warpzone.agents.measuring import Settings, best_of
 from warpzone.agents.packaging import choose, file_sizes, stage, write
 from warpzone.agents.results import Results, read_results
@@ -69,15 +70,23 @@ def measure_campaign(
     settings = Settings(staged, episodes, seed, jobs, rom, out / "measurements.jsonl")
     results = best_of(results, names, settings, say=log)
     results = choose(results, file_sizes(staged, folder), most_bytes=None, say=log)
+    results = with_games(
+        results,
+        lambda name: staged / name if (staged / name).exists() else folder / name,
+        settings,
+        say=log,
+    )
     write(results, file, folder, staged)
     for old in staged.iterdir():
         old.unlink()
     staged.rmdir()
     told = levels[0] if len(levels) == 1 else f"{len(levels)} levels"
+    network = f"warpzone eval {shlex.quote(str(out / 'network'))}"
     frame = Frame(
         head=HEAD.format(levels=told, command=command),
         measured="of the network, and those of a specialist with its run in place of this one",
-        measuring=f"warpzone eval {shlex.quote(str(out / 'network'))}",
+        measuring=network,
+        playing=network,
         packaging=command,
     )
     page = text_of(results, frame)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -20,6 +21,8 @@ from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import ConditionName, NetworkName, PackagedEntry
 
 T = TypeVar("T")
+
+GameName = Literal["three_lives", "one_life", "three_lives_sticky"]
 
 Choice = Literal["specialist", NetworkName]
 """Which of the agents that were measured on a level is packaged for it."""
@@ -106,12 +109,67 @@ class Record(LevelRecord, AgentRecord):
     """Says how the best specialist of a level came about, and how well it plays."""
 
 
+@dataclass(frozen=True, slots=True)
+class GameConditions:
+    """How a whole game is played.
+
+    Attributes:
+        lives: the console's three, or one.
+        repeat_action_probability: probability per frame that the last buttons stay pressed.
+        noop_max: 0 to this many frames without buttons pass whenever Mario can be played again.
+    """
+
+    lives: Literal[1, 3]
+    repeat_action_probability: float = 0.0
+    noop_max: int = 30
+
+
+GAMES: dict[GameName, GameConditions] = {
+    "three_lives": GameConditions(lives=3),
+    "one_life": GameConditions(lives=1),
+    "three_lives_sticky": GameConditions(lives=3, repeat_action_probability=0.25),
+}
+"""The three ways in which whole games are measured."""
+
+
+class GameRecord(BaseModel):
+    """Says how whole games went; see `warpzone.agents.evaluate_game.GameEvaluation`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    games: int
+    saved: int
+    """Games in which the princess was saved."""
+    ci95: tuple[float, float]
+    """Wilson's interval of their share."""
+    mean_frames: float | None
+    """Emulated frames to the princess, mean of those games."""
+    mean_levels: float
+    mean_lives_lost: float
+    ended: dict[str, int]
+    """Games that ended without her, by level."""
+    deaths: dict[str, int]
+    """Lives lost, by level."""
+    seed: int
+
+
+class TeamRecord(BaseModel):
+    """Says how whole games of the packaged agents went, each of which plays its levels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    files: dict[str, str]
+    """By level."""
+    games: dict[GameName, GameRecord] = {}
+
+
 class NetworkRecord(AgentRecord):
     """Says how an agent for all levels came about, and how well it plays each."""
 
     policy: PolicyMode
     """That it plays with in all levels."""
     levels: dict[str, LevelRecord]
+    games: dict[GameName, GameRecord] = {}
 
     @field_validator("levels")
     @classmethod
@@ -139,6 +197,8 @@ class Results(BaseModel):
     """The best one by level, packaged or not."""
     packaged: dict[str, Choice] = {}
     """By level."""
+    team: TeamRecord | None = None
+    """Whole games of the packaged agents; None: not measured, or one network is all of them."""
     margin: float = 0.0
     """By which a specialist's mean rate must be above a network's for it to be packaged."""
     bytes: int = 0

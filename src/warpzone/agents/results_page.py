@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from warpzone.agents.results import AgentRecord, Choice, LevelRecord, Results
+from warpzone.agents.results import GAMES, AgentRecord, Choice, LevelRecord, Results
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import LEVELS, level_kind
 from warpzone.training.evaluation import EvalResult
@@ -82,6 +82,14 @@ threads; of an agent that began with another one those of both, of one for sever
 all together.
 """
 
+WHOLE_GAME = """\
+{games} games each, as a person plays: power on, Start, lives, half-way points and 1-ups as the game
+gives them, from 1-1 to the princess in 8-4, without warp zones. 0 to {noop_max} frames without
+buttons pass whenever Mario can be played again. Shares of games in which the princess is saved with
+Wilson's 95 % intervals, means of all games of levels cleared and of lives lost, minutes of the
+console to the princess, and the levels in which most of the other games end.
+"""
+
 ENDS = """\
 Of the packaged agents, in the episodes with no-ops, sticky buttons or not: how many were not
 cleared, and the places where most of these ended. Px are of new-best progress, in steps of 256;
@@ -102,12 +110,14 @@ class Frame:
         head: its heading, and where it comes from.
         measured: what `measuring` measures.
         measuring: a command, without options for levels and protocol.
+        playing: the same for whole games of the network.
         packaging: lines of a shell that package and write what was trained.
     """
 
     head: str
     measured: str
     measuring: str
+    playing: str
     packaging: str
 
 
@@ -117,6 +127,7 @@ def text_of(results: Results, frame: Frame) -> str:
     text += _summary(results)
     text += _roms(results)
     text += _protocol()
+    text += _games(results)
     text += _table(results)
     text += _ends(results)
     text += _agents(results)
@@ -179,6 +190,36 @@ def _roms(results: Results) -> Iterator[str]:
     roms = {(e.rom_revision, e.rom_sha1): None for e in _agents_of(results)}
     for revision, sha1 in roms:
         yield f"ROM: revision {revision}, SHA-1 `{sha1}`.\n"
+
+
+def _games(results: Results) -> Iterator[str]:
+    """Whole games of the networks and of the packaged agents."""
+    played = {TITLES[name]: results.networks[name].games for name in _networks(results)}
+    if results.team is not None:
+        played["the packaged agents, each on its levels"] = results.team.games
+    rows = [(who, name, games[name]) for who, games in played.items() for name in games]
+    if not rows:
+        return
+    yield "## The whole game\n"
+    counts = sorted({record.games for _, _, record in rows})
+    yield WHOLE_GAME.format(
+        games=" or ".join(map(str, counts)), noop_max=GAMES["three_lives"].noop_max
+    )
+    yield "| who plays | lives | sticky | princess | levels cleared | lives lost | minutes | ends |"
+    yield "|---|--:|--:|--:|--:|--:|--:|---|"
+    for who, name, record in rows:
+        conditions, frames = GAMES[name], record.mean_frames
+        low, high = record.ci95
+        share = f"{record.saved / record.games:.0%} ({100 * low:.0f}–{100 * high:.0f})"
+        minutes = NONE if frames is None else f"{frames / FRAMES_PER_SECOND / 60:.1f}"
+        ends = Counter(record.ended).most_common(MOST_PLACES)
+        yield (
+            f"| {who} | {conditions.lives} | {conditions.repeat_action_probability:g}"
+            f" | {share.replace('%', ' %')} | {record.mean_levels:.1f}"
+            f" | {record.mean_lives_lost:.1f} | {minutes}"
+            f" | {', '.join(f'{level}: {count}' for level, count in ends) or NONE} |"
+        )
+    yield ""
 
 
 def _table(results: Results) -> Iterator[str]:
@@ -290,6 +331,17 @@ def _commands(results: Results, frame: Frame) -> Iterator[str]:
                 f"{frame.measuring} --levels {levels} --episodes {episodes} --seed {seed}"
                 f" --noop-max {start.noop_max} --sticky {start.repeat_action_probability:g}"
             )
+    games = {
+        (name, record.games, record.seed): None
+        for network in results.networks.values()
+        for name, record in network.games.items()
+    }
+    for name, count, seed in games:
+        game = GAMES[name]
+        yield (
+            f"{frame.playing} --game --lives {game.lives} --episodes {count} --seed {seed}"
+            f" --noop-max {game.noop_max} --sticky {game.repeat_action_probability:g}"
+        )
     yield "```\n"
     yield "The training, and then packaging. A run that was gone on with may have begun with older"
     yield "code than the commit named, with which it ended: then its command repeats what was done,"

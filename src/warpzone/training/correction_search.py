@@ -1,13 +1,13 @@
 """A search, from a moment before a failure on, for actions that get the agent through.
 
 The agent plays on from the moment again and again, under the disturbances that it will meet: draws
-of its own, and buttons that stick. A correction is a hold or two of some action that it is made to
-do in the course of that, whatever it would have done itself; before, between and after it plays as
-it does. So what is judged is the agent with the correction, and it can answer to what is different
-each time. Many random corrections are tried once, those that got through more often, and the best
-beside the agent without any: by so much as it gets through more often, it is worth learning.
-Sequential halving, Karnin et al. 2013; what is done with what is found is in
-`warpzone.training.corrections`. Only a training calls it, never an agent that plays.
+of its own, and buttons that stick. A correction is some holds of actions that it is made to do in
+the course of that, whatever it would have done itself; before, between and after it plays as it
+does. So what is judged is the agent with the correction, and it can answer to what is different
+each time. Random corrections are tried, the best again and with changes, for some generations, and
+the best of all beside the agent without any: by so much as it gets through more often, it is worth
+learning. What is done with it is in `warpzone.training.corrections`. Only a training calls it,
+never an agent that plays.
 """
 
 from __future__ import annotations
@@ -33,8 +33,18 @@ TIME = 48
 LONGEST_HOLD = 12
 """Agent steps."""
 MOST_ROWS = 512
-SECOND_HOLD = 0.3
-"""Share of corrections with two holds."""
+MOST_SHIFT = 4
+"""Agent steps."""
+GENERATIONS = 4
+"""Rounds of changes to the best corrections so far."""
+PARENTS = 8
+"""One for so many replays of a round."""
+AGAIN = 2
+"""Replays of each of them in a round, beside its changes."""
+SEEDS = GENERATIONS + 2
+"""Rounds of a search."""
+NEAR = 0.1
+"""Worth of coming as far as the goal, beside that of getting through."""
 OWN = -1
 """In a plan: the agent does what it would do."""
 
@@ -94,6 +104,35 @@ class _Seen:
     """[k, actions]: of the agent."""
 
 
+class _Tried:
+    """Corrections and what came of them."""
+
+    def __init__(self) -> None:
+        self._results: dict[bytes, tuple[NDArray[np.int64], list[tuple[bool, float]]]] = {}
+
+    def count(self, plans: Plans, passed: NDArray[np.bool_], reached: NDArray[np.float64]) -> None:
+        """Takes in a replay of each plan: whether it got through, how far it came."""
+        for plan, *result in zip(plans, passed.tolist(), reached.tolist(), strict=True):
+            _, results = self._results.setdefault(plan.tobytes(), (plan.copy(), []))
+            results.append((result[0], min(1.0, result[1])))
+
+    @property
+    def most_passed(self) -> int:
+        """Returns how often the one that got through most often did."""
+        return max(sum(passed for passed, _ in results) for _, results in self._results.values())
+
+    def best(self, count: int) -> Plans:
+        """Returns the plans that got through most surely, those first that did so more often; of
+        those that never did, those that came farthest."""
+
+        def worth(results: list[tuple[bool, float]]) -> float:
+            passed = sum(passed for passed, _ in results) / (len(results) + 1)
+            return passed + NEAR * sum(reached for _, reached in results) / len(results)
+
+        order = sorted(self._results.values(), key=lambda tried: -worth(tried[1]))
+        return np.array([plan for plan, _ in order[:count]])
+
+
 class CorrectionSearch:
     """Searches by replays in some games.
 
@@ -122,35 +161,41 @@ class CorrectionSearch:
         self.env.set_initial_states(list(starts))
         self.env.set_start_weights(np.ones(len(starts)), 1.0)
         games, draws = self.env.num_envs, np.random.default_rng(seed)
-        steps = 0
 
-        # Each candidate once, beside the agent without any.
+        # Random ones, beside the agent without any.
         plain = games // 4
-        plans = self._plans(games, plain, back, draws)
-        passed, played = self._replay(plans, goal, decide, 4 * seed)
-        steps += played
+        length = min(self.horizon, back + TIME)
+        plans = np.full((games, length), OWN)
+        for plan in plans[plain:]:
+            self._hold(plan, back, draws)
+        passed, reached, steps = self._replay(plans, goal, decide, SEEDS * seed)
         own = float(passed[:plain].mean())
-        candidates = plans[plain:][passed[plain:]]
-        if own >= SAFE or not len(candidates):
+        if own >= SAFE:
             return self._nothing(own, steps)
+        tried = _Tried()
+        tried.count(plans[plain:], passed[plain:], reached[plain:] / goal)
 
-        # Those that got through more often. Scores of a round stand for themselves: who was lucky
-        # before has to be so again.
-        for number, times in enumerate((4, 16), start=1):
-            chosen = candidates[: games // times]
-            plans = np.full_like(plans, OWN)
-            plans[: len(chosen) * times] = np.repeat(chosen, times, axis=0)
-            passed, played = self._replay(plans, goal, decide, 4 * seed + number)
+        # The best of all again, and changes of them.
+        for generation in range(1, GENERATIONS + 1):
+            best = tried.best(games // PARENTS)
+            again = np.repeat(best, AGAIN, axis=0)
+            children = best[np.arange(games - len(again)) % len(best)]
+            for child in children:
+                self._change(child, back, draws)
+            plans = np.concatenate([again, children])
+            passed, reached, played = self._replay(plans, goal, decide, SEEDS * seed + generation)
             steps += played
-            scores = passed[: len(chosen) * times].reshape(-1, times).mean(1)
-            candidates = chosen[np.argsort(-scores, kind="stable")]
+            tried.count(plans, passed, reached / goal)
+        if tried.most_passed == 0:
+            return self._nothing(own, steps)
+        chosen = tried.best(1)[0]
 
         # The best, beside the agent without it.
         half = games // 2
         plans = np.full_like(plans, OWN)
-        plans[half:] = candidates[0]
+        plans[half:] = chosen
         seen: list[_Seen] = []
-        passed, played = self._replay(plans, goal, decide, 4 * seed + 3, seen)
+        passed, _, played = self._replay(plans, goal, decide, SEEDS * seed + SEEDS - 1, seen)
         through = [np.flatnonzero(passed[part.games]) for part in seen]
 
         def rows(arrays: list[NDArray[Any]]) -> NDArray[Any]:
@@ -159,17 +204,17 @@ class CorrectionSearch:
         said = rows([part.said for part in seen])
         told = draws.permutation(np.flatnonzero(said != OWN))[:MOST_ROWS]
         others = draws.permutation(np.flatnonzero(said == OWN))[: len(told)]
-        chosen = draws.permutation(np.concatenate([told, others]))
-        logits = torch.from_numpy(rows([part.logits for part in seen])[chosen])
+        kept = draws.permutation(np.concatenate([told, others]))
+        logits = torch.from_numpy(rows([part.logits for part in seen])[kept])
         return Found(
             own=float(passed[:half].mean()),
             corrected=float(passed[half:].mean()),
             steps=steps + played,
             observations={
-                name: rows([part.shown[name] for part in seen])[chosen]
+                name: rows([part.shown[name] for part in seen])[kept]
                 for name in as_dict(self.env.observations())
             },
-            actions=said[chosen],
+            actions=said[kept],
             log_probs=logits.log_softmax(1).numpy(),
         )
 
@@ -178,16 +223,22 @@ class CorrectionSearch:
         nobody = np.zeros((0, self.actions), np.float32)
         return Found(own, 0.0, steps, none, np.zeros(0, np.int64), nobody)
 
-    def _plans(self, games: int, plain: int, back: int, draws: np.random.Generator) -> Plans:
-        """Returns plans of which the first `plain` say nothing."""
-        length = min(self.horizon, back + TIME)
-        plans = np.full((games, length), OWN)
-        for plan in plans[plain:]:
-            for _ in range(1 + (draws.random() < SECOND_HOLD)):
-                begin = int(draws.integers(min(back, length)))
-                hold = int(draws.integers(1, LONGEST_HOLD + 1))
-                plan[begin : begin + hold] = draws.integers(self.actions)
-        return plans
+    def _hold(self, plan: NDArray[np.int64], back: int, draws: np.random.Generator) -> None:
+        """Lets the plan say to hold some action at some time before the failure."""
+        begin = int(draws.integers(min(back, len(plan))))
+        end = begin + int(draws.integers(1, LONGEST_HOLD + 1))
+        plan[begin:end] = draws.integers(self.actions)
+
+    def _change(self, plan: NDArray[np.int64], back: int, draws: np.random.Generator) -> None:
+        """Adds a hold, takes back what is said for some time, or says all of it sooner or later."""
+        kind = draws.random()
+        if kind < 0.5:
+            self._hold(plan, back, draws)
+        elif kind < 0.75:
+            begin = int(draws.integers(min(back, len(plan))))
+            plan[begin : begin + int(draws.integers(1, LONGEST_HOLD + 1))] = OWN
+        else:
+            plan[:] = np.roll(plan, int(draws.integers(-MOST_SHIFT, MOST_SHIFT + 1)))
 
     def _replay(
         self,
@@ -196,10 +247,11 @@ class CorrectionSearch:
         decide: Decide,
         seed: int,
         seen: list[_Seen] | None = None,
-    ) -> tuple[NDArray[np.bool_], int]:
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], int]:
         """Plays each plan once.
 
-        Returns whether each got past the goal and lived on, bool [n], and the steps played.
+        Returns whether each got past the goal and lived on, bool [n]; how far it came, px [n]; and
+        the steps played.
         `seen` receives what was shown in each step.
         """
         env, (games, length) = self.env, plans.shape
@@ -208,6 +260,7 @@ class CorrectionSearch:
         running, through = np.ones(games, np.bool_), np.zeros(games, np.bool_)
         past = np.full(games, length)
         """The step in which each got past the goal."""
+        reached = np.zeros(games)
         for t in range(length):
             shown = env.observations()
             logits = decide(to_tensors(shown, self.device))[0].float().cpu().numpy()
@@ -219,10 +272,11 @@ class CorrectionSearch:
                 seen.append(_Seen(rows, arrays, plan[rows], logits[rows]))
             env.send(0, np.where(plan == OWN, own, plan))
             step = env.recv(0)
+            reached = np.where(running, np.maximum(reached, step.score), reached)
             past = np.where(step.score >= goal, np.minimum(past, t), past)
             ended = step.terminated | step.truncated
             through |= running & np.where(ended, step.success, t >= past + SETTLE)
             running &= ~ended & ~through
             if not running.any():
                 break
-        return through, (t + 1) * games
+        return through, reached, (t + 1) * games

@@ -107,12 +107,27 @@ def campaign(
     find_rom(rom)
     names = list(parse_levels(levels))
     count = jobs or available_cores()
+    share = network_share
+    if share is None:
+        share = 0.5 if len(names) > 1 else 0.0
+    given = [("--set", text) for text in settings or []]
+    given += [("--set-network", text) for text in network_settings or []]
+    if init is not None:
+        given.append(("--init", init))
+    line = shlex.join(
+        [
+            *("warpzone", "campaign", levels, "--out", str(out_dir), "--hours", f"{hours:g}"),
+            *("--jobs", str(count), "--network-share", f"{share:g}", "--preset", preset.value),
+            *("--target", f"{target:g}", "--slice-steps", str(slice_steps)),
+            *(word for pair in given for word in pair),
+        ]
+    )
     outcome = whole.run(
         names,
         out_dir,
         hours=hours,
         jobs=count,
-        network_share=(0.5 if len(names) > 1 else 0.0) if network_share is None else network_share,
+        network_share=share,
         init=init,
         preset=preset.value,
         slice_steps=slice_steps,
@@ -126,12 +141,11 @@ def campaign(
         from warpzone.agents.campaign_results import measure_campaign
 
         remark("measuring")
-        words = ["warpzone", "campaign", levels, "--hours", f"{hours:g}", "--out", str(out_dir)]
         measure_campaign(
             outcome.runs,
             names,
             out_dir,
-            shlex.join(words),
+            line,
             episodes=episodes,
             jobs=count,
             rom=rom,

@@ -106,6 +106,7 @@ def test_the_network_is_taught_by_the_specialists_and_has_the_time_that_they_lea
     assert (levels, total, threads) == ("1-1,1-2", resolve(PRESET).total_steps, 2)
     policies = {level: str(tmp_path / level) for level in ("1-1", "1-2")}
     assert settings == [
+        "prioritize_levels=true",
         "lr=0.1", 'init="runs/before"', f"distillation_policies={json.dumps(policies)}"
     ]  # fmt: skip
     # The steps are those that the pace allows, and are over before the time is.
@@ -123,7 +124,9 @@ def test_a_specialist_that_never_clears_teaches_nothing(tmp_path: Path) -> None:
     trainings = Trainings({"1-1": 0.0, "1-2": 0.99})
     outcome = go(tmp_path, trainings, 8.0)
     (settings,) = {tuple(settings) for *_, settings in trainings.networks}
-    assert settings == (f'distillation_policies={{"1-2": {json.dumps(str(tmp_path / "1-2"))}}}',)
+    assert settings[1:] == (
+        f'distillation_policies={{"1-2": {json.dumps(str(tmp_path / "1-2"))}}}',
+    )
     # It had all that was left of the specialists' share.
     assert trainings.levels[:2] == ["1-1", "1-2"]
     assert set(trainings.levels[2:]) == {"1-1"}
@@ -140,7 +143,7 @@ def test_shares_of_nothing(tmp_path: Path) -> None:
     trainings = Trainings({"1-1": 0.99, "1-2": 0.99})
     outcome = go(tmp_path / "network", trainings, 1.0, network_share=1.0)
     assert trainings.levels == []
-    assert trainings.networks[0][3] == []
+    assert trainings.networks[0][3] == ["prioritize_levels=true"]
     assert outcome.network is not None
     assert outcome.network.steps > 0
 

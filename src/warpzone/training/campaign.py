@@ -2,8 +2,10 @@
 
 First the levels are trained as `warpzone.training.sweep` says, each in `DIR/<level>`, then the
 network in `DIR/network`, with the preset `generalist` and the specialists as distillation policies:
-of each level the one that was trained, if it has ever been measured to clear it. Specialists have
-their share of the time; what they leave, because all have reached their target, is the network's.
+of each level the one that was trained, if it has ever been measured to clear it. Levels are drawn
+the more often the more of their episodes fail (`warpzone.training.level_priority`). Specialists
+have their share of the time; what they leave, because all have reached their target, is the
+network's.
 
 The network's learning rate falls linearly to 0 at its last step, so that it must know how many
 steps fit into its time. That is found on the way: after an eighth of the time, but at most five
@@ -44,6 +46,8 @@ from warpzone.training.time_slice import TimeSlice
 NETWORK = "network"
 """The directory of the network's run."""
 PRESET = "generalist"
+NETWORK_SETTINGS = ("prioritize_levels=true",)
+"""Beside its preset: episodes are drawn where the network fails."""
 STATE = "campaign.json"
 MOST_STATE_BYTES = 1 << 20
 SAVE_EVERY = 10.0
@@ -188,8 +192,9 @@ def run(
         )
     if network_share == 0 and (init is not None or network_settings):
         raise ConfigError("there is no network to begin with an agent or to set: its share is 0")
+    network_settings = [*NETWORK_SETTINGS, *network_settings]
     if init is not None:
-        network_settings = [*network_settings, f"init={json.dumps(init)}"]
+        network_settings.append(f"init={json.dumps(init)}")
     for level in levels:  # what is wrong is told now, not by each process
         given = [setting.replace(LEVEL, level) for setting in settings]
         resolve(preset, **parse_overrides(given, TrainConfig))

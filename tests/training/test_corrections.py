@@ -241,7 +241,7 @@ def test_each_moment_is_searched_once_as_far_as_credit_goes() -> None:
 
 def test_moments_that_practice_gets_past_or_has_not_tried_are_not_searched() -> None:
     corrections, _ = corrections_of()
-    practice = practice_of(moment_of(rate=SAFE), moment_of(episodes=TRIED - 1), moment_of(rate=0.5))
+    practice = practice_of(moment_of(rate=0.21), moment_of(episodes=TRIED - 1), moment_of(rate=0.2))
     for _ in range(5):
         corrections.look(practice, always(WALK))
     assert [moment.searched for moment in practice.moments] == [False, False, True]
@@ -359,7 +359,7 @@ def config_of(**settings: Any) -> TrainConfig:
         "rollout_steps": 64,
         "minibatch_size": 256,
         "threads": 1,
-        "practice": {"share": 0.3, "moments": 4},
+        "practice": {"share": 0.5, "moments": 16},
         "corrections": {"share": 4.0, "games": 64, "rows": 0.5, "kept": 1024},
         **settings,
     }
@@ -406,7 +406,7 @@ def test_what_gets_over_a_hard_place_is_found_and_an_agent_that_learns_it_surviv
         return float(np.mean(shares))
 
     before = survive()
-    for _ in range(12):
+    for _ in range(25):
         learner.improve()
     assert learner.corrections.found > 0
     assert learner.corrections.gain > 0.2

@@ -120,6 +120,8 @@ class CorrectionsConfig(BaseModel):
     """Probability per frame that buttons stick in a replay."""
     noop_max: int = Field(4, ge=0, le=300)
     """A replay that begins where Mario stands begins after 0 to this many idle frames."""
+    most_success: Fraction = 0.2
+    """A moment is searched from if no more of the episodes that practise there get through."""
     margin: Fraction = 0.25
     """A correction is learnt from if it raises the share of replays that get through by as much."""
     kept: int = Field(4096, ge=1, le=MOST_GAMES)

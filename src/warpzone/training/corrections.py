@@ -22,13 +22,13 @@ from torch import Tensor
 from warpzone.ppo.policy import Decide, Observation
 from warpzone.ppo.update import Batch
 from warpzone.training.config import TrainConfig
-from warpzone.training.correction_search import OWN, SAFE, CorrectionSearch, Found
+from warpzone.training.correction_search import OWN, CorrectionSearch, Found
 from warpzone.training.level_env import LoggedEnv
 from warpzone.training.practice import Moment, Practice
 
 TENSORS = "corrections."
 """Before the names of a checkpoint's tensors."""
-TRIED = 4
+TRIED = 5
 """Episodes of practice from a moment before it is searched: most failures were bad luck."""
 SMALLEST = 1e-6
 """Probability in what is imitated, so that it has a logarithm."""
@@ -177,11 +177,16 @@ class Corrections:
         self.games.close()
 
     def _choose(self, moments: list[Moment], draws: np.random.Generator) -> int | None:
-        """Returns where the moment is to search from: one that practice often fails from."""
-        weights = np.array([_need(moment) for moment in moments])
-        if not weights.any():
-            return None
-        return int(draws.choice(len(moments), p=weights / weights.sum()))
+        """Returns where a moment is from which practice hardly ever gets through: where it does
+        now and then, it learns by itself."""
+        lost = [
+            place
+            for place, moment in enumerate(moments)
+            if not moment.searched
+            and moment.episodes >= TRIED
+            and moment.rate <= self.config.most_success
+        ]
+        return int(draws.choice(lost)) if lost else None
 
     def _count(self, found: Found) -> None:
         self.searches += 1
@@ -207,13 +212,6 @@ class Corrections:
         wanted[told] *= 1 - self.config.pull
         wanted[told, found.actions[told]] += self.config.pull
         return wanted.clip(SMALLEST)
-
-
-def _need(moment: Moment) -> float:
-    """Returns the weight of a moment among those to search from."""
-    if moment.searched or moment.episodes < TRIED:
-        return 0.0
-    return max(0.0, 1 - moment.rate / SAFE)
 
 
 def _weighed(batch: Batch, weight: float) -> Batch:

@@ -40,6 +40,9 @@ inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game 
 // Of one game, in place of what all games show.
 enum View : uint8_t { kOwnView = 1, kShowLevel = 2, kShowPaths = 4 };
 
+// Of an episode after which the game can go on by itself.
+enum Ending : uint8_t { kNoEnding, kLevelCleared, kLifeLost };
+
 struct Game {
   nes::State nes;
   Random random;  // one number of it for each episode, from which all others of that come
@@ -54,8 +57,8 @@ struct Game {
   uint8_t sticky;             // buttons may stick in this episode
   uint8_t passed;             // the game goes on by itself now: to another level, or a next life
   uint8_t off_route;          // on another floor of a maze than its route
-  uint8_t at_flag;            // the episode has ended with its level cleared
-  uint8_t carried;            // the episode began as the game went on from the level before
+  uint8_t ending;             // how the episode has ended, see `Ending`
+  uint8_t carried;            // the episode began as the game went on from the one before
   uint8_t view;               // what of the rules is seen, see `View`; 0: as they say
   int32_t unpaid;             // px of progress since Mario left the ground (reward `landed`)
 
@@ -70,8 +73,8 @@ struct Game {
     signals.start = -1;
     held = 0;
     const bool drawn = !beginning.moment && beginning.level < 0;
-    carried = drawn && goes_on(rules, draws) ? 1 : 0;
-    at_flag = 0;
+    carried = drawn && goes_on(rules, signals.level, draws) ? 1 : 0;
+    ending = kNoEnding;
     if (carried != 0) {
       carry_over(levels.cartridge(), rules, draws);
       see_frame(*this, false);
@@ -156,7 +159,7 @@ struct Game {
     }
     episode_return += outcome.reward;
     if (outcome.truncated) over = 1;
-    at_flag = outcome.terminated && signals.flag != 0 ? 1 : 0;
+    ending = outcome.terminated ? ending_now() : kNoEnding;
     return outcome;
   }
 
@@ -257,14 +260,27 @@ struct Game {
     }
   }
 
-  // Whether the episode after a flag begins in the next level, as the game goes on into it.
-  bool goes_on(const Rules& rules, Random& draws) const {
-    const auto next = static_cast<size_t>(signals.level) + 1;
-    return rules.row_share > 0 && at_flag != 0 && next < rules.level_weights.size() &&
-           rules.level_weights[next] > 0 && draws.uniform() < rules.row_share;
+  Ending ending_now() const {
+    if (signals.flag != 0) return kLevelCleared;
+    const auto death = static_cast<Death>(signals.death);
+    const bool died = death == Death::enemy || death == Death::pit || death == Death::time;
+    return died && signals.start < 0 ? kLifeLost : kNoEnding;
   }
 
-  // From the flag to the first frame of the next level in which Mario obeys.
+  // Whether the next episode begins as the game goes on: after a flag in the next level, after a
+  // death at the start of the level or at its half-way point.
+  bool goes_on(const Rules& rules, int32_t level, Random& draws) const {
+    const bool cleared = ending == kLevelCleared;
+    const double share = cleared ? rules.row_share : ending == kLifeLost ? rules.life_share : 0;
+    if (!(share > 0)) return false;
+    const auto next = static_cast<size_t>(level) + (cleared ? 1 : 0);
+    const uint8_t lives = nes.ram[memory::kLives];  // besides the one that was lost
+    const bool over = !cleared && (lives == 0 || lives >= 0x80);
+    return !over && next < rules.level_weights.size() && rules.level_weights[next] > 0 &&
+           draws.uniform() < share;
+  }
+
+  // To the first frame in which Mario obeys again.
   void carry_over(const nes::Cartridge& cart, const Rules& rules, Random& draws) {
     run_to_level(cart, [](const Game&, bool) {});
     read_level();

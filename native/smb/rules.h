@@ -41,6 +41,7 @@ struct Rules {
   bool one_life = false;    // the whole game ends with the first death
   bool warps = false;       // the way through a warp zone does not end an episode
   double row_share = 0.0;   // of flags after which the next episode begins as the game goes on
+  double life_share = 0.0;  // and of deaths, while lives are left
 
   // Throws std::invalid_argument.
   void check() const {
@@ -64,6 +65,7 @@ struct Rules {
     require(last_level < kLevels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
+    require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
   }

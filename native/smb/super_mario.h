@@ -83,7 +83,7 @@ class SuperMario {
   // Results depend on the seed and a game's index alone.
   static void seed(State& game, uint64_t seed, uint64_t index) {
     game.random = stream(seed, index);
-    game.at_flag = 0;
+    game.ending = kNoEnding;
   }
 
   // The start of a level, or (state) the moment of play that a console is in. Throws

@@ -243,6 +243,7 @@ def test_every_field_reaches_the_native_core() -> None:
             "show_level": True,
             "show_paths": True,
             "row_share": 0.25,
+            "life_share": 0.75,
             "whole_game": True,
             "lives": 1,
             "warps": True,
@@ -255,7 +256,8 @@ def test_every_field_reaches_the_native_core() -> None:
     assert list(rules.actions) == [128, 65]
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
-    assert (rules.sticky_share, rules.show_level, rules.row_share) == (0.5, True, 0.25)
+    assert (rules.sticky_share, rules.show_level) == (0.5, True)
+    assert (rules.row_share, rules.life_share) == (0.25, 0.75)
     assert rules.show_paths
     assert rules.start_noop_max == 9
     assert (rules.whole_game, rules.one_life, rules.warps) == (True, True, True)

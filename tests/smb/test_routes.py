@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX, LEAP, PIPE, RUN, Script, steps
+from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX, LEAP, PIPE, RUN, WALK, Script, steps
 
 import warpzone
+from warpzone.nes.console import Console
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.search import Trajectory
 from warpzone.smb.signals import DEATHS
+from warpzone.smb.starts import start_level
 
 PASSAGE = 2.5
 """Reward for a pipe that leads on."""
@@ -271,11 +273,61 @@ def test_rows_go_on_by_their_share_into_levels_that_are_played() -> None:
     assert not began({"1-1": 1, "1-3": 1, "1-4": 1}, 1.0).any()
 
 
-def test_what_was_played_before_an_episode_of_a_row_is_not_logged() -> None:
+def run_into_the_first_enemy(envs: warpzone.MarioVectorEnv) -> dict[str, Any]:
+    """Returns what the step says in which the life is lost."""
+    for _ in range(400):
+        *_, terminated, _, infos = envs.step(np.full(envs.num_envs, INDEX[WALK]))
+        if terminated.any():
+            assert terminated.all()
+            return infos
+    raise AssertionError("nobody died")
+
+
+def test_an_episode_after_a_death_begins_as_the_game_goes_on_while_lives_are_left() -> None:
+    envs = make_vec("1-1", autoreset="same_step", life_share=1.0)
+    lives = [int(envs.reset()[1]["lives"][0])]
+    for _ in range(4):
+        infos = run_into_the_first_enemy(envs)
+        assert infos["final_info"]["death"] == 1
+        assert (infos["steps"], infos["start"], infos["x"], infos["flag"]) == (0, -1, 40, 0)
+        assert envs.ram(0)[0x0E] == 8, "Mario lives and obeys"
+        lives.append(int(infos["lives"][0]))
+    assert lives == [2, 1, 0, 2, 1], "after the last one another game begins"
+    without = make_vec("1-1", autoreset="same_step")
+    without.reset()
+    assert run_into_the_first_enemy(without)["lives"] == 2
+
+
+def test_a_life_is_gone_on_with_at_the_half_way_point() -> None:
+    """Which 1-1 has at its sixth screen."""
+    envs = make_vec("1-1", autoreset="same_step", life_share=1.0)
+    envs.reset()
+    for action in way_of(FLAGPOLE):
+        *_, infos = envs.step(np.array([action]))
+        if infos["x"] > 5 * 256 + 200:
+            break
+    envs.ram(0)[0xB5] = 2  # below the screen
+    while not (infos := envs.step(np.array([INDEX[0]]))[4]).get("final_info"):
+        pass
+    assert infos["final_info"]["death"] == 2
+    assert infos["lives"] == 1
+    assert 5 * 256 <= infos["x"] < 6 * 256
+    assert infos["progress"] == 0
+
+
+def test_what_was_played_before_an_episode_of_a_row_is_logged_with_it() -> None:
     envs = make_vec(["1-1", "1-2"], autoreset="same_step", row_share=1.0)
     envs.watch_games([0])
     envs.reset(options={"level": "1-1"})
     for action in way_of(FLAGPOLE):
         envs.step(np.array([action]))
-    assert envs.ended_input_logs(0)[0] is not None
-    assert envs.input_log(0) is None
+    (before, _), log = envs.ended_input_logs(0)[0], envs.input_log(0)
+    assert log is not None
+    assert (log.level, log.own_start, len(log.decided)) == ("1-1", False, 0)
+    assert log.buttons.startswith(before.buttons)
+    assert not any(log.buttons[len(before.buttons) :])
+    console = Console(envs.rom)
+    start_level(console, "1-1")
+    for buttons in log.buttons:
+        console.step(buttons)
+    np.testing.assert_array_equal(console.ram, envs.ram(0))

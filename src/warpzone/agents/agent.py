@@ -226,6 +226,7 @@ class Agent:
             "end_thrown_back": False,
             "last_level": last_level,
             "row_share": 0.0,
+            "life_share": 0.0,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

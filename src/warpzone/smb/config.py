@@ -113,6 +113,10 @@ class EnvConfig(BaseModel):
     row_share: float = Field(0.0, ge=0.0, le=1.0)
     """Share of cleared levels after which the next episode begins as the game goes on, in the level
     that follows, with all that Mario has; where that is not one of `levels`, none does."""
+    life_share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of lost lives of whole episodes after which the next episode begins as the game goes
+    on: in the same level, at its half-way point if Mario came past it, with a life less, while any
+    is left."""
     whole_game: bool = False
     """An episode is the game as it is played: power on, Start, the console's lives, half-way points
     and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,
@@ -190,7 +194,9 @@ class EnvConfig(BaseModel):
             reasons["row_share"] = "is for episodes of one level, and there is a last_level"
         if self.whole_game:
             why = "is for episodes that begin at levels, and this is the whole game"
-            reasons |= dict.fromkeys(("levels", "last_level", "row_share", "start_steps"), why)
+            reasons |= dict.fromkeys(
+                ("levels", "last_level", "row_share", "life_share", "start_steps"), why
+            )
         else:
             why = "is for the whole game: set whole_game too"
             reasons |= {"lives": why, "warps": why}
@@ -216,6 +222,7 @@ class EnvConfig(BaseModel):
         rules.show_paths = self.show_paths
         rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
         rules.row_share = self.row_share
+        rules.life_share = self.life_share
         rules.whole_game = self.whole_game
         rules.one_life = self.lives == 1
         rules.warps = self.warps
@@ -268,6 +275,7 @@ class EnvSettings(TypedDict, total=False):
     show_paths: bool
     last_level: str | None
     row_share: float
+    life_share: float
     whole_game: bool
     lives: Literal[1, 3]
     warps: bool

@@ -64,6 +64,7 @@ class EvaluationSchedule:
                     "repeat_action_probability": config.eval_repeat_action_probability,
                     "sticky_share": 1.0,
                     "row_share": 0.0,
+                    "life_share": 0.0,
                     "end_thrown_back": False,
                 }
             )

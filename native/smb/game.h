@@ -35,6 +35,7 @@ inline constexpr int kThrownBack =
     512;  // px to the left at once: by a maze, or a pipe to its start
 inline constexpr int kGymLimit = 15, kGymJump = 5, kGymDeath = -25;
 inline constexpr uint64_t kWaits = uint64_t{1} << 32;  // streams for them, beyond all frames
+inline constexpr int kTitleFrames = 100;     // of the whole game: its title is seen for a second
 inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game is that long
 
 // Of one game, in place of what all games show.
@@ -227,7 +228,7 @@ struct Game {
                   SeeFrame&& see_frame) {
     nes = nes::power_on(cart);
     signals.level = 0;
-    boot(nes, cart, 0, [&](bool) {
+    boot(nes, cart, 0, kTitleFrames, [&](bool) {
       ++signals.frames;
       see_frame(*this, true);
     });

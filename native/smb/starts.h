@@ -27,11 +27,12 @@ inline int area_of(int world, int stage) {
   return stage + (has_walk && stage >= 1 ? 1 : 0);
 }
 
-// From power-on to the first frame in which Mario obeys, Start being pressed as a person does.
-// `before_frame(title)` is called before every frame, with whether the title waits for Start.
-// Throws std::runtime_error when the cartridge does not behave like Super Mario Bros.
+// From power-on to the first frame in which Mario obeys. Start is pressed as a person does, after
+// `title_frames`. `before_frame(title)` is called before every frame, with whether the title waits
+// for Start. Throws std::runtime_error when the cartridge does not behave like Super Mario Bros.
 template <typename BeforeFrame>
-void boot(nes::State& s, const nes::Cartridge& cart, int level, BeforeFrame&& before_frame) {
+void boot(nes::State& s, const nes::Cartridge& cart, int level, int title_frames,
+          BeforeFrame&& before_frame) {
   namespace m = memory;
   const auto fail = [&](const char* what) {
     throw std::runtime_error("level " + level_name(level) + ": " + what +
@@ -41,9 +42,8 @@ void boot(nes::State& s, const nes::Cartridge& cart, int level, BeforeFrame&& be
     before_frame(title);
     nes::run_frame(s, cart, buttons);
   };
-  constexpr int kTitleFrames = 40;  // the title takes Start only after its screen is drawn
   constexpr int kPatience = 1200;
-  for (int i = 0; i < kTitleFrames; ++i) run(false, 0);
+  for (int i = 0; i < title_frames; ++i) run(false, 0);
   int waited = 0;
   while (s.ram[m::kOperMode] != 1) {
     if (++waited > kPatience) fail("the title screen does not take Start");
@@ -69,7 +69,8 @@ inline nes::State boot_level(const nes::Cartridge& cart, int level) {
   namespace m = memory;
   const int world = level / 4, stage = level % 4;
   nes::State s = nes::power_on(cart);
-  boot(s, cart, level, [&](bool title) {
+  constexpr int kTitleFrames = 40;  // the title takes Start only after its screen is drawn
+  boot(s, cart, level, kTitleFrames, [&](bool title) {
     if (!title) return;
     // The title's own code rewrites these until the game begins.
     s.ram[m::kWorld] = static_cast<uint8_t>(world);

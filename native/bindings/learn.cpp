@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -93,15 +94,14 @@ struct HeldLearner {
   size_t count = 0;
   Learner learner;  // last: its threads stop before the arrays go that they read
 
-  void check(const In<int64_t, 1>& chosen) const {
+  void check(std::span<const int64_t> chosen) const {
     require(count > 0, "there are no samples: read them first");
     require(!first.empty(), "there are no moments: use them first");
-    const int64_t* const begin = chosen.data();
-    require(chosen.size() > 0 && std::all_of(begin, begin + chosen.size(),
-                                             [this](int64_t sample) {
-                                               return sample >= 0 &&
-                                                      sample < static_cast<int64_t>(count);
-                                             }),
+    require(!chosen.empty() && std::all_of(chosen.begin(), chosen.end(),
+                                           [this](int64_t sample) {
+                                             return sample >= 0 &&
+                                                    sample < static_cast<int64_t>(count);
+                                           }),
             "samples that are not there");
   }
 };
@@ -284,26 +284,29 @@ void bind_learn(nb::module_& m) {
           "Takes in what else is known of the observations' samples, [B, ...], which stay the "
           "caller's.")
       .def(
-          "epoch",
-          [](HeldLearner& self, const In<int64_t, 1>& order, size_t minibatch,
+          "epochs",
+          [](HeldLearner& self, const In<int64_t, 2>& orders, size_t minibatch,
              const Objective& objective, float rate, float epsilon, std::optional<float> max_norm) {
-            self.check(order);
+            self.check({orders.data(), orders.size()});
             require(minibatch > 0, "a minibatch needs samples");
             Losses losses;
             {
               const nb::gil_scoped_release release;
-              losses = self.learner.epoch({order.data(), order.size()}, minibatch, objective,
-                                          Descent{rate, epsilon, max_norm});
+              for (size_t i = 0; i < orders.shape(0); ++i) {
+                const size_t count = orders.shape(1);
+                losses = self.learner.epoch({orders.data() + i * count, count}, minibatch,
+                                            objective, Descent{rate, epsilon, max_norm});
+              }
             }
             return to_python(losses, self.distillation.has_value());
           },
-          "order"_a, "minibatch"_a, "objective"_a, "rate"_a, "epsilon"_a, "max_norm"_a,
-          "Makes a gradient step for each `minibatch` of the samples `order`; returns the sums of "
-          "their mean losses.")
+          "orders"_a, "minibatch"_a, "objective"_a, "rate"_a, "epsilon"_a, "max_norm"_a,
+          "Makes a gradient step for each `minibatch` of the samples of each of `orders`, "
+          "[E, B]; returns the sums of their mean losses in the last one.")
       .def(
           "gradients",
           [](HeldLearner& self, const In<int64_t, 1>& chosen, const Objective& objective) {
-            self.check(chosen);
+            self.check({chosen.data(), chosen.size()});
             const Losses losses =
                 self.learner.differentiate({chosen.data(), chosen.size()}, objective);
             nb::list found;

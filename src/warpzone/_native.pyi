@@ -779,9 +779,9 @@ class Learner:
         Takes in what else is known of the observations' samples, [B, ...], which stay the caller's.
         """
 
-    def epoch(self, order: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], minibatch: int, objective: Objective, rate: float, epsilon: float, max_norm: float | None) -> dict:
+    def epochs(self, orders: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], minibatch: int, objective: Objective, rate: float, epsilon: float, max_norm: float | None) -> dict:
         """
-        Makes a gradient step for each `minibatch` of the samples `order`; returns the sums of their mean losses.
+        Makes a gradient step for each `minibatch` of the samples of each of `orders`, [E, B]; returns the sums of their mean losses in the last one.
         """
 
     def gradients(self, chosen: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], objective: Objective) -> tuple:

@@ -143,22 +143,19 @@ class NativeUpdater:
         """
         config = self.config
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
-        states, objective = self._use_states(), self._objective(coefficients)
-        count = len(batch.actions)
+        states, count = self._use_states(), len(batch.actions)
         orders = [torch.randperm(count, generator=shuffle) for _ in range(config.update_epochs)]
         if not self._begun:
             self.begin(batch.observations)
         self._read(batch)
-        sums: dict[str, float] = {}
-        for order in orders:
-            sums = self.learner.epoch(
-                order.numpy(),
-                config.minibatch_size,
-                objective,
-                coefficients.lr,
-                config.adam_eps,
-                config.max_grad_norm,
-            )
+        sums = self.learner.epochs(
+            torch.stack(orders).numpy(),
+            config.minibatch_size,
+            self._objective(coefficients),
+            coefficients.lr,
+            config.adam_eps,
+            config.max_grad_norm,
+        )
         # Weights that are no longer finite stay so: the last epoch tells of all.
         means = checked_means(sums, -(-count // config.minibatch_size))
         for state in states:

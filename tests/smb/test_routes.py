@@ -321,7 +321,9 @@ def test_what_was_played_before_an_episode_of_a_row_is_logged_with_it() -> None:
     envs.reset(options={"level": "1-1"})
     for action in way_of(FLAGPOLE):
         envs.step(np.array([action]))
-    (before, _), log = envs.ended_input_logs(0)[0], envs.input_log(0)
+    ended, log = envs.ended_input_logs(0)[0], envs.input_log(0)
+    assert ended is not None
+    before, _ = ended
     assert log is not None
     assert (log.level, log.own_start, len(log.decided)) == ("1-1", False, 0)
     assert log.buttons.startswith(before.buttons)

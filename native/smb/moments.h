@@ -39,7 +39,8 @@ inline std::vector<InitialState> record_moments(LevelStarts& levels, const Rules
   Rules plain = rules;
   plain.noop_max = 0;
   plain.repeat_action_probability = 0;
-  plain.last_level = kLevels - 1;  // several levels may have been played
+  plain.whole_game = true;  // several levels may have been played, and lives lost
+  plain.one_life = false;
   Game game{};
   game.reset(levels, plain, InitialStates{}, [](const Game&, bool) {}, Beginning{level, {}});
   std::vector<InitialState> found(moments.size());

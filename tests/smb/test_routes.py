@@ -273,6 +273,11 @@ def test_rows_go_on_by_their_share_into_levels_that_are_played() -> None:
     assert not began({"1-1": 1, "1-3": 1, "1-4": 1}, 1.0).any()
 
 
+def begin(envs: warpzone.MarioVectorEnv, index: int, count: int) -> tuple[Any, dict[str, Any]]:
+    envs.set_start_weights(np.eye(count)[index], 1.0)
+    return envs.reset()
+
+
 def run_into_the_first_enemy(envs: warpzone.MarioVectorEnv) -> dict[str, Any]:
     """Returns what the step says in which the life is lost."""
     for _ in range(400):
@@ -333,3 +338,21 @@ def test_what_was_played_before_an_episode_of_a_row_is_logged_with_it() -> None:
     for buttons in log.buttons:
         console.step(buttons)
     np.testing.assert_array_equal(console.ram, envs.ram(0))
+
+
+def test_moments_of_a_next_life_can_be_begun_at() -> None:
+    """The log since the first life leads there; the console agrees."""
+    envs = make_vec("1-1", autoreset="same_step", life_share=1.0)
+    envs.watch_games([0])
+    envs.reset()
+    run_into_the_first_enemy(envs)
+    for _ in range(12):
+        envs.step(np.array([INDEX[WALK]]))
+    log, ram = envs.input_log(0), envs.ram(0).copy()
+    assert log is not None
+    moments = envs.record_moments("1-1", log.buttons, [(len(log.buttons), 12)])
+    assert (moments[0].level, moments[0].step) == (0, 12)
+    envs.set_initial_states(moments)
+    _, infos = begin(envs, 0, 1)
+    assert infos["lives"] == 1
+    np.testing.assert_array_equal(envs.ram(0), ram)

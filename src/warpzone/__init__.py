@@ -1,7 +1,7 @@
 """warpzone: train agents that beat Super Mario Bros., and watch them do it.
 
-This is what a user imports; nothing inside the package imports it. `Agent`, `train` and `evaluate`
-are loaded when they are first used: who only wants games does not wait for PyTorch.
+This is what a user imports; nothing inside the package imports it. `Agent`, `train`, `evaluate`
+and `evaluate_game` are loaded when they are first used: who only wants games does not wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from warpzone.version import VERSION
 if TYPE_CHECKING:
     from warpzone.agents.agent import Agent
     from warpzone.agents.evaluate import evaluate
+    from warpzone.agents.evaluate_game import evaluate_game
     from warpzone.training.trainer import train
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "MarioVectorEnv",
     "WarpzoneError",
     "evaluate",
+    "evaluate_game",
     "find_rom",
     "make",
     "make_vec",
@@ -50,6 +52,7 @@ __version__ = VERSION
 _LATER = {
     "Agent": "warpzone.agents.agent",
     "evaluate": "warpzone.agents.evaluate",
+    "evaluate_game": "warpzone.agents.evaluate_game",
     "train": "warpzone.training.trainer",
 }
 

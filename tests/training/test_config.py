@@ -82,6 +82,7 @@ def test_changes_are_laid_over_a_preset() -> None:
             "kind to patches or cnn or tutorial",
         ),
         ("tiles", {"env": {"autoreset": "next_step"}}, "autoreset"),
+        ("tiles", {"env": {"whole_game": True}}, "env.whole_game is for playing and measuring"),
         ("tiles", {"env": {"levels": "9-1"}}, "9-1"),
         ("tiles", {"env": {"colour": "red"}}, "colour"),
         ("tiles", {"curriculum": {"share": 0.5}}, "a curriculum needs env.start_steps"),

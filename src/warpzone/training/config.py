@@ -245,6 +245,11 @@ class TrainConfig(PPOConfig):
                 "corrections are searched from the moments that practice keeps: set practice.share"
                 " above 0 too"
             )
+        if self.env.whole_game:
+            raise ValueError(
+                "env.whole_game is for playing and measuring: training is on levels, and in rows of"
+                " them by env.row_share"
+            )
         if self.env.autoreset != "same_step":
             raise ValueError(
                 f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"

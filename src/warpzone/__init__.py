@@ -1,7 +1,8 @@
 """warpzone: train agents that beat Super Mario Bros., and watch them do it.
 
 This is what a user imports; nothing inside the package imports it. `Agent`, `train`, `evaluate`
-and `evaluate_game` are loaded when they are first used: who only wants games does not wait for PyTorch.
+and `evaluate_game` are loaded when they are first used: who only wants games does not wait for
+PyTorch.
 """
 
 from __future__ import annotations

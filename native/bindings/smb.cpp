@@ -248,8 +248,9 @@ void bind_smb(nb::module_& m) {
       "The columns that trajectories through one level lead past.");
   nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
       .def(nb::init<std::shared_ptr<smb::LevelStarts>, smb::Rules, int, std::vector<double>,
-                    uint64_t>(),
-           "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a)
+                    uint64_t, const std::optional<smb::InitialState>&>(),
+           "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a, "begin"_a = nb::none(),
+           "begin: a moment of the level; None: its start.")
       .def(
           "run",
           [](smb::Explorer& self, int64_t steps) {

@@ -202,10 +202,10 @@ inline FollowedTrajectory follow(LevelStarts& levels, const Rules& rules,
 
 class Explorer {
  public:
-  // `rules`: actions and frame skip; `weights`: how often each action is tried.
-  // Throws std::invalid_argument.
+  // `rules`: actions and frame skip; `weights`: how often each action is tried; `begin`: where the
+  // way is to begin, instead of the level's start. Throws std::invalid_argument.
   Explorer(std::shared_ptr<LevelStarts> levels, Rules rules, int level, std::vector<double> weights,
-           uint64_t seed)
+           uint64_t seed, const std::optional<InitialState>& begin = std::nullopt)
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
     if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
     rules_.noop_max = 0;
@@ -227,7 +227,8 @@ class Explorer {
     }
     Game game{};
     game.random = stream(seed, 1);
-    game.reset(*levels_, rules_, InitialStates{}, [](const Game&, bool) {});
+    const Beginning beginning{-1, begin};
+    game.reset(*levels_, rules_, InitialStates{}, [](const Game&, bool) {}, beginning);
     places_.push_back({game, kNowhere, 0, 0});
     by_cell_[cell(game)] = 0;
     recent_.push_back(0);

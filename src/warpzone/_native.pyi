@@ -367,7 +367,8 @@ def record_progress_mask(levels: LevelStarts, rules: Rules, trajectories: Sequen
 class Explorer:
     """Search for a way through a level, over snapshots."""
 
-    def __init__(self, levels: LevelStarts, rules: Rules, level: int, weights: Sequence[float], seed: int) -> None: ...
+    def __init__(self, levels: LevelStarts, rules: Rules, level: int, weights: Sequence[float], seed: int, begin: InitialState | None = ...) -> None:
+        """begin: a moment of the level; None: its start."""
 
     def run(self, steps: int) -> None:
         """Plays at least so many agent steps more."""

@@ -117,3 +117,20 @@ def test_wrong_arguments_are_named() -> None:
     for seed in (-1, 2**64):
         with pytest.raises(ConfigError, match=f"seed is {seed}"):
             envs.explorer("1-1", seed)
+
+
+def test_a_search_can_begin_within_a_level(trajectory: Trajectory) -> None:
+    settings: dict[str, Any] = {"noop_max": 0, "repeat_action_probability": 0.0, "max_steps": None}
+    envs = make_vec(**settings)
+    start = envs.record_initial_states("1-1", trajectory)[60]
+    explorer = envs.explorer_from(start, seed=3)
+    way = explorer.reach(200, ENOUGH)
+    assert way is not None
+    assert 0 < explorer.steps < ENOUGH
+    assert envs.explorer_from(start, seed=3).reach(200, ENOUGH) == way
+    assert envs.explorer_from(start, seed=3).reach(100_000, 2000) is None
+    envs.put_initial_state(0, start)
+    envs.set_start_weights(np.ones(1), 1.0)
+    envs.reset(seed=0)
+    progress = [envs.step(np.full(2, action))[4]["progress"][0] for action in way]
+    assert max(progress) >= 200 > progress[len(progress) // 4]

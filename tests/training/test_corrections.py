@@ -42,6 +42,8 @@ class Pit:
         self.groups = [slice(0, games)]
         self.single_action_space: Any = SimpleNamespace(n=3)
         self.starts: list[Any] = []
+        self.shown: list[int] | None = None
+        self.pit = PIT
         self.played = 0
         self.reset(seed=0)
 
@@ -78,7 +80,7 @@ class Pit:
         for action, latest in self.ways.items():
             over |= (self.held == action) & (self.since <= latest)
         self.x = self.x + 1
-        fallen = (self.x == PIT) & ~over
+        fallen = (self.x == self.pit) & ~over
         flag = self.x == self.length
         step = SimpleNamespace(
             terminated=fallen | flag,
@@ -88,6 +90,11 @@ class Pit:
         )
         self.x = np.where(fallen | flag, 0, self.x)
         return step
+
+    def explorer_from(self, start: Any, seed: int) -> Any:
+        """Finds the way, if it is shown one."""
+        found = None if self.shown is None else bytes(self.shown)
+        return SimpleNamespace(reach=lambda progress, most_steps: found, steps=100)
 
     def close(self) -> None:
         pass
@@ -106,7 +113,7 @@ def always(action: int, often: float = 20.0) -> Any:
 
 
 def search_of(ways: dict[int, int], decide: Any = None, seed: int = 5, games: int = 256) -> Found:
-    search = CorrectionSearch(Pit(games, ways), 3, 60, torch.device("cpu"))
+    search = CorrectionSearch(Pit(games, ways), 3, torch.device("cpu"))
     return search.search(["here"], 15, PX * FAR, decide or always(WALK), seed)
 
 
@@ -127,7 +134,7 @@ def test_the_one_way_that_survives_is_found() -> None:
 
 def test_of_several_ways_the_safest_is_taught() -> None:
     """Who begins in the last step that will do is too late whenever buttons stick then."""
-    search = CorrectionSearch(Pit(256, {JUMP: 5}, sticky=0.4), 3, 60, torch.device("cpu"))
+    search = CorrectionSearch(Pit(256, {JUMP: 5}, sticky=0.4), 3, torch.device("cpu"))
     plans = np.full((256, 60), -1)
     plans[:, 5:PIT] = JUMP
     passed, _, _ = search._replay(plans, PX * FAR, always(WALK), 1)
@@ -148,14 +155,26 @@ def test_nothing_is_taught_where_nothing_gets_through_or_nearly_all_do() -> None
     assert safe.observations["array"].shape == (0, 1)
 
 
+def test_a_way_that_no_hold_leads_to_is_explored_and_tried() -> None:
+    """Nobody holds a button for 18 steps by chance."""
+    games = Pit(64, {JUMP: 0}, sticky=0.05)
+    games.pit = 18
+    search = CorrectionSearch(games, 3, torch.device("cpu"))
+    assert search.search(["here"], 20, PX * 22, always(WALK), 1).corrected == 0
+    games.shown = [JUMP] * 18
+    found = search.search(["here"], 20, PX * 22, always(WALK), 1)
+    assert found.corrected > 0.5
+    assert (found.actions == JUMP).sum() > 100
+
+
 def test_who_dies_soon_after_the_goal_has_not_got_through() -> None:
-    search = CorrectionSearch(Pit(64, {}), 3, 60, torch.device("cpu"))
+    search = CorrectionSearch(Pit(64, {}), 3, torch.device("cpu"))
     found = search.search(["here"], 11, PX * (PIT - 2), always(WALK), 1)
     assert (found.own, found.corrected) == (0, 0)
 
 
 def test_the_flag_is_through() -> None:
-    search = CorrectionSearch(Pit(64, {WALK: 11}, length=14), 3, 60, torch.device("cpu"))
+    search = CorrectionSearch(Pit(64, {WALK: 11}, length=14), 3, torch.device("cpu"))
     assert search.search(["here"], 11, PX * 100, always(WALK), 1).own > 0.9
 
 
@@ -169,13 +188,15 @@ def test_a_seed_decides_all() -> None:
 
 def test_steps_are_counted_as_played() -> None:
     games = Pit(64, {JUMP: 8})
-    search = CorrectionSearch(games, 3, 60, torch.device("cpu"))
+    search = CorrectionSearch(games, 3, torch.device("cpu"))
     assert search.search(["here"], 15, PX * FAR, always(WALK), 5).steps == games.played
+    games.played, games.ways = 0, {}
+    assert search.search(["here"], 15, PX * FAR, always(WALK), 5).steps == games.played + 100
 
 
 def test_a_plan_is_followed_and_all_else_is_the_agents_own_draw() -> None:
     games = Pit(64, {JUMP: 11})
-    search = CorrectionSearch(games, 3, 5, torch.device("cpu"))
+    search = CorrectionSearch(games, 3, torch.device("cpu"))
     sent: list[np.ndarray] = []
     send = games.send
 
@@ -394,7 +415,7 @@ def test_what_gets_over_a_hard_place_is_found_and_an_agent_that_learns_it_surviv
 
     def survive() -> float:
         """The share that gets past where it died, over all moments, without any correction."""
-        plans = np.full((learner.config.corrections.games, search.horizon), -1)
+        plans = np.full((learner.config.corrections.games, 100), -1)
         shares = []
         learner._refresh()
         for moment, start in zip(moments, starts, strict=True):

@@ -288,6 +288,14 @@ class GameBatch(InUse):
         """
         return Explorer(self.level_starts, self.config, level, seed)
 
+    def explorer_from(self, start: _native.InitialState, seed: int = 0) -> Explorer:
+        """Returns a search for what lies beyond an initial state.
+
+        Raises:
+            ConfigError: an impossible seed.
+        """
+        return Explorer(self.level_starts, self.config, LEVELS[start.level], seed, start)
+
     def record_initial_states(
         self, level: str, trajectory: Trajectory
     ) -> list[_native.InitialState]:

@@ -11,6 +11,8 @@ from warpzone.errors import ConfigError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import level_index
 
+SHORT = 100
+"""Agent steps between two looks at whether a point has been reached."""
 SLICE = 50_000
 """Agent steps between two moments at which Python can handle a signal."""
 
@@ -51,6 +53,7 @@ class Explorer:
         config: actions and frame skip of the environment that the way is for.
         level: "1-1" to "8-4".
         seed: of all random draws.
+        begin: where the way is to begin; None: at the level's start.
 
     Raises:
         LevelError: no such level.
@@ -58,13 +61,18 @@ class Explorer:
     """
 
     def __init__(
-        self, levels: _native.LevelStarts, config: EnvConfig, level: str, seed: int
+        self,
+        levels: _native.LevelStarts,
+        config: EnvConfig,
+        level: str,
+        seed: int,
+        begin: _native.InitialState | None = None,
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
         rules = config.native_rules()
         weights = [tendency(buttons) for buttons in config.action_list]
-        self._native = _native.Explorer(levels, rules, level_index(level), weights, seed)
+        self._native = _native.Explorer(levels, rules, level_index(level), weights, seed, begin)
 
     @property
     def places(self) -> int:
@@ -85,3 +93,18 @@ class Explorer:
                     break
             native.run(min(SLICE, most_steps - native.spent))
         return Trajectory(native.trajectory(), native.cleared, native.spent)
+
+    def reach(self, progress: int, most_steps: int) -> bytes | None:
+        """Plays until a point `progress` px farther on is found, or the end of the level, but at
+        most `most_steps`; returns the actions that lead there, a byte each, or None."""
+        native = self._native
+        while native.best_progress < progress and not native.cleared:
+            if native.spent >= most_steps:
+                return None
+            native.run(min(SHORT, most_steps - native.spent))
+        return native.trajectory()
+
+    @property
+    def steps(self) -> int:
+        """How many agent steps have been played."""
+        return self._native.spent

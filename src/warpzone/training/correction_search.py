@@ -28,7 +28,7 @@ SETTLE = 12
 """Agent steps that who got past the goal must live on for, the length of a jump."""
 SAFE = 0.9
 """Share of replays that get through without any correction, from which on none is looked for."""
-TIME = 48
+TIME = 72
 """Agent steps that a replay may take longer than it was to the failure."""
 LONGEST_HOLD = 12
 """Agent steps."""
@@ -41,6 +41,9 @@ PARENTS = 8
 """One for so many replays of a round."""
 AGAIN = 2
 """Replays of each of them in a round, beside its changes."""
+EXPLORED = 20_000
+"""Agent steps of searches over snapshots where no random correction gets through."""
+MOST_WAYS = 8
 SEEDS = GENERATIONS + 2
 """Rounds of a search."""
 NEAR = 0.1
@@ -62,6 +65,7 @@ class ReplayEnv(Protocol):
     def observations(self) -> Any: ...
     def send(self, group: int, actions: NDArray[np.int64]) -> None: ...
     def recv(self, group: int) -> Transition: ...
+    def explorer_from(self, start: Any, seed: int) -> Any: ...
     def set_initial_states(self, starts: list[Any]) -> None: ...
     def set_start_weights(self, weights: NDArray[np.float64], share: float) -> None: ...
 
@@ -139,12 +143,11 @@ class CorrectionSearch:
     Args:
         env: at least 8 games, in one group.
         actions: how many there are.
-        horizon: agent steps of a replay at the most.
         device: where the agent computes.
     """
 
-    def __init__(self, env: ReplayEnv, actions: int, horizon: int, device: torch.device) -> None:
-        self.env, self.actions, self.horizon, self.device = env, actions, horizon, device
+    def __init__(self, env: ReplayEnv, actions: int, device: torch.device) -> None:
+        self.env, self.actions, self.device = env, actions, device
 
     def search(
         self, starts: Sequence[Any], back: int, goal: int, decide: Decide, seed: int
@@ -164,7 +167,7 @@ class CorrectionSearch:
 
         # Random ones, beside the agent without any.
         plain = games // 4
-        length = min(self.horizon, back + TIME)
+        length = back + TIME
         plans = np.full((games, length), OWN)
         for plan in plans[plain:]:
             self._hold(plan, back, draws)
@@ -174,6 +177,11 @@ class CorrectionSearch:
             return self._nothing(own, steps)
         tried = _Tried()
         tried.count(plans[plain:], passed[plain:], reached[plain:] / goal)
+        if tried.most_passed == 0:
+            # Nothing near what the agent does: ways that there are as long as nothing disturbs it.
+            ways, played = self._explore(starts[0], goal, length, seed)
+            steps += played
+            tried.count(ways, np.ones(len(ways), np.bool_), np.ones(len(ways)))
 
         # The best of all again, and changes of them.
         for generation in range(1, GENERATIONS + 1):
@@ -217,6 +225,20 @@ class CorrectionSearch:
             actions=said[kept],
             log_probs=logits.log_softmax(1).numpy(),
         )
+
+    def _explore(self, start: Any, goal: int, length: int, seed: int) -> tuple[Plans, int]:
+        """Returns ways to the goal that searches over snapshots find, and the steps played."""
+        ways, played = np.full((MOST_WAYS, length), OWN), 0
+        found = 0
+        for number in range(MOST_WAYS):
+            explorer = self.env.explorer_from(start, MOST_WAYS * seed + number)
+            way = explorer.reach(goal, EXPLORED - played)
+            played += explorer.steps
+            if way is None:
+                break
+            ways[found, : len(way)] = list(way[:length])
+            found += 1
+        return ways[:found], played
 
     def _nothing(self, own: float, steps: int) -> Found:
         none = {name: array[:0].copy() for name, array in as_dict(self.env.observations()).items()}

@@ -66,9 +66,8 @@ class Corrections:
                 "autoreset": "same_step",
             }
         )
-        assert config.env.start_steps is not None
         self.games = env.twin(rules, self.config.games, config.seed)
-        self.search = CorrectionSearch(self.games, self.actions, config.env.start_steps, device)
+        self.search = CorrectionSearch(self.games, self.actions, device)
         self.kept: dict[str, Tensor] = {
             name: torch.zeros((self.config.kept, *array.shape[1:]), dtype=array.dtype)
             for name, array in shown.items()

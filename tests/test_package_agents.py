@@ -161,6 +161,23 @@ def test_what_is_known_is_not_measured_unless_with_more_episodes(
     assert packaged.is_file()
 
 
+def test_what_older_results_do_not_tell_is_measured(
+    places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skill = Skill(monkeypatch)
+    skill.rates = {"1": {"sample": (1.0, 1.0, 0.6)}}
+    run = str(agent(tmp_path, 1))
+    package_agents.main([run])
+    (tmp_path / "measurements.jsonl").unlink()
+    results = json.loads(places[1].read_text())
+    ends = results["specialists"]["1-1"].pop("ends")
+    assert ends == {"fixed": {}, "noops": {}, "sticky": {"pit, 512 px": 40}}
+    places[1].write_text(json.dumps(results))
+    package_agents.main([run])
+    assert len(skill.measured) == 9 + 3
+    assert read_results(places[1]).specialists["1-1"].ends == ends
+
+
 def test_an_interruption_loses_no_measurement(
     places: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ SMALL = (
 @pytest.mark.slow
 def test_a_campaign_from_nothing_to_its_table(tmp_path: Path) -> None:
     out = tmp_path / "campaign"
-    options = "--hours 0.008 --jobs 2 --target 0 --slice-steps 32 --preset tiles --episodes 1"
+    options = "--hours 0.1 --jobs 2 --target 0 --slice-steps 32 --preset tiles --episodes 1"
     arguments: list[str | Path] = [
         "campaign",
         "1-1,1-2",
@@ -35,20 +35,17 @@ def test_a_campaign_from_nothing_to_its_table(tmp_path: Path) -> None:
     ]
     for setting in SMALL:
         arguments += ["--set", setting, "--set-network", setting]
-    # Nothing is searched.
-    arguments += [
-        "--set-network",
-        "curriculum.share=0",
-        "--set-network",
-        "env.no_progress_steps=20",
-    ]
+    # Nothing is searched, and both are done with their first measurement.
+    for setting in ("curriculum.share=0", "env.no_progress_steps=8", "eval_every=1"):
+        arguments += ["--set-network", setting]
+    arguments += ["--set-network", "target_clear_rate=0"]
     told = run(*arguments)
     assert told.exit_code == 0, told.output
     outcome = json.loads(told.stdout)
     assert outcome["levels"]["1-1"]["done"]
     assert outcome["network"]["steps"] > 0
     assert not outcome["interrupted"]
-    assert outcome["seconds"] <= 0.008 * 3600 + 90  # what runs at the end may save itself
+    assert 0 < outcome["seconds"] < 360
     assert read_config(out / "network").env.levels == {"1-1": 1.0, "1-2": 1.0}
     results = read_results(out / "results.json")
     assert results.table == ("1-1", "1-2")

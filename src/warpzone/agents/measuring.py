@@ -131,8 +131,9 @@ class Measured:
         self._log = log
         for file, level, record in _records(results):
             for condition, result in record.rates.items():
-                played = Played(result=result, ends=record.ends.get(condition, {}))
-                self._know(_key(file, level, condition, record.policy, record, 0), played)
+                if condition in record.ends:  # older records do not tell of ends
+                    played = Played(result=result, ends=record.ends[condition])
+                    self._know(_key(file, level, condition, record.policy, record, 0), played)
             for policy, rates in record.selection.items():
                 for condition, rate in rates.items():
                     self.rates[_key(file, level, condition, policy, record, 1)] = rate

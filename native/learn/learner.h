@@ -14,17 +14,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
-#include "batch/exclusive.h"
-#include "batch/workers.h"
 #include "learn/network.h"
 #include "learn/seconds.h"
+#include "learn/team.h"
 
 namespace warpzone::learn {
 
@@ -49,7 +46,7 @@ struct Descent {
 
 class Learner {
  public:
-  Learner(Network& network, int threads) : network_(network), threads_(threads) {
+  Learner(Network& network, int threads) : network_(network), team_(threads) {
     const Shape& shape = network_.shape();
     seen_.assign(shape.inputs(), 0);
     for (size_t i = 0; i < shape.inputs(); i += kInputsPerBlock) {
@@ -65,9 +62,6 @@ class Learner {
     zeros_.assign(shape.widths[0], 0.0F);
   }
 
-  ~Learner() {
-    if (workers_ != nullptr && born_ != batch::forks()) static_cast<void>(workers_.release());
-  }
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
 
@@ -95,7 +89,7 @@ class Learner {
   // the caller goes on with something else. `read` ends it, and until then nothing may change.
   void begin_reading(const Observations& observations) {
     const Watch watch(seconds_.wall);
-    finish();
+    team_.finish();
     observations_ = observations;
     const size_t count = observations.count;
     network_.refer_to(common(network_.shape(), count, observations.bytes, observations.scalars));
@@ -103,15 +97,15 @@ class Learner {
     const size_t parts = (count + kRowsPerPart - 1) / kRowsPerPart;
     parts_.resize(std::max(parts_.size(), parts));
     begins_.resize(std::max(begins_.size(), count));
-    beside_.store(threads_ > 1, std::memory_order_relaxed);
-    start(parts, [this](size_t part) { read_part(part); });
+    beside_.store(team_.threads() > 1, std::memory_order_relaxed);
+    team_.start(parts, [this](size_t part) { read_part(part); });
   }
 
   // Their samples, once `begin_reading` has been called.
   void read(const Samples& samples) {
     const Watch watch(seconds_.wall);
     beside_.store(false, std::memory_order_relaxed);
-    finish();
+    team_.finish();
     samples_ = samples;
   }
 
@@ -138,9 +132,9 @@ class Learner {
     while (shards_.size() < count) shards_.emplace_back(network_);
     shard_count_ = count;
     make_room(chosen.size());
-    run(count, [this](size_t shard) { play_back(shard); });
+    team_.run(count, [this](size_t shard) { play_back(shard); });
     sum_biases();
-    run(blocks_.size(), [this](size_t block) { sum_gradients(block); });
+    team_.run(blocks_.size(), [this](size_t block) { sum_gradients(block); });
     Losses losses;
     for (size_t i = 0; i < count; ++i) add(losses, shards_[i].losses);
     const auto n = static_cast<double>(chosen.size());
@@ -215,35 +209,6 @@ class Learner {
     sums.kl += more.kl;
     sums.clipped += more.clipped;
     sums.distillation_kl += more.distillation_kl;
-  }
-
-  void run(size_t items, std::function<void(size_t)> work) {
-    start(items, std::move(work));
-    finish();
-  }
-
-  // Between these two the caller may do something else.
-  void start(size_t items, std::function<void(size_t)> work) {
-    if (threads_ == 1 || items == 1) {
-      for (size_t i = 0; i < items; ++i) work(i);
-      return;
-    }
-    if (workers_ != nullptr && born_ != batch::forks()) {
-      static_cast<void>(workers_.release());  // their threads stayed in the other process
-    }
-    if (workers_ == nullptr) {
-      born_ = batch::forks();
-      workers_ = std::make_unique<batch::Workers>(
-          threads_, std::vector<int>{1},
-          [this](int, int item) { work_(static_cast<size_t>(item)); });
-    }
-    work_ = std::move(work);
-    started_ = true;
-    workers_->start(0, static_cast<int>(items));
-  }
-
-  void finish() {
-    if (std::exchange(started_, false)) workers_->wait(0);
   }
 
   void read_part(size_t index) {
@@ -466,7 +431,7 @@ class Learner {
       const size_t at = 2 * layer + 1;
       optimise(at, 0, gradients_[at].size());
     }
-    run(blocks_.size(), [this](size_t block) { optimise_block(block); });
+    team_.run(blocks_.size(), [this](size_t block) { optimise_block(block); });
   }
 
   void optimise(size_t parameter, size_t begin, size_t end) {
@@ -491,7 +456,6 @@ class Learner {
   }
 
   Network& network_;
-  int threads_;
   Observations observations_;
   Samples samples_;
   std::vector<Part> parts_;
@@ -516,10 +480,7 @@ class Learner {
   std::vector<float*> first_, second_;
 
   Seconds seconds_;
-  std::function<void(size_t)> work_;
-  bool started_ = false;
-  uint32_t born_ = 0;
-  std::unique_ptr<batch::Workers> workers_;  // last: its threads stop before what they use goes
+  Team team_;  // last: its threads stop before what they use goes
 };
 
 }  // namespace warpzone::learn

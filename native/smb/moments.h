@@ -51,8 +51,9 @@ inline std::vector<InitialState> record_moments(LevelStarts& levels, const Rules
       const auto begin = buttons.begin(), end = begin + static_cast<std::ptrdiff_t>(frame);
       const auto split = end - static_cast<std::ptrdiff_t>(tail);
       found[i].buttons.assign(split, end);
-      found[i].prefix.emplace(begin, split);
       found[i].level = game.signals.level;
+      // What is told of an episode begins in its own level.
+      if (found[i].level == level) found[i].prefix.emplace(begin, split);
       found[i].step = moments[i].step;
       found[i].progress = game.progress;
     }

@@ -356,3 +356,23 @@ def test_moments_of_a_next_life_can_be_begun_at() -> None:
     _, infos = begin(envs, 0, 1)
     assert infos["lives"] == 1
     np.testing.assert_array_equal(envs.ram(0), ram)
+
+
+def test_an_episode_that_begins_in_a_later_level_of_a_row_is_not_logged() -> None:
+    """Its log would begin in a level that the start does not name."""
+    envs = make_vec(["1-1", "1-2"], autoreset="same_step", row_share=1.0)
+    envs.watch_games([0])
+    envs.reset(options={"level": "1-1"})
+    for action in way_of(FLAGPOLE):
+        envs.step(np.array([action]))
+    for _ in range(30):
+        envs.step(np.array([INDEX[0]]))
+    log, ram = envs.input_log(0), envs.ram(0).copy()
+    assert log is not None
+    moments = envs.record_moments("1-1", log.buttons, [(len(log.buttons), 30)])
+    assert moments[0].level == 1
+    envs.set_initial_states(moments)
+    _, infos = begin(envs, 0, 1)
+    assert infos["level"] == 1
+    np.testing.assert_array_equal(envs.ram(0), ram)
+    assert envs.input_log(0) is None

@@ -14,11 +14,11 @@ from scripts import package_agents, write_results
 from tests.support.agents import write_agent
 from tests.support.measurements import Here, result
 
-from warpzone.agents import game_records, measuring
+from warpzone.agents import game_records, measurement, measuring
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import evaluate
 from warpzone.agents.evaluate_game import GameEvaluation, GameProtocol, LevelCount
-from warpzone.agents.measuring import Measurement, Played
+from warpzone.agents.measurement import Measurement, Played
 from warpzone.agents.packaging import completed, stage
 from warpzone.agents.results import Results, read_results
 from warpzone.agents.results_page import text_of
@@ -355,7 +355,7 @@ def test_too_much_for_the_package(
 def test_a_measurement_is_what_evaluate_finds(tmp_path: Path) -> None:
     write_agent(tmp_path / "a.safetensors", ENV)
     one = Measurement("a.safetensors", "1-1", "sticky", "sample", 2, 7)
-    found = measuring.measure(one, tmp_path, None)
+    found = measurement.measure(one, tmp_path, None)
     expected = evaluate(
         Agent.load(tmp_path / "a.safetensors"), ["1-1"], episodes=2, noop_max=30,
         repeat_action_probability=0.25, policy="sample", seed=7,
@@ -366,8 +366,8 @@ def test_a_measurement_is_what_evaluate_finds(tmp_path: Path) -> None:
 
 
 def test_a_place_is_a_cause_and_a_screen() -> None:
-    assert measuring.place(DEATHS.index("pit"), 700) == "pit, 512 px"
-    assert measuring.place(0, 255) == "stuck, 0 px"
+    assert measurement.place(DEATHS.index("pit"), 700) == "pit, 512 px"
+    assert measurement.place(0, 255) == "stuck, 0 px"
 
 
 def test_agents_are_measured_at_once(

@@ -10,7 +10,7 @@ from tests.support.measurements import Here, result
 
 from warpzone.agents import measuring
 from warpzone.agents.campaign_results import measure_campaign
-from warpzone.agents.measuring import Measurement, Played
+from warpzone.agents.measurement import Measurement, Played
 from warpzone.agents.packaged import Collection
 from warpzone.agents.results import Results, read_results
 from warpzone.smb.config import EnvConfig

@@ -128,7 +128,7 @@ class CorrectionsConfig(BaseModel):
     """Observations to learn from at the most; the newest replace the oldest."""
     rows: Fraction = 1 / 16
     """Of them in an update, as a share of a rollout's samples."""
-    coef: Coefficient = 0.3
+    coef: Coefficient = 1.0
     """Weight of KL(what a correction says ‖ agent), mean over them and the rollout's samples."""
     pull: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.9
     """What is imitated has this probability of the action that a correction says, and is the

@@ -11,7 +11,12 @@ from warpzone.errors import ConfigError
 from warpzone.settings import describe, merge
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import parse_levels
-from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
+from warpzone.training.config import (
+    CurriculumConfig,
+    NetworkConfig,
+    PracticeConfig,
+    TrainConfig,
+)
 
 # Sticky buttons in half of the episodes, an action for pipes, short episodes within a level.
 _HARD_LEVELS = EnvConfig(
@@ -44,25 +49,37 @@ PRESETS: dict[str, TrainConfig] = {
         eval_repeat_action_probability=0.25,
         checkpoint_every=25,
     ),
-    # One network for many levels, which is told which one it plays; drawn towards specialists where
-    # `distillation_policies` names them, ever less.
+    # One network for the whole game, which is told the level that it plays: levels that fail get
+    # more time, episodes go on as the game does, failures are practised. Drawn towards specialists
+    # where `distillation_policies` names them, ever less.
     "generalist": TrainConfig(
         preset="generalist",
         env=_HARD_LEVELS.model_copy(
-            update={"levels": parse_levels("all"), "show_level": True, "sticky_share": 0.25}
+            update={
+                "levels": parse_levels("all"),
+                "show_level": True,
+                "show_paths": True,
+                "sticky_share": 0.25,
+                "row_share": 0.3,
+                "life_share": 0.3,
+                "start_noop_max": 30,
+            }
         ),
         network=NetworkConfig(hidden=(512, 256), piecewise_linear=True),
         curriculum=CurriculumConfig(share=0.7),
+        practice=PracticeConfig(share=0.15),
+        prioritize_levels=True,
         num_envs=256,
         rollout_steps=64,
-        total_steps=25_000_000,
-        gamma=0.96,
+        total_steps=100_000_000,
+        gamma=0.97,
         gae_lambda=0.95,
         entropy_coef=0.003,
+        distillation_coef=0.3,
         schedule="linear",
         update_epochs=2,
         minibatch_size=1024,
-        lr=1e-3,
+        lr=7e-4,
         lr_kl=0.015,
         eval_episodes=30,
         eval_every=300,

@@ -642,7 +642,7 @@ class Batch {
     if (log.carried) {
       if (watched.ended.empty()) return;
       const InputLog& before = watched.ended.back().log;
-      if (!before.known || before.buttons.size() > InputLog::kMostCarried) return;
+      if (!before.whole() || before.buttons.size() > InputLog::kMostCarried) return;
       log.level = before.level;
       log.own_start = false;
       log.buttons.reserve(before.buttons.size() + frames);

@@ -73,7 +73,8 @@ inline void replay(LevelStarts& levels, const Rules& rules, const Trajectory& tr
   if (trajectory.level < 0 || trajectory.level >= kLevels)
     throw std::invalid_argument("no such level");
   Rules plain = rules;
-  plain.noop_max = 0;
+  plain.noop_max = plain.start_noop_max = 0;
+  plain.whole_game = false;
   plain.repeat_action_probability = 0;
   plain.max_steps = plain.no_progress_steps = 0;
   plain.level_weights.assign(kLevels, 0.0);
@@ -208,7 +209,8 @@ class Explorer {
            uint64_t seed, const std::optional<InitialState>& begin = std::nullopt)
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
     if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
-    rules_.noop_max = 0;
+    rules_.noop_max = rules_.start_noop_max = 0;
+    rules_.whole_game = false;
     rules_.repeat_action_probability = 0;
     rules_.max_steps = rules_.no_progress_steps = 0;
     rules_.level_weights.assign(kLevels, 0.0);

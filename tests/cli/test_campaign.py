@@ -25,6 +25,7 @@ SMALL = (
 def test_a_campaign_from_nothing_to_its_table(tmp_path: Path) -> None:
     out = tmp_path / "campaign"
     options = "--hours 0.1 --jobs 2 --target 0 --slice-steps 32 --preset tiles --episodes 1"
+    options += " --set env.actions=down"  # as the network's
     arguments: list[str | Path] = [
         "campaign",
         "1-1,1-2",
@@ -50,7 +51,7 @@ def test_a_campaign_from_nothing_to_its_table(tmp_path: Path) -> None:
     results = read_results(out / "results.json")
     assert results.table == ("1-1", "1-2")
     page = (out / "results.md").read_text(encoding="utf-8")
-    assert "--network-share 0.5 --preset tiles --target 0 --slice-steps 32 --set num_envs=4" in page
+    assert "--network-share 0.5 --preset tiles --target 0 --slice-steps 32 --episodes 1" in page
     # The same line has nothing left to do.
     again = json.loads(run(*arguments).stdout)
     assert again["network"]["steps"] == outcome["network"]["steps"]

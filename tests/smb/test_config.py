@@ -144,6 +144,7 @@ def test_one_setting_by_all_its_names() -> None:
         ({"warps": True}, "warps is for the whole game: set whole_game too"),
         ({"levels": "1-2", "whole_game": True}, "levels is for episodes that begin at levels"),
         ({"whole_game": True, "last_level": "1-2"}, "last_level is for episodes that begin at"),
+        ({"whole_game": True, "start_noop_max": 9}, "start_noop_max is for episodes that begin at"),
         ({"config": EnvConfig(), "levels": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "level": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "reward": "gym"}, "not both: reward"),

@@ -81,6 +81,7 @@ def test_a_copy_of_many_games_goes_on_like_them(copied: Callable[[Any], Any]) ->
     starts = envs.record_initial_states("1-1", trajectory)
     envs.set_initial_states(starts)
     envs.set_start_weights(np.ones(len(starts)), 0.7)
+    envs.put_initial_state(len(starts), starts[0])
     envs.watch_games([1, 3])
     envs.set_attr("name", ["a", "b", "c", "d"])
     envs.reset()

@@ -239,3 +239,19 @@ def test_an_episode_within_a_level_begins_after_idle_frames_that_do_no_harm() ->
     assert 0 in waited, "in the air nobody waits"
     assert max(waited) > 60
     assert max(waited) <= 90
+
+
+@pytest.mark.parametrize("settings", [{"start_noop_max": 60, "seed": 3}, {"whole_game": True}])
+def test_a_way_is_played_as_it_was_whatever_episodes_are_like(settings: dict[str, Any]) -> None:
+    console = Console(make_vec().rom)
+    start_level(console, "1-4")
+    for _ in range(8):
+        console.step(0)
+    trajectory = Trajectory(way_of(AXE), begin=console.save())
+    plain = make_vec("1-4").record_initial_states("1-4", trajectory)
+    games = make_vec("1-1" if "whole_game" in settings else "1-4", **settings)
+    assert [(start.step, start.x, start.progress) for start in plain] == [
+        (start.step, start.x, start.progress)
+        for start in games.record_initial_states("1-4", trajectory)
+    ]
+    assert len(plain) > 50

@@ -141,6 +141,19 @@ def test_warps_are_allowed_where_they_are_asked_for(warps: bool) -> None:
         assert info["death"] == 4
 
 
+def test_a_pipe_to_a_world_that_does_not_exist_ends_the_game() -> None:
+    """World 36, behind a pipe of the warp zone that the game has not numbered yet."""
+    env = make(warps=True)
+    env.reset(options={"level": "1-2"})
+    env.step(INDEX[0])
+    ram = env.ram()
+    ram[[MEMORY["world"], MEMORY["stage"], MEMORY["area"]]] = 35, 0, 0
+    ram[TASK] = 0
+    _, _, terminated, _, info = env.step(INDEX[0])
+    assert terminated
+    assert (info["death"], info["flag"]) == (4, 0)
+
+
 def test_each_time_that_mario_can_be_played_there_is_waiting() -> None:
     envs = warpzone.make_vec(
         num_envs=30, whole_game=True, actions=ACTIONS, observation="ram", noop_max=30, seed=3

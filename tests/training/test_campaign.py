@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from warpzone.errors import CheckpointError, ConfigError, RunError
+from warpzone.errors import AgentError, CheckpointError, ConfigError, RunError
 from warpzone.training import campaign, sweep
 from warpzone.training.campaign import NETWORK, PRESET, CampaignState, Outcome
 from warpzone.training.presets import resolve
@@ -97,7 +97,7 @@ def test_the_network_is_taught_by_the_specialists_and_has_the_time_that_they_lea
     tmp_path: Path,
 ) -> None:
     trainings = Trainings({"1-1": 0.99, "1-2": 0.96})
-    outcome = go(tmp_path, trainings, 8.0, jobs=2, init="runs/before", network_settings=["lr=0.1"])
+    outcome = go(tmp_path, trainings, 8.0, jobs=2, init="1-1", network_settings=["lr=0.1"])
     assert trainings.levels == ["1-1", "1-2"]
     assert all(entry.done for entry in outcome.entries)
     network = outcome.network
@@ -106,8 +106,7 @@ def test_the_network_is_taught_by_the_specialists_and_has_the_time_that_they_lea
     assert (levels, total, threads) == ("1-1,1-2", resolve(PRESET).total_steps, 2)
     policies = {level: str(tmp_path / level) for level in ("1-1", "1-2")}
     assert settings == [
-        "prioritize_levels=true",
-        "lr=0.1", 'init="runs/before"', f"distillation_policies={json.dumps(policies)}"
+        "lr=0.1", 'init="1-1"', f"distillation_policies={json.dumps(policies)}"
     ]  # fmt: skip
     # The steps are those that the pace allows, and are over before the time is.
     last = trainings.networks[-1][1]
@@ -124,9 +123,7 @@ def test_a_specialist_that_never_clears_teaches_nothing(tmp_path: Path) -> None:
     trainings = Trainings({"1-1": 0.0, "1-2": 0.99})
     outcome = go(tmp_path, trainings, 8.0)
     (settings,) = {tuple(settings) for *_, settings in trainings.networks}
-    assert settings[1:] == (
-        f'distillation_policies={{"1-2": {json.dumps(str(tmp_path / "1-2"))}}}',
-    )
+    assert settings == (f'distillation_policies={{"1-2": {json.dumps(str(tmp_path / "1-2"))}}}',)
     # It had all that was left of the specialists' share.
     assert trainings.levels[:2] == ["1-1", "1-2"]
     assert set(trainings.levels[2:]) == {"1-1"}
@@ -143,7 +140,7 @@ def test_shares_of_nothing(tmp_path: Path) -> None:
     trainings = Trainings({"1-1": 0.99, "1-2": 0.99})
     outcome = go(tmp_path / "network", trainings, 1.0, network_share=1.0)
     assert trainings.levels == []
-    assert trainings.networks[0][3] == ["prioritize_levels=true"]
+    assert trainings.networks[0][3] == []
     assert outcome.network is not None
     assert outcome.network.steps > 0
 
@@ -265,6 +262,9 @@ def test_the_time_that_is_spent_is_noted_on_the_way(tmp_path: Path) -> None:
         ({"settings": ["gamma=7"]}, "gamma: .*less than or equal to 1"),
         ({"settings": ["init={level}.safetensors", "num_envs=1"]}, "num_envs: "),
         ({"network_settings": ["gamma=7"]}, "gamma: .*less than or equal to 1"),
+        ({"preset": "pixels"}, "cannot learn from specialists with another observation"),
+        ({"preset": "tiles"}, "cannot learn from specialists with another action"),
+        ({"network_settings": ["env.actions=simple"]}, "specialists with another action"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_begins(
@@ -274,6 +274,12 @@ def test_what_is_wrong_is_told_before_anything_begins(
     levels = arguments.pop("levels")
     with pytest.raises(ConfigError, match=message):
         campaign.run(levels, tmp_path / "new", **arguments)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_an_agent_to_begin_with_is_looked_for_before_anything_begins(tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match="nobody"):
+        campaign.run(["1-1", "1-2"], tmp_path / "new", hours=1.0, jobs=1, init="nobody")
     assert [*tmp_path.iterdir()] == []
 
 

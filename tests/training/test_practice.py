@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX
+from tests.support.scripts import steps as steps_of
 from tests.support.toy import toy_config
 
+import warpzone
 from warpzone.errors import ConfigError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.search import Trajectory
 from warpzone.smb.transition import InputLog
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training import resolve
-from warpzone.training.checkpoint import RunValues, Snapshot, checked_values
+from warpzone.training.checkpoint import FailureValues, RunValues, Snapshot, checked_values
 from warpzone.training.config import PracticeConfig, TrainConfig
 from warpzone.training.curriculum import LEAST_WEIGHT, Curriculum
 from warpzone.training.learner import Learner
@@ -260,6 +264,10 @@ def test_practice_and_curriculum_share_the_episodes() -> None:
     drawn = games.weights / games.weights.sum() * games.share
     assert drawn[:2] == pytest.approx([0.75 * 0.3 / 4, 0.75 * 0.3 * 3 / 4])
     assert drawn[2:].sum() == pytest.approx(0.25)
+    curriculum.share = lambda competence: 0.0
+    practice.apply(curriculum, 1.0, 800)
+    assert games.share == pytest.approx(0.25)
+    assert (games.weights[:2] == 0).all()
 
 
 def test_the_curriculum_passes_over_episodes_of_practice() -> None:
@@ -500,6 +508,26 @@ def test_a_run_that_goes_on_is_the_same_to_the_last_bit(kind: str) -> None:
         assert torch.equal(a, b)
 
 
+def test_an_episode_that_goes_on_from_a_partial_one_is_not_logged() -> None:
+    """What led to a partial episode is not saved with the games, and resuming must change
+    nothing."""
+    envs = warpzone.make_vec(
+        ["1-1", "1-2"], 1, actions=ACTIONS, observation="ram", threads=1, row_share=1.0
+    )
+    trajectory = bytes(INDEX[buttons] for buttons in steps_of(FLAGPOLE))
+    starts = envs.record_initial_states("1-1", Trajectory(trajectory))
+    envs.set_initial_states(starts)
+    envs.watch_games([0])
+    envs.set_start_weights(np.eye(len(starts))[-5], 1.0)
+    _, infos = envs.reset()
+    for action in trajectory[starts[-5].step :]:
+        *_, infos = envs.step(np.array([action]))
+    assert infos["final_info"]["flag"] == 1
+    assert infos["level"] == 1
+    assert envs.input_log(0) is None
+    envs.close()
+
+
 def test_both_ways_to_play_take_the_same_moments() -> None:
     """Native play sees a rollout at once, the other each step of half of the games."""
     practices = []
@@ -536,3 +564,21 @@ def test_a_damaged_state_is_refused() -> None:
         RunValues.model_validate(
             {"practice": {"moments": [{**state["moments"][0], "rate": 2.0}], "failures": 1}}
         )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"end": 4},
+        {"end": -1},
+        {"decided": [], "end": 0},
+        {"decided": [8, 4, 12]},
+        {"decided": [4, 8, 17]},
+    ],
+    ids=str,
+)
+def test_a_damaged_failure_is_refused(wrong: dict[str, Any]) -> None:
+    sound = {"level": "1-1", "buttons": "00" * 16, "decided": [4, 8, 12], "end": 3, "progress": 7}
+    FailureValues.model_validate(sound)
+    with pytest.raises(ValidationError, match=r"decided|end"):
+        FailureValues.model_validate({**sound, **wrong})

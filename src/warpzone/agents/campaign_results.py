@@ -12,6 +12,7 @@ from warpzone.agents.packaging import choose, file_sizes, stage, write
 from warpzone.agents.results import Results, read_results
 from warpzone.agents.results_page import Frame, text_of
 from warpzone.files import make_directory, write_atomically
+from warpzone.training.campaign import NETWORK
 from warpzone.training.resolve_agent import AGENT_FILES
 
 HEAD = """\
@@ -56,13 +57,14 @@ def measure_campaign(
     folder, file = out / "agents", out / "results.json"
     staged = out / "staged"
     make_directory(staged)
-    names = []
+    names, trained = [], []
     for run in runs:
         # The last agent of a run may be better than the best one that it measured.
-        for path in (run / name for name in AGENT_FILES):
-            if path.is_file():
-                names.append(stage(path, staged))
-        if not any((run / name).is_file() for name in AGENT_FILES):
+        files = [run / name for name in AGENT_FILES if (run / name).is_file()]
+        names += [stage(path, staged) for path in files]
+        if files:
+            trained.append(run)
+        else:
             log(f"{run} has no agent yet")
     results = read_results(file)
     if results.table != tuple(levels):
@@ -81,7 +83,8 @@ def measure_campaign(
         old.unlink()
     staged.rmdir()
     told = levels[0] if len(levels) == 1 else f"{len(levels)} levels"
-    network = f"warpzone eval {shlex.quote(str(out / 'network'))}"
+    shown = next((run for run in (out / NETWORK, *trained) if run in trained), out / NETWORK)
+    network = f"warpzone eval {shlex.quote(str(shown))}"
     frame = Frame(
         head=HEAD.format(levels=told, command=command),
         measured="of the network, and those of a specialist with its run in place of this one",

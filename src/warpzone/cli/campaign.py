@@ -119,6 +119,7 @@ def campaign(
             *("warpzone", "campaign", levels, "--out", str(out_dir), "--hours", f"{hours:g}"),
             *("--jobs", str(count), "--network-share", f"{share:g}", "--preset", preset.value),
             *("--target", f"{target:g}", "--slice-steps", str(slice_steps)),
+            *("--episodes", str(episodes)),
             *(word for pair in given for word in pair),
         ]
     )

@@ -116,7 +116,7 @@ class EnvConfig(BaseModel):
     life_share: float = Field(0.0, ge=0.0, le=1.0)
     """Share of lost lives of whole episodes after which the next episode begins as the game goes
     on: in the same level, at its half-way point if Mario came past it, with a life less, while any
-    is left."""
+    is left. Clear rates of training episodes count these too."""
     whole_game: bool = False
     """An episode is the game as it is played: power on, Start, the console's lives, half-way points
     and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,
@@ -161,6 +161,10 @@ class EnvConfig(BaseModel):
             raise ValueError(str(error)) from error
         if self.last_level is not None:
             level_index(self.last_level)
+            if self.row_share > 0:
+                raise ValueError(
+                    "row_share is for episodes of one level, and there is a last_level"
+                )
         height, width = self.size
         if not (1 <= height <= 240 and 1 <= width <= 256):
             raise ValueError(f"size {self.size}: at least (1, 1) and at most (240, 256)")
@@ -195,7 +199,11 @@ class EnvConfig(BaseModel):
         if self.whole_game:
             why = "is for episodes that begin at levels, and this is the whole game"
             reasons |= dict.fromkeys(
-                ("levels", "last_level", "row_share", "life_share", "start_steps"), why
+                (
+                    *("levels", "last_level", "row_share", "life_share"),
+                    *("start_steps", "start_noop_max"),
+                ),
+                why,
             )
         else:
             why = "is for the whole game: set whole_game too"

@@ -382,7 +382,11 @@ class GameBatch(InUse):
         """
         with native_errors():
             self._batch.put_initial_state(index, start)
+        added = index == len(self._starts)
         self._starts[index : index + 1] = [start]
+        if added and self._start_weights is not None:
+            weights, share = self._start_weights
+            self._start_weights = np.append(weights, 0.0), share
 
     def record_moments(
         self, level: str, buttons: bytes, moments: Sequence[tuple[int, int]]

@@ -35,10 +35,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from warpzone.errors import CheckpointError, ConfigError, RunError
 from warpzone.files import make_directory, read_regular_file, write_atomically
 from warpzone.settings import describe, parse_overrides
+from warpzone.smb.config import EnvConfig
 from warpzone.training import sweep
 from warpzone.training.config import TrainConfig
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.presets import resolve
+from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import LOCK, read_status, require_utf8
 from warpzone.training.sweep import ATTEMPTS, LEVEL, Entry, LevelState, train_command
 from warpzone.training.time_slice import TimeSlice
@@ -46,8 +48,6 @@ from warpzone.training.time_slice import TimeSlice
 NETWORK = "network"
 """The directory of the network's run."""
 PRESET = "generalist"
-NETWORK_SETTINGS = ("prioritize_levels=true",)
-"""Beside its preset: episodes are drawn where the network fails."""
 STATE = "campaign.json"
 MOST_STATE_BYTES = 1 << 20
 SAVE_EVERY = 10.0
@@ -178,6 +178,7 @@ def run(
         ConfigError: a number or a setting out of its range, or an `out` that cannot be made.
         CheckpointError: `campaign.json` is damaged.
         RunError: another campaign works in `out`.
+        AgentError: there is no agent `init`.
     """
     if hours <= 0 or jobs < 1 or slice_steps < 1:
         raise ConfigError(
@@ -192,13 +193,17 @@ def run(
         )
     if network_share == 0 and (init is not None or network_settings):
         raise ConfigError("there is no network to begin with an agent or to set: its share is 0")
-    network_settings = [*NETWORK_SETTINGS, *network_settings]
+    network_settings = list(network_settings)
     if init is not None:
+        resolve_agent(init)
         network_settings.append(f"init={json.dumps(init)}")
     for level in levels:  # what is wrong is told now, not by each process
         given = [setting.replace(LEVEL, level) for setting in settings]
         resolve(preset, **parse_overrides(given, TrainConfig))
-    resolve(PRESET, **parse_overrides(list(network_settings), TrainConfig))
+    of_network = resolve(PRESET, **parse_overrides(network_settings, TrainConfig)).env
+    if 0 < network_share < 1:
+        given = [setting.replace(LEVEL, levels[0]) for setting in settings]
+        _check_teachers(resolve(preset, **parse_overrides(given, TrainConfig)).env, of_network)
     require_utf8(out)
     try:
         make_directory(out)
@@ -433,3 +438,16 @@ def _size(file: Path) -> int:
         return os.stat(file).st_size
     except OSError:
         return 0
+
+
+def _check_teachers(specialists: EnvConfig, network: EnvConfig) -> None:
+    """Raises ConfigError where a network that sees and acts as `network` cannot learn from agents
+    that do so as `specialists`."""
+    for name in ("observation", "action_list"):
+        theirs, its = getattr(specialists, name), getattr(network, name)
+        if theirs != its:
+            raise ConfigError(
+                f"the network cannot learn from specialists with another {name.split('_')[0]}:"
+                f" theirs is {theirs}, the network's {its}; set the same for both, or give"
+                " --network-share 0"
+            )

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 from torch import Tensor
 
@@ -69,8 +69,8 @@ class MomentValues(_Part):
     level: str
     buttons: Annotated[str, Field(pattern="^([0-9a-f]{2})*$")]
     step: Counted
-    back: Counted = 60
-    goal: Counted
+    back: Annotated[Counted, Field(ge=1)] = 60
+    goal: Annotated[Counted, Field(ge=1)]
     born: Counted
     rate: Share
     episodes: Counted
@@ -87,6 +87,15 @@ class FailureValues(_Part):
     decided: list[Annotated[int, Field(ge=0, lt=2**32)]]
     end: int
     progress: Counted
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        frames = len(self.buttons) // 2
+        if not self.decided or self.decided != sorted(self.decided) or self.decided[-1] > frames:
+            raise ValueError("decided must tell of frames that were played, in their order")
+        if not 0 <= self.end <= len(self.decided):
+            raise ValueError(f"end is {self.end}, and there are {len(self.decided)} steps")
+        return self
 
 
 class PracticeValues(_Part):

@@ -172,7 +172,7 @@ class Practice:
             weights, share = curriculum.weights(levels), curriculum.share(competence)
         own = np.array([moment.weight for moment in self.moments])
         share *= 1 - self.config.share
-        if share > 0:
+        if len(weights):
             weights = weights * (share / weights.sum())
         own *= self.config.share / own.sum()
         self.env.set_start_weights(np.concatenate([weights, own]), share + self.config.share)

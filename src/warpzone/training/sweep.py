@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from warpzone.training.interrupt import Interrupt
 from warpzone.training.run_settings import read_status
@@ -47,7 +47,7 @@ class LevelState(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    slices: int = 0
+    slices: int = Field(0, ge=0)
     """Time slices that it has had."""
     gain: float = 0.0
     """By how much the last one raised its clear rate."""

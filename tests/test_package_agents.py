@@ -452,7 +452,10 @@ def test_the_page_tells_all_stages_of_a_training(
         Stage(
             command=f"warpzone train 1-1{more}", commit=name, steps=10**6, seconds=60.0, threads=1
         )
-        for more, name in (("", "aaa"), (" --set lr=0.1 --set init=x.safetensors", None))
+        for more, name in (
+            ("  # from step 7 on --set lr=0.2", "aaa"),
+            (" --set lr=0.1 --set init=x.safetensors", None),
+        )
     ]
     update = {
         "earlier": tuple(earlier), "seconds": 240.0, "threads": 1, "commit": "ccc",
@@ -467,7 +470,7 @@ def test_the_page_tells_all_stages_of_a_training(
     assert "| 5.00 | 6.0 (1) |" in text
     commands = [line for line in text.splitlines() if line.startswith("warpzone train")]
     assert commands == [
-        "warpzone train 1-1 --out runs/1-1-1  # aaa",
+        "warpzone train 1-1 --out runs/1-1-1  # from step 7 on --set lr=0.2; aaa",
         "warpzone train 1-1 --set lr=0.1 --set init=runs/1-1-1 --out runs/1-1-2",
         "warpzone train 1-1 --set init=runs/1-1-2 --seed 3  # ccc",
     ]

@@ -360,10 +360,13 @@ def _training(agent: AgentRecord) -> Iterator[str]:
     for number, stage in enumerate(agent.stages, start=1):
         if stage.command is None:
             continue
-        words = shlex.split(stage.command)
+        # What was changed on the way follows as a comment, see `provenance.command_of`.
+        line, _, changes = stage.command.partition("  # ")
+        words = shlex.split(line)
         if before:
             words = [f"init={before}" if word.startswith("init=") else word for word in words]
         if number < len(agent.stages):
             before = f"runs/{agent.trained_on[0]}-{number}"
             words += ["--out", before]
-        yield shlex.join(words) + ("" if stage.commit is None else f"  # {stage.commit}")
+        remarks = [remark for remark in (changes, stage.commit) if remark]
+        yield shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")

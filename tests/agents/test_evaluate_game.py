@@ -14,6 +14,7 @@ import pytest
 from tests.support.agents import write_agent
 
 import warpzone
+from warpzone import _native
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate_game import GameEvaluation, evaluate_game
 from warpzone.agents.packaged import Collection
@@ -21,6 +22,8 @@ from warpzone.agents.team import Team
 from warpzone.errors import AgentError, ConfigError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS
+
+HAZARDS = _native.TILE_PLANES.index("hazard")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def assert_adds_up(found: GameEvaluation) -> None:
 
 def test_a_game_is_as_one_that_is_played_by_itself(specialists: Team) -> None:
     found = evaluate_game(specialists, episodes=1, seed=7, noop_max=30)
-    env = specialists.make_envs(1, noop_max=30)
+    env = specialists.make_envs(1, noop_max=30, show_paths=True)
     with closing(env):
         random = specialists.agent("1-1").random(7)
         _, info = env.reset(seed=7)
@@ -53,6 +56,9 @@ def test_a_game_is_as_one_that_is_played_by_itself(specialists: Team) -> None:
             seen = env.observations()
             if not view.show_level:
                 seen["scalars"][:, -len(LEVELS) :] = 0
+            if not view.show_paths:
+                hazards = seen["tiles"][:, HAZARDS]
+                hazards[hazards < 128] = 0
             names = view.action_list[int(agent.act(seen, mode, random)[0])]
             _, _, terminated, truncated, info = env.step(
                 np.array([specialists.actions.index(names)])

@@ -59,7 +59,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="Go on with one life, as the game does, from the level of --levels (default: the "
-            "agent's first) through to this one."
+            "level that was named, or the agent's first) through to this one."
         ),
     ] = None,
     game: GameOption = False,
@@ -111,7 +111,7 @@ def evaluate(
             if agent_path is None:
                 raise ConfigError("--through needs an agent that knows all of the levels; name one")
             agent, cartridge = load_agent(agent_path, device, rom)
-            first = levels or min(agent.levels, key=level_index)
+            first = levels or agent.packaged_for or min(agent.levels, key=level_index)
             status.update(f"from {first} to {through}, {episodes} episodes")
             del settings["log"]
             evaluation = evaluate_row(

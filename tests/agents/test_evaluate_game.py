@@ -149,4 +149,4 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, agent: Agent) -> None:
     with pytest.raises(ConfigError, match="episodes is 0"):
         evaluate_game(agent, episodes=0)
     with pytest.raises(ConfigError, match="lives"):
-        evaluate_game(agent, episodes=1, lives=2)  # type: ignore[arg-type]
+        evaluate_game(agent, episodes=1, lives=2)  # type: ignore[arg-type]  # what is refused

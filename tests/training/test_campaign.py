@@ -189,7 +189,7 @@ def test_a_network_that_fails_is_tried_again_and_then_left(tmp_path: Path) -> No
 
     said: list[str] = []
     trainings = Trainings({"1-1": 0.99, "1-2": 0.99})
-    trainings.network = failing  # type: ignore[assignment, method-assign]
+    trainings.network = failing  # type: ignore[assignment, method-assign]  # in its place
     outcome = go(tmp_path, trainings, 60.0, log=said.append)
     assert outcome.network is not None
     assert outcome.network.failures == sweep.ATTEMPTS

@@ -204,7 +204,7 @@ def test_a_plan_is_followed_and_all_else_is_the_agents_own_draw() -> None:
         sent.append(actions)
         send(group, actions)
 
-    games.send = keep  # type: ignore[method-assign]
+    games.send = keep  # type: ignore[method-assign]  # looks on
     plans = np.full((64, 5), -1)
     plans[::2, 2] = DUCK
     search._replay(plans, PX * FAR, always(WALK, often=0.5), 7)

@@ -103,7 +103,7 @@ def ended(
 
 def failed(games: Games, config: Any = None, first: int = 0, **end: Any) -> Practice:
     """After one rollout in which the episode of game 0 ended."""
-    practice = Practice(config or config_of(), games, first)  # type: ignore[arg-type]
+    practice = Practice(config or config_of(), games, first)  # type: ignore[arg-type]  # a fake
     practice.observe(0, ended([0], **end))
     practice.apply(None, 0.0, 400)
     return practice
@@ -165,7 +165,7 @@ def test_progress_into_a_later_level_is_that_of_its_own_episode() -> None:
             start.progress += 7000
         return found
 
-    games.record_moments = whole_game  # type: ignore[method-assign]
+    games.record_moments = whole_game  # type: ignore[method-assign]  # counts
     practice = failed(games, score=500)
     assert practice.moments
     for moment in practice.moments:
@@ -175,7 +175,7 @@ def test_progress_into_a_later_level_is_that_of_its_own_episode() -> None:
 def test_a_rollout_gives_so_many_failures_and_each_the_log_of_its_own_episode() -> None:
     first, second = log_of(200), log_of(300, level="1-2")
     games = Games({0: [first, second], 1: [log_of(400, level="1-3")]})
-    practice = Practice(config_of(batch=3 * SAMPLES_PER_FAILURE), games, 0)  # type: ignore[arg-type]
+    practice = Practice(config_of(batch=3 * SAMPLES_PER_FAILURE), games, 0)  # type: ignore[arg-type]  # a fake
     both = ended([0, 1, 0])
     # Two steps of all games in one call: the second end of game 0 is in the second of them.
     both.finished = np.array([0, 1, 4])
@@ -185,7 +185,7 @@ def test_a_rollout_gives_so_many_failures_and_each_the_log_of_its_own_episode() 
     practice.observe(0, both)
     practice.apply(None, 0.0, 400)
     assert [level for level, _, _ in games.recorded[::2]] == ["1-1", "1-3", "1-2"]
-    few = Practice(config_of(batch=SAMPLES_PER_FAILURE), games, 0)  # type: ignore[arg-type]
+    few = Practice(config_of(batch=SAMPLES_PER_FAILURE), games, 0)  # type: ignore[arg-type]  # a fake
     games.recorded.clear()
     few.observe(0, both)
     few.apply(None, 0.0, 400)
@@ -223,7 +223,7 @@ def test_an_episode_from_a_moment_that_was_replaced_does_not_count() -> None:
 
 def test_the_newest_moments_of_each_level_are_kept() -> None:
     games = Games({0: [log_of(200)], 1: [log_of(300, level="2-1")]})
-    practice = Practice(config_of(moments=3), games, 0)  # type: ignore[arg-type]
+    practice = Practice(config_of(moments=3), games, 0)  # type: ignore[arg-type]  # a fake
     for rollout in range(1, 6):
         practice.observe(0, ended([0] if rollout < 5 else [1]))
         practice.apply(None, 0.0, 400 * rollout)
@@ -255,7 +255,7 @@ def test_practice_and_curriculum_share_the_episodes() -> None:
         share=lambda competence: 0.8 - 0.5 * competence,
         apply=lambda competence, levels: games.set_start_weights(weights, 0.8 - 0.5 * competence),
     )
-    practice = Practice(config_of(share=0.25), games, 2)  # type: ignore[arg-type]
+    practice = Practice(config_of(share=0.25), games, 2)  # type: ignore[arg-type]  # a fake
     practice.apply(curriculum, 1.0, 0)
     assert games.share == pytest.approx(0.3)  # nothing has failed
     practice.observe(0, ended([0]))

@@ -28,7 +28,6 @@ struct Outcome {
 inline constexpr int kProgressCap = 16;  // px a step: more is a jump between areas
 inline constexpr float kProgressScale = 1.0F / 20;
 inline constexpr float kProgressFlag = 5.0F, kProgressStep = -0.01F;
-inline constexpr float kProgressEnd = 2.5F;      // taken for an end other than the flag
 inline constexpr float kProgressPassage = 2.5F;  // with a route: a pipe that leads on
 inline constexpr int kPassage = 128;             // px at once that only a pipe brings
 inline constexpr int kThrownBack =
@@ -194,7 +193,9 @@ struct Game {
         signals.death = static_cast<int32_t>(Death::warped);
         over = 1;
       }
-    } else if (!cutscene(nes) && on_mask(mask)) {
+    } else if (!cutscene(nes) && on_mask(mask) &&
+               (rules.warps || nes.ram[memory::kWarpZone] == 0)) {
+      // The stretch to a warp zone would pay more, and sooner, than the pipe before it.
       progress.visit(area_id(nes), signals.x);
     }
   }
@@ -457,7 +458,7 @@ struct Game {
       if (end) unpaid = 0;
     }
     const auto px = static_cast<float>(paid);
-    const float for_end = !end ? 0.0F : reached ? kProgressFlag : -kProgressEnd;
+    const float for_end = !end ? 0.0F : reached ? kProgressFlag : -rules.end_penalty;
     return px * kProgressScale + kProgressStep + for_end;
   }
 };

@@ -73,6 +73,7 @@ inline constexpr uint16_t kNextArea = 0x0750;         // bits 0-6: the map behin
 inline constexpr uint16_t kNextPage = 0x0751;         // the screen of it at which Mario comes out
 inline constexpr uint16_t kChangeAreaTimer = 0x06DE;  // frames until a pipe has been entered
 inline constexpr uint16_t kScrollLock = 0x0723;       // not 0 where the screen does not follow
+inline constexpr uint16_t kWarpZone = 0x06D6;  // not 0 from the screen on that a warp zone follows
 inline constexpr uint16_t kNoCollisions = 0x0716;     // not 0: Mario goes through everything
 inline constexpr uint16_t kMovingDirection = 0x0045;  // of Mario: 1 right, 2 left
 
@@ -150,6 +151,7 @@ inline constexpr std::array kAddresses = {
     Address{"next_page", kNextPage},
     Address{"change_area_timer", kChangeAreaTimer},
     Address{"scroll_lock", kScrollLock},
+    Address{"warp_zone", kWarpZone},
     Address{"no_collisions", kNoCollisions},
     Address{"moving_direction", kMovingDirection},
 };

@@ -32,6 +32,7 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
+  float end_penalty = 2.5F;      // of `progress` and `landed`: taken for an end other than the flag
   bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
   bool show_level = false;       // the tile view's scalars name the level
   bool show_paths = false;       // and its hazards' plane shows where firebars and hammers will be
@@ -66,6 +67,7 @@ struct Rules {
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
     require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");
+    require(end_penalty >= 0 && end_penalty <= 100, "end_penalty must be from 0 to 100");
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
   }

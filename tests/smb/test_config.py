@@ -131,6 +131,8 @@ def test_one_setting_by_all_its_names() -> None:
         ({"crop_status_bar": False}, "crop_status_bar is for the observation 'pixels'"),
         ({"observation": "rgb", "show_level": True}, "show_level is for the observation 'tiles'"),
         ({"observation": "ram", "show_paths": True}, "show_paths is for the observation 'tiles'"),
+        ({"reward": "gym", "end_penalty": 5.0}, "end_penalty is for the rewards progress and"),
+        ({"end_penalty": -1.0}, "end_penalty"),
         ({"sticky_share": 0.5}, "sticky_share needs a repeat_action_probability above 0"),
         (
             {"row_share": 0.5},
@@ -245,6 +247,7 @@ def test_every_field_reaches_the_native_core() -> None:
             "show_paths": True,
             "row_share": 0.25,
             "life_share": 0.75,
+            "end_penalty": 4.0,
             "whole_game": True,
             "lives": 1,
             "warps": True,
@@ -260,6 +263,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.row_share, rules.life_share) == (0.25, 0.75)
     assert rules.show_paths
+    assert rules.end_penalty == 4.0
     assert rules.start_noop_max == 9
     assert (rules.whole_game, rules.one_life, rules.warps) == (True, True, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)

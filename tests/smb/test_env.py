@@ -184,8 +184,8 @@ def test_clearing_a_level(rom: Rom, level: str, script: Script, reward: str) -> 
 )
 def test_ways_to_die(poke: dict[int, int], death: int) -> None:
     rewards = {}
-    for reward in ("gym", "tutorial", "progress", "landed"):
-        env = make(reward=reward)
+    for reward in ("gym", "tutorial", "progress", "landed", "severe"):
+        env = make(end_penalty=7.0) if reward == "severe" else make(reward=reward)
         env.reset()
         for address, value in poke.items():
             env.ram()[address] = value
@@ -198,6 +198,7 @@ def test_ways_to_die(poke: dict[int, int], death: int) -> None:
         rewards[reward] = got
     assert rewards["tutorial"] == pytest.approx((rewards["gym"] - 50) / 10, abs=1e-4)
     assert rewards["progress"] == rewards["landed"] == pytest.approx(-2.51, abs=1e-4)
+    assert rewards["severe"] == pytest.approx(-7.01, abs=1e-4)
     assert (rewards["gym"] <= -15) == (death != 4)
 
 

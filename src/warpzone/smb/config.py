@@ -75,6 +75,8 @@ class EnvConfig(BaseModel):
     """`progress`: new-best px, and the end. `landed`: that, paid once Mario stands again, so that a
     jump into a pit brings nothing. `gym`: as gym-super-mario-bros. `tutorial`: that, +50 for the
     flag, -50 for another end, divided by 10."""
+    end_penalty: float = Field(2.5, ge=0.0, le=100.0)
+    """What `progress` and `landed` take for an end other than the flag."""
     frame_skip: int = Field(4, ge=1, le=60)
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
@@ -190,6 +192,8 @@ class EnvConfig(BaseModel):
         if self.observation != "tiles":
             why = f"is for the observation 'tiles', and this is {self.observation!r}"
             reasons |= dict.fromkeys(("show_level", "show_paths"), why)
+        if self.reward not in ("progress", "landed"):
+            reasons["end_penalty"] = f"is for the rewards progress and landed, not {self.reward!r}"
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
         if not any(pair[0] in self.levels and pair[1] in self.levels for pair in pairwise(LEVELS)):
@@ -231,6 +235,7 @@ class EnvConfig(BaseModel):
         rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
         rules.row_share = self.row_share
         rules.life_share = self.life_share
+        rules.end_penalty = self.end_penalty
         rules.whole_game = self.whole_game
         rules.one_life = self.lives == 1
         rules.warps = self.warps
@@ -284,6 +289,7 @@ class EnvSettings(TypedDict, total=False):
     last_level: str | None
     row_share: float
     life_share: float
+    end_penalty: float
     whole_game: bool
     lives: Literal[1, 3]
     warps: bool

@@ -267,6 +267,13 @@ void bind_batch(nb::module_& m) {
           },
           "weights"_a, "Episodes from a level's start draw the level by these, one for each of 32.")
       .def(
+          "set_end_penalty",
+          [](Batch& self, float penalty) {
+            const auto hold = self.enter();
+            self.game_to_change().set_end_penalty(penalty);
+          },
+          "penalty"_a, "An end without the flag costs that from now on, 0 to 100.")
+      .def(
           "look",
           [](Batch& self,
              nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> show_level,

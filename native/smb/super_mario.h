@@ -80,6 +80,14 @@ class SuperMario {
     rules_ = std::move(rules);
   }
 
+  // From now on an end without the flag costs that.
+  void set_end_penalty(float penalty) {
+    Rules rules = rules_;
+    rules.end_penalty = penalty;
+    rules.check();
+    rules_ = std::move(rules);
+  }
+
   // Results depend on the seed and a game's index alone.
   static void seed(State& game, uint64_t seed, uint64_t index) {
     game.random = stream(seed, index);

@@ -196,6 +196,9 @@ class Corridor:
         self.levels = np.array([level_index(name) for name in weights])
         self.level_shares = np.array(list(weights.values())) / sum(weights.values())
 
+    def set_end_penalty(self, penalty: float) -> None:
+        self.end_penalty = penalty
+
     def close(self) -> None:
         self.closed = True
 
@@ -236,7 +239,8 @@ def toy_config(**changes: Any) -> TrainConfig:
         "rollout_steps": 32,
         "minibatch_size": 128,
         "total_steps": 16 * 32 * 6,
-        "lr": 3e-3,
+        "lr": 2e-3,
+        "lr_kl": None,
         "schedule": "constant",
         "checkpoint_every": 2,
         "eval_every": 4,

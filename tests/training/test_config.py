@@ -99,3 +99,13 @@ def test_errors_name_the_setting_and_what_to_do(
 def test_settings_are_read_without_loading_torch() -> None:
     program = "import sys, warpzone.training.presets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("preset", ["tiles", "generalist"])
+def test_another_observation_takes_what_only_tiles_show_out_of_a_preset(preset: str) -> None:
+    assert resolve(preset).env.show_paths
+    config = resolve(preset, env={"observation": "ram"})
+    assert not config.env.show_paths
+    assert not config.env.show_level
+    with pytest.raises(ConfigError, match="show_paths is for the observation 'tiles'"):
+        resolve(preset, env={"observation": "ram", "show_paths": True})

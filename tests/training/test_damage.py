@@ -428,12 +428,12 @@ def test_what_may_change_changes_and_is_written_down(run: Path) -> None:
     (line,) = (run / "changes.jsonl").read_text().splitlines()
     told = json.loads(line)
     assert told["step"] == 6 * BATCH
-    assert told["settings"]["lr"] == [0.003, 0.0001]
+    assert told["settings"]["lr"] == [0.002, 0.0001]
     assert told["settings"]["schedule"] == ["constant", "linear"]
     assert told["settings"]["total_steps"] == [6 * BATCH, 8 * BATCH]
     rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
     rates = {row["step"]: row["charts/learning_rate"] for row in rows if "losses/entropy" in row}
-    assert rates[6 * BATCH] == 0.003
+    assert rates[6 * BATCH] == 0.002
     assert rates[7 * BATCH] < 1e-4
 
 

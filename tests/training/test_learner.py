@@ -58,7 +58,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         {"learner": "torch", "amp": False, "minibatch_size": 512},
         {"env": EnvConfig(levels={"1-1": 1.0, "8-4": 2.0})},
         CURRICULUM,
-        {**CURRICULUM, "prioritize_levels": True},
+        {**CURRICULUM, "prioritize_levels": True, "last_end_penalty": 5.0},
         PICTURES,
         {**PICTURES, "amp": True},
     ],

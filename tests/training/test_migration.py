@@ -51,6 +51,7 @@ def test_old_names_become_new_ones() -> None:
     config = TrainConfig.model_validate(migrate(OLD))
     assert (config.update_epochs, config.minibatch_size) == (7, 64)
     assert (config.eval_noop_max, config.eval_repeat_action_probability) == (12, 0.5)
+    assert (config.env.end_penalty, config.last_end_penalty) == (2.5, None)
     assert (config.env.noop_max, config.env.repeat_action_probability) == (9, 0.25)
     assert config.network.piecewise_linear
     assert (config.curriculum.progress_mask, config.curriculum.segment) == (False, 8)
@@ -78,7 +79,6 @@ def test_presets_as_they_were_written_before_are_those_of_today() -> None:
         ({"ema": 0.95}, "ema=0.95"),
         ({"kl_beta": 2.0}, "kl_beta=2.0"),
         ({"target_kl": 0.001}, "target_kl=0.001"),
-        ({"env": {"end_penalty": 10.0}}, "env.end_penalty=10.0"),
         (
             {"lr_schedule": "mastery", "entropy_schedule": "constant"},
             "lr_schedule=mastery, entropy_schedule=constant",
@@ -95,9 +95,7 @@ def test_a_run_that_asks_for_what_is_gone_says_which_version_has_it(
 
 
 def test_an_agent_plays_on_without_what_only_training_asked_for() -> None:
-    assert migrate({"env": {"end_penalty": 10.0, "noops": 3}}, playing=True) == {
-        "env": {"noop_max": 3}
-    }
+    assert migrate({"ema": 0.95, "env": {"noops": 3}}, playing=True) == {"env": {"noop_max": 3}}
 
 
 def test_new_names_stay() -> None:

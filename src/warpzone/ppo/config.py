@@ -26,7 +26,7 @@ class PPOConfig(BaseModel):
     # Targets
     gamma: Fraction = 0.97
     """Discount γ per agent step. What lies 1 / (1 − γ) steps ahead counts about a third."""
-    gae_lambda: Fraction = 0.8
+    gae_lambda: Fraction = 0.95
     """λ of the advantage estimates (GAE): 0 trusts the critic, 1 the rewards that were seen."""
     value_target: Literal["lambda", "one_step"] = "lambda"
     """`lambda`: V(s) + advantage. `one_step`: r + γV(s′)."""
@@ -54,14 +54,14 @@ class PPOConfig(BaseModel):
     """Times that each rollout is learnt from."""
     minibatch_size: Count = 512
     """Samples of a gradient step; at most num_envs × rollout_steps."""
-    lr: Positive = 3e-3
+    lr: Positive = 2e-3
     """Learning rate of Adam, at the beginning."""
     schedule: Schedule = "competence"
     """How `lr`, `entropy_coef` and `distillation_coef` fall. `linear`: down to 0 at the end of the
     run. `competence`: down to a tenth as the agent comes to succeed (see `Learner.competence`)."""
-    lr_kl: Positive | None = None
+    lr_kl: Positive | None = 0.015
     """KL divergence of an update from which on the learning rate is lowered; below half of it it
-    rises again, up to what the schedule says."""
+    rises again, up to what the schedule says; None: it is not."""
     adam_eps: Positive = 1e-5
     """Adam's ε."""
     max_grad_norm: Positive | None = 0.5

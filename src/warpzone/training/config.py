@@ -148,6 +148,7 @@ class TrainConfig(PPOConfig):
         reward="landed",
         noop_max=30,
         no_progress_steps=150,
+        show_paths=True,
     )
     """The games that are trained on."""
     network: NetworkConfig = NetworkConfig(piecewise_linear=True)
@@ -160,6 +161,10 @@ class TrainConfig(PPOConfig):
     prioritize_levels: bool = False
     """Draw levels the more often the more of their last 100 episodes failed, besides their weights
     in `env.levels` (see `warpzone.training.level_priority`)."""
+    last_end_penalty: float | None = Field(None, ge=0.0, le=100.0)
+    """What an end without the flag costs at full competence, from `env.end_penalty` at none: who
+    cannot play yet must dare, who can should take care; None: always `env.end_penalty`. Without
+    effect on other rewards than `progress` and `landed`, and on other games."""
     practice: PracticeConfig = PracticeConfig()
     """Episodes that begin where earlier ones failed."""
     corrections: CorrectionsConfig = CorrectionsConfig()
@@ -168,9 +173,9 @@ class TrainConfig(PPOConfig):
     # Rollout
     num_envs: int = Field(64, ge=2, le=MOST_GAMES)
     """Games played at once, in two halves: one plays while the policy decides for the other."""
-    rollout_steps: int = Field(32, ge=1, le=MOST_GAMES)
+    rollout_steps: int = Field(64, ge=1, le=MOST_GAMES)
     """Agent steps of each game between two updates."""
-    total_steps: Count = 3_000_000
+    total_steps: Count = 4_000_000
     """Agent steps of the whole run, all games together; the last rollout is played to its end."""
 
     # Distillation (see `warpzone.training.distillation`)

@@ -124,6 +124,10 @@ class Learner:
         ):
             if wanted:
                 self.levels = level_env(env, setting)
+        self.penalized: LevelEnv | None = None
+        """Games with a reward that takes something for an end without the flag."""
+        if isinstance(env, LevelEnv) and not config.env.without_effect({"end_penalty"}):
+            self.penalized = env
         self.practice: Practice | None = None
         self.logged = logged_env(env, "practice.share") if config.practice.share > 0 else None
         self.corrections: Corrections | None = None
@@ -166,6 +170,9 @@ class Learner:
         if config.prioritize_levels and self.levels is not None:
             weights = level_priorities(weights, self.stats.clear_rates)
             self.levels.set_level_weights(weights)
+        if config.last_end_penalty is not None and self.penalized is not None:
+            first, last = config.env.end_penalty, config.last_end_penalty
+            self.penalized.set_end_penalty(first + competence * (last - first))
         if self.practice is not None:
             self.practice.apply(self.curriculum, competence, self.step, weights)
         elif self.curriculum is not None:

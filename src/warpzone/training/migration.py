@@ -31,7 +31,6 @@ REMOVED: dict[str, tuple[Any, ...]] = {
     "ema": (0.0,),
     "kl_beta": (1.0,),
     "target_kl": (None, 0.03, 0.05),
-    "env.end_penalty": (2.5,),
 }
 """Settings that there are no more, with the values under which a run goes on as it began."""
 

@@ -32,7 +32,7 @@ _HARD_LEVELS = EnvConfig(
 
 PRESETS: dict[str, TrainConfig] = {
     # The game's own map as input: minutes on a laptop.
-    "tiles": TrainConfig(),
+    "tiles": TrainConfig(last_end_penalty=5.0),
     # One level, the hard ones too: starts along a way that a search has found.
     "specialist": TrainConfig(
         preset="specialist",
@@ -89,6 +89,7 @@ PRESETS: dict[str, TrainConfig] = {
     # The picture as input: a network for a CPU, and two pictures that tell where things move.
     "pixels": TrainConfig(
         preset="pixels",
+        lr_kl=None,
         env=EnvConfig(observation="pixels", frame_stack=2, noop_max=30, no_progress_steps=150),
         network=NetworkConfig(kind="patches", hidden=(128,)),
         rollout_steps=128,
@@ -103,6 +104,7 @@ PRESETS: dict[str, TrainConfig] = {
     # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
     "tutorial": TrainConfig(
         preset="tutorial",
+        lr_kl=None,
         env=EnvConfig(observation="pixels", consecutive=True, reward="tutorial"),
         network=NetworkConfig(kind="tutorial", hidden=(512,)),
         num_envs=8,
@@ -142,6 +144,9 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     if isinstance(env, Mapping) and "levels" in env:
         # Other levels replace the preset's, they do not join them.
         settings["env"]["levels"] = {}
+    if isinstance(env, Mapping) and env.get("observation", "tiles") != "tiles":
+        # What the preset shows in `tiles` has no place in another observation.
+        settings["env"] |= {"show_level": False, "show_paths": False}
     try:
         return TrainConfig.model_validate(merge(settings, changes))
     except ValidationError as error:

@@ -333,6 +333,25 @@ class Batch {
   const InputLog& input_log(size_t game) const { return watched(game).now; }
   const std::vector<Ended>& ended_input_logs(size_t game) const { return watched(game).ended; }
 
+  // The game's own observation, with all that can be shown in it, of the games of a group as they
+  // stand, whatever the batch observes: n rows each. Throws std::invalid_argument.
+  void observe_all(int group, std::span<uint8_t> bytes, std::span<float> scalars) const {
+    const auto hold = enter();
+    check_group(group);
+    const auto begin = static_cast<size_t>(group_begin(group));
+    const size_t n = static_cast<size_t>(group_begin(group + 1)) - begin;
+    if (pending_[static_cast<size_t>(group)] != 0) {
+      throw std::logic_error("this group is stepping; recv it first");
+    }
+    if (bytes.size() != n * G::kFeatureBytes || scalars.size() != n * G::kFeatureScalars) {
+      throw std::invalid_argument("the arrays to write to do not have the size of this group's");
+    }
+    for (size_t k = 0; k < n; ++k) {
+      game_.observe_all(games_[begin + k], &bytes[k * G::kFeatureBytes],
+                        &scalars[k * G::kFeatureScalars]);
+    }
+  }
+
   // Every frame of the last step of a batch with keep_frames, cutscenes included. `enter` while
   // they are read.
   const std::vector<uint8_t>& frames() const { return frames_; }

@@ -64,6 +64,8 @@ concept Game = GameState<typename G::State> && std::is_trivially_copyable_v<type
                  { game.reset(state, see_frame, G::beginning(int32_t{}, moment)) };
                  { game.step(state, uint8_t{}, see_frame) } -> StepOutcome;
                  { game.observe(seen, bytes, scalars) };
+                 // With all that can be shown, whatever is shown of this game.
+                 { game.observe_all(seen, bytes, scalars) };
                  // Where the running episode's level begins; which of the game's places it is in.
                  { G::level(seen) } -> std::same_as<int32_t>;
                  { G::place(seen) } -> std::same_as<uint8_t>;

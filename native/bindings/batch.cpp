@@ -351,6 +351,16 @@ void bind_batch(nb::module_& m) {
       .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
            "Waits for a group; raises what went wrong in one of its games.")
       .def(
+          "observe_tiles",
+          [](const Batch& self, int group, Array<uint8_t> tiles, Array<float> scalars) {
+            const nb::gil_scoped_release release;
+            self.observe_all(group, span(tiles), span(scalars));
+          },
+          "group"_a, "tiles"_a.noconvert(), "scalars"_a.noconvert(),
+          "Writes the tiles of a group's games as they stand, whatever the batch observes, with "
+          "the "
+          "level and paths: uint8[n, ...] and float32[n, SCALARS].")
+      .def(
           "play",
           [](Batch& self, const Decider& decider, uint64_t seed, uint64_t first,
              Array<uint8_t> observations, Array<float> scalars, Array<int64_t> actions,

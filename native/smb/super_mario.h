@@ -124,6 +124,11 @@ class SuperMario {
                   show_paths, bytes, scalars);
   }
 
+  // The same with the level's name and the hazards' paths.
+  void observe_all(const State& game, uint8_t* bytes, float* scalars) const {
+    observe_tiles(game.nes, game.motion, game.held, game.signals.level, true, bytes, scalars);
+  }
+
   static int32_t level(const State& game) { return game.signals.level; }
   static uint8_t place(const State& game) { return map_number(game.nes); }
   static bool carried(const State& game) { return game.carried != 0; }

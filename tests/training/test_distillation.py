@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from tests.support.toy import CUES, Corridor, corridors, toy_config
 
+import warpzone
 from warpzone.errors import AgentError, ConfigError, LevelError
 from warpzone.ppo.policy import Shapes, shapes_of
 from warpzone.ppo.update import Batch, Coefficients, batch_of, losses
@@ -19,7 +20,7 @@ from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import NetworkConfig, TrainConfig
-from warpzone.training.distillation import DistillationPolicies
+from warpzone.training.distillation import TILE_SHAPES, DistillationPolicies
 from warpzone.training.learner import Learner
 from warpzone.training.networks import make_policy
 from warpzone.training.progress import LineDisplay
@@ -29,6 +30,7 @@ from warpzone.training.trainer import train
 CPU = torch.device("cpu")
 COEFFICIENTS = Coefficients(lr=1e-3, entropy=0.01, distillation=1.0)
 NETWORK = NetworkConfig(hidden=(16,))
+PATCHES: dict[str, Any] = {"network": NetworkConfig(kind="patches", hidden=(16,))}
 TWO = EnvConfig(levels={"1-1": 1.0, "8-4": 1.0}, show_level=True)
 SHAPES = shapes_of(Corridor(TWO, 2).single_observation_space)
 ACTIONS = CUES + 1
@@ -39,20 +41,20 @@ def expert(
     seed: int,
     *,
     shapes: Shapes = SHAPES,
-    actions: int = ACTIONS,
-    show_level: bool = False,
-    show_paths: bool = False,
+    count: int = ACTIONS,
+    **env: Any,
 ) -> str:
-    """Save an agent whose mind is made up, if not for any good reason."""
+    """Save an agent of `count` actions whose mind is made up, if not for any good reason; `env` are
+    settings of the games that it was trained on."""
     torch.manual_seed(seed)
-    policy = make_policy(NETWORK, shapes, actions)
+    policy = make_policy(NETWORK, shapes, count)
     with torch.no_grad():
         policy.heads.weight[:-1] *= 300
     info = AgentInfo(
-        env=EnvConfig(show_level=show_level, show_paths=show_paths),
+        env=EnvConfig(**env),
         network=NETWORK,
         shapes=shapes,
-        actions=actions,
+        actions=count,
         preset="tiles",
         seed=seed,
         steps=1,
@@ -66,6 +68,10 @@ def both(tmp_path: Path) -> dict[str, str]:
     """The second is named by its run directory."""
     expert(tmp_path / "run" / "best.safetensors", 2)
     return {"1-1": expert(tmp_path / "a.safetensors", 1), "8-4": str(tmp_path / "run")}
+
+
+def policies_of(files: dict[str, str]) -> DistillationPolicies:
+    return DistillationPolicies(files, Corridor(TWO, 2), TWO, 1, CPU)
 
 
 def observations(count: int) -> dict[str, torch.Tensor]:
@@ -89,7 +95,7 @@ def imitation(files: dict[str, str], **changes: Any) -> TrainConfig:
 
 def test_each_row_is_asked_of_the_policy_of_its_level(tmp_path: Path) -> None:
     files = both(tmp_path)
-    policies = DistillationPolicies(files, SHAPES, ACTIONS, CPU)
+    policies = policies_of(files)
     seen = observations(30)
     levels = torch.tensor([level_index(["1-1", "4-2", "8-4"][i % 3]) for i in range(30)])
     copies = {name: array.clone() for name, array in seen.items()}
@@ -115,9 +121,7 @@ def test_only_a_policy_that_was_shown_its_levels_name_sees_it(tmp_path: Path) ->
     said = {}
     for shown in (False, True):
         file = expert(tmp_path / f"{shown}.safetensors", 1, show_level=shown)
-        said[shown] = DistillationPolicies({"1-1": file}, SHAPES, ACTIONS, CPU).log_probs(
-            seen, levels
-        )[0]
+        said[shown] = policies_of({"1-1": file}).log_probs(seen, levels)[0]
     policy, _ = load_agent(tmp_path / "True.safetensors")
     with torch.no_grad():
         torch.testing.assert_close(said[True], policy(before)[0].log_softmax(1))
@@ -127,7 +131,9 @@ def test_only_a_policy_that_was_shown_its_levels_name_sees_it(tmp_path: Path) ->
 
 
 def test_only_a_policy_that_was_shown_paths_of_hazards_sees_them(tmp_path: Path) -> None:
-    shapes = {"scalars": (148,), "tiles": (8, 13, 16)}
+    config = EnvConfig(show_paths=True)
+    env = warpzone.make_vec(num_envs=1, threads=1, config=config)
+    shapes, actions = shapes_of(env.single_observation_space), 7
     tiles = torch.zeros(2, *shapes["tiles"], dtype=torch.uint8)
     tiles[:, 5, 3, 4] = 192  # a firebar
     tiles[1, 5, 3, 5:9] = torch.tensor([112, 88, 64, 40], dtype=torch.uint8)
@@ -137,8 +143,8 @@ def test_only_a_policy_that_was_shown_paths_of_hazards_sees_them(tmp_path: Path)
     )
     for shown in (False, True):
         name = f"{shown}.safetensors"
-        file = expert(tmp_path / name, 1, shapes=shapes, show_paths=shown)
-        policies = DistillationPolicies({"1-1": file}, shapes, ACTIONS, CPU)
+        file = expert(tmp_path / name, 1, shapes=shapes, count=actions, show_paths=shown)
+        policies = DistillationPolicies({"1-1": file}, env, config, 1, CPU)
         without, given = policies.log_probs(seen, levels)[0]
         assert torch.equal(without, given) != shown
         assert tiles[1, 5, 3, 8] == 40
@@ -208,20 +214,55 @@ def test_rows_without_a_policy_are_learnt_from_as_if_there_were_none(tmp_path: P
     assert parts["losses/distillation_kl"] > 0
 
 
-def test_policies_that_do_not_fit_are_refused_with_both_shapes(tmp_path: Path) -> None:
+def test_policies_that_do_not_fit_are_refused_with_what_to_do(tmp_path: Path) -> None:
     other: Shapes = {"scalars": (7,), "tiles": (3, 2, 2)}
     file = expert(tmp_path / "other.safetensors", 1, shapes=other)
     with pytest.raises(ConfigError) as refusal:
-        DistillationPolicies({"1-1": file}, SHAPES, ACTIONS, CPU)
-    for words in (file, "of 1-1", str(other), str(SHAPES), "must be the same"):
+        policies_of({"1-1": file})
+    for words in (file, "of 1-1", str(other), str(SHAPES), "take one that sees"):
         assert words in str(refusal.value)
-    file = expert(tmp_path / "more.safetensors", 1, actions=9)
-    with pytest.raises(ConfigError, match=f"has 9 actions, the agent in training .* and {ACTIONS}"):
-        DistillationPolicies({"1-1": file}, SHAPES, ACTIONS, CPU)
+    file = expert(tmp_path / "more.safetensors", 1, count=9)
+    with pytest.raises(ConfigError, match=f"has 9 actions, the agent in training {ACTIONS}"):
+        policies_of({"1-1": file})
+    others: tuple[dict[str, Any], ...] = ({"actions": "down"}, {"frame_skip": 2})
+    for env in others:
+        (setting,) = env
+        file = expert(tmp_path / f"{setting}.safetensors", 1, **env)
+        with pytest.raises(ConfigError, match=f"set env.{setting} as it was for it"):
+            policies_of({"1-1": file})
     with pytest.raises(AgentError, match="no run, no agent, no level"):
-        DistillationPolicies({"1-1": str(tmp_path / "none.safetensors")}, SHAPES, ACTIONS, CPU)
+        policies_of({"1-1": str(tmp_path / "none.safetensors")})
     with pytest.raises(LevelError, match="no level '1-5'"):
-        DistillationPolicies({"1-5": both(tmp_path)["1-1"]}, SHAPES, ACTIONS, CPU)
+        policies_of({"1-5": both(tmp_path)["1-1"]})
+
+
+def test_one_that_sees_tiles_needs_games_that_show_them(tmp_path: Path) -> None:
+    config = toy_config(env=EnvConfig(observation="pixels", size=(24, 24)), **PATCHES)
+    file = expert(tmp_path / "tiles.safetensors", 1, shapes=TILE_SHAPES)
+    with pytest.raises(
+        ConfigError, match=r"these games show \{'array': \(2, 24, 24\)\}"
+    ) as refusal:
+        learner(config.model_copy(update={"distillation_policies": {"1-1": file}}))
+    assert "beside" not in str(refusal.value)
+
+
+def test_one_name_is_for_all_levels_but_those_that_are_named(tmp_path: Path) -> None:
+    files = both(tmp_path)
+    config = toy_config(env=TWO, distillation_policies=files["8-4"])
+    assert config.distillation_policies == {"all": files["8-4"]}
+    alone = policies_of(config.distillation_policies)
+    assert len(alone.teachers) == 1
+    beside = policies_of({"all": files["8-4"], "1-1": files["1-1"]})
+    seen = observations(6)
+    levels = torch.tensor([level_index(["1-1", "4-2", "8-4"][i % 3]) for i in range(6)])
+    log_probs, has = beside.log_probs(seen, levels)
+    assert has.tolist() == [True, False, True] * 2  # 4-2 is not played
+    expected, _ = policies_of(files).log_probs(seen, levels)
+    assert torch.equal(log_probs, expected)
+    alone_says, has = alone.log_probs(seen, levels)
+    assert has.tolist() == [True, False, True] * 2
+    assert torch.equal(alone_says[2::3], expected[2::3])
+    assert not torch.allclose(alone_says[0::3], expected[0::3])
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:

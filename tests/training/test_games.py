@@ -69,7 +69,9 @@ def interrupted_after(steps: int) -> Any:
     return make
 
 
-@pytest.mark.parametrize("preset", ["tiles", "specialist", "pixels", "tutorial"])
+@pytest.mark.parametrize(
+    "preset", ["tiles", "specialist", "pixels", "pixels-generalist", "tutorial"]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, preset: str) -> None:
     # Short episodes: some end in each part of the run, most of them by being cut short.
     config = resolve(
@@ -86,7 +88,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, preset: st
         assert torch.equal(resumed.tensors[name], tensor), name
     assert resumed.values["stats"] == whole.values["stats"]
     assert resumed.values["curriculum"] == whole.values["curriculum"]
-    assert (whole.values["curriculum"] is not None) == (preset == "specialist")
+    assert (whole.values["curriculum"] is not None) == (config.curriculum.share > 0)
 
 
 def test_the_tutorials_run_starts_logs_and_saves(tmp_path: Path) -> None:

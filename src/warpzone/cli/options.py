@@ -40,6 +40,7 @@ class Preset(StrEnum):
     specialist = "specialist"
     generalist = "generalist"
     pixels = "pixels"
+    pixels_generalist = "pixels-generalist"
     tutorial = "tutorial"
 
 

@@ -450,6 +450,28 @@ class GameBatch(InUse):
                 np.ascontiguousarray(show_paths, np.uint8),
             )
 
+    def observe_tiles(self, group: int, out: Mapping[str, NDArray[Any]]) -> None:
+        """Writes what the games of a group, which must not be stepping, show as `tiles`, whatever
+        they are configured to show, with all that `EnvConfig.show_level` and
+        `EnvConfig.show_paths` add.
+
+        Args:
+            group: index into `groups`.
+            out: `tiles`, uint8[n, 8, 13, 16], and `scalars`, float32[n, 148], each in one piece
+                (C order).
+
+        Raises:
+            ConfigError: no such group, or arrays that do not fit it.
+            EngineError: the group is stepping, or the games are closed.
+        """
+        try:
+            with native_errors():
+                self._batch.observe_tiles(group, out["tiles"], out["scalars"])
+        except TypeError:
+            raise ConfigError(
+                "out must be C-contiguous and writable arrays: tiles, uint8, and scalars, float32"
+            ) from None
+
     # --- input logs -----------------------------------------------------------------------------
 
     def watch_games(self, games: Sequence[int]) -> None:

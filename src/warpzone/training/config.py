@@ -17,6 +17,8 @@ MOST_GAMES = 1 << 16
 MOST_LAYERS = 8
 WIDEST_LAYER = 4096
 MOST_SEED = 2**63 - 1
+ALL_LEVELS = "all"
+"""In `distillation_policies`: each level that is not named."""
 
 Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 
@@ -40,6 +42,8 @@ class NetworkConfig(BaseModel):
     """`tiles`: dense layers on bytes and scalars. `patches`: two embeddings of patches of a
     picture, for a CPU. `cnn`: three convolutions as in Mnih et al. 2015. `tutorial`: four
     convolutions of 32 filters, 3×3, stride 2."""
+    embeddings: tuple[Width, Width] = (16, 32)
+    """Of `patches` only: numbers that stand for a square of 4×4 px, and for 3×3 of those."""
     hidden: tuple[Width, ...] = Field((256, 128), min_length=1, max_length=MOST_LAYERS)
     """Widths of the dense layers before the two heads."""
     piecewise_linear: bool = False
@@ -61,6 +65,10 @@ class DemonstrationConfig(BaseModel):
 
 def _named(given: Any) -> Any:
     return {"file": str(given)} if isinstance(given, str | Path) else given
+
+
+def _for_all(given: Any) -> Any:
+    return {ALL_LEVELS: str(given)} if isinstance(given, str | Path) else given
 
 
 class CurriculumConfig(BaseModel):
@@ -179,8 +187,12 @@ class TrainConfig(PPOConfig):
     """Agent steps of the whole run, all games together; the last rollout is played to its end."""
 
     # Distillation (see `warpzone.training.distillation`)
-    distillation_policies: dict[str, str] = Field(default_factory=dict)
-    """Agents, named as in `init`, by the level that they show."""
+    distillation_policies: Annotated[dict[str, str], BeforeValidator(_for_all)] = Field(
+        default_factory=dict
+    )
+    """Agents, named as in `init`, by the level that they show; that of `all` shows each level that
+    is not named. One name alone is for all. They need not see what the agent in training sees: of
+    our games those that see `tiles` are shown them."""
 
     # Measuring, stopping, saving
     target_clear_rate: Fraction | None = 0.95

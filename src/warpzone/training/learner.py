@@ -30,7 +30,7 @@ from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.corrections import Corrections
 from warpzone.training.curriculum import Curriculum
-from warpzone.training.distillation import DistillationPolicies
+from warpzone.training.distillation import DistillationPolicies, TilesBeside
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.frame_stacks import StoredStacks, shows_stacks
@@ -134,10 +134,11 @@ class Learner:
         self.distillation: DistillationPolicies | None = None
         if config.distillation_policies:
             level_env(env, "distillation_policies")
-            actions = int(env.single_action_space.n)
             self.distillation = DistillationPolicies(
-                config.distillation_policies, self.shapes, actions, self.device
+                config.distillation_policies, env, config.env, config.rollout_steps, self.device
             )
+            if self.distillation.beside is not None:
+                self.native_play = None  # which shows its games to nobody between their steps
         self.beta = 1.0
         """Weight of the KL penalty (objective `kl`); it adapts."""
         self.lr_scale = 1.0
@@ -372,6 +373,8 @@ class Learner:
 
     def _play(self) -> None:
         draws = self.config.seed, self.step
+        if self.beside is not None:
+            self.beside.begin()
         if self.native_play is not None and isinstance(self.decider, NativePolicy):
             self.native_play.collect(self.decider.network, *draws, self._observe)
             return
@@ -393,7 +396,14 @@ class Learner:
         if isinstance(self.decider, NativePolicy):
             self.decider.refresh(to_tensors(self.env.observations(), self.device))
 
+    @property
+    def beside(self) -> TilesBeside | None:
+        """Returns what distillation policies see beside what the agent sees, if they do."""
+        return self.distillation.beside if self.distillation is not None else None
+
     def _observe(self, first: int, step: StepResult) -> None:
+        if self.beside is not None:
+            self.beside.observe(first)
         if self.episode_writer is not None:
             self.episode_writer.observe(first, step)
         self.stats.observe(step)

@@ -47,6 +47,13 @@ class LoggedEnv(LevelEnv, Protocol):
     def leading_frames(self) -> int: ...
 
 
+@runtime_checkable
+class TilesEnv(VectorEnv, Protocol):
+    """One that can show its games as `tiles` too, whatever the agent sees."""
+
+    def observe_tiles(self, group: int, out: Mapping[str, np.ndarray]) -> None: ...
+
+
 def logged_env(env: VectorEnv, setting: str) -> LoggedEnv:
     """Returns `env`, for a setting that needs to know what was played.
 

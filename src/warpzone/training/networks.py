@@ -37,7 +37,7 @@ def make_policy(config: NetworkConfig, shapes: Shapes, actions: int) -> Policy:
     if config.kind == "tiles":
         trunk: nn.Module = Dense(shapes, config.hidden, config.piecewise_linear)
     elif config.kind == "patches":
-        trunk = _Patches(shapes[ARRAY], config.hidden)
+        trunk = _Patches(shapes[ARRAY], config.embeddings, config.hidden)
     else:
         layers = _TUTORIAL if config.kind == "tutorial" else _NATURE
         trunk = _Convolutions(shapes[ARRAY], layers, config.hidden)
@@ -202,8 +202,8 @@ class _Convolutions(nn.Module):
         return x
 
 
-# Sides of the squares: of pixels, and of vectors of those. Widths of the vectors of both.
-_PIXELS, _GROUP, _EMBEDDINGS = 4, 3, (16, 32)
+# Sides of the squares: of pixels, and of vectors of those.
+_PIXELS, _GROUP = 4, 3
 # Brightness is a number from -2 to 2.
 _GREY, _CONTRAST = 128, 64
 
@@ -216,7 +216,9 @@ class _Patches(nn.Module):
     All of it is products of matrices, a fourteenth of the multiplications of `cnn`.
     """
 
-    def __init__(self, shape: tuple[int, ...], hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], embeddings: tuple[int, int], hidden: tuple[int, ...]
+    ) -> None:
         super().__init__()
         self.colour = shape[2] == 3
         channels, *size = (shape[2], *shape[:2]) if self.colour else shape
@@ -224,7 +226,7 @@ class _Patches(nn.Module):
         rows, columns = (-(-extent // whole) for extent in size)
         below, right = rows * whole - size[0], columns * whole - size[1]
         self.padding = (0, 0, 0, right, 0, below) if self.colour else (0, right, 0, below)
-        first, second = _EMBEDDINGS
+        first, second = embeddings
         self.first = _orthogonal(nn.Linear(channels * _PIXELS**2, first))
         self.second = _orthogonal(nn.Linear(first * _GROUP**2, second))
         widths = (rows * columns * second, *hidden)

@@ -12,6 +12,7 @@ from warpzone.settings import describe, merge
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import parse_levels
 from warpzone.training.config import (
+    ALL_LEVELS,
     CurriculumConfig,
     NetworkConfig,
     PracticeConfig,
@@ -28,6 +29,17 @@ _HARD_LEVELS = EnvConfig(
     no_progress_steps=200,
     start_steps=96,
     end_thrown_back=True,
+)
+
+# Without what only an agent that sees tiles is shown: the level's name, and paths of hazards.
+_ALL_LEVELS = _HARD_LEVELS.model_copy(
+    update={
+        "levels": parse_levels("all"),
+        "sticky_share": 0.25,
+        "row_share": 0.3,
+        "life_share": 0.3,
+        "start_noop_max": 30,
+    }
 )
 
 PRESETS: dict[str, TrainConfig] = {
@@ -54,17 +66,7 @@ PRESETS: dict[str, TrainConfig] = {
     # where `distillation_policies` names them, ever less.
     "generalist": TrainConfig(
         preset="generalist",
-        env=_HARD_LEVELS.model_copy(
-            update={
-                "levels": parse_levels("all"),
-                "show_level": True,
-                "show_paths": True,
-                "sticky_share": 0.25,
-                "row_share": 0.3,
-                "life_share": 0.3,
-                "start_noop_max": 30,
-            }
-        ),
+        env=_ALL_LEVELS.model_copy(update={"show_level": True, "show_paths": True}),
         network=NetworkConfig(hidden=(512, 256), piecewise_linear=True),
         curriculum=CurriculumConfig(share=0.7),
         practice=PracticeConfig(share=0.15),
@@ -100,6 +102,32 @@ PRESETS: dict[str, TrainConfig] = {
         lr=7e-3,
         eval_every=10,
         checkpoint_every=25,
+    ),
+    # The whole game from pictures: an agent that sees nothing else, and is drawn in its own states
+    # towards what the packaged network for all levels, which sees tiles, would do there.
+    "pixels-generalist": TrainConfig(
+        preset="pixels-generalist",
+        env=_ALL_LEVELS.model_copy(update={"observation": "pixels", "frame_stack": 3}),
+        network=NetworkConfig(kind="patches", embeddings=(32, 64), hidden=(512, 256)),
+        distillation_policies={ALL_LEVELS: "generalist"},
+        curriculum=CurriculumConfig(share=0.7),
+        practice=PracticeConfig(share=0.15),
+        prioritize_levels=True,
+        num_envs=256,
+        rollout_steps=32,
+        total_steps=20_000_000,
+        gamma=0.97,
+        gae_lambda=0.95,
+        entropy_coef=0.0,
+        distillation_coef=4.0,
+        schedule="linear",
+        update_epochs=1,
+        minibatch_size=512,
+        lr=1e-3,
+        eval_episodes=30,
+        eval_every=300,
+        target_clear_rate=0.99,
+        checkpoint_every=50,
     ),
     # "PPO plays Super Mario Bros.", a tutorial of 2022, with its numbers and without its faults.
     "tutorial": TrainConfig(
@@ -140,6 +168,8 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     if preset not in PRESETS:
         raise ConfigError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
     settings = PRESETS[preset].model_dump()
+    if "distillation_policies" in changes:
+        settings["distillation_policies"] = {}  # others replace the preset's, too
     env = changes.get("env")
     if isinstance(env, Mapping) and "levels" in env:
         # Other levels replace the preset's, they do not join them.

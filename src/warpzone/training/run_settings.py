@@ -134,6 +134,8 @@ def resumed(path: Path, changes: Mapping[str, Any]) -> TrainConfig:
     if isinstance(env, Mapping) and "levels" in env:
         # Other levels would replace the run's, not join them.
         config = config.model_copy(update={"env": config.env.model_copy(update={"levels": {}})})
+    if "distillation_policies" in changes:
+        config = config.model_copy(update={"distillation_policies": {}})
     return apply(config, changes)
 
 

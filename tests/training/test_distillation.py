@@ -23,8 +23,9 @@ from warpzone.training.config import NetworkConfig, TrainConfig
 from warpzone.training.distillation import TILE_SHAPES, DistillationPolicies
 from warpzone.training.learner import Learner
 from warpzone.training.networks import make_policy
+from warpzone.training.presets import resolve
 from warpzone.training.progress import LineDisplay
-from warpzone.training.run_settings import read_config
+from warpzone.training.run_settings import read_config, resumed
 from warpzone.training.trainer import train
 
 CPU = torch.device("cpu")
@@ -263,6 +264,19 @@ def test_one_name_is_for_all_levels_but_those_that_are_named(tmp_path: Path) -> 
     assert has.tolist() == [True, False, True] * 2
     assert torch.equal(alone_says[2::3], expected[2::3])
     assert not torch.allclose(alone_says[0::3], expected[0::3])
+
+
+def test_those_that_are_given_replace_the_presets_and_the_runs(tmp_path: Path) -> None:
+    assert resolve("pixels-generalist").distillation_policies == {"all": "generalist"}
+    for given in ({"1-1": "a"}, {}):
+        config = resolve("pixels-generalist", distillation_policies=given)
+        assert config.distillation_policies == given
+    config = toy_config(env=TWO, distillation_policies={"all": "a", "1-1": "b"})
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    assert resumed(tmp_path, {"lr": 0.1}).distillation_policies == {"all": "a", "1-1": "b"}
+    for given in ({"8-4": "c"}, {}):
+        going_on = resumed(tmp_path, {"distillation_policies": given})
+        assert going_on.distillation_policies == given
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:

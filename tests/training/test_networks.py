@@ -196,6 +196,17 @@ def test_patches_need_a_tenth_of_the_multiplications_of_convolutions() -> None:
     assert multiplications(NetworkConfig(kind="cnn", hidden=(512,)), 4) > 10 * ours > 0
 
 
+def test_embeddings_are_as_wide_as_asked_for() -> None:
+    shapes: Shapes = {ARRAY: (3, 84, 84)}
+    network = NetworkConfig(kind="patches", embeddings=(5, 7), hidden=(9,))
+    policy = make_policy(network, shapes, 4)
+    sizes = {name: tuple(weight.shape) for name, weight in policy.trunk.named_parameters()}
+    assert sizes["first.weight"] == (5, 3 * 4 * 4)
+    assert sizes["second.weight"] == (7, 5 * 3 * 3)
+    assert sizes["dense.0.weight"] == (9, 7 * 7 * 7)
+    assert policy(observe(shapes, 2))[0].shape == (2, 4)
+
+
 def test_too_small_a_picture_is_an_error() -> None:
     with pytest.raises(ConfigError, match="too small"):
         make("cnn", {ARRAY: (4, 20, 20)})

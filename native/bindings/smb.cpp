@@ -103,7 +103,16 @@ void bind_smb(nb::module_& m) {
 
   nb::class_<smb::LevelStarts>(m, "LevelStarts",
                                "Where the levels begin, each booted when first wanted.")
-      .def(nb::init<std::shared_ptr<nes::Cartridge>>(), "cartridge"_a)
+      .def(
+          "__init__",
+          [](smb::LevelStarts* self, const std::shared_ptr<nes::Cartridge>& cartridge,
+             bool lost_levels) {
+            new (self)
+                smb::LevelStarts(cartridge, lost_levels ? smb::kLostLevels : smb::kSuperMarioBros);
+          },
+          "cartridge"_a, "lost_levels"_a = false,
+          "lost_levels: whether it holds the four worlds of the Lost Levels instead.")
+      .def_prop_ro("count", [](const smb::LevelStarts& self) { return self.edition().levels; })
       .def(
           "start",
           [](smb::LevelStarts& self, int level) {

@@ -70,8 +70,7 @@ inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& r
 template <typename See>
 inline void replay(LevelStarts& levels, const Rules& rules, const Trajectory& trajectory,
                    See&& see) {
-  if (trajectory.level < 0 || trajectory.level >= kLevels)
-    throw std::invalid_argument("no such level");
+  if (!levels.has(trajectory.level)) throw std::invalid_argument("no such level");
   Rules plain = rules;
   plain.noop_max = plain.start_noop_max = 0;
   plain.whole_game = false;
@@ -79,7 +78,7 @@ inline void replay(LevelStarts& levels, const Rules& rules, const Trajectory& tr
   plain.max_steps = plain.no_progress_steps = 0;
   plain.level_weights.assign(kLevels, 0.0);
   plain.level_weights[static_cast<size_t>(trajectory.level)] = 1.0;
-  plain.check();
+  plain = plain.of(levels);
   InitialStates starts;
   if (trajectory.begin) {
     InitialState start{*trajectory.begin, {}, trajectory.level, 0, {}, {}};
@@ -208,14 +207,14 @@ class Explorer {
   Explorer(std::shared_ptr<LevelStarts> levels, Rules rules, int level, std::vector<double> weights,
            uint64_t seed, const std::optional<InitialState>& begin = std::nullopt)
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
-    if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
+    if (!levels_->has(level)) throw std::invalid_argument("no such level");
     rules_.noop_max = rules_.start_noop_max = 0;
     rules_.whole_game = false;
     rules_.repeat_action_probability = 0;
     rules_.max_steps = rules_.no_progress_steps = 0;
     rules_.level_weights.assign(kLevels, 0.0);
     rules_.level_weights[static_cast<size_t>(level)] = 1.0;
-    rules_.check();
+    rules_ = rules_.of(*levels_);
     if (weights.size() != rules_.actions.size()) {
       throw std::invalid_argument("there must be a weight for each action");
     }

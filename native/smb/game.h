@@ -187,7 +187,7 @@ struct Game {
       (more ? passed : over) = 1;
     } else if (level_played() != signals.level) {
       // A pipe of 1-2's warp zone that the game has not numbered yet leads to world 36.
-      if (rules.warps && level_exists()) {
+      if (rules.warps && level_exists(rules)) {
         passed = 1;
       } else {
         signals.death = static_cast<int32_t>(Death::warped);
@@ -206,7 +206,7 @@ struct Game {
     if (passed == 0) return run_frame(cart, rules, mask, buttons);
     nes::run_frame(nes, cart, buttons);
     ++signals.frames;
-    if (played(nes)) enter_level();
+    if (played(nes)) enter_level(rules);
   }
 
  private:
@@ -230,7 +230,7 @@ struct Game {
                   SeeFrame&& see_frame) {
     nes = nes::power_on(cart);
     signals.level = 0;
-    boot(nes, cart, 0, kTitleFrames, [&](bool) {
+    boot(nes, cart, rules.edition, 0, kTitleFrames, [&](bool) {
       ++signals.frames;
       see_frame(*this, true);
     });
@@ -296,18 +296,20 @@ struct Game {
   // To the first frame in which Mario obeys again.
   void carry_over(const nes::Cartridge& cart, const Rules& rules, Random& draws) {
     run_to_level(cart, [](const Game&, bool) {});
-    read_level();
+    read_level(rules);
     signals.frames = 0;
     idle_unharmed(cart, rules, draws);
   }
 
-  bool level_exists() const { return nes.ram[memory::kStage] < 4 && level_played() < kLevels; }
+  bool level_exists(const Rules& rules) const {
+    return nes.ram[memory::kStage] < 4 && level_played() < rules.edition.levels;
+  }
   int32_t level_played() const { return nes.ram[memory::kWorld] * 4 + nes.ram[memory::kStage]; }
 
   // Throws std::runtime_error where the game has gone on into no level.
-  void read_level() {
+  void read_level(const Rules& rules) {
     signals.level = level_played();
-    if (!level_exists()) {
+    if (!level_exists(rules)) {
       throw std::runtime_error("the game went on into a level that does not exist");
     }
   }
@@ -390,19 +392,21 @@ struct Game {
 
   template <typename SeeFrame>
   void go_on(const nes::Cartridge& cart, const Rules& rules, SeeFrame&& see_frame) {
-    if (signals.level == kLevels - 1 && signals.death == 0) return save_princess(cart, see_frame);
+    if (signals.level == rules.edition.levels - 1 && signals.death == 0) {
+      return save_princess(cart, rules, see_frame);
+    }
     run_to_level(cart, see_frame);
     Random draws = stream(random.state, kWaits + static_cast<uint64_t>(signals.frames));
     idle(cart, rules, draws, see_frame);
     see_frame(*this, true);
-    enter_level();
+    enter_level(rules);
   }
 
   // Mario can be played again.
-  void enter_level() {
+  void enter_level(const Rules& rules) {
     passed = 0;
     read_signals(nes, signals);
-    read_level();
+    read_level(rules);
     const int32_t total = progress.total;
     progress.start(area_id(nes), signals.x);
     progress.total = total;
@@ -414,8 +418,8 @@ struct Game {
 
   // From the last axe to the words of thanks.
   template <typename SeeFrame>
-  void save_princess(const nes::Cartridge& cart, SeeFrame&& see_frame) {
-    for (int waited = 0; !princess_saved(nes); ++waited) {
+  void save_princess(const nes::Cartridge& cart, const Rules& rules, SeeFrame&& see_frame) {
+    for (int waited = 0; !princess_saved(nes, rules.edition.levels / 4 - 1); ++waited) {
       if (waited > kCutsceneLimit) throw std::runtime_error("the princess is not saved");
       nes::run_frame(nes, cart, 0);
       ++signals.frames;

@@ -28,7 +28,7 @@ inline std::vector<InitialState> record_moments(LevelStarts& levels, const Rules
                                                 const InitialStates& starts, int level,
                                                 std::span<const uint8_t> buttons,
                                                 std::span<const Moment> moments, size_t tail) {
-  if (level < 0 || level >= kLevels) throw std::invalid_argument("no such level");
+  if (!levels.has(level)) throw std::invalid_argument("no such level");
   size_t last = 0;
   for (const Moment& moment : moments) {
     if (moment.frames < tail || moment.frames > buttons.size()) {
@@ -36,7 +36,7 @@ inline std::vector<InitialState> record_moments(LevelStarts& levels, const Rules
     }
     last = std::max(last, moment.frames);
   }
-  Rules plain = rules;
+  Rules plain = rules.of(levels);
   plain.noop_max = 0;
   plain.repeat_action_probability = 0;
   plain.whole_game = true;  // several levels may have been played, and lives lost

@@ -44,6 +44,16 @@ struct Rules {
   double row_share = 0.0;   // of flags after which the next episode begins as the game goes on
   double life_share = 0.0;  // and of deaths, while lives are left
 
+  Edition edition = kSuperMarioBros;  // that of the cartridge, as `of` puts it in
+
+  // These rules on a cartridge. Throws std::invalid_argument.
+  Rules of(const LevelStarts& levels) const {
+    Rules rules = *this;
+    rules.edition = levels.edition();
+    rules.check();
+    return rules;
+  }
+
   // Throws std::invalid_argument.
   void check() const {
     const auto require = [](bool ok, const char* what) {
@@ -56,6 +66,10 @@ struct Rules {
       require(weight >= 0, "level weights must not be negative");
       total += weight;
     }
+    for (size_t level = static_cast<size_t>(edition.levels); level < level_weights.size();
+         ++level) {
+      require(level_weights[level] == 0, "the cartridge does not have all of these levels");
+    }
     require(total > 0, "at least one level must have a weight above 0");
     require(frame_skip >= 1, "frame_skip must be at least 1");
     require(noop_max >= 0 && noop_max <= kMostNoops, "noop_max must be from 0 to 36,000");
@@ -63,7 +77,7 @@ struct Rules {
             "start_noop_max must be from 0 to 36,000");
     require(repeat_action_probability >= 0 && repeat_action_probability < 1,
             "repeat_action_probability must be at least 0 and below 1");
-    require(last_level < kLevels, "there is no such last_level");
+    require(last_level < edition.levels, "there is no such last_level");
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
     require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");

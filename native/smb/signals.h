@@ -115,10 +115,11 @@ inline bool played(const nes::State& s) {
   return !cutscene(s) && !dying(s) && !dead(s) && !cleared(s);
 }
 
-// Whether the game's last words are on the screen: castle victory, in world 8, at its last task.
-inline bool princess_saved(const nes::State& s) {
+// Whether the game's last words are on the screen: castle victory, in the last world, at its last
+// task.
+inline bool princess_saved(const nes::State& s, int last_world) {
   namespace m = memory;
-  return s.ram[m::kOperMode] == 2 && s.ram[m::kWorld] == 7 && s.ram[m::kOperModeTask] == 4;
+  return s.ram[m::kOperMode] == 2 && s.ram[m::kWorld] == last_world && s.ram[m::kOperModeTask] == 4;
 }
 
 inline bool paused(const nes::State& s) { return (s.ram[memory::kPause] & 1) != 0; }

@@ -34,10 +34,8 @@ class SuperMario {
   static constexpr size_t kFeatureBytes = kTileBytes, kFeatureScalars = kScalars;
 
   // Throws std::invalid_argument when the rules make no sense.
-  SuperMario(std::shared_ptr<LevelStarts> levels, Rules rules)
-      : levels_(std::move(levels)), rules_(std::move(rules)) {
-    rules_.check();
-  }
+  SuperMario(std::shared_ptr<LevelStarts> levels, const Rules& rules)
+      : levels_(std::move(levels)), rules_(rules.of(*levels_)) {}
 
   const nes::Cartridge& cartridge() const { return levels_->cartridge(); }
   const Rules& rules() const { return rules_; }
@@ -169,7 +167,7 @@ class SuperMario {
 
  private:
   void check(const InitialState& start) const {
-    if (!nes::plausible(start.nes) || start.level < 0 || start.level >= kLevels) {
+    if (!nes::plausible(start.nes) || !levels_->has(start.level)) {
       throw std::invalid_argument("a start is damaged");
     }
     if (start.buttons.size() % static_cast<size_t>(rules_.frame_skip) != 0) {

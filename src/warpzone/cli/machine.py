@@ -11,11 +11,14 @@ from rich.table import Table
 
 from warpzone.cli.choose import find_rom
 from warpzone.cli.options import EngineOption, JsonOption, RomOption
-from warpzone.cli.output import err, out, plain
+from warpzone.cli.output import err, out, plain, remark
 from warpzone.cpu import MOST_THREADS
-from warpzone.errors import EngineError
+from warpzone.errors import ConfigError, EngineError, RomError
+from warpzone.nes.rom import Rom, load_rom
+from warpzone.smb.known_cartridges import KNOWN, KnownCartridge
 from warpzone.smb.level_guide import GUIDE
 from warpzone.smb.levels import LEVELS, level_kind
+from warpzone.smb.rom import fetch_known, locate
 
 
 def levels(as_json: JsonOption = False) -> None:
@@ -91,11 +94,33 @@ def bench(
 
 
 def rom(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A known cartridge (see --list); fetched if need be."),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="The known cartridges, and which of them are here.")
+    ] = False,
     path: RomOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which ROM is used; fetch one where there is none."""
-    found = find_rom(path)
+    """Show which ROM is used, or a known one by name; fetch one where there is none."""
+    if listed:
+        if name is not None or path is not None:
+            raise ConfigError("--list shows all known cartridges: leave out NAME and --rom")
+        _list_known(as_json)
+        return
+    if name is not None:
+        if path is not None:
+            raise ConfigError("give either NAME or --rom, not both")
+        if name not in KNOWN:
+            raise ConfigError(f"no known cartridge {name!r}: there are {', '.join(KNOWN)}")
+        _show_known(KNOWN[name], as_json)
+        return
+    _show(find_rom(path), as_json)
+
+
+def _show(found: Rom, as_json: bool) -> None:
     facts = {
         "path": str(found.path),
         "found": found.origin,
@@ -108,3 +133,48 @@ def rom(
         return
     for name, text in facts.items():
         out.print(f"[bold]{name:<10}[/]{plain(text)}", soft_wrap=True)
+
+
+def _show_known(known: KnownCartridge, as_json: bool) -> None:
+    """Where it is, whether the console can run it or not."""
+    found = locate(known)
+    path, origin = (fetch_known(known, remark), "fetched") if found is None else found
+    facts = {**_facts_of(known), "path": str(path), "found": origin}
+    try:
+        load_rom(path, origin)
+    except RomError as error:
+        facts["problem"] = str(error)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, text in facts.items():
+        out.print(f"[bold]{name:<10}[/]{plain(text)}", soft_wrap=True)
+
+
+def _facts_of(known: KnownCartridge) -> dict[str, str]:
+    levels = f"{known.levels[0]} to {known.levels[-1]}" if known.levels else "none: another game"
+    return {
+        "name": known.name,
+        "revision": known.title,
+        "levels": levels,
+        "package": known.package,
+        "sha256": known.sha256,
+    }
+
+
+def _list_known(as_json: bool) -> None:
+    rows = [
+        {**_facts_of(known), "path": None if found is None else str(found[0])}
+        for known in KNOWN.values()
+        for found in [locate(known)]
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(
+        "name", "cartridge", "levels", "carried by", "here", box=None, header_style="bold"
+    )
+    for row in rows:
+        here = "–" if row["path"] is None else plain(row["path"])
+        table.add_row(row["name"], row["revision"], row["levels"], row["package"], here)
+    out.print(table)

@@ -10,34 +10,36 @@ from typing import Literal, TypeAlias, TypeVar
 import warpzone._native as _native
 from warpzone.errors import ConfigError, EngineError, RomError
 from warpzone.nes.recompiler import Engine
-from warpzone.nes.rom import HELP, Rom, load_rom
+from warpzone.nes.rom import HELP, Rom, contents_sha1_of, load_rom
 
 RomSource: TypeAlias = Rom | str | PathLike[str] | None
 
 
 FindRom = TypeVar("FindRom", bound=Callable[..., Rom])
 
-_default_rom: list[Callable[[], Rom]] = []
+_default_rom: list[Callable[..., Rom]] = []
 
 
 def register_default_rom(find: FindRom) -> FindRom:
-    """Lets a game find the ROM that is meant where none is named. Returns `find`."""
+    """Lets a game find the ROM that is meant where none is named, or one by a name that it knows;
+    what is no such name is a file. Returns `find`."""
     _default_rom.append(find)
     return find
 
 
 def open_rom(rom: RomSource = None) -> Rom:
-    """Returns a `Rom` as it is, a file, or (None) the one that is found or fetched.
+    """Returns a `Rom` as it is, a file, one that is known by name, or (None) the one that is found
+    or fetched.
 
     Raises:
         RomError: there is no such ROM, or it cannot be used.
     """
     if isinstance(rom, Rom):
         return rom
+    for find in _default_rom:
+        return find(rom)
     if rom is not None:
         return load_rom(rom)
-    for find in _default_rom:
-        return find()
     raise RomError(f"no ROM is named. {HELP}")
 
 
@@ -64,6 +66,7 @@ class Cartridge:
 
     def __init__(self, data: bytes, *, translated: bool) -> None:
         self.native = _native.Cartridge(data)
+        self.contents_sha1 = contents_sha1_of(data)
         self.engine = Engine(self.native, data, self._starts) if translated else None
 
     @property

@@ -48,7 +48,7 @@ class Rom:
     @property
     def contents_sha1(self) -> str:
         """SHA-1 of program and pictures: headers of one and the same cartridge differ."""
-        return _contents_sha1(self.data)
+        return contents_sha1_of(self.data)
 
     @property
     def prg_bytes(self) -> int:
@@ -87,7 +87,7 @@ def load_rom(path: str | os.PathLike[str], origin: str = "argument") -> Rom:
         data=data,
         sha1=sha1,
         sha256=hashlib.sha256(data).hexdigest(),
-        revision=REVISIONS.get(_contents_sha1(data), "other NROM"),
+        revision=REVISIONS.get(contents_sha1_of(data), "other NROM"),
         origin=origin,
     )
 
@@ -138,7 +138,8 @@ def validate(data: bytes, source: str) -> None:
         )
 
 
-def _contents_sha1(data: bytes) -> str:
+def contents_sha1_of(data: bytes) -> str:
+    """Returns the SHA-1 of program and pictures of a checked iNES file, without its header."""
     begin = HEADER_BYTES + bool(data[6] & 4) * TRAINER_BYTES
     end = begin + data[4] * PRG_UNIT + data[5] * CHR_UNIT
     return hashlib.sha1(data[begin:end], usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Which cartridges are Super Mario Bros., by the hash of what is in them.
+"""Which cartridges environments take: those with the program of Super Mario Bros. in them.
 
 Environments read the game's memory, so that another game in the console would be nonsense.
 """
@@ -6,28 +6,25 @@ Environments read the game's memory, so that another game in the console would b
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 
 import warpzone._native as _native
-from warpzone.errors import RomError
+from warpzone.errors import LevelError, RomError
 from warpzone.nes.rom import REVISIONS, Rom
+from warpzone.smb.known_cartridges import KNOWN, OTHER_REVISIONS, levels_of
 
 NAMES: dict[str, str] = {
-    "0c4992fc08d2278697339d3b48066e7b5f943598": "Europe",
-    "facee9c577a5262dbe33ac4930bb0b58c8c037f7": "World",
-    "654e0715c470b812a284eeb22b775ce676558bb5": "Europe, pixel",
-    "f5a3ce83636b60cd9b4f6972bbb3b35da37e1bd1": "Europe, rectangle",
-    "09e98cc66320c9a4210602008ab1890143237e38": "Europe, downsample",
+    **{known.contents_sha1: known.title for known in KNOWN.values() if known.levels},
+    **OTHER_REVISIONS,
 }
-"""SHA-1 of program and pictures, without the file's header → what it is called.
-
-The two revisions of the game (https://datomatic.no-intro.org), and the variants with plainer
-pictures that gym-super-mario-bros 7.4.0 brings: `pixel`, `rectangle` and `downsample`."""
+"""SHA-1 of program and pictures, without the file's header → what it is called: the two revisions
+of the game, the variants with plainer pictures that gym-super-mario-bros 7.4.0 brings (`pixel`,
+`rectangle` and `downsample`), and the Lost Levels, which are the same program with other levels."""
 
 OTHER_GAMES: dict[str, str] = {
-    "f3b998073241fe588e28ff6b6f63ba01b4c237bb": "Super Mario Bros. 2 (The Lost Levels)",
-    "2a82548e2f8fe32cd617408e5e1e3580dac6e64b": "Super Mario Bros. 2 (The Lost Levels), downsample",
+    known.contents_sha1: known.title for known in KNOWN.values() if not known.levels
 }
-"""The same of cartridges that pass for Super Mario Bros. but have other levels."""
+"""The same of other games that are known."""
 
 
 REVISIONS.update(NAMES)
@@ -54,7 +51,7 @@ def check(rom: Rom, levels: _native.LevelStarts) -> None:
     source = f"the ROM {str(rom.path)!r} (SHA-1 of its program and pictures {digest})"
     use = "`warpzone.Console` runs it; the environments need Super Mario Bros."
     if digest in OTHER_GAMES:
-        raise RomError(f"{source} is {OTHER_GAMES[digest]}, which has other levels. {use}")
+        raise RomError(f"{source} is {OTHER_GAMES[digest]}. {use}")
     try:
         levels.start(0)
     except RuntimeError:
@@ -67,3 +64,23 @@ def check(rom: Rom, levels: _native.LevelStarts) -> None:
         UnknownCartridge,
         stacklevel=4,
     )
+
+
+def check_levels(rom: Rom, names: Iterable[str]) -> None:
+    """Makes sure that a cartridge has these levels.
+
+    Raises:
+        LevelError: it does not.
+    """
+    there = levels_of(rom.contents_sha1)
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise LevelError(
+            f"{rom.revision} has no level {', '.join(missing)}: its levels are {there[0]} to"
+            f" {there[-1]}"
+        )
+
+
+def all_levels(rom: Rom) -> tuple[str, ...]:
+    """Returns the names of a cartridge's levels, in the order of the game."""
+    return levels_of(rom.contents_sha1)

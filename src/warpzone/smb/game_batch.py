@@ -105,6 +105,10 @@ class GameBatch(InUse):
         self.level_starts = level_starts(cartridge_of(self.rom, self._engine))
         """Where the levels begin, as the native core has it."""
         cartridges.check(self.rom, self.level_starts)
+        if not self.config.whole_game:
+            last = self.config.last_level
+            names = list(self.config.levels)
+            cartridges.check_levels(self.rom, [*names, last] if last is not None else names)
         with native_errors():
             self._batch = _native.Batch(self.level_starts, self.config.native_rules(), native)
         bounds = [self._batch.group_begin(group) for group in range(self.num_groups + 1)]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.smb.cartridges import check_levels
 from warpzone.smb.checks import checked_seed, native_errors
 from warpzone.smb.config import (
     AUTORESET_MODES,
@@ -143,6 +144,7 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
         if any(a is not None and b is not None for a, b in zip(levels, states, strict=True)):
             raise ConfigError("give a game either options['level'] or options['state'], not both")
         numbers = [-1 if name is None else level_index(name) for name in levels]
+        check_levels(self.rom, [name for name in levels if name is not None])
         seeds = self._seeds(seed)
         with native_errors():
             try:

@@ -30,7 +30,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -282,12 +282,14 @@ def levels_of(found: Mapping[str, Any], lengths: Mapping[str, float]) -> dict[st
     }
 
 
-def means(summaries: Mapping[str, Any], levels: Sequence[str]) -> dict[str, dict[str, float]]:
+def means(
+    summaries: Mapping[str, Any], levels: Sequence[str], ways: Iterable[str] = PLAYED_BY
+) -> dict[str, dict[str, float]]:
     """Returns the means of `rate` and `share` over those of `levels` that were measured."""
     rows = [summaries[level] for level in levels if level in summaries]
     return {
         by: {name: statistics.fmean(row[by][name] for row in rows) for name in ("rate", "share")}
-        for by in PLAYED_BY
+        for by in ways
         if rows
     }
 

@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <memory>
 #include <set>
+#include <stdexcept>
+#include <string>
 
 #include "check.h"
 #include "program.h"
@@ -110,7 +114,32 @@ TEST(area_numbers_count_the_walks_to_a_pipe) {
   CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 2, 1), 1);
   CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 6, 3), 4);
   CHECK_EQUAL(smb::area_of(smb::kSuperMarioBros, 7, 3), 3);
+  CHECK_EQUAL(smb::area_of(smb::kLostLevels, 0, 1), 2);
+  CHECK_EQUAL(smb::area_of(smb::kLostLevels, 1, 1), 1);
+  CHECK_EQUAL(smb::area_of(smb::kLostLevels, 2, 3), 4);
   CHECK_EQUAL(smb::level_name(31), "8-4");
+}
+
+TEST(a_cartridge_has_its_own_levels_only) {
+  const auto cart = std::make_shared<nes::Cartridge>(program::image({0x4C, 0x00, 0x80}));
+  smb::LevelStarts lost(cart, smb::kLostLevels);
+  CHECK(lost.has(15));
+  CHECK(!lost.has(16));
+  const auto refused = [](auto&& call) {
+    try {
+      call();
+    } catch (const std::invalid_argument& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK_EQUAL(refused([&] { lost.start(16); }), "no such level");
+  smb::Rules rules = usual_rules();
+  CHECK_EQUAL(refused([&] { rules.of(lost); }), "the cartridge does not have all of these levels");
+  std::fill(rules.level_weights.begin() + 16, rules.level_weights.end(), 0.0);
+  CHECK_EQUAL(refused([&] { rules.of(lost); }), "");
+  rules.last_level = 16;
+  CHECK_EQUAL(refused([&] { rules.of(lost); }), "there is no such last_level");
 }
 
 TEST(another_cartridge_is_told_from_super_mario_bros) {

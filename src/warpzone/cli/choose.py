@@ -10,6 +10,7 @@ from warpzone.cli.output import err, plain, remark
 from warpzone.errors import AgentError, ConfigError, LevelError
 from warpzone.nes.rom import Rom
 from warpzone.smb import rom as roms
+from warpzone.smb.cartridges import all_levels
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:
@@ -90,10 +91,20 @@ def open_collection(device: str, rom: Path | None) -> tuple[Collection, Rom]:
     return Collection(device=device), find_rom(rom)
 
 
-def packaged_levels(spec: str | None, collection: Collection) -> list[str]:
+def levels_on(spec: str | None, own: Sequence[str], cartridge: Rom) -> list[str]:
+    """The levels that `spec` means on a cartridge; without one `own`, which the agent is for, or on
+    another game than it was trained on all that there are."""
+    there = list(all_levels(cartridge))
+    if spec is None:
+        return list(own) if len(there) == len(LEVELS) else there
+    return there if spec.strip() == "all" else list(parse_levels(spec))
+
+
+def packaged_levels(spec: str | None, collection: Collection, cartridge: Rom) -> list[str]:
     """The levels that `spec` means; of all only those that have an agent, and which have none."""
-    chosen = list(LEVELS) if spec is None else list(parse_levels(spec))
-    if len(chosen) < len(LEVELS):
+    there = all_levels(cartridge)
+    chosen = levels_on("all" if spec is None else spec, (), cartridge)
+    if len(chosen) < len(there):
         return chosen
     if not collection.levels:
         raise AgentError(
@@ -103,7 +114,7 @@ def packaged_levels(spec: str | None, collection: Collection) -> list[str]:
     missing = [name for name in chosen if name not in collection.levels]
     if missing:
         err.print(f"[yellow]without an agent:[/] {', '.join(missing)}", soft_wrap=True)
-    return collection.levels
+    return [name for name in collection.levels if name in there]
 
 
 def packaged_players(

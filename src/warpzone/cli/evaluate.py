@@ -11,6 +11,7 @@ from rich.table import Table
 from warpzone.cli.choose import (
     check_level,
     game_settings,
+    levels_on,
     load_agent,
     load_team,
     open_collection,
@@ -36,7 +37,7 @@ from warpzone.cli.output import err, out, plain
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError
 from warpzone.nes.console import FRAMES_PER_SECOND
-from warpzone.smb.levels import level_index, parse_levels
+from warpzone.smb.levels import level_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -126,7 +127,7 @@ def evaluate(
             collection, cartridge = open_collection(device, rom)
             evaluation = evaluate_packaged(
                 collection,
-                packaged_levels(levels, collection),
+                packaged_levels(levels, collection, cartridge),
                 policy=None if policy is None else policy.value,
                 rom=cartridge,
                 **settings,
@@ -136,7 +137,7 @@ def evaluate(
             own = [agent.packaged_for] if agent.packaged_for else list(agent.levels)
             evaluation = measure(
                 agent,
-                list(parse_levels(levels)) if levels else own,
+                levels_on(levels, own, cartridge),
                 policy=policy_of(policy, agent),
                 rom=cartridge,
                 **settings,

@@ -57,7 +57,11 @@ class PolicyChoice(StrEnum):
 
 RomOption = Annotated[
     Path | None,
-    typer.Option("--rom", metavar="PATH", help="The ROM file. Default: looked for, see `rom`."),
+    typer.Option(
+        "--rom",
+        metavar="PATH",
+        help="The ROM file, or a known name. Default: looked for, see `rom`.",
+    ),
 ]
 
 

@@ -243,7 +243,7 @@ def film(
 def _every_packaged(device: str, rom: Path | None) -> tuple[list[FilmedAgent], Rom]:
     collection, cartridge = open_collection(device, rom)
     filmed = []
-    for level in packaged_levels(None, collection):
+    for level in packaged_levels(None, collection, cartridge):
         agent = collection.agent(level)
         filmed.append(FilmedAgent(level, agent, level, collection[level].policy))
     warn_of_rom(filmed[0].agent, cartridge)

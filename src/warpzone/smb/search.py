@@ -105,6 +105,16 @@ class Explorer:
         return native.trajectory()
 
     @property
+    def cleared(self) -> bool:
+        """Whether a way through the level is found."""
+        return self._native.cleared
+
+    @property
+    def progress(self) -> int:
+        """px of new-best x at the farthest place found."""
+        return self._native.best_progress
+
+    @property
     def steps(self) -> int:
         """How many agent steps have been played."""
         return self._native.spent

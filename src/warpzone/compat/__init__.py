@@ -1,0 +1,4 @@
+"""Faces that users of other projects know, on warpzone's console: their code changes its imports.
+
+Thin rooms, which nothing else imports. What they cannot do alike is said in their docstrings.
+"""

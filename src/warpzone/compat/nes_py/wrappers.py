@@ -1,0 +1,66 @@
+"""`nes_py.wrappers`: a few combinations of buttons as actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+
+from warpzone.errors import ConfigError
+from warpzone.smb.actions import BUTTONS
+
+
+class JoypadSpace(gymnasium.Wrapper[Any, int, Any, int]):
+    """Makes the index of a list of buttons the action.
+
+    It works on environments of both kinds, whatever their `reset` and `step` give.
+
+    Args:
+        env: whose actions are bytes, see `NESEnv`.
+        actions: lists of buttons: right, left, down, up, start, select, B, A, NOOP.
+
+    Raises:
+        ConfigError: there is no such button.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, int], actions: Sequence[Sequence[str]]) -> None:
+        super().__init__(env)
+        space: Any = gymnasium.spaces.Discrete(len(actions))
+        self.action_space = space
+        self._bytes = [sum(_bit(name) for name in set(names)) for names in actions]
+        self._meanings = [" ".join(names) for names in actions]
+
+    @classmethod
+    def buttons(cls) -> list[str]:
+        """Returns the names of the buttons."""
+        return ["right", "left", "down", "up", "start", "select", "B", "A", "NOOP"]
+
+    def step(self, action: Any) -> Any:
+        return self.env.step(self._bytes[int(action)])
+
+    def reset(self, **given: Any) -> Any:
+        return self.env.reset(**given)
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        """Returns which keys, as sorted codes, are which action."""
+        unwrapped: Any = self.env.unwrapped
+        keys = {byte: pressed for pressed, byte in unwrapped.get_keys_to_action().items()}
+        return {keys[byte]: action for action, byte in enumerate(self._bytes)}
+
+    def get_action_meanings(self) -> list[str]:
+        """Returns the buttons of each action in a word or some."""
+        return list(self._meanings)
+
+
+def _bit(name: str) -> int:
+    if name == "NOOP":
+        return 0
+    if name not in BUTTONS:
+        raise ConfigError(
+            f"there is no button {name!r}: there are {', '.join(JoypadSpace.buttons())}"
+        )
+    return BUTTONS[name]
+
+
+__all__ = ["JoypadSpace"]

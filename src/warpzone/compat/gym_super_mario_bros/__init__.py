@@ -11,7 +11,8 @@
 `reset` gives an observation and `step` four values; with `apply_api_compatibility=True`, which gym
 0.26 has, it is two and five, as in Gymnasium.
 
-Differences from gym-super-mario-bros 7.4.0:
+Knows nothing of `MarioEnv`, whose episodes follow other rules. Differences from
+gym-super-mario-bros 7.4.0:
 
 - What is said of steps, pictures and spaces in `warpzone.compat.nes_py`.
 - `info["life"]` is a 64-bit integer and no byte, whose arithmetic overflows since NumPy 2.

@@ -3,7 +3,7 @@
     from warpzone.compat.nes_py import NESEnv
     from warpzone.compat.nes_py.wrappers import JoypadSpace
 
-Differences from nes-py 8.2.1:
+Knows nothing of any game. Differences from nes-py 8.2.1:
 
 - A step is one frame of the console, from one picture to the next. nes-py counts cycles, and its
   steps end in the middle of a frame of the game, so that it shows what a step brought one step

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "nes/console.h"
@@ -10,28 +11,55 @@
 
 namespace warpzone::bindings {
 
-// One console with a cartridge.
+// One console with a cartridge: a plain one where that is enough.
 class Console {
  public:
   explicit Console(std::shared_ptr<const nes::Cartridge> cartridge)
-      : cart_(std::move(cartridge)), state_(nes::power_on(cart())) {}
+      : cart_(std::move(cartridge)), state_(std::make_unique<nes::FullState>()) {
+    reset();
+  }
 
-  void reset() { state_ = nes::power_on(cart()); }
+  // Calls with the state that the cartridge needs.
+  template <typename Call>
+  auto with_state(Call&& call) {
+    return plain() ? call(static_cast<nes::State&>(*state_)) : call(*state_);
+  }
+
+  void reset() {
+    with_state([&](auto& s) { nes::switch_on(s, cart()); });
+  }
   void step(uint8_t buttons, int frames, bool skip_waiting) {
-    for (int i = 0; i < frames; ++i) {
-      skip_waiting ? nes::run_frame(state_, cart(), buttons)
-                   : nes::interpret_frame<false>(state_, cart(), buttons);
+    with_state([&](auto& s) {
+      for (int i = 0; i < frames; ++i) {
+        skip_waiting ? nes::run_frame(s, cart(), buttons)
+                     : nes::interpret_frame<false>(s, cart(), buttons);
+      }
+    });
+  }
+  // Throws std::invalid_argument where the second controller is not there.
+  void hold_second(uint8_t buttons) {
+    if (plain()) {
+      if (buttons == 0) return;
+      throw std::invalid_argument(
+          "this console has one controller: make its cartridge with full=True");
     }
+    state_->buttons2 = buttons;
   }
   void trace(std::span<const uint8_t> buttons, uint8_t* marks) {
-    for (const uint8_t held : buttons) nes::trace_frame(state_, cart(), held, marks);
+    if (!plain()) {
+      throw std::invalid_argument("only programs of plain cartridges can be traced");
+    }
+    for (const uint8_t held : buttons) nes::trace_frame(state(), cart(), held, marks);
   }
-  nes::State& state() { return state_; }
+  bool plain() const { return cart_->plain; }
+  // What a plain console has; the other one has it, too.
+  nes::State& state() { return *state_; }
+  nes::FullState& full_state() { return *state_; }
   const nes::Cartridge& cart() const { return *cart_; }
 
  private:
   std::shared_ptr<const nes::Cartridge> cart_;
-  nes::State state_;
+  std::unique_ptr<nes::FullState> state_;
 };
 
 }  // namespace warpzone::bindings

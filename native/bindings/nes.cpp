@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "bindings/arrays.h"
@@ -47,11 +48,19 @@ nb::dict machine() {
   return all;
 }
 
+template <typename S>
+nb::ndarray<nb::numpy, uint8_t> drawn(const S& state, const nes::Cartridge& cart) {
+  auto out = new_array<uint8_t>({nes::kScreenHeight, nes::kScreenWidth});
+  nes::ppu::draw(state, cart, out.data());
+  return out;
+}
+
 // The picture without its sprites, by palette entry: whatever the palette holds is left out.
-nb::ndarray<nb::numpy, uint8_t> background(nes::State state, const nes::Cartridge& cart) {
+template <typename S>
+nb::ndarray<nb::numpy, uint8_t> background(S state, const nes::Cartridge& cart) {
   state.oam.fill(0xFF);  // below the screen
   for (size_t i = 0; i < state.palette.size(); ++i) state.palette[i] = static_cast<uint8_t>(i);
-  return screen(state, cart);
+  return drawn(state, cart);
 }
 
 // Where the bottom line of the picture begins in the row of two nametables, 0-511 px.
@@ -63,9 +72,7 @@ int scroll(const nes::State& state) {
 }  // namespace
 
 nb::ndarray<nb::numpy, uint8_t> screen(const nes::State& state, const nes::Cartridge& cart) {
-  auto out = new_array<uint8_t>({nes::kScreenHeight, nes::kScreenWidth});
-  nes::ppu::draw(state, cart, out.data());
-  return out;
+  return drawn(state, cart);
 }
 
 void bind_nes(nb::module_& m) {
@@ -83,13 +90,29 @@ void bind_nes(nb::module_& m) {
   nb::class_<nes::Cartridge>(m, "Cartridge", "What is in a cartridge, and its native code.")
       .def(
           "__init__",
-          [](nes::Cartridge* self, const nb::bytes& ines) {
-            new (self) nes::Cartridge(view(ines));
+          [](nes::Cartridge* self, const nb::bytes& image, bool full) {
+            new (self) nes::Cartridge(view(image), full);
           },
-          "ines"_a, "Raises ValueError when the bytes are not a whole NROM image in iNES format.")
+          "image"_a, "full"_a = false,
+          "Raises ValueError when the bytes are not a whole iNES or NES 2.0 image that can be run. "
+          "With full, consoles have sound unit and second controller even where the program seems "
+          "not to need them.")
       .def_prop_ro(
           "program", [](const nes::Cartridge& self) { return to_bytes(self.prg); },
-          "The program as it appears at $8000-$FFFF: 32,768 bytes.")
+          "The program: 32,768 bytes as they appear at $8000-$FFFF, or all banks.")
+      .def_prop_ro(
+          "plain", [](const nes::Cartridge& self) { return self.plain; },
+          "Whether it is a board without moving parts whose program takes no notice of the sound "
+          "unit: only such programs run as native code.")
+      .def_prop_ro(
+          "mapper", [](const nes::Cartridge& self) { return static_cast<int>(self.mapper); },
+          "The number of its board.")
+      .def_prop_ro(
+          "battery", [](const nes::Cartridge& self) { return self.battery; },
+          "Whether what is in its RAM is kept when the console is switched off.")
+      .def_prop_ro(
+          "state_bytes", [](const nes::Cartridge& self) { return self.state_bytes; },
+          "Size of a console's state.")
       .def(
           "use",
           [](nes::Cartridge& self, uintptr_t enter, uintptr_t no_region, uintptr_t regions,
@@ -113,7 +136,8 @@ void bind_nes(nb::module_& m) {
       .def("reset", &Console::reset, "Switches the console off and on.")
       .def(
           "step",
-          [](Console& self, uint8_t buttons, int frames, bool skip_waiting) {
+          [](Console& self, uint8_t buttons, int frames, bool skip_waiting, uint8_t second) {
+            self.hold_second(second);
             constexpr int kSlice = 1000;  // a tenth of a second in the interpreter
             for (int done = 0; done < frames; done += kSlice) {
               {
@@ -123,8 +147,9 @@ void bind_nes(nb::module_& m) {
               let_python_interrupt();
             }
           },
-          "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true,
-          "Runs frames with buttons held. Without skip_waiting every round of a waiting loop is "
+          "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true, "second"_a = 0,
+          "Runs frames with buttons held, of the second controller too. Without skip_waiting every "
+          "round of a waiting loop is "
           "executed; the state is the same.")
       .def(
           "trace",
@@ -143,8 +168,26 @@ void bind_nes(nb::module_& m) {
             return view_of<uint8_t>(self, nb::cast<Console&>(self).state().ram.data(), {0x800});
           },
           "The 2 KB of work RAM: a writable view, uint8[2048].")
+      .def_prop_ro(
+          "prg_ram",
+          [](nb::handle self) {
+            auto& console = nb::cast<Console&>(self);
+            return view_of<uint8_t>(self, console.full_state().memory.data(),
+                                    {console.cart().prg_ram_bytes});
+          },
+          "The cartridge's RAM for the program: a writable view, uint8[n], n up to 32,768.")
+      .def_prop_ro(
+          "nametables",
+          [](nb::handle self) {
+            return view_of<const uint8_t>(self, nb::cast<Console&>(self).state().vram.data(),
+                                          {0x800});
+          },
+          "The console's own two nametables: a view, uint8[2048].")
       .def(
-          "screen", [](Console& self) { return screen(self.state(), self.cart()); },
+          "screen",
+          [](Console& self) {
+            return self.with_state([&](auto& s) { return drawn(s, self.cart()); });
+          },
           "The last frame as colours 0-63: uint8[240, 256].")
       .def(
           "registers",
@@ -154,7 +197,10 @@ void bind_nes(nb::module_& m) {
           },
           "pc, a, x, y, p, s of the processor.")
       .def(
-          "background", [](Console& self) { return background(self.state(), self.cart()); },
+          "background",
+          [](Console& self) {
+            return self.with_state([&](auto& s) { return background(s, self.cart()); });
+          },
           "The last frame without sprites, by palette entry, 0-15: uint8[240, 256].")
       .def_prop_ro(
           "scroll", [](Console& self) { return scroll(self.state()); },
@@ -172,15 +218,21 @@ void bind_nes(nb::module_& m) {
       .def(
           "save",
           [](Console& self) {
-            std::vector<uint8_t> bytes(nes::kSnapshotBytes);
-            nes::save(self.state(), self.cart(), bytes.data());
-            return to_bytes(bytes);
+            return self.with_state([&](auto& s) {
+              using S = std::remove_reference_t<decltype(s)>;
+              std::vector<uint8_t> bytes(nes::snapshot_bytes<S>(self.cart()));
+              nes::save(s, self.cart(), bytes.data());
+              return to_bytes(bytes);
+            });
           },
           "The whole state.")
       .def(
           "load",
           [](Console& self, const nb::bytes& bytes) {
-            self.state() = nes::load(view(bytes), self.cart());
+            self.with_state([&](auto& s) {
+              using S = std::remove_reference_t<decltype(s)>;
+              s = nes::load<S>(view(bytes), self.cart());
+            });
           },
           "snapshot"_a, "Raises ValueError when the bytes are not a snapshot of this cartridge.");
 }

@@ -140,6 +140,9 @@ void bind_smb(nb::module_& m) {
         const bool fits =
             height >= 1 && height <= nes::kScreenHeight && width >= 1 && width <= nes::kScreenWidth;
         if (!fits) throw std::invalid_argument("a picture is 1x1 to 240x256");
+        if (!console.plain()) {
+          throw std::invalid_argument("grey pictures are made of plain cartridges only");
+        }
         auto out = new_array<uint8_t>({static_cast<size_t>(height), static_cast<size_t>(width)});
         std::optional<nes::State> pooled;
         if (before) pooled = nes::load(view(*before), console.cart());

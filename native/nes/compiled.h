@@ -98,10 +98,10 @@ void run_compiled(State& s, const Cartridge& cart, const Compiled& code) {
     if (code.has(s.pc)) {
       const int32_t left = code.enter(&s, &code.context);
       if (left == Compiled::bailed)
-        return interpret<kSkipWaiting>(s, cart, [](uint16_t) { return false; });
+        return interpret<kSkipWaiting, State>(s, cart, [](uint16_t) { return false; });
       code.want(s.pc);
     }
-    interpret<kSkipWaiting>(s, cart, [&code](uint16_t pc) { return code.has(pc); });
+    interpret<kSkipWaiting, State>(s, cart, [&code](uint16_t pc) { return code.has(pc); });
   }
 }
 

@@ -24,25 +24,48 @@ enum Button : uint8_t {
   kButtonRight = 128
 };
 
-// The state right after power-on, at scanline 0. RAM is clear, like in most emulators; a real
-// console's is not defined.
-inline State power_on(const Cartridge& cart) {
-  State s;
-  std::memset(&s, 0, sizeof(s));
+// Sets a state to what it is right after power-on, at scanline 0. RAM is clear, like in most
+// emulators; a real console's is not defined.
+template <typename S>
+inline void switch_on(S& s, const Cartridge& cart) {
+  std::memset(static_cast<void*>(&s), 0, sizeof(s));
   s.s = 0xFD;
   s.p = cpu::kInterrupt | cpu::kUnused;
-  s.pc = static_cast<uint16_t>(cart.prg[cpu::kResetVector - 0x8000] |
-                               cart.prg[cpu::kResetVector - 0x8000 + 1] << 8);
-  ppu::begin_render(s);
-  s.dot = s.line0 + 3 * 7;  // the reset sequence takes seven cycles
+  if constexpr (kFull<S>) {
+    board::power_on(s, cart);
+    s.board.counted = kRenderStart - 1;
+  }
+  s.pc = static_cast<uint16_t>(cpu::io_read(s, cart, cpu::kResetVector, 0) |
+                               cpu::io_read(s, cart, cpu::kResetVector + 1, 0) << 8);
+  ppu::begin_render(s, cart);
+  s.dot = s.line0;
+  if constexpr (kFull<S>) sound::power_on(s.sound, sound::cycle_at(s, s.dot));
+  s.dot += 3 * 7;  // the reset sequence takes seven cycles
+}
+
+// With State, for cartridges for which that is enough.
+inline State power_on(const Cartridge& cart) {
+  State s;
+  switch_on(s, cart);
   return s;
 }
 
 // Runs to the moment in the next vertical blank at which its interrupt is taken, and draws nothing:
 // the picture can be had from the state afterwards. `run_slice()` runs the CPU to `next_event`.
-template <typename RunSlice>
-inline void run_frame_with(State& s, const Cartridge& cart, uint8_t buttons, RunSlice&& run_slice) {
+template <typename S, typename RunSlice>
+inline void run_frame_with(S& s, const Cartridge& cart, uint8_t buttons, RunSlice&& run_slice) {
   const auto run_until = [&](int32_t event) {
+    if constexpr (kFull<S>) {
+      while (s.dot < event) {
+        // The program may unmask interrupts at any time, and then says so by ending the slice.
+        const int32_t irq = (s.p & cpu::kInterrupt) != 0 ? kNever : cpu::irq_dot(s);
+        s.next_event =
+            s.jammed != 0 ? event : std::min({event, irq, sound::dot_of(s, s.sound.dmc_fetch)});
+        run_slice();
+        while (s.sound.dmc_fetch <= sound::cycle_at(s, s.dot)) s.dot += 3 * sound::fetch(s.sound);
+      }
+      return;
+    }
     s.next_event = event;
     while (s.dot < event) {  // a write that raises an NMI ends a slice early
       run_slice();
@@ -52,16 +75,16 @@ inline void run_frame_with(State& s, const Cartridge& cart, uint8_t buttons, Run
   s.buttons = buttons;
   if (s.phase == Phase::vblank) {
     run_until(kRenderStart);
-    ppu::begin_render(s);
+    ppu::begin_render(s, cart);
   }
   run_until(s.frame_end + ppu::kNmiDelay);
   ppu::begin_vblank(s, cart);
 }
 
 // With the interpreter. Without kSkipWaiting every round of a waiting loop is executed.
-template <bool kSkipWaiting = true>
-inline void interpret_frame(State& s, const Cartridge& cart, uint8_t buttons) {
-  run_frame_with(s, cart, buttons, [&] { cpu::run<kSkipWaiting>(s, cart); });
+template <bool kSkipWaiting = true, typename S = State>
+inline void interpret_frame(S& s, const Cartridge& cart, uint8_t buttons) {
+  run_frame_with(s, cart, buttons, [&] { cpu::run<kSkipWaiting, S>(s, cart); });
 }
 
 // With native code where the cartridge has some; the state is the same in every byte.
@@ -72,6 +95,11 @@ inline void run_frame(State& s, const Cartridge& cart, uint8_t buttons) {
   } else {
     run_frame_with(s, cart, buttons, [&] { cpu::run_compiled(s, cart, *code); });
   }
+}
+
+// Any cartridge; what there is of native code is for plain ones.
+inline void run_frame(FullState& s, const Cartridge& cart, uint8_t buttons) {
+  interpret_frame(s, cart, buttons);
 }
 
 }  // namespace warpzone::nes

@@ -14,6 +14,7 @@
 #include "nes/cartridge.h"
 #include "nes/inline.h"
 #include "nes/ppu.h"
+#include "nes/sound.h"
 #include "nes/state.h"
 
 namespace warpzone::nes::cpu {
@@ -34,21 +35,42 @@ inline constexpr uint8_t kCarry = 0x01, kZero = 0x02, kInterrupt = 0x04, kDecima
 inline constexpr uint16_t kNmiVector = 0xFFFA, kResetVector = 0xFFFC, kIrqVector = 0xFFFE;
 
 // Reads and writes outside RAM and the program; `dot` is when they happen.
-WZ_NOINLINE uint8_t io_read(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
-  if (address >= 0x8000) return cart.prg[address - 0x8000U];
+template <typename S>
+WZ_NOINLINE uint8_t io_read(S& s, const Cartridge& cart, uint16_t address, int32_t dot) {
+  if (address >= 0x8000) {
+    if constexpr (kFull<S>) return board::program_byte(s, cart, address);
+    return cart.prg[address - 0x8000U];
+  }
   if (address < 0x2000) return s.ram[address & 0x7FF];
+  if constexpr (kFull<S>) {
+    if (address >= 0x6000) {
+      if (s.board.ram_reads == 0) return static_cast<uint8_t>(address >> 8);
+      return s.memory[board::ram_at(s, address)];
+    }
+  }
   if (address < 0x4000) return ppu::read(s, cart, address, dot);
   if (address == 0x4016) {
     const uint8_t bit = s.shift & 1;
     if (s.strobe == 0) s.shift = static_cast<uint8_t>((s.shift >> 1) | 0x80);
     return 0x40 | (s.strobe != 0 ? s.buttons & 1 : bit);
   }
+  if constexpr (kFull<S>) {
+    if (address == 0x4015) {  // bit 5 is nobody's; the unit does not use the CPU's bus
+      return sound::read_status(s.sound, sound::cycle_at(s, dot));
+    }
+    if (address == 0x4017) {
+      const uint8_t bit = s.shift2 & 1;
+      if (s.strobe == 0) s.shift2 = static_cast<uint8_t>((s.shift2 >> 1) | 0x80);
+      return 0x40 | (s.strobe != 0 ? s.buttons2 & 1 : bit);
+    }
+  }
   if (address == 0x4017) return 0x40;         // nobody holds the second controller
-  return static_cast<uint8_t>(address >> 8);  // open bus; the sound chip is not there
+  return static_cast<uint8_t>(address >> 8);  // open bus
 }
 
 // The opcode at `address`, outside the program. Those without an operand read the next byte too.
-WZ_NOINLINE uint8_t io_opcode(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
+template <typename S>
+WZ_NOINLINE uint8_t io_opcode(S& s, const Cartridge& cart, uint16_t address, int32_t dot) {
   const uint8_t op = io_read(s, cart, address, dot);
   const int row = op & 0x0F;
   if (row == 0x08 || row == 0x0A || op == 0x00 || op == 0x40 || op == 0x60) {
@@ -58,7 +80,8 @@ WZ_NOINLINE uint8_t io_opcode(State& s, const Cartridge& cart, uint16_t address,
 }
 
 // Returns the dots for which the CPU was halted.
-WZ_NOINLINE int32_t io_write(State& s, const Cartridge& cart, uint16_t address, uint8_t value,
+template <typename S>
+WZ_NOINLINE int32_t io_write(S& s, const Cartridge& cart, uint16_t address, uint8_t value,
                              int32_t dot) {
   if (address < 0x2000) {
     s.ram[address & 0x7FF] = value;
@@ -67,6 +90,7 @@ WZ_NOINLINE int32_t io_write(State& s, const Cartridge& cart, uint16_t address, 
   } else if (address == 0x4014) {
     if (s.phase == Phase::render) ppu::before_change(s, cart, dot);
     ppu::before_sprites_change(s, dot);
+    if constexpr (kFull<S>) board::count(s, cart, dot);
     if (value < 0x20 && s.oam_addr == 0) {
       std::memcpy(s.oam.data(), &s.ram[(value & 7U) << 8], 256);
     } else {
@@ -77,21 +101,72 @@ WZ_NOINLINE int32_t io_write(State& s, const Cartridge& cart, uint16_t address, 
       }
     }
     const uint64_t cycle = (s.clock + static_cast<uint64_t>(dot)) / 3;
-    return 3 * (513 + static_cast<int32_t>(cycle & 1));
+    const int32_t halted = 513 + static_cast<int32_t>(cycle & 1);
+    if constexpr (kFull<S>) {
+      board::foretell(s, cart);
+      s.sound.copied = cycle + 1 + static_cast<uint64_t>(halted);
+    }
+    return 3 * halted;
   } else if (address == 0x4016) {
-    if (s.strobe != 0 || (value & 1) != 0) s.shift = s.buttons;
+    if (s.strobe != 0 || (value & 1) != 0) {
+      s.shift = s.buttons;
+      if constexpr (kFull<S>) s.shift2 = s.buttons2;
+    }
     s.strobe = value & 1;
+  } else if constexpr (kFull<S>) {
+    if (address >= 0x8000) {
+      ppu::write_board(s, cart, address, value, dot);
+    } else if (address >= 0x6000) {
+      if (s.board.ram_writes != 0) s.memory[board::ram_at(s, address)] = value;
+    } else if (address < 0x4018) {
+      const bool replan = sound::write(s.sound, address & 0x1FU, value, sound::cycle_at(s, dot));
+      if (replan) s.next_event = 0;  // ends the CPU's slice
+    }
   }
   return 0;
+}
+
+// Where the program is to be read: as it lies in a plain cartridge, or by banks.
+template <typename S>
+struct Program {
+  const uint8_t* prg;
+
+  WZ_INLINE Program(const S&, const Cartridge& cart) : prg(cart.prg.data()) {}
+  WZ_INLINE const uint8_t* at(uint16_t address) const { return prg + (address - 0x8000); }
+};
+template <>
+struct Program<FullState> {
+  std::array<const uint8_t*, 4> banks;
+
+  WZ_INLINE Program(const FullState& s, const Cartridge& cart) {
+    for (size_t i = 0; i < banks.size(); ++i) {
+      banks[i] = &cart.prg[s.board.prg[i] * size_t{0x2000}];
+    }
+  }
+  WZ_INLINE const uint8_t* at(uint16_t address) const {
+    return banks[(address >> 13) & 3U] + (address & 0x1FFF);
+  }
+};
+
+// The first dot at which an instruction may end that is followed by an interrupt of the board or
+// the sound unit, were nothing written any more.
+inline int32_t irq_dot(const FullState& s) {
+  const int32_t sound = sound::dot_of(s, std::min(s.sound.frame_irq, s.sound.dmc_irq));
+  const int32_t first = std::min(sound, s.board.irq);
+  return first == kNever ? kNever : first + ppu::kNmiDelay;
 }
 
 // Dots that may be skipped when a branch at `branch` goes back to `target`, because the loop
 // between them only reads the PPU's status and what it reads does not change before the event:
 //   LDA/BIT $2002, [AND #mask,] branch
-WZ_NOINLINE int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branch, uint16_t target,
+template <typename S>
+WZ_NOINLINE int32_t waiting_dots(S& s, const Cartridge& cart, uint16_t branch, uint16_t target,
                                  uint8_t a, int32_t dot) {
   if (target < 0x8000 || target > 0xFFF0) return 0;
-  const uint8_t* code = &cart.prg[target - 0x8000U];
+  if constexpr (kFull<S>) {
+    if ((target & 0x1FFF) > 0x1FF0) return 0;  // goes on in another bank
+  }
+  const uint8_t* code = Program<S>(s, cart).at(target);
   if ((code[0] != 0xAD && code[0] != 0x2C) || code[1] != 0x02 || code[2] != 0x20) return 0;
   const bool masked = code[0] == 0xAD && branch == target + 5 && code[3] == 0x29;
   if (!masked && branch != target + 3) return 0;
@@ -114,11 +189,11 @@ WZ_NOINLINE int32_t waiting_dots(State& s, const Cartridge& cart, uint16_t branc
 
 // The processor while it runs: registers as members of a local object whose address never escapes,
 // so that they can live in machine registers.
-template <bool kSkipWaiting>
+template <bool kSkipWaiting, typename S = State>
 struct Core {
-  State& s;
+  S& s;
   const Cartridge& cart;
-  const uint8_t* prg;
+  Program<S> program;
   uint8_t* ram;
   uint16_t pc;
   uint8_t a, x, y, sp;
@@ -128,8 +203,8 @@ struct Core {
   uint32_t nz = 0;
   uint8_t carry = 0, overflow = 0, other = 0;
 
-  WZ_INLINE Core(State& state, const Cartridge& cartridge)
-      : s(state), cart(cartridge), prg(cartridge.prg.data()), ram(state.ram.data()), pc(state.pc),
+  WZ_INLINE Core(S& state, const Cartridge& cartridge)
+      : s(state), cart(cartridge), program(state, cartridge), ram(state.ram.data()), pc(state.pc),
         a(state.a), x(state.x), y(state.y), sp(state.s), dot(state.dot) {
     set_p(state.p);
   }
@@ -157,29 +232,31 @@ struct Core {
   }
   WZ_INLINE uint8_t read(uint16_t at) {
     if (at < 0x2000) return ram[at & 0x7FF];
-    if (at >= 0x8000) return prg[at - 0x8000];
+    if (at >= 0x8000) return *program.at(at);
     return io_read(s, cart, at, dot + 3 * (kCycles[op] - 1));
   }
   WZ_INLINE void write(uint16_t at, uint8_t value) {
     if (at < 0x2000) {
       ram[at & 0x7FF] = value;
-    } else if (at < 0x8000) {
+    } else if (kFull<S> || at < 0x8000) {
       dot += io_write(s, cart, at, value, dot + 3 * (kCycles[op] - 1));
+      if (kFull<S> && at >= 0x8000) program = Program<S>(s, cart);
     }
   }
   // An operand that is modified is read two cycles before the result is written, and written back
   // as it was in between.
   WZ_INLINE uint8_t read_to_modify(uint16_t at) {
     if (at < 0x2000) return ram[at & 0x7FF];
-    if (at >= 0x8000) return prg[at - 0x8000];
+    if (at >= 0x8000) return *program.at(at);
     return io_read(s, cart, at, dot + 3 * (kCycles[op] - 3));
   }
   WZ_INLINE void write_modified(uint16_t at, uint8_t old, uint8_t value) {
     if (at < 0x2000) {
       ram[at & 0x7FF] = value;
-    } else if (at < 0x8000) {
+    } else if (kFull<S> || at < 0x8000) {
       dot += io_write(s, cart, at, old, dot + 3 * (kCycles[op] - 2));
       dot += io_write(s, cart, at, value, dot + 3 * (kCycles[op] - 1));
+      if (kFull<S> && at >= 0x8000) program = Program<S>(s, cart);
     }
   }
   WZ_INLINE uint16_t read16(uint16_t at) {
@@ -202,7 +279,7 @@ struct Core {
   // Addressing modes. `pc` points behind the opcode; the operand is fetched from there.
   WZ_INLINE uint8_t fetch() {
     const uint16_t at = pc++;
-    return at >= 0x8000 ? prg[at - 0x8000] : io_read(s, cart, at, dot);
+    return at >= 0x8000 ? *program.at(at) : io_read(s, cart, at, dot);
   }
   WZ_INLINE uint16_t fetch16() {
     const uint8_t low = fetch();
@@ -314,9 +391,23 @@ struct Core {
     pc = read16(vector);
   }
 
+  // CLI, SEI and PLP change the mask too late for the interrupt behind them: what counts is the
+  // mask before.
+  WZ_INLINE void masked([[maybe_unused]] uint8_t before) {
+    if constexpr (kFull<S>) {
+      const int32_t end = dot + 3 * kCycles[op];
+      if ((before & ~other & kInterrupt) != 0) {
+        s.next_event = std::min(s.next_event, end + 1);  // one more instruction
+      } else if ((~before & other & kInterrupt) != 0 && irq_dot(s) <= end) {
+        s.irq_polled = 1;
+        s.next_event = 0;
+      }
+    }
+  }
+
   WZ_INLINE void step() {
     const uint16_t at = pc++;
-    op = at >= 0x8000 ? prg[at - 0x8000] : io_opcode(s, cart, at, dot);
+    op = at >= 0x8000 ? *program.at(at) : io_opcode(s, cart, at, dot);
     switch (op) {
 // One line for each addressing mode that an operation has; R reads, W writes, M modifies.
 #define WZ_READ(OPCODE, ADDRESS, ...) \
@@ -429,15 +520,30 @@ struct Core {
       case 0x9A: sp = x; break;
       case 0x18: carry = 0; break;
       case 0x38: carry = 1; break;
-      case 0x58: other &= static_cast<uint8_t>(~kInterrupt); break;
-      case 0x78: other |= kInterrupt; break;
+      case 0x58: {
+        const uint8_t before = other;
+        other &= static_cast<uint8_t>(~kInterrupt);
+        masked(before);
+        break;
+      }
+      case 0x78: {
+        const uint8_t before = other;
+        other |= kInterrupt;
+        masked(before);
+        break;
+      }
       case 0xD8: other &= static_cast<uint8_t>(~kDecimal); break;
       case 0xF8: other |= kDecimal; break;
       case 0xB8: overflow = 0; break;
       case 0x48: push(a); break;
       case 0x68: load(a, pull()); break;
       case 0x08: push(get_p() | kBreak); break;
-      case 0x28: set_p(pull()); break;
+      case 0x28: {
+        const uint8_t before = other;
+        set_p(pull());
+        masked(before);
+        break;
+      }
 
       // Jumps.
       case 0x10: branch((nz & 0x180) == 0); break;
@@ -470,8 +576,12 @@ struct Core {
       }
       case 0x60: pc = static_cast<uint16_t>(pull16() + 1); break;
       case 0x40: {
+        const uint8_t before = other;
         set_p(pull());
         pc = pull16();
+        if constexpr (kFull<S>) {  // is looked at in time
+          if ((before & ~other & kInterrupt) != 0) s.next_event = 0;
+        }
         break;
       }
       case 0x00: {
@@ -566,38 +676,50 @@ struct Core {
 
 // The instruction behind the one that raised an NMI still runs before it is taken. (A template for
 // the same reason as run_compiled().)
-template <bool kSkipWaiting = false>
-WZ_NOINLINE void step_once(State& s, const Cartridge& cart) {
+template <bool kSkipWaiting = false, typename S = State>
+WZ_NOINLINE void step_once(S& s, const Cartridge& cart) {
   if (s.jammed == 0) {
-    Core<kSkipWaiting> core(s, cart);
+    Core<kSkipWaiting, S> core(s, cart);
     core.step();
     core.store();
   }
   s.nmi_pending = 1;
 }
 
+template <typename S>
+inline void take_interrupt(S& s, const Cartridge& cart, uint16_t vector) {
+  Core<true, S> core(s, cart);
+  core.interrupt(vector, 0);
+  core.dot += 3 * 7;
+  core.store();
+}
+
 // Takes a pending interrupt. Returns whether the CPU runs at all.
-inline bool begin_slice(State& s, const Cartridge& cart) {
-  if (s.nmi_pending == 2) step_once<>(s, cart);
+template <typename S>
+inline bool begin_slice(S& s, const Cartridge& cart) {
+  if (s.nmi_pending == 2) step_once<false, S>(s, cart);
   if (s.jammed != 0) {
     s.dot = std::max(s.dot, s.next_event);
     return false;
   }
   if (s.nmi_pending != 0) {
     s.nmi_pending = 0;
-    Core<true> core(s, cart);
-    core.interrupt(kNmiVector, 0);
-    core.dot += 3 * 7;
-    core.store();
+    if constexpr (kFull<S>) s.irq_polled = 0;
+    take_interrupt(s, cart, kNmiVector);
+  } else if constexpr (kFull<S>) {
+    if (s.irq_polled != 0 || ((s.p & kInterrupt) == 0 && irq_dot(s) <= s.dot)) {
+      s.irq_polled = 0;
+      take_interrupt(s, cart, kIrqVector);
+    }
   }
   return true;
 }
 
 // Runs whole instructions until `next_event` is reached, or until, after one or more of them,
 // `stop(pc)` says so.
-template <bool kSkipWaiting = true, typename Stop>
-inline void interpret(State& s, const Cartridge& cart, Stop&& stop) {
-  Core<kSkipWaiting> core(s, cart);
+template <bool kSkipWaiting = true, typename S, typename Stop>
+inline void interpret(S& s, const Cartridge& cart, Stop&& stop) {
+  Core<kSkipWaiting, S> core(s, cart);
   while (core.dot < s.next_event) {
     core.step();
     if (stop(core.pc)) break;
@@ -607,9 +729,11 @@ inline void interpret(State& s, const Cartridge& cart, Stop&& stop) {
 
 // The interpreter alone. Without kSkipWaiting every round of a waiting loop is executed: slower,
 // and the same in every bit.
-template <bool kSkipWaiting = true>
-void run(State& s, const Cartridge& cart) {
-  if (begin_slice(s, cart)) interpret<kSkipWaiting>(s, cart, [](uint16_t) { return false; });
+template <bool kSkipWaiting = true, typename S = State>
+void run(S& s, const Cartridge& cart) {
+  if (begin_slice(s, cart)) {
+    interpret<kSkipWaiting, S>(s, cart, [](uint16_t) { return false; });
+  }
 }
 
 }  // namespace warpzone::nes::cpu

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "nes/cartridge.h"
 #include "nes/ppu.h"
@@ -54,15 +56,15 @@ struct Palette {
 
 // Draws the lines of one picture from `line` on, each looked up in `table`: colours (0-63), or
 // anything else that is a byte.
-template <typename Simd = simd::Best>
+template <typename Simd = simd::Best, typename S = State>
 class Painter {
  public:
   // What a line needs: scrolling begins up to 7 px inside the first tile.
   using Line = std::array<uint8_t, simd::kLineTiles * 8>;
 
-  Painter(const State& s, const Cartridge& cart, const std::array<uint8_t, 64>& table, int line = 0)
+  Painter(const S& s, const Cartridge& cart, const std::array<uint8_t, 64>& table, int line = 0)
       : s_(s), cart_(cart), table_(table), sprites_(s), palette_(s, 0, table),
-        line_(static_cast<size_t>(line)), scroll_(scroll_at(s, line)) {
+        line_(static_cast<size_t>(line)), scroll_(scroll_at(s, line)), banks_(banks_at(s, line)) {
     while (entry_ + 1 < s.scroll_count && s.scrolls[entry_ + 1].line <= line) ++entry_;
   }
 
@@ -114,6 +116,10 @@ class Painter {
     new_entry_ = entry_ + 1 < s_.scroll_count && s_.scrolls[entry_ + 1].line == line_;
     if (new_entry_) {
       scroll_ = s_.scrolls[++entry_];
+      if constexpr (kFull<S>) {
+        if (banks_ != s_.bank_log[entry_]) fetched_ = UINT32_MAX;
+        banks_ = s_.bank_log[entry_];
+      }
     } else if ((scroll_.mask & kMaskRendering) != 0) {
       scroll_.v =
           fine_y() < 7 ? static_cast<uint16_t>(scroll_.v + 0x1000) : advance_lines(scroll_.v, 1);
@@ -126,17 +132,17 @@ class Painter {
     const uint32_t key = (scroll_.v & 0x0FFFU) | ((scroll_.ctrl & kCtrlBackgroundTable) << 12);
     if (key == fetched_) return false;
     fetched_ = key;
-    const uint64_t* tiles = &cart_.rows[(scroll_.ctrl & kCtrlBackgroundTable) != 0 ? 256 * 8 : 0];
+    const Tiles tiles = tiles_of((scroll_.ctrl & kCtrlBackgroundTable) != 0 ? 256 : 0);
     const unsigned v = scroll_.v, first = v & 31;
-    const uint8_t* const tables[2] = {&s_.vram[vram_index(cart_, v & 0x0C00)],
-                                      &s_.vram[vram_index(cart_, (v ^ 0x0400) & 0x0C00)]};
+    const uint8_t* const tables[2] = {nametable(s_, cart_, banks_, (v >> 10) & 3),
+                                      nametable(s_, cart_, banks_, ((v >> 10) & 3) ^ 1)};
     // To the right end of a nametable, then on in its neighbour.
     size_t i = 0;
     const uint8_t* names = tables[0] + (v & 0x03E0);
-    for (unsigned column = first; column < 32; ++column) rows_[i++] = tiles + names[column] * 8U;
+    for (unsigned column = first; column < 32; ++column) rows_[i++] = tiles[names[column]];
     names = tables[1] + (v & 0x03E0);
-    for (; i < kShown; ++names) rows_[i++] = tiles + *names * 8U;
-    std::fill(rows_.begin() + kShown, rows_.end(), tiles);
+    for (; i < kShown; ++names) rows_[i++] = tiles[*names];
+    std::fill(rows_.begin() + kShown, rows_.end(), tiles[0]);
     // An attribute byte has the palettes of two tiles by two, twice side by side.
     uint64_t* to = all_palettes_.data();
     for (unsigned at = first / 4; to < all_palettes_.data() + all_palettes_.size(); ++at, to += 4) {
@@ -149,6 +155,45 @@ class Painter {
     flat_ = all_flat();
     return true;
   }
+
+  // The rows of the tiles of one table.
+  struct PlainTiles {
+    const uint64_t* first;
+    const uint64_t* operator[](size_t tile) const { return first + tile * 8; }
+  };
+  struct BankedTiles {
+    Painter* painter;
+    size_t first;
+    const uint64_t* operator[](size_t tile) const { return painter->rows_of(first + tile); }
+  };
+  using Tiles = std::conditional_t<kFull<S>, BankedTiles, PlainTiles>;
+
+  Tiles tiles_of(size_t first) {
+    if constexpr (kFull<S>) {
+      return {this, first};
+    } else {
+      return {&cart_.rows[first * 8]};
+    }
+  }
+
+  // Those of a tile as it lies in ROM, or out of RAM, unpacked when first needed.
+  const uint64_t* rows_of(size_t tile) {
+    const size_t at = chr_at(banks_, static_cast<uint16_t>(tile * 16)) / 16;
+    if (!cart_.chr.empty()) return &cart_.rows[at * 8];
+    uint64_t* rows = &unpacked_.rows[at * 8];
+    if (!unpacked_.known[at]) {
+      unpacked_.known[at] = true;
+      const uint8_t* bytes = &s_.memory[cart_.chr_ram_at + at * 16];
+      for (size_t row = 0; row < 8; ++row) rows[row] = tile_pixels(bytes[row], bytes[row + 8]);
+    }
+    return rows;
+  }
+
+  struct NothingUnpacked {};
+  struct Unpacked {
+    std::array<uint64_t, kMostChrRam / 2> rows;
+    std::bitset<kMostChrRam / 16> known{};
+  };
 
   // Whether all eight rows of all tiles are the same, as in the sky.
   bool all_flat() const {
@@ -167,8 +212,8 @@ class Painter {
   void paint(size_t number, uint8_t* pixels) {
     const uint8_t* sprite = &s_.oam[number * 4];
     const size_t x = sprite[3];
-    const uint64_t row =
-        sprite_row(cart_, sprite, scroll_.ctrl, static_cast<int>(line_) - sprite[0] - 1);
+    const uint64_t row = sprite_row(s_, cart_, banks_, sprite, scroll_.ctrl,
+                                    static_cast<int>(line_) - sprite[0] - 1);
     if (row == 0) return;
     uint64_t covered = opaque(row);
     if ((mask_ & kMaskLeftSprites) == 0) covered &= right_of_column_8(x);
@@ -209,7 +254,7 @@ class Painter {
     return x < 8 ? ~uint64_t{0} << (8 * (7 - x)) << 8 : ~uint64_t{0};
   }
 
-  const State& s_;
+  const S& s_;
   const Cartridge& cart_;
   const std::array<uint8_t, 64>& table_;
   SpriteLines sprites_;
@@ -217,7 +262,8 @@ class Painter {
   uint8_t mask_ = 0;  // of the line before
   size_t line_;
   Scroll scroll_;          // of that line
-  size_t entry_ = 0;       // of the log, which it comes from
+  BanksOf<S> banks_;       // likewise
+  size_t entry_ = 0;       // of the log, which they come from
   bool new_entry_ = true;  // it begins with this line
   uint32_t fetched_ = UINT32_MAX;
   std::array<const uint64_t*, simd::kLineTiles> rows_;  // of each tile, eight of them
@@ -226,13 +272,14 @@ class Painter {
   bool flat_ = false;                   // all rows of those tiles look the same
   bool plain_ = false;                  // the line before had no sprites, and only such tiles
   const uint8_t* last_ = nullptr;
+  std::conditional_t<kFull<S>, Unpacked, NothingUnpacked> unpacked_;
 };
 
 // The picture of the frame that has just ended: uint8[240][256], colours 0-63.
-template <typename Simd = simd::Best>
-inline void draw(const State& s, const Cartridge& cart, uint8_t* out) {
-  Painter<Simd> painter(s, cart, kSameColours);
-  std::array<typename Painter<Simd>::Line, 2> lines;
+template <typename Simd = simd::Best, typename S = State>
+inline void draw(const S& s, const Cartridge& cart, uint8_t* out) {
+  Painter<Simd, S> painter(s, cart, kSameColours);
+  std::array<typename Painter<Simd, S>::Line, 2> lines;
   size_t free = 0;
   for (int y = 0; y < kScreenHeight; ++y, out += kScreenWidth) {
     const uint8_t* line = painter.next(lines[free]);

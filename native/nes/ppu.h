@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "nes/board.h"
 #include "nes/cartridge.h"
 #include "nes/inline.h"
 #include "nes/picture_memory.h"
@@ -20,7 +21,8 @@ namespace warpzone::nes::ppu {
 
 // The first dot at or after `from` at which an opaque pixel of sprite 0 meets an opaque pixel of
 // the background, were nothing written any more.
-inline int32_t predict_sprite0(const State& s, const Cartridge& cart, int32_t from) {
+template <typename S>
+inline int32_t predict_sprite0(const S& s, const Cartridge& cart, int32_t from) {
   const uint8_t* sprite = s.oam.data();
   const int x0 = sprite[3];
   const int rows = (s.ctrl & kCtrlTallSprites) != 0 ? 16 : 8;
@@ -30,12 +32,13 @@ inline int32_t predict_sprite0(const State& s, const Cartridge& cart, int32_t fr
     if (s.line0 + (line + 1) * kDotsPerLine <= from) continue;
     const Scroll scroll = scroll_at(s, line);
     if ((scroll.mask & kMaskRendering) != kMaskRendering) continue;
-    const uint64_t pixels = sprite_row(cart, sprite, scroll.ctrl, row);
+    const BanksOf<S> banks = banks_at(s, line);
+    const uint64_t pixels = sprite_row(s, cart, banks, sprite, scroll.ctrl, row);
     if (pixels == 0) continue;
     const int shift = (scroll.fine_x + x0) & 7;
     const int column = (scroll.fine_x + x0) >> 3;
-    uint64_t background = tile_row(s, cart, scroll, column) >> (8 * shift);
-    if (shift != 0) background |= tile_row(s, cart, scroll, column + 1) << (8 * (8 - shift));
+    uint64_t background = tile_row(s, cart, scroll, banks, column) >> (8 * shift);
+    if (shift != 0) background |= tile_row(s, cart, scroll, banks, column + 1) << (8 * (8 - shift));
     const uint64_t ones = 0x0101010101010101ULL;
     uint64_t hits = ((pixels | (pixels >> 1)) & ones) & ((background | (background >> 1)) & ones);
     const bool clipped = (scroll.mask & (kMaskLeftBackground | kMaskLeftSprites)) !=
@@ -50,7 +53,8 @@ inline int32_t predict_sprite0(const State& s, const Cartridge& cart, int32_t fr
   return kNever;
 }
 
-inline int32_t sprite0_dot(State& s, const Cartridge& cart) {
+template <typename S>
+inline int32_t sprite0_dot(S& s, const Cartridge& cart) {
   if (s.sprite0_known == 0) {
     s.sprite0_dot = predict_sprite0(s, cart, s.sprite0_from);
     s.sprite0_known = 1;
@@ -131,7 +135,8 @@ inline int32_t overflow_dot(State& s) {
 }
 
 // What a read of $2002 at `dot` shows of the flags, without its effects.
-inline uint8_t status_at(State& s, const Cartridge& cart, int32_t dot) {
+template <typename S>
+inline uint8_t status_at(S& s, const Cartridge& cart, int32_t dot) {
   if (s.phase == Phase::vblank) {
     if (dot >= kVblankEnd) return 0;
     return s.status | (overflow_dot(s) < s.frame_end ? kStatusOverflow : 0);
@@ -144,7 +149,8 @@ inline uint8_t status_at(State& s, const Cartridge& cart, int32_t dot) {
 }
 
 // The first dot from `dot` on at which a read of $2002 may show something else or has an effect.
-inline int32_t next_change(State& s, const Cartridge& cart, int32_t dot) {
+template <typename S>
+inline int32_t next_change(S& s, const Cartridge& cart, int32_t dot) {
   if (s.phase == Phase::vblank) return dot < kVblankEnd ? kVblankEnd : kNever;
   int32_t change = std::max(dot, s.frame_end - 1);
   for (const int32_t flag : {sprite0_dot(s, cart), overflow_dot(s)}) {
@@ -154,20 +160,25 @@ inline int32_t next_change(State& s, const Cartridge& cart, int32_t dot) {
 }
 
 // The scroll entry that begins at exactly `line`, made by splitting the one before if need be.
-inline size_t split_scroll(State& s, int line) {
+template <typename S>
+inline size_t split_scroll(S& s, int line) {
   size_t i = s.scroll_count;
   while (i > 0 && s.scrolls[i - 1].line >= line) --i;
   if (i < s.scroll_count && s.scrolls[i].line == line) return i;
   if (s.scroll_count == s.scrolls.size()) return s.scrolls.size() - 1;  // full: coarser picture
   const Scroll scroll = scroll_at(s, line);
   for (size_t j = s.scroll_count; j > i; --j) s.scrolls[j] = s.scrolls[j - 1];
+  if constexpr (kFull<S>) {
+    for (size_t j = s.scroll_count; j > i; --j) s.bank_log[j] = s.bank_log[j - 1];
+  }
   s.scrolls[i] = scroll;
   ++s.scroll_count;
   return i;
 }
 
 // Called before a register that matters for the picture changes at `dot`.
-inline void before_change(State& s, const Cartridge& cart, int32_t dot) {
+template <typename S>
+inline void before_change(S& s, const Cartridge& cart, int32_t dot) {
   if (sprite0_dot(s, cart) > dot) {
     s.sprite0_known = 0;
     s.sprite0_from = dot;
@@ -186,7 +197,8 @@ inline void before_sprites_change(State& s, int32_t dot) {
 
 // Logs the registers after a change at `dot`. The picture has line precision: what changes in
 // the first half of a line counts for that line, the horizontal scroll from its copy at dot 257.
-inline void after_change(State& s, int32_t dot, bool address_changed) {
+template <typename S>
+inline void after_change(S& s, int32_t dot, bool address_changed) {
   const int line = (dot - s.line0) / kDotsPerLine;
   const int x = (dot - s.line0) % kDotsPerLine;
   const int registers_from = x < 128 ? line : line + 1;
@@ -196,6 +208,7 @@ inline void after_change(State& s, int32_t dot, bool address_changed) {
       s.scrolls[i].ctrl = s.ctrl;
       s.scrolls[i].mask = s.mask;
       s.scrolls[i].fine_x = s.fine_x;
+      if constexpr (kFull<S>) s.bank_log[i] = s.banks;
     }
   }
   if (scroll_from < kScreenHeight) {
@@ -212,8 +225,19 @@ inline void after_change(State& s, int32_t dot, bool address_changed) {
   }
 }
 
-inline uint8_t read_vram(const State& s, const Cartridge& cart, uint16_t address) {
-  return address < 0x2000 ? cart.chr[address] : s.vram[vram_index(cart, address & 0x0FFF)];
+template <typename S>
+inline uint8_t read_vram(const S& s, const Cartridge& cart, uint16_t address) {
+  return address < 0x2000 ? tile_byte(s, cart, banks_now(s), address)
+                          : name_at(s, cart, banks_now(s), address & 0x0FFF);
+}
+
+inline void write_name(State& s, const Cartridge& cart, uint16_t at, uint8_t value) {
+  s.vram[vram_index(cart, at & 0x0FFF)] = value;
+}
+inline void write_name(FullState& s, const Cartridge& cart, uint16_t at, uint8_t value) {
+  const FullState& same = s;
+  const uint8_t* table = nametable(same, cart, s.banks, (at >> 10) & 3U);
+  const_cast<uint8_t*>(table)[at & 0x3FFU] = value;
 }
 
 inline void step_address(State& s) {
@@ -250,7 +274,15 @@ inline void decay(State& s) {
   }
 }
 
-inline uint8_t read(State& s, const Cartridge& cart, uint16_t address, int32_t dot) {
+// After v has changed: outside of a picture it is what the cartridge sees.
+inline void address_at_rest(FullState& s, const Cartridge& cart, int32_t dot) {
+  const bool busy = (s.mask & kMaskRendering) != 0 && !below_picture(s, dot) &&
+                    (s.phase == Phase::render || dot >= kVblankEnd);
+  if (!busy) board::address_changed(s, cart, dot);
+}
+
+template <typename S>
+inline uint8_t read(S& s, const Cartridge& cart, uint16_t address, int32_t dot) {
   switch (address & 7) {
     case 2:
       drive(s, status_at(s, cart, dot), 0xE0);
@@ -273,6 +305,7 @@ inline uint8_t read(State& s, const Cartridge& cart, uint16_t address, int32_t d
       }
       s.read_buffer = read_vram(s, cart, at);
       step_address(s);
+      if constexpr (kFull<S>) address_at_rest(s, cart, dot);
       break;
     }
     default: break;
@@ -301,12 +334,21 @@ WZ_NOINLINE void nmi_switched(State& s, bool on, int32_t dot) {
 }
 
 // Sets a register as a write does; returns whether v changed.
-WZ_INLINE bool set_register(State& s, const Cartridge& cart, int reg, uint8_t value, int32_t dot) {
+template <typename S>
+WZ_INLINE bool set_register(S& s, const Cartridge& cart, int reg, uint8_t value, int32_t dot) {
   switch (reg) {
     case 0: {
       const auto changed = static_cast<uint8_t>(s.ctrl ^ value);
       if ((changed & kCtrlTallSprites) != 0) before_sprites_change(s, dot);
+      constexpr uint8_t kTables = kCtrlTallSprites | kCtrlBackgroundTable | kCtrlSpriteTable;
+      const bool tables = kFull<S> && (changed & kTables) != 0;
+      if constexpr (kFull<S>) {
+        if (tables) board::count(s, cart, dot);
+      }
       s.ctrl = value;
+      if constexpr (kFull<S>) {
+        if (tables) board::foretell(s, cart);
+      }
       s.t = static_cast<uint16_t>((s.t & 0x73FF) | ((value & 3) << 10));
       if ((changed & kCtrlNmi) != 0) nmi_switched(s, (value & kCtrlNmi) != 0, dot);
       break;
@@ -316,6 +358,11 @@ WZ_INLINE bool set_register(State& s, const Cartridge& cart, int reg, uint8_t va
       if (s.phase == Phase::vblank && dot >= kSkipDecided && (s.ahead & kSkipSettled) == 0) {
         s.ahead |= kSkipSettled | ((s.mask & kMaskRendering) != 0 ? kSkips : 0);
       }
+      if constexpr (kFull<S>) {
+        board::count(s, cart, dot);
+        s.mask = value;
+        board::foretell(s, cart);
+      }
       s.mask = value;
       break;
     case 3: s.oam_addr = value; break;
@@ -324,7 +371,9 @@ WZ_INLINE bool set_register(State& s, const Cartridge& cart, int reg, uint8_t va
         s.oam_addr = static_cast<uint8_t>((s.oam_addr + 4) & 0xFC);
       } else {
         before_sprites_change(s, dot);
+        if constexpr (kFull<S>) board::count(s, cart, dot);
         s.oam[s.oam_addr++] = value;
+        if constexpr (kFull<S>) board::foretell(s, cart);
       }
       break;
     case 5:
@@ -342,6 +391,7 @@ WZ_INLINE bool set_register(State& s, const Cartridge& cart, int reg, uint8_t va
       } else {
         s.t = static_cast<uint16_t>((s.t & 0x7F00) | value);
         s.v = s.t;
+        if constexpr (kFull<S>) address_at_rest(s, cart, dot);
       }
       s.write_toggle ^= 1;
       return s.write_toggle == 0;
@@ -350,9 +400,12 @@ WZ_INLINE bool set_register(State& s, const Cartridge& cart, int reg, uint8_t va
       if (at >= 0x3F00) {
         s.palette[palette_index(at)] = value & 0x3F;
       } else if (at >= 0x2000) {
-        s.vram[vram_index(cart, at & 0x0FFF)] = value;
+        write_name(s, cart, at, value);
+      } else if constexpr (kFull<S>) {
+        if (cart.chr.empty()) s.memory[cart.chr_ram_at + chr_at(s.banks, at)] = value;
       }
       step_address(s);
+      if constexpr (kFull<S>) address_at_rest(s, cart, dot);
       return true;
     }
     default: break;
@@ -368,7 +421,8 @@ inline uint64_t look(const State& s) {
 }
 
 // A write while a picture is made: logs what lines further down look like.
-WZ_NOINLINE void write_in_picture(State& s, const Cartridge& cart, int reg, uint8_t value,
+template <typename S>
+WZ_NOINLINE void write_in_picture(S& s, const Cartridge& cart, int reg, uint8_t value,
                                   int32_t dot) {
   if (reg >= 6 && below_picture(s, dot)) settle_address(s);
   const bool height = reg == 0 && ((s.ctrl ^ value) & kCtrlTallSprites) != 0;
@@ -381,8 +435,19 @@ WZ_NOINLINE void write_in_picture(State& s, const Cartridge& cart, int reg, uint
   after_change(s, dot, address_changed);
 }
 
+// A write to the cartridge's registers at `dot`, which may put other tiles into the picture.
+WZ_NOINLINE void write_board(FullState& s, const Cartridge& cart, uint16_t address, uint8_t value,
+                             int32_t dot) {
+  const Banks before = s.banks;
+  board::write(s, cart, address, value, board::program_byte(s, cart, address), dot);
+  if (s.phase != Phase::render || s.banks == before) return;
+  before_change(s, cart, dot);
+  after_change(s, dot, false);
+}
+
 // A write that raises an NMI moves `next_event`, so that the CPU stops and takes it.
-inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t value, int32_t dot) {
+template <typename S>
+inline void write(S& s, const Cartridge& cart, uint16_t address, uint8_t value, int32_t dot) {
   s.bus = value;
   s.bus_age = {};
   if (s.phase == Phase::render) {
@@ -393,7 +458,9 @@ inline void write(State& s, const Cartridge& cart, uint16_t address, uint8_t val
 }
 
 // Scanline 0. An odd frame that renders is one dot shorter.
-inline void begin_render(State& s) {
+template <typename S>
+inline void begin_render(S& s, const Cartridge& cart) {
+  if constexpr (kFull<S>) board::count(s, cart, kRenderStart - 1);
   const bool rendering = (s.mask & kMaskRendering) != 0;
   const bool skips = (s.ahead & kSkipSettled) != 0 ? (s.ahead & kSkips) != 0 : rendering;
   const int32_t skipped = skips && s.odd_frame != 0 ? 1 : 0;
@@ -405,14 +472,17 @@ inline void begin_render(State& s) {
   s.phase = Phase::render;
   s.scroll_count = 1;
   s.scrolls[0] = {s.v, 0, s.fine_x, s.ctrl, s.mask};
+  if constexpr (kFull<S>) s.bank_log[0] = s.banks;
   s.sprite0_known = 0;
   s.sprite0_from = s.line0;
   s.overflow_dot = kUnknown;
   s.overflow_from = s.line0;
+  if constexpr (kFull<S>) board::foretell(s, cart);
 }
 
 // Scanline 241, dot 1: the next frame begins; times are counted from here.
-inline void begin_vblank(State& s, const Cartridge& cart) {
+template <typename S>
+inline void begin_vblank(S& s, const Cartridge& cart) {
   s.status = (s.ahead & kFlagGone) == 0 ? kStatusVblank : 0;
   if (sprite0_dot(s, cart) < s.frame_end) s.status |= kStatusSprite0;
   settle_address(s);
@@ -421,11 +491,13 @@ inline void begin_vblank(State& s, const Cartridge& cart) {
   if ((s.ctrl & kCtrlNmi) != 0 && (s.ahead & kNmiSettled) == 0) s.nmi_pending = 1;
   s.ahead = 0;
   if (s.bus != 0) decay(s);
+  if constexpr (kFull<S>) board::begin_frame(s, cart);
   s.clock += static_cast<uint64_t>(s.frame_end);
   s.dot -= s.frame_end;
   s.odd_frame ^= 1;
   ++s.frame;
   s.phase = Phase::vblank;
+  if constexpr (kFull<S>) board::foretell(s, cart);
 }
 
 }  // namespace warpzone::nes::ppu

@@ -7,7 +7,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "nes/board.h"
 #include "nes/cartridge.h"
+#include "nes/sound.h"
 #include "nes/state.h"
 
 namespace warpzone::nes {
@@ -23,15 +25,6 @@ struct SnapshotHeader {
 static_assert(std::has_unique_object_representations_v<SnapshotHeader>);
 
 inline constexpr size_t kSnapshotBytes = sizeof(SnapshotHeader) + sizeof(State);
-
-inline void save(const State& s, const Cartridge& cart, uint8_t* out) {
-  SnapshotHeader header{{'W', 'Z', 'S', 'T', 'A', 'T', 'E', '\0'},
-                        kSnapshotVersion,
-                        static_cast<uint32_t>(sizeof(State)),
-                        cart.fingerprint};
-  std::memcpy(out, &header, sizeof(header));
-  std::memcpy(out + sizeof(header), &s, sizeof(s));
-}
 
 // What must hold for a state to be run without reading outside its arrays or never returning.
 inline bool plausible(const State& s) {
@@ -55,10 +48,72 @@ inline bool plausible(const State& s) {
   return true;
 }
 
+// The same of what a plain console has not: banks that exist, and times from which time can go on.
+inline bool plausible(const FullState& s, const Cartridge& cart) {
+  const Board& b = s.board;
+  const Sound& u = s.sound;
+  if (!plausible(static_cast<const State&>(s)) || s.clock > (uint64_t{1} << 60)) return false;
+  if (b.mirroring > Mirroring::four || b.shifted > 4 || b.a12 > 1) return false;
+  Board mapped = b;
+  Banks banks = s.banks;
+  board::map(mapped, banks, cart);
+  if (std::memcmp(&mapped, &b, sizeof(b)) != 0 || banks != s.banks) return false;
+  for (size_t i = 0; i < s.scroll_count; ++i) {
+    for (const uint8_t bank : s.bank_log[i].chr) {
+      if (bank >= cart.chr_banks()) return false;
+    }
+    const Mirroring mirroring = s.bank_log[i].mirroring;
+    const bool four = cart.mirroring == Mirroring::four;
+    if (four ? mirroring != Mirroring::four : mirroring >= Mirroring::four) return false;
+  }
+  const auto near = [](int32_t time) { return time >= -kFrameDots && time < 2 * kFrameDots; };
+  if (!near(b.counted) || !near(b.low) || !near(b.written) || (b.irq != kNever && !near(b.irq))) {
+    return false;
+  }
+  constexpr uint64_t kSoon = 100000;
+  const uint64_t now = sound::cycle_at(s, s.dot);
+  const auto soon = [now](uint64_t cycle) { return cycle + kSoon >= now && cycle <= now + kSoon; };
+  if (u.sequence > now + kSoon || u.settled > now + kSoon || u.dmc_bit > now + kSoon ||
+      u.dmc_bits < 1 || u.dmc_bits > 8) {
+    return false;
+  }
+  return u.dmc_remaining == 0 ? u.dmc_fetch == kNeverCycle : soon(u.dmc_fetch) && soon(u.dmc_bit);
+}
+
+inline constexpr uint32_t kFullSnapshotVersion = 3;
+
+template <typename S>
+inline constexpr uint32_t kVersionOf = kFull<S> ? kFullSnapshotVersion : kSnapshotVersion;
+
+// So much of a state is used.
+template <typename S>
+inline size_t bytes_in_use(const Cartridge& cart) {
+  return kFull<S> ? cart.state_bytes : sizeof(State);
+}
+
+template <typename S = State>
+inline size_t snapshot_bytes(const Cartridge& cart) {
+  return sizeof(SnapshotHeader) + bytes_in_use<S>(cart);
+}
+
+// Writes snapshot_bytes().
+template <typename S>
+inline void save(const S& s, const Cartridge& cart, uint8_t* out) {
+  const size_t size = bytes_in_use<S>(cart);
+  SnapshotHeader header{{'W', 'Z', 'S', 'T', 'A', 'T', 'E', '\0'},
+                        kVersionOf<S>,
+                        static_cast<uint32_t>(size),
+                        cart.fingerprint};
+  std::memcpy(out, &header, sizeof(header));
+  std::memcpy(out + sizeof(header), static_cast<const void*>(&s), size);
+}
+
 // Throws std::invalid_argument with the reason when the bytes are not such a snapshot.
-inline State load(std::span<const uint8_t> bytes, const Cartridge& cart) {
-  if (bytes.size() != kSnapshotBytes) {
-    throw std::invalid_argument("a snapshot has " + std::to_string(kSnapshotBytes) +
+template <typename S = State>
+inline S load(std::span<const uint8_t> bytes, const Cartridge& cart) {
+  const size_t size = bytes_in_use<S>(cart);
+  if (bytes.size() != sizeof(SnapshotHeader) + size) {
+    throw std::invalid_argument("a snapshot has " + std::to_string(sizeof(SnapshotHeader) + size) +
                                 " bytes, these are " + std::to_string(bytes.size()));
   }
   SnapshotHeader header;
@@ -66,16 +121,23 @@ inline State load(std::span<const uint8_t> bytes, const Cartridge& cart) {
   if (std::memcmp(header.magic, "WZSTATE", 8) != 0) {
     throw std::invalid_argument("these bytes are not a snapshot of a console");
   }
-  if (header.version != kSnapshotVersion || header.size != sizeof(State)) {
+  if (header.version != kVersionOf<S> || header.size != size) {
     throw std::invalid_argument("the snapshot has version " + std::to_string(header.version) +
-                                ", this program reads version " + std::to_string(kSnapshotVersion));
+                                ", this program reads version " + std::to_string(kVersionOf<S>));
   }
   if (header.cartridge != cart.fingerprint) {
     throw std::invalid_argument("the snapshot was made with another cartridge");
   }
-  State s;
-  std::memcpy(&s, bytes.data() + sizeof(header), sizeof(s));
-  if (!plausible(s)) throw std::invalid_argument("the snapshot is damaged");
+  S s;
+  if constexpr (kFull<S>) std::memset(static_cast<void*>(&s), 0, sizeof(s));
+  std::memcpy(static_cast<void*>(&s), bytes.data() + sizeof(header), size);
+  const bool sane = [&] {
+    if constexpr (kFull<S>)
+      return plausible(s, cart);
+    else
+      return plausible(s);
+  }();
+  if (!sane) throw std::invalid_argument("the snapshot is damaged");
   return s;
 }
 

@@ -1,8 +1,10 @@
 // Everything about a console that changes, in one trivially copyable struct without padding:
-// a snapshot is a copy, equality is memcmp.
+// a snapshot is a copy, equality is memcmp. There are two of them: State for cartridges without
+// moving parts whose programs take no notice of the sound unit, FullState for all others.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -19,6 +21,9 @@ inline constexpr int32_t kUnknown = -1;
 
 // `vblank` includes the pre-render line behind it.
 enum class Phase : uint8_t { vblank, render };
+
+// Of nametables: which of them are one and the same.
+enum class Mirroring : uint8_t { horizontal, vertical, lower, upper, four };
 
 // How the background is scrolled from `line` on: the PPU's registers, logged when they change, so
 // that a picture can be drawn after the fact and only when somebody looks.
@@ -78,6 +83,84 @@ struct State {
   std::array<uint8_t, 32> palette;
 };
 
+// Where pictures come from: of each kilobyte of tiles the number of the one that is there, and how
+// the nametables are laid out.
+struct Banks {
+  std::array<uint8_t, 8> chr;
+  Mirroring mirroring;
+
+  bool operator==(const Banks&) const = default;
+};
+
+// Moments that have not come, and as far as is known will not.
+inline constexpr uint64_t kNeverCycle = UINT64_MAX;
+
+// The sound unit as programs can see it: what $4015 says, interrupts, and the cycles that samples
+// take. Times are CPU cycles since power-on; everything is worked out when somebody asks. See
+// sound.h.
+struct Sound {
+  uint64_t sequence;       // when the frame counter's present sequence began
+  uint64_t settled;        // until when length counters have been worked out
+  uint64_t frame_irq;      // since when, or from when on, the frame counter's flag is set
+  uint64_t dmc_irq;        // likewise of the sample channel
+  uint64_t dmc_bit;        // when the sample channel shifts its next bit
+  uint64_t dmc_fetch;      // when it takes its next byte, and the CPU's time (kNeverCycle: never)
+  uint64_t copied;         // until when the CPU was last halted for a copy of sprites
+  uint16_t dmc_remaining;  // bytes of the sample that are still to be fetched
+  std::array<uint8_t, 4> lengths;
+  uint8_t halted, enabled;  // bits of channels
+  uint8_t mode;             // as written to $4017
+  uint8_t dmc_control, dmc_length;
+  uint8_t dmc_bits;  // still to be shifted out of its byte
+  uint8_t dmc_full;  // the next byte is there
+  std::array<uint8_t, 3> unused;
+};
+
+// What is on a cartridge's board beside ROM, and changes. See mapper.h.
+struct Board {
+  int32_t irq;      // since which dot of the frame, or from which on, it asks for an interrupt
+  int32_t counted;  // until when the rises of A12 have been counted
+  int32_t low;      // since when A12 is low, where the picture unit is at rest
+  int32_t written;  // when a register was last written to
+  uint8_t a12;      // its level then
+  uint8_t irq_latch, irq_counter, irq_reload, irq_enabled;
+  uint8_t shift, shifted;  // MMC1: bits that have come, and how many
+  uint8_t select;          // MMC3: which register comes next, and the modes
+  std::array<uint8_t, 8> registers;
+  uint8_t protect;  // MMC3: of the RAM at $6000
+  Mirroring mirroring;
+  // What follows from these, worked out whenever one of them changes.
+  std::array<uint8_t, 4> prg;  // of 8 KB, at $8000, $A000, $C000, $E000
+  uint8_t ram_bank;            // of 8 KB, at $6000
+  uint8_t ram_reads, ram_writes;
+  std::array<uint8_t, 3> unused;
+};
+
+// The most that a cartridge may have of RAM of its own: programs', tiles, two more nametables.
+inline constexpr size_t kMostPrgRam = 0x8000, kMostChrRam = 0x8000, kMoreNametables = 0x800;
+
+// A console with any cartridge. What the plain one of `State` lacks: banks, RAM in the cartridge,
+// the sound unit, interrupts, the second controller.
+struct FullState : State {
+  Sound sound;
+  Board board;
+  Banks banks;
+  std::array<Banks, 16> bank_log;  // beside `scrolls`, one each
+  uint8_t buttons2, shift2;
+  uint8_t irq_polled;  // an instruction that masks interrupts has let one through
+  // The cartridge's own, as much as it has: the cartridge knows where which begins.
+  std::array<uint8_t, kMostPrgRam + kMostChrRam + kMoreNametables> memory;
+};
+
+// Which of the two a function is made for.
+template <typename S>
+inline constexpr bool kFull = std::is_same_v<std::remove_const_t<S>, FullState>;
+
+// What lies before `memory`, which comes last.
+inline constexpr size_t kFullStateHead = sizeof(FullState) - sizeof(FullState::memory);
+
+static_assert(std::is_trivially_copyable_v<FullState>);
+static_assert(std::has_unique_object_representations_v<FullState>, "padding would break memcmp");
 static_assert(std::is_trivially_copyable_v<State>);
 static_assert(std::has_unique_object_representations_v<State>, "padding would break memcmp");
 

@@ -94,9 +94,17 @@ inline nes::State boot_level(const nes::Cartridge& cart, const Edition& edition,
 // of a process; may be used from several threads.
 class LevelStarts {
  public:
+  // Throws std::invalid_argument when no such game can be in the cartridge.
   explicit LevelStarts(std::shared_ptr<const nes::Cartridge> cart,
                        const Edition& edition = kSuperMarioBros)
-      : cart_(std::move(cart)), edition_(edition) {}
+      : cart_(std::move(cart)), edition_(edition) {
+    if (!cart_->plain) {
+      throw std::invalid_argument(
+          "the cartridge is none of Super Mario Bros.: it has mapper " +
+          std::to_string(static_cast<int>(cart_->mapper)) +
+          " or uses what that game does not (banks, RAM, the sound unit's answers)");
+    }
+  }
 
   const nes::Cartridge& cartridge() const { return *cart_; }
   const Edition& edition() const { return edition_; }

@@ -26,16 +26,18 @@ TEST(cartridges_that_cannot_run_say_why) {
   CHECK_EQUAL(refusal({}), not_ines);
   CHECK_EQUAL(refusal({'N', 'E', 'S', 0x1A}), not_ines);
   CHECK_EQUAL(refusal(changed(0, 'X')), not_ines);
-  CHECK_EQUAL(refusal(changed(6, 0x10)),
-              "the cartridge has mapper 1; only NROM (mapper 0) runs here");
-  CHECK_EQUAL(refusal(changed(7, 0x40)),
-              "the cartridge has mapper 64; only NROM (mapper 0) runs here");
+  const std::string supported =
+      "; only NROM (0), MMC1 (1), UxROM (2), CNROM (3), MMC3 (4) and AxROM (7) run here";
+  CHECK_EQUAL(refusal(changed(6, 0x50)), "the cartridge has mapper 5" + supported);
+  CHECK_EQUAL(refusal(changed(7, 0x40)), "the cartridge has mapper 64" + supported);
   CHECK_EQUAL(refusal(changed(4, 0)),
-              "an NROM cartridge has 16 or 32 KB of program, the header says 0 KB");
-  CHECK_EQUAL(refusal(changed(4, 4)),
-              "an NROM cartridge has 16 or 32 KB of program, the header says 64 KB");
-  CHECK_EQUAL(refusal(changed(5, 2)),
-              "an NROM cartridge has 8 KB of picture ROM, the header says 16 KB");
+              "an NROM cartridge has 16 to 32 KB of program, in units of 16, the header says 0 KB");
+  CHECK_EQUAL(
+      refusal(changed(4, 4)),
+      "an NROM cartridge has 16 to 32 KB of program, in units of 16, the header says 64 KB");
+  CHECK_EQUAL(
+      refusal(changed(5, 2)),
+      "an NROM cartridge has up to 8 KB of picture ROM, in units of 8, the header says 16 KB");
   Bytes cut = program::image({0xEA});
   cut.pop_back();
   CHECK_EQUAL(refusal(cut), "the image is cut short: 40975 of 40976 bytes");

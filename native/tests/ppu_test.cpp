@@ -332,7 +332,7 @@ TEST(an_address_set_below_the_picture_stays) {
   const Cartridge cart = program::cartridge({0x4C, 0x00, 0x80});
   State s = nes::power_on(cart);
   s.mask = ppu::kMaskBackground;
-  ppu::begin_render(s);
+  ppu::begin_render(s, cart);
   const int32_t below = s.line0 + nes::kScreenHeight * nes::kDotsPerLine;
   ppu::write(s, cart, 0x2006, 0x21, below);
   ppu::write(s, cart, 0x2006, 0x08, below + 12);

@@ -86,7 +86,7 @@ inline nes::State random_scene(const nes::Cartridge& cart, std::mt19937& random,
   s.fine_x = random() & 7;
   s.t = static_cast<uint16_t>(random() & 0x7FFF);
   s.odd_frame = random() & 1;
-  nes::ppu::begin_render(s);
+  nes::ppu::begin_render(s, cart);
   int32_t dot = s.line0;
   for (int i = 0; i < writes; ++i) {
     dot += static_cast<int32_t>(random() % 9000);

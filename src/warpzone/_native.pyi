@@ -22,14 +22,32 @@ def palette() -> NDArray[numpy.uint8]:
 class Cartridge:
     """What is in a cartridge, and its native code."""
 
-    def __init__(self, ines: bytes) -> None:
+    def __init__(self, image: bytes, full: bool = ...) -> None:
         """
-        Raises ValueError when the bytes are not a whole NROM image in iNES format.
+        Raises ValueError when the bytes are not a whole iNES or NES 2.0 image that can be run. With full, consoles have sound unit and second controller even where the program seems not to need them.
         """
 
     @property
     def program(self) -> bytes:
-        """The program as it appears at $8000-$FFFF: 32,768 bytes."""
+        """The program: 32,768 bytes as they appear at $8000-$FFFF, or all banks."""
+
+    @property
+    def plain(self) -> bool:
+        """
+        Whether it is a board without moving parts whose program takes no notice of the sound unit: only such programs run as native code.
+        """
+
+    @property
+    def mapper(self) -> int:
+        """The number of its board."""
+
+    @property
+    def battery(self) -> bool:
+        """Whether what is in its RAM is kept when the console is switched off."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of a console's state."""
 
     def use(self, enter: int, no_region: int, regions: int, count: int) -> None:
         """
@@ -53,9 +71,9 @@ class Console:
     def reset(self) -> None:
         """Switches the console off and on."""
 
-    def step(self, buttons: int, frames: int = ..., skip_waiting: bool = ...) -> None:
+    def step(self, buttons: int, frames: int = ..., skip_waiting: bool = ..., second: int = ...) -> None:
         """
-        Runs frames with buttons held. Without skip_waiting every round of a waiting loop is executed; the state is the same.
+        Runs frames with buttons held, of the second controller too. Without skip_waiting every round of a waiting loop is executed; the state is the same.
         """
 
     def trace(self, buttons: bytes, marks: Annotated[NDArray[numpy.uint8], dict(shape=(32768), order='C', device='cpu')]) -> None:
@@ -70,6 +88,16 @@ class Console:
     @property
     def ram(self) -> NDArray[numpy.uint8]:
         """The 2 KB of work RAM: a writable view, uint8[2048]."""
+
+    @property
+    def prg_ram(self) -> NDArray[numpy.uint8]:
+        """
+        The cartridge's RAM for the program: a writable view, uint8[n], n up to 32,768.
+        """
+
+    @property
+    def nametables(self) -> Annotated[NDArray[numpy.uint8], dict(writable=False)]:
+        """The console's own two nametables: a view, uint8[2048]."""
 
     def screen(self) -> NDArray[numpy.uint8]:
         """The last frame as colours 0-63: uint8[240, 256]."""

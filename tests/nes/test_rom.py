@@ -21,16 +21,14 @@ from warpzone.nes.rom import load_rom, validate
         pytest.param(b"NES\x1a\x02\x01", "6 bytes, and the header alone has 16", id="header cut"),
         pytest.param(cartridge()[:-1], "40975 bytes, and its header promises 40976", id="cut"),
         pytest.param(cartridge(flags6=4)[:-1], "header promises 41488", id="trainer, cut"),
-        pytest.param(cartridge(flags6=0x11), "mapper 1;", id="MMC1"),
+        pytest.param(cartridge(flags6=0x51), "mapper 5; supported are NROM (0)", id="MMC5"),
         pytest.param(cartridge(flags7=0x40), "mapper 64;", id="mapper's upper nibble"),
         pytest.param(cartridge(flags7=0x08, flags={8: 1}), "mapper 256;", id="NES 2.0 mapper"),
         pytest.param(cartridge(flags={9: 1}), "marked as PAL", id="PAL"),
         pytest.param(cartridge(flags7=0x08, flags={12: 1}), "marked as PAL", id="NES 2.0 PAL"),
-        pytest.param(cartridge(prg=0), "0 program banks", id="no program"),
-        pytest.param(cartridge(prg=4), "4 program banks", id="program too big"),
-        pytest.param(cartridge(chr_=2), "2 picture banks", id="pictures too big"),
-        pytest.param(cartridge(chr_=0), "0 picture banks", id="pictures in RAM"),
-        pytest.param(cartridge(flags6=9), "four screens", id="four screens"),
+        pytest.param(cartridge(prg=0), "the header says 0 KB", id="no program"),
+        pytest.param(cartridge(prg=4), "the header says 64 KB", id="program too big"),
+        pytest.param(cartridge(chr_=2), "the header says 16 KB", id="pictures too big"),
     ],
 )
 def test_what_is_refused_and_why(data: bytes, words: str) -> None:
@@ -50,6 +48,13 @@ def test_what_is_refused_and_why(data: bytes, words: str) -> None:
         pytest.param(cartridge(flags7=0x08), id="NES 2.0"),
         pytest.param(cartridge(flags7=0x08, flags={12: 2}), id="NES 2.0, both timings"),
         pytest.param(cartridge() + b"tail", id="more than the header promises"),
+        pytest.param(cartridge(chr_=0), id="pictures in RAM"),
+        pytest.param(cartridge(flags6=9), id="four screens"),
+        pytest.param(cartridge(prg=8, chr_=16, flags6=0x40), id="MMC3"),
+        pytest.param(cartridge(prg=8, chr_=0, flags6=0x12), id="MMC1 with a battery"),
+        pytest.param(
+            cartridge(flags6=0x31, flags7=0x40, flags={12: 68}), id="a name in the header"
+        ),
     ],
 )
 def test_what_is_taken(data: bytes) -> None:

@@ -7,11 +7,16 @@
 
 namespace warpzone::nes {
 
-extern template void cpu::step_once<false>(State&, const Cartridge&);
-extern template void cpu::run<true>(State&, const Cartridge&);
-extern template void cpu::run<false>(State&, const Cartridge&);
+extern template void cpu::step_once<false, State>(State&, const Cartridge&);
+extern template void cpu::run<true, State>(State&, const Cartridge&);
+extern template void cpu::run<false, State>(State&, const Cartridge&);
+extern template void cpu::step_once<false, FullState>(FullState&, const Cartridge&);
+extern template void cpu::run<true, FullState>(FullState&, const Cartridge&);
+extern template void cpu::run<false, FullState>(FullState&, const Cartridge&);
 extern template void cpu::run_compiled<true>(State&, const Cartridge&, const Compiled&);
-extern template void interpret_frame<true>(State&, const Cartridge&, uint8_t);
-extern template void interpret_frame<false>(State&, const Cartridge&, uint8_t);
+extern template void interpret_frame<true, State>(State&, const Cartridge&, uint8_t);
+extern template void interpret_frame<false, State>(State&, const Cartridge&, uint8_t);
+extern template void interpret_frame<true, FullState>(FullState&, const Cartridge&, uint8_t);
+extern template void interpret_frame<false, FullState>(FullState&, const Cartridge&, uint8_t);
 
 }  // namespace warpzone::nes

@@ -2,7 +2,7 @@
 
 namespace warpzone::nes {
 
-template void cpu::step_once<false>(State&, const Cartridge&);
+template void cpu::step_once<false, State>(State&, const Cartridge&);
 template void cpu::run_compiled<true>(State&, const Cartridge&, const Compiled&);
 
 }  // namespace warpzone::nes

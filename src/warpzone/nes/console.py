@@ -38,22 +38,27 @@ class Console:
         """Switches the console off and on."""
         self.native.reset()
 
-    def step(self, buttons: int = 0, frames: int = 1) -> None:
+    def step(self, buttons: int = 0, frames: int = 1, *, second: int = 0) -> None:
         """Runs `frames` frames with the given buttons held.
 
         Args:
             buttons: sum of A=1 B=2 select=4 start=8 up=16 down=32 left=64 right=128.
             frames: 0 or more.
+            second: buttons of the second controller, which only consoles have whose cartridge is
+                not plain (see `Cartridge` in the native module).
 
         Raises:
-            ValueError: buttons outside 0-255 or a negative number of frames.
+            ValueError: buttons outside 0-255, a negative number of frames, or buttons of a second
+                controller that is not there.
             EngineError: the program has run into an opcode that halts the processor.
         """
         if not 0 <= buttons <= 255:
             raise ValueError(f"buttons must be 0-255, not {buttons}")
+        if not 0 <= second <= 255:
+            raise ValueError(f"second must be 0-255, not {second}")
         if frames < 0:
             raise ValueError(f"frames must be 0 or more, not {frames}")
-        self.native.step(buttons, frames)
+        self.native.step(buttons, frames, second=second)
         if self.native.jammed:
             raise EngineError("the program has crashed: it ran into an opcode that halts the CPU")
 
@@ -66,6 +71,11 @@ class Console:
     def ram(self) -> NDArray[np.uint8]:
         """The 2 KB of work RAM, uint8[2048]: a view, writing to it changes the game."""
         return self.native.ram
+
+    @property
+    def prg_ram(self) -> NDArray[np.uint8]:
+        """The cartridge's RAM at $6000: a view, uint8[n] with n up to 32,768, 0 without any."""
+        return self.native.prg_ram
 
     def screen(self) -> NDArray[np.uint8]:
         """The last frame as colours of `PALETTE`: uint8[240, 256], values 0-63."""

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from warpzone import _native
 from warpzone.errors import RomError
 from warpzone.files import read_regular_file
 
@@ -17,6 +18,9 @@ VARIABLE = "WARPZONE_ROM"
 REVISIONS: dict[str, str] = {}
 """SHA-1 of program and pictures, without the header → what that cartridge is called. Games fill it
 in: this room knows none."""
+
+MAPPERS = {0: "NROM", 1: "MMC1", 2: "UxROM", 3: "CNROM", 4: "MMC3", 7: "AxROM"}
+"""The boards that can be run, by their number in the header: https://www.nesdev.org/wiki/Mapper."""
 
 HEADER_BYTES = 16
 TRAINER_BYTES = 512
@@ -52,17 +56,25 @@ class Rom:
 
     @property
     def prg_bytes(self) -> int:
-        """Size of the program in bytes: 16384 or 32768."""
-        return self.data[4] * PRG_UNIT
+        """Size of the program in bytes."""
+        return _sizes(self.data)[0]
 
     @property
     def chr_bytes(self) -> int:
-        """Size of the pictures in bytes: 8192."""
-        return self.data[5] * CHR_UNIT
+        """Size of the pictures in bytes; 0 where the program draws them into RAM."""
+        return _sizes(self.data)[1]
+
+    @property
+    def mapper(self) -> int:
+        """The number of its board, one of `MAPPERS`."""
+        return mapper_number(self.data)
 
     @property
     def mirroring(self) -> str:
-        """How the nametables are laid out: "vertical" or "horizontal"."""
+        """How the header lays out the nametables: "vertical", "horizontal" or "four"; boards may
+        change it."""
+        if self.data[6] & 8:
+            return "four"
         return "vertical" if self.data[6] & 1 else "horizontal"
 
 
@@ -87,13 +99,13 @@ def load_rom(path: str | os.PathLike[str], origin: str = "argument") -> Rom:
         data=data,
         sha1=sha1,
         sha256=hashlib.sha256(data).hexdigest(),
-        revision=REVISIONS.get(contents_sha1_of(data), "other NROM"),
+        revision=REVISIONS.get(contents_sha1_of(data), f"other {MAPPERS[mapper_number(data)]}"),
         origin=origin,
     )
 
 
 def validate(data: bytes, source: str) -> None:
-    """Check that ``data`` is the iNES file of an NTSC cartridge without mapper (NROM).
+    """Checks that ``data`` is the iNES or NES 2.0 file of an NTSC cartridge that can be run.
 
     ``source`` names the file in the message of the ``RomError`` raised otherwise.
     """
@@ -107,39 +119,56 @@ def validate(data: bytes, source: str) -> None:
             f"{source} is truncated: {len(data)} bytes, and the header alone has {HEADER_BYTES}. "
             f"{HELP}"
         )
-    nes2 = data[7] & 0x0C == 0x08
-    mapper = data[6] >> 4 | data[7] & 0xF0 | ((data[8] & 0x0F) << 8 if nes2 else 0)
-    if mapper != 0:
+    mapper = mapper_number(data)
+    if mapper not in MAPPERS:
         raise RomError(
-            f"{source} is for a cartridge with mapper {mapper}; only mapper 0 (NROM) can be "
-            f"run. {HELP}"
+            f"{source} is for a cartridge with mapper {mapper}; supported are "
+            f"{', '.join(f'{name} ({number})' for number, name in MAPPERS.items())}. {HELP}"
         )
-    pal = data[12] & 3 == 1 if nes2 else bool(data[9] & 1)
+    pal = data[12] & 3 == 1 if _is_nes2(data) else bool(data[9] & 1)
     if pal:
         raise RomError(
             f"{source} is marked as PAL; only NTSC timing (60 frames/s) can be run. Games that "
             f"were sold in Europe have NTSC files, too. {HELP}"
         )
-    if data[4] not in (1, 2) or data[5] != 1 or (nes2 and data[9]):
-        raise RomError(
-            f"{source} names {data[4]} program banks and {data[5]} picture banks; an NROM "
-            f"cartridge has 1 or 2 of 16 KiB and 1 of 8 KiB. {HELP}"
-        )
-    if data[6] & 8:
-        raise RomError(
-            f"{source} is for a cartridge with four screens of picture memory; an NROM cartridge "
-            f"mirrors two. {HELP}"
-        )
-    needed = HEADER_BYTES + bool(data[6] & 4) * TRAINER_BYTES
-    needed += data[4] * PRG_UNIT + data[5] * CHR_UNIT
+    prg, chr_ = _sizes(data)
+    needed = HEADER_BYTES + bool(data[6] & 4) * TRAINER_BYTES + prg + chr_
     if len(data) < needed:
         raise RomError(
             f"{source} is truncated: {len(data)} bytes, and its header promises {needed}. {HELP}"
         )
+    try:
+        _native.Cartridge(data)
+    except ValueError as error:
+        raise RomError(f"{source} cannot be run: {error}. {HELP}") from None
+
+
+def mapper_number(data: bytes) -> int:
+    """Returns the number of the board that an iNES or NES 2.0 header names."""
+    if _is_nes2(data):
+        return data[6] >> 4 | data[7] & 0xF0 | (data[8] & 0x0F) << 8
+    # Old tools wrote their name from byte 7 on: then nothing of it counts.
+    return data[6] >> 4 | (0 if any(data[12:16]) else data[7] & 0xF0)
+
+
+def _is_nes2(data: bytes) -> bool:
+    return data[7] & 0x0C == 0x08
+
+
+def _sizes(data: bytes) -> tuple[int, int]:
+    """Program and pictures in bytes, as the header says."""
+    high = data[9] if _is_nes2(data) else 0
+    return _size(data[4], high & 15, PRG_UNIT), _size(data[5], high >> 4, CHR_UNIT)
+
+
+def _size(low: int, high: int, unit: int) -> int:
+    if high < 15:
+        return (low | high << 8) * unit
+    return (1 << (low >> 2)) * ((low & 3) * 2 + 1)
 
 
 def contents_sha1_of(data: bytes) -> str:
     """Returns the SHA-1 of program and pictures of a checked iNES file, without its header."""
     begin = HEADER_BYTES + bool(data[6] & 4) * TRAINER_BYTES
-    end = begin + data[4] * PRG_UNIT + data[5] * CHR_UNIT
+    end = begin + sum(_sizes(data))
     return hashlib.sha1(data[begin:end], usedforsecurity=False).hexdigest()

@@ -6,7 +6,9 @@
 
 #include "check.h"
 #include "program.h"
+#include "real_game.h"
 #include "smb/game.h"
+#include "smb/super_mario.h"
 #include "tests/mario.h"
 
 namespace smb = warpzone::smb;
@@ -187,4 +189,26 @@ TEST(a_batch_that_makes_no_sense_says_why) {
               "consecutive stacking needs frame_stack equal to frame_skip");
   CHECK_EQUAL(refusal([](mario::Config& c) { c.keep_frames = true; }),
               "keep_frames works with one game only");
+}
+
+TEST(the_stretch_to_a_warp_zone_is_no_progress) {
+  const auto levels = real_game::levels();
+  if (!levels) return;
+  for (const bool warps : {false, true}) {
+    smb::Rules rules = usual_rules();
+    rules.whole_game = rules.warps = warps;
+    const smb::SuperMario mario(levels, rules);
+    for (const uint8_t warp_zone : {0, 1, 4}) {
+      smb::Game game{};
+      smb::SuperMario::seed(game, 0, 0);
+      const auto unseen = [](const smb::Game&, bool) {};
+      mario.reset(game, unseen, smb::SuperMario::beginning(1, levels->start(1)));
+      const int32_t before = game.signals.x;
+      game.nes.ram[smb::memory::kWarpZone] = warp_zone;
+      for (int i = 0; i < 20; ++i) mario.step(game, nes::kButtonRight, unseen);
+      CHECK(game.signals.x > before + 50);
+      const bool paid = warp_zone == 0 || warps;
+      CHECK_EQUAL(game.progress.total, paid ? game.signals.x - before : 0);
+    }
+  }
 }

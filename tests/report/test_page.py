@@ -133,7 +133,7 @@ def test_it_shows_what_differs_from_the_preset_first(page: Page) -> None:
         ["env.levels", "1-1, 1-2", "1-1"],
         ["eval_episodes", "40", "100"],
         ["gamma", "0.9", "0.97"],
-        ["lr", "0.001", "0.003"],
+        ["lr", "0.001", "0.002"],
     ]
     settings.locator("summary").click()
     expect(settings.locator("details")).to_contain_text("gae_lambda")

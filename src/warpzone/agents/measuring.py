@@ -5,7 +5,7 @@ packaged (float16). First come the episodes that agents and policies are chosen 
 likeliest actions, and what counts is the worst of the three clear rates, then their mean. Those
 that win are measured anew on other episodes, which are those that are told. A specialist is chosen,
 and has its policy, level by level; a network for all levels as a whole, by the means over its
-levels.
+levels, and its policy by the mean of all its rates.
 
 What was measured of the same file before, under the same conditions, is not measured again: it is
 in the results, and in a log beside them that an interruption leaves whole.
@@ -295,10 +295,12 @@ class _Contest(ABC, Generic[K]):
         """Finds the winners, as soon as all is played that they are chosen by."""
         for name, file, pending in self._pending:
             selections = {level: waited() for level, waited in pending.items()}
-            # Over many levels by the mean first: the worst rate is nearly always that with sticky
-            # buttons, and there the two ways of playing differ by chance.
-            step = -1 if len(selections) > 1 else 1
-            policy = max(POLICIES, key=lambda mode: mean_score(selections, mode)[::step])
+            scores = {mode: mean_score(selections, mode) for mode in POLICIES}
+            # Of many levels the worst rate is nearly always that with sticky buttons, where the two
+            # ways of playing differ by chance: there the mean of all rates comes first.
+            if len(selections) > 1:
+                scores = {mode: (mean, worst) for mode, (worst, mean) in scores.items()}
+            policy = max(POLICIES, key=scores.__getitem__)
             winner = _Winner(file, policy, selections)
             present = self.present(name)
             if name in self.winners:

@@ -31,7 +31,7 @@ class SuperMarioBrosRandomStagesEnv(gymnasium.Env[NDArray[np.uint8], int]):
         RomError: the cartridge is neither here nor can it be fetched.
     """
 
-    metadata: ClassVar[dict[str, Any]] = SuperMarioBrosEnv.metadata  # type: ignore[misc]
+    metadata: ClassVar[dict[str, Any]] = SuperMarioBrosEnv.metadata  # type: ignore[misc]  # as in NESEnv
     reward_range: ClassVar[tuple[float, float]] = SuperMarioBrosEnv.reward_range
     observation_space: Any = SuperMarioBrosEnv.observation_space
     action_space: Any = SuperMarioBrosEnv.action_space

@@ -83,6 +83,11 @@ def test_changes_are_laid_over_a_preset() -> None:
         ),
         ("tiles", {"env": {"autoreset": "next_step"}}, "autoreset"),
         ("tiles", {"env": {"whole_game": True}}, "env.whole_game is for playing and measuring"),
+        (
+            "tiles",
+            {"env": {"last_level": "1-2"}},
+            "env.last_level is for playing and measuring: .* by env.row_share",
+        ),
         ("tiles", {"env": {"levels": "9-1"}}, "9-1"),
         ("tiles", {"env": {"colour": "red"}}, "colour"),
         ("tiles", {"curriculum": {"share": 0.5}}, "a curriculum needs env.start_steps"),

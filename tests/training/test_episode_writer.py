@@ -73,7 +73,7 @@ def files(run: Path, folder: str) -> list[Path]:
         {"repeat_action_probability": 0.25},
         {"observation": "ram", "levels": "1-2"},  # ends in cutscenes through pipes
         {"levels": "8-4", "actions": "down", "skip_cutscenes": False},
-        {"levels": "1-1", "last_level": "1-2"},
+        {"levels": "1-1,1-2", "row_share": 1.0},
         {
             "levels": "4-4",
             "end_thrown_back": True,

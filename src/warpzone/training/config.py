@@ -267,6 +267,11 @@ class TrainConfig(PPOConfig):
                 "env.whole_game is for playing and measuring: training is on levels, and in rows of"
                 " them by env.row_share"
             )
+        if self.env.last_level is not None:
+            raise ValueError(
+                "env.last_level is for playing and measuring: training goes on from level to level"
+                " by env.row_share"
+            )
         if self.env.autoreset != "same_step":
             raise ValueError(
                 f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"

@@ -267,12 +267,13 @@ void bind_batch(nb::module_& m) {
           },
           "weights"_a, "Episodes from a level's start draw the level by these, one for each of 32.")
       .def(
-          "set_end_penalty",
-          [](Batch& self, float penalty) {
+          "set_end_penalties",
+          [](Batch& self, std::vector<float> penalties) {
             const auto hold = self.enter();
-            self.game_to_change().set_end_penalty(penalty);
+            self.game_to_change().set_end_penalties(std::move(penalties));
           },
-          "penalty"_a, "An end without the flag costs that from now on, 0 to 100.")
+          "penalties"_a,
+          "An end without the flag costs that from now on, 0 to 100, in each of 32 levels.")
       .def(
           "look",
           [](Batch& self,

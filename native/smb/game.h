@@ -462,7 +462,9 @@ struct Game {
       if (end) unpaid = 0;
     }
     const auto px = static_cast<float>(paid);
-    const float for_end = !end ? 0.0F : reached ? kProgressFlag : -rules.end_penalty;
+    const float for_end = !end      ? 0.0F
+                          : reached ? kProgressFlag
+                                    : -rules.end_penalty_of(signals.level);
     return px * kProgressScale + kProgressStep + for_end;
   }
 };

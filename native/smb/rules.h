@@ -1,6 +1,7 @@
 // What an episode is, and what it rewards.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <vector>
@@ -32,11 +33,12 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
-  float end_penalty = 2.5F;      // of `progress` and `landed`: taken for an end other than the flag
-  bool end_thrown_back = false;  // an episode ends where a maze sends Mario back
-  bool show_level = false;       // the tile view's scalars name the level
-  bool show_paths = false;       // and its hazards' plane shows where firebars and hammers will be
-  int last_level = -1;  // the game goes on from level to level up to this one; -1: it does not
+  float end_penalty = 2.5F;  // of `progress` and `landed`: taken for an end other than the flag
+  std::vector<float> end_penalties;  // that by level, where it is not the same in all
+  bool end_thrown_back = false;      // an episode ends where a maze sends Mario back
+  bool show_level = false;           // the tile view's scalars name the level
+  bool show_paths = false;  // and its hazards' plane shows where firebars and hammers will be
+  int last_level = -1;      // the game goes on from level to level up to this one; -1: it does not
 
   bool whole_game = false;  // an episode is the game as it is played, from power-on
   bool one_life = false;    // the whole game ends with the first death
@@ -52,6 +54,10 @@ struct Rules {
     rules.edition = levels.edition();
     rules.check();
     return rules;
+  }
+
+  float end_penalty_of(int32_t level) const {
+    return end_penalties.empty() ? end_penalty : end_penalties[static_cast<size_t>(level)];
   }
 
   // Throws std::invalid_argument.
@@ -81,7 +87,13 @@ struct Rules {
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
     require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");
-    require(end_penalty >= 0 && end_penalty <= 100, "end_penalty must be from 0 to 100");
+    const auto priced = [&require](float penalty) {
+      require(penalty >= 0 && penalty <= 100, "end_penalty must be from 0 to 100");
+    };
+    priced(end_penalty);
+    require(end_penalties.empty() || end_penalties.size() == kLevels,
+            "there must be an end penalty for each of the 32 levels");
+    std::ranges::for_each(end_penalties, priced);
     require(max_steps >= 0 && no_progress_steps >= 0 && start_steps >= 0,
             "step limits must not be negative");
   }

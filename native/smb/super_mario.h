@@ -78,10 +78,10 @@ class SuperMario {
     rules_ = std::move(rules);
   }
 
-  // From now on an end without the flag costs that.
-  void set_end_penalty(float penalty) {
+  // From now on an end without the flag costs that, by level.
+  void set_end_penalties(std::vector<float> penalties) {
     Rules rules = rules_;
-    rules.end_penalty = penalty;
+    rules.end_penalties = std::move(penalties);
     rules.check();
     rules_ = std::move(rules);
   }

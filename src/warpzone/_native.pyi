@@ -605,8 +605,10 @@ class Batch:
         Episodes from a level's start draw the level by these, one for each of 32.
         """
 
-    def set_end_penalty(self, penalty: float) -> None:
-        """An end without the flag costs that from now on, 0 to 100."""
+    def set_end_penalties(self, penalties: Sequence[float]) -> None:
+        """
+        An end without the flag costs that from now on, 0 to 100, in each of 32 levels.
+        """
 
     def look(self, show_level: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], show_paths: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
         """

@@ -76,7 +76,7 @@ def test_a_copy_of_many_games_goes_on_like_them(copied: Callable[[Any], Any]) ->
     not feel."""
     envs = warpzone.make_vec("1-1", 4, num_groups=2, threads=2, seed=5, **SETTINGS)
     envs.set_level_weights({"1-1": 1.0, "1-2": 2.0})
-    envs.set_end_penalty(9.0)
+    envs.set_end_penalties({"1-1": 9.0})
     trajectory = Trajectory(bytes(INDEX[buttons] for buttons in steps(FLAGPOLE)))
     envs.set_progress_masks({"1-1": [trajectory]})
     starts = envs.record_initial_states("1-1", trajectory)

@@ -196,8 +196,8 @@ class Corridor:
         self.levels = np.array([level_index(name) for name in weights])
         self.level_shares = np.array(list(weights.values())) / sum(weights.values())
 
-    def set_end_penalty(self, penalty: float) -> None:
-        self.end_penalty = penalty
+    def set_end_penalties(self, penalties: Mapping[str, float]) -> None:
+        self.end_penalties = dict(penalties)
 
     def close(self) -> None:
         self.closed = True

@@ -90,7 +90,7 @@ class GameBatch(InUse):
         self._starts: list[_native.InitialState] = []
         self._start_weights: tuple[NDArray[np.float64], float] | None = None
         self._level_weights: dict[str, float] | None = None
-        self._end_penalty: float | None = None
+        self._end_penalties: dict[str, float] | None = None
         self._watched: list[int] = []
         self._build(secrets.randbits(64) if seed is None else checked_seed(seed))
 
@@ -128,8 +128,8 @@ class GameBatch(InUse):
         self.set_progress_masks(self._masks)
         if self._level_weights is not None:
             self.set_level_weights(self._level_weights)
-        if self._end_penalty is not None:
-            self.set_end_penalty(self._end_penalty)
+        if self._end_penalties is not None:
+            self.set_end_penalties(self._end_penalties)
         if self._starts:
             weights = self._start_weights
             self.set_initial_states(self._starts)
@@ -379,19 +379,25 @@ class GameBatch(InUse):
             self._batch.set_level_weights(native)
         self._level_weights = given
 
-    def set_end_penalty(self, penalty: float) -> None:
-        """From now on `progress` and `landed` take this, 0 to 100, for an end other than the flag,
-        whatever `EnvConfig.end_penalty` says. Not part of `save_state`. No group may be stepping.
+    def set_end_penalties(self, penalties: Mapping[str, float]) -> None:
+        """From now on `progress` and `landed` take these, 0 to 100 by level, for an end other than
+        the flag; in levels that are not named it is `EnvConfig.end_penalty`. Not part of
+        `save_state`. No group may be stepping.
 
         Raises:
-            ConfigError: it is out of its range, or the reward is another.
+            ConfigError: one is out of its range, or the reward is another.
             EngineError: a group is stepping.
+            LevelError: there is no such level.
         """
         for name, reason in self.config.without_effect({"end_penalty"}).items():
             raise ConfigError(f"{name} {reason}")
+        given = {level: float(penalty) for level, penalty in penalties.items()}
+        native = [self.config.end_penalty] * len(LEVELS)
+        for level, penalty in given.items():
+            native[level_index(level)] = penalty
         with native_errors():
-            self._batch.set_end_penalty(penalty)
-        self._end_penalty = float(penalty)
+            self._batch.set_end_penalties(native)
+        self._end_penalties = given
 
     def put_initial_state(self, index: int, start: _native.InitialState) -> None:
         """Replaces one of the initial states, or adds the next, which has no weight before

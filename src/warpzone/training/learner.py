@@ -173,7 +173,10 @@ class Learner:
             self.levels.set_level_weights(weights)
         if config.last_end_penalty is not None and self.penalized is not None:
             first, last = config.env.end_penalty, config.last_end_penalty
-            self.penalized.set_end_penalty(first + competence * (last - first))
+            rates = self.stats.clear_rates
+            self.penalized.set_end_penalties(
+                {level: first + rates.get(level, 0.0) * (last - first) for level in weights}
+            )
         if self.practice is not None:
             self.practice.apply(self.curriculum, competence, self.step, weights)
         elif self.curriculum is not None:

@@ -293,6 +293,14 @@ def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_be
     (tmp_path / "results.json").unlink()  # after an interruption the log knows them
     package_agents.main([str(path) for path in folder.glob("*.safetensors")])
     assert len(skill.games) == 9
+    # The same files with other actions are another team.
+    known = read_results(file).team
+    assert known is not None
+    now: dict[str, tuple[str, PolicyMode]] = {
+        level: (name, known.policies[level]) for level, name in known.files.items()
+    }
+    assert known.is_of(now)
+    assert not known.is_of({**now, "1-2": (now["1-2"][0], "argmax")})
     # A worse network does not take the place of the better one.
     skill.rates["6"] = {"sample": (1.0, 0.8, 0.8)}
     package_agents.main([str(agent(tmp_path, 6, TOLD))])

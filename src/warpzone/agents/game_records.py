@@ -69,9 +69,8 @@ def with_games(
     networks, players = dict(results.networks), _team(results)
     team = None
     if players is not None:
-        files = {level: file for level, (file, _) in players.items()}
-        same = results.team is not None and results.team.files == files
-        team = results.team if same else TeamRecord(files=files)
+        same = results.team is not None and results.team.is_of(players)
+        team = results.team if same else _team_record(players)
     for job, record in zip(jobs, found, strict=True):
         say(f"{job.who}, {job.name}: the princess in {record.saved} of {record.games} games")
         if job.who == "packaged":
@@ -92,9 +91,8 @@ def _jobs(results: Results, settings: Settings, again: bool) -> Iterator[_Job]:
     }
     team = _team(results)
     if team is not None:
-        files = {level: file for level, (file, _) in team.items()}
         before = results.team
-        same = before is not None and before.files == files
+        same = before is not None and before.is_of(team)
         players["packaged"] = team, before.games if before is not None and same else {}
     for who, (found, known) in players.items():
         for name in GAMES:
@@ -109,6 +107,14 @@ def _team(results: Results) -> Players | None:
     players = {level: (agent.file, record.policy) for level, agent, record in results.entries()}
     several = len({file for file, _ in players.values()}) > 1
     return players if several and len(players) == len(LEVELS) else None
+
+
+def _team_record(players: Players) -> TeamRecord:
+    """A team of which no game is known."""
+    return TeamRecord(
+        files={level: file for level, (file, _) in players.items()},
+        policies={level: policy for level, (_, policy) in players.items()},
+    )
 
 
 def _play(job: _Job, find: Callable[[str], Path], settings: Settings, log: _Log) -> GameRecord:

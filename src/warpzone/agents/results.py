@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -160,7 +160,15 @@ class TeamRecord(BaseModel):
 
     files: dict[str, str]
     """By level."""
+    policies: dict[str, PolicyMode] = {}
+    """By level; none in records of before they were written down."""
     games: dict[GameName, GameRecord] = {}
+
+    def is_of(self, players: Mapping[str, tuple[str, PolicyMode]]) -> bool:
+        """Returns whether `players`, file and policy by level, are those that played."""
+        return players == {
+            level: (file, self.policies.get(level)) for level, file in self.files.items()
+        }
 
 
 class NetworkRecord(AgentRecord):

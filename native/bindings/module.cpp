@@ -17,6 +17,7 @@ NB_MODULE(_native, m) {
   m.attr("COMPILER") = "unknown";
 #endif
   bindings::bind_nes(m);
+  bindings::bind_cut(m);
   bindings::bind_smb(m);
   bindings::bind_linear(m);
   bindings::bind_batch(m);

@@ -12,6 +12,7 @@ namespace warpzone::bindings {
 namespace nb = nanobind;
 
 void bind_nes(nb::module_& m);
+void bind_cut(nb::module_& m);
 void bind_smb(nb::module_& m);
 void bind_linear(nb::module_& m);
 void bind_learn(nb::module_& m);

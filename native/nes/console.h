@@ -50,35 +50,59 @@ inline State power_on(const Cartridge& cart) {
   return s;
 }
 
+// Runs the CPU to a dot of this frame: `run_slice()` runs it to `next_event`.
+template <typename S, typename RunSlice>
+inline void run_until(S& s, int32_t event, RunSlice&& run_slice) {
+  if constexpr (kFull<S>) {
+    while (s.dot < event) {
+      // The program may unmask interrupts at any time, and then says so by ending the slice.
+      const int32_t irq = (s.p & cpu::kInterrupt) != 0 ? kNever : cpu::irq_dot(s);
+      s.next_event =
+          s.jammed != 0 ? event : std::min({event, irq, sound::dot_of(s, s.sound.dmc_fetch)});
+      run_slice();
+      while (s.sound.dmc_fetch <= sound::cycle_at(s, s.dot)) s.dot += 3 * sound::fetch(s.sound);
+    }
+    return;
+  }
+  s.next_event = event;
+  while (s.dot < event) {  // a write that raises an NMI ends a slice early
+    run_slice();
+    s.next_event = event;
+  }
+}
+
 // Runs to the moment in the next vertical blank at which its interrupt is taken, and draws nothing:
-// the picture can be had from the state afterwards. `run_slice()` runs the CPU to `next_event`.
+// the picture can be had from the state afterwards.
 template <typename S, typename RunSlice>
 inline void run_frame_with(S& s, const Cartridge& cart, uint8_t buttons, RunSlice&& run_slice) {
-  const auto run_until = [&](int32_t event) {
-    if constexpr (kFull<S>) {
-      while (s.dot < event) {
-        // The program may unmask interrupts at any time, and then says so by ending the slice.
-        const int32_t irq = (s.p & cpu::kInterrupt) != 0 ? kNever : cpu::irq_dot(s);
-        s.next_event =
-            s.jammed != 0 ? event : std::min({event, irq, sound::dot_of(s, s.sound.dmc_fetch)});
-        run_slice();
-        while (s.sound.dmc_fetch <= sound::cycle_at(s, s.dot)) s.dot += 3 * sound::fetch(s.sound);
-      }
-      return;
-    }
-    s.next_event = event;
-    while (s.dot < event) {  // a write that raises an NMI ends a slice early
-      run_slice();
-      s.next_event = event;
-    }
-  };
   s.buttons = buttons;
   if (s.phase == Phase::vblank) {
-    run_until(kRenderStart);
+    run_until(s, kRenderStart, run_slice);
     ppu::begin_render(s, cart);
   }
-  run_until(s.frame_end + ppu::kNmiDelay);
+  run_until(s, s.frame_end + ppu::kNmiDelay, run_slice);
   ppu::begin_vblank(s, cart);
+}
+
+// Runs to `moment`, in dots since power-on (see State::clock), wherever in a picture that is. Calls
+// `finished()` behind each picture, before anything of what it is drawn from can change.
+template <typename S, typename RunSlice, typename Finished>
+inline void run_to_with(S& s, const Cartridge& cart, uint8_t buttons, uint64_t moment,
+                        RunSlice&& run_slice, Finished&& finished) {
+  s.buttons = buttons;
+  while (s.clock + static_cast<uint64_t>(s.dot) < moment) {
+    const auto stop = static_cast<int32_t>(std::min<uint64_t>(moment - s.clock, 2 * kFrameDots));
+    if (s.phase == Phase::vblank) {
+      run_until(s, std::min(stop, kRenderStart), run_slice);
+      if (s.dot >= kRenderStart) ppu::begin_render(s, cart);
+    } else {
+      const int32_t end = s.frame_end + ppu::kNmiDelay;
+      run_until(s, std::min(stop, end), run_slice);
+      if (s.dot < end) continue;
+      finished();
+      ppu::begin_vblank(s, cart);
+    }
+  }
 }
 
 // With the interpreter. Without kSkipWaiting every round of a waiting loop is executed.
@@ -87,19 +111,34 @@ inline void interpret_frame(S& s, const Cartridge& cart, uint8_t buttons) {
   run_frame_with(s, cart, buttons, [&] { cpu::run<kSkipWaiting, S>(s, cart); });
 }
 
-// With native code where the cartridge has some; the state is the same in every byte.
-inline void run_frame(State& s, const Cartridge& cart, uint8_t buttons) {
+// Calls with what runs the CPU fastest to `next_event`: native code where the cartridge has some;
+// the state is the same in every byte.
+template <typename Run>
+inline void with_engine(State& s, const Cartridge& cart, Run&& run) {
   const Compiled* code = cart.compiled.load(std::memory_order_acquire);
   if (code == nullptr) {
-    interpret_frame(s, cart, buttons);
+    run([&] { cpu::run<true, State>(s, cart); });
   } else {
-    run_frame_with(s, cart, buttons, [&] { cpu::run_compiled(s, cart, *code); });
+    run([&] { cpu::run_compiled(s, cart, *code); });
   }
 }
 
 // Any cartridge; what there is of native code is for plain ones.
-inline void run_frame(FullState& s, const Cartridge& cart, uint8_t buttons) {
-  interpret_frame(s, cart, buttons);
+template <typename Run>
+inline void with_engine(FullState& s, const Cartridge& cart, Run&& run) {
+  run([&] { cpu::run<true, FullState>(s, cart); });
+}
+
+template <typename S>
+inline void run_frame(S& s, const Cartridge& cart, uint8_t buttons) {
+  with_engine(s, cart, [&](auto&& slice) { run_frame_with(s, cart, buttons, slice); });
+}
+
+template <typename S, typename Finished>
+inline void run_to(S& s, const Cartridge& cart, uint8_t buttons, uint64_t moment,
+                   Finished&& finished) {
+  with_engine(s, cart,
+              [&](auto&& slice) { run_to_with(s, cart, buttons, moment, slice, finished); });
 }
 
 }  // namespace warpzone::nes

@@ -130,6 +130,54 @@ class Console:
     def load(self, snapshot: bytes) -> None:
         """Raises ValueError when the bytes are not a snapshot of this cartridge."""
 
+class CutConsole:
+    """
+    A console whose steps are so many CPU cycles long, wherever in a picture they end.
+    """
+
+    def __init__(self, cartridge: Cartridge, cycles: int, lead: int) -> None:
+        """
+        Steps are counted from `lead` dots before the first scanline. Raises ValueError for cycles outside 1-89342 or a lead outside 0-341.
+        """
+
+    def reset(self) -> None:
+        """Switches the console off and on."""
+
+    def step(self, buttons: int, second: int = ...) -> None:
+        """
+        Runs a step with buttons held, of the second controller too. Raises ValueError when that is not there.
+        """
+
+    @property
+    def ram(self) -> NDArray[numpy.uint8]:
+        """The 2 KB of work RAM: a writable view, uint8[2048]."""
+
+    @property
+    def prg_ram(self) -> NDArray[numpy.uint8]:
+        """
+        The cartridge's RAM for the program: a writable view, uint8[n], n up to 32,768.
+        """
+
+    @property
+    def jammed(self) -> bool:
+        """Whether the program has run into an opcode that halts the processor."""
+
+    def rgb(self, colours: Annotated[NDArray[numpy.uint8], dict(shape=(64, 3), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint8], dict(shape=(240, 256, 3), order='C', device='cpu')]) -> None:
+        """
+        Writes the screen: what the beam has drawn of this picture, and the one before below. `colours` is uint8[64, 3], `out` uint8[240, 256, 3].
+        """
+
+    def plane(self, table: Annotated[NDArray[numpy.uint8], dict(shape=(64), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.uint8], dict(shape=(240, 256), order='C', device='cpu')]) -> None:
+        """
+        Writes what uint8[64] `table` has for the colours of the screen into `out`, uint8[240, 256].
+        """
+
+    def save(self) -> bytes:
+        """The whole state, and the screen."""
+
+    def load(self, snapshot: bytes) -> None:
+        """Raises ValueError when the bytes are not a snapshot of this cartridge."""
+
 SIGNALS: tuple = ...
 
 TILE_PLANES: tuple = ...

@@ -21,3 +21,9 @@ _COLOURS = """
 
 PALETTE: NDArray[np.uint8] = np.frombuffer(bytes.fromhex(_COLOURS), np.uint8).reshape(64, 3)
 """RGB of the 64 colours: uint8[64, 3]."""
+
+_WEIGHTS = np.array([77, 150, 29])
+"""Of red, green and blue, in 256ths: https://en.wikipedia.org/wiki/Luma_(video)."""
+
+GREYS: NDArray[np.uint8] = (PALETTE @ _WEIGHTS >> 8).astype(np.uint8)
+"""How bright the 64 colours are: uint8[64]."""

@@ -1,0 +1,32 @@
+"""Arrays of the caller that are written to."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def checked_output(output: Any, shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
+    """Returns `output` if it can be written to as it is, or a new array if it is None.
+
+    Raises:
+        ConfigError: another shape or type, strided, or read-only.
+    """
+    if output is None:
+        return np.empty(shape, dtype)
+    array = np.asarray(output)
+    if array.shape != shape:
+        raise ConfigError(f"output shape must be {shape}, got {array.shape}")
+    if array.dtype != dtype:
+        raise ConfigError(f"output dtype must be {np.dtype(dtype)}, got {array.dtype}")
+    if not array.flags.c_contiguous:
+        raise ConfigError("output must be C-contiguous")
+    if not array.flags.writeable:
+        raise ConfigError("output must be writable")
+    return array

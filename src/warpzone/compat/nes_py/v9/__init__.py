@@ -4,7 +4,7 @@
     from warpzone.compat.nes_py.v9.wrappers import JoypadSpace
 
 `warpzone.compat.nes_py.install()` gives packages that say `import nes_py` these. What differs from
-nes-py 9.0.1 is told there.
+nes-py 9.0.1 is told there. Knows no game.
 """
 
 from warpzone.compat.nes_py.v9.nes_env import NESEnv

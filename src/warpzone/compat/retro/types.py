@@ -1,0 +1,97 @@
+"""Type strings of stable-retro: byte order, format, and how many bytes.
+
+https://stable-retro.farama.org/integration/#appendix-types
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError
+
+MEMORY = ((0, 0x800), (0x6000, 0x8000))
+"""Where there is work RAM, and where the cartridge's own."""
+_TYPE = re.compile(r"(<|>|=|\|)([uidn])([1-8])")
+"""Orders of both kinds, such as "><", are for 16-bit machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class RamNumber:
+    """A number in the console's RAM, or in that of the cartridge.
+
+    Attributes:
+        address: of its first byte.
+        size: bytes, 1 to 8.
+        big: the highest byte comes first.
+        format: "u" unsigned, "i" signed, "d" two decimal digits in a byte, "n" one.
+        mask: bits that count, or None: all.
+    """
+
+    address: int
+    size: int
+    big: bool
+    format: str
+    mask: int | None = None
+
+    @classmethod
+    def parse(cls, address: Any, text: Any, mask: Any = None) -> RamNumber:
+        """Reads an entry of `data.json`.
+
+        Raises:
+            ConfigError: an address outside the RAM, or a type that there is not.
+        """
+        matched = _TYPE.fullmatch(text) if isinstance(text, str) else None
+        if matched is None:
+            raise ConfigError(
+                f"the type is {text!r}: it must be a byte order (< > = |), a format (u i d n) and "
+                "1 to 8 bytes, such as '>u2'"
+            )
+        order, kind, size = matched[1], matched[2], int(matched[3])
+        if isinstance(address, bool) or not isinstance(address, int):
+            raise ConfigError(f"the address must be an integer, not {address!r}")
+        if not any(begin <= address <= end - size for begin, end in MEMORY):
+            raise ConfigError(
+                f"there is no RAM at address {address} with {size} bytes: work RAM is at 0 to "
+                "2047, the cartridge's at 24576 to 32767"
+            )
+        if mask is not None and (isinstance(mask, bool) or not isinstance(mask, int)):
+            raise ConfigError(f"the mask must be an integer, not {mask!r}")
+        return cls(address, size, order == ">", kind, mask)
+
+    def read(
+        self, rams: NDArray[np.uint8], prg_rams: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.int64]:
+        """Returns the number in each of n consoles: int64[n].
+
+        Args:
+            rams: their work RAM, uint8[n, 2048].
+            prg_rams: the RAM of their cartridges, uint8[n, up to 8192].
+
+        Raises:
+            ConfigError: the cartridge has no RAM there.
+        """
+        begin, memory = self.address, rams
+        if begin >= MEMORY[1][0]:
+            begin -= MEMORY[1][0]
+            if prg_rams is None or prg_rams.shape[-1] < begin + self.size:
+                raise ConfigError(f"the cartridge has no RAM at address {self.address}")
+            memory = prg_rams
+        parts = memory[..., begin : begin + self.size].astype(np.int64)
+        if not self.big:
+            parts = parts[..., ::-1]
+        base = {"d": 100, "n": 10}.get(self.format, 256)
+        if self.format in "dn":
+            high = (parts >> 4) % 10 * 10 if self.format == "d" else 0
+            parts = high + (parts & 15) % 10
+        value = np.zeros(parts.shape[:-1], np.int64)
+        for place in range(self.size):
+            value = value * base + parts[..., place]
+        if self.format == "i" and self.size < 8:
+            half = 1 << (8 * self.size - 1)
+            value = (value ^ half) - half
+        return value if self.mask is None else value & self.mask

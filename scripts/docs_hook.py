@@ -28,8 +28,10 @@ from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 from warpzone import _native
 from warpzone.cli.app import app
+from warpzone.nes.buttons import action_names
+from warpzone.nes.game_config import GameConfig
 from warpzone.smb import signals
-from warpzone.smb.actions import ACTION_SETS, action_names
+from warpzone.smb.actions import ACTION_SETS
 from warpzone.smb.config import EnvConfig, Observation
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.spaces import observation_space
@@ -41,7 +43,8 @@ ROOT = Path(__file__).resolve().parents[1]
 Maker = Callable[..., str]
 MAKERS: dict[str, Maker] = {}
 MODELS: dict[str, type[BaseModel]] = {
-    model.__name__: model for model in (TrainConfig, NetworkConfig, CurriculumConfig, EnvConfig)
+    model.__name__: model
+    for model in (TrainConfig, NetworkConfig, CurriculumConfig, EnvConfig, GameConfig)
 }
 
 SHIM = "https://unpkg.com/iframe-worker/shim"

@@ -12,9 +12,10 @@ from warpzone.smb import memory, tile_layout
 NATIVE = Path(__file__).resolve().parents[1] / "native"
 MAY_INCLUDE = {
     "simd": {"simd"},
+    "random": {"random"},
     "nes": {"nes", "simd"},
-    "smb": {"smb", "nes"},
-    "batch": {"batch", "nes", "simd"},
+    "smb": {"smb", "nes", "random"},
+    "batch": {"batch", "nes", "random", "simd"},
     "linear": {"linear", "simd"},
     "learn": {"learn", "batch", "simd"},
     "bindings": {"bindings", "batch", "learn", "linear", "smb", "nes", "simd"},

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "batch/config.h"
+#include "batch/crew.h"
 #include "batch/decider.h"
 #include "batch/exclusive.h"
 #include "batch/game.h"
@@ -24,7 +25,6 @@
 #include "batch/pixels.h"
 #include "batch/play.h"
 #include "batch/watch.h"
-#include "batch/workers.h"
 #include "nes/console.h"
 #include "nes/paint.h"
 #include "nes/palette.h"
@@ -93,27 +93,26 @@ class Batch {
     start_workers();
   }
 
-  ~Batch() { drop_workers(); }
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
   // Ends the threads. All that may be done after it is to read the arrays.
   void close() {
     const auto hold = door_.enter();
-    drop_workers();
+    crew_.stop();
     std::fill(pending_.begin(), pending_.end(), uint8_t{0});
     for (Output& output : outputs_) output = {};
   }
 
   // Nobody else may use the games as long as this lives. Throws std::logic_error.
   [[nodiscard]] Exclusive::Hold enter() const {
-    if (born_ != forks() && (door_.busy() || stepping())) {
+    if (crew_.elsewhere() && (door_.busy() || stepping())) {
       throw std::logic_error(
           "these games were in use when this process was forked: make an environment of its own in "
           "this process");
     }
     auto hold = door_.enter();
-    if (workers_ == nullptr) throw std::logic_error("these games are closed: make new ones");
+    if (!crew_.works()) throw std::logic_error("these games are closed: make new ones");
     return hold;
   }
 
@@ -199,11 +198,11 @@ class Batch {
       throw std::invalid_argument("the arrays to write to do not have the size of this group's");
     }
     check_actions(begin, actions);
-    revive_workers();
+    crew_.revive();
     std::copy(actions.begin(), actions.end(), actions_.begin() + static_cast<ptrdiff_t>(begin));
     outputs_[static_cast<size_t>(group)] = std::move(output);
     pending_[static_cast<size_t>(group)] = 1;
-    workers_->start(group);
+    crew_->start(group);
   }
 
   // Waits for the group. Throws what the first failing game threw; then reset before going on.
@@ -215,7 +214,7 @@ class Batch {
     }
     pending_[static_cast<size_t>(group)] = 0;
     try {
-      workers_->wait(group);
+      crew_->wait(group);
     } catch (...) {
       outputs_[static_cast<size_t>(group)] = {};
       throw;
@@ -240,7 +239,7 @@ class Batch {
     }
     out.check(games_.size(), sizes);
     check_actions(0, std::vector<int64_t>(games_.size(), 0));
-    revive_workers();
+    crew_.revive();
     for (const auto& game : watched_) {
       if (game != nullptr) game->ended.clear();
     }
@@ -248,9 +247,9 @@ class Batch {
     const Watch watch(play_wall_);
     const Playing playing{decider, out, Noise(seed), first};
     playing_ = &playing;
-    workers_->start(config_.num_groups);
+    crew_->start(config_.num_groups);
     try {
-      workers_->wait(config_.num_groups);
+      crew_->wait(config_.num_groups);
     } catch (...) {
       playing_ = nullptr;
       throw;
@@ -510,28 +509,10 @@ class Batch {
       sizes.push_back(group_begin(group + 1) - group_begin(group));
     }
     sizes.push_back(static_cast<int>(chunks()));  // `play`: no more can take part
-    workers_ = std::make_unique<Workers>(
-        std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
-          group == config_.num_groups ? take_part()
-                                      : run(static_cast<size_t>(group), static_cast<size_t>(item));
-        });
-    born_ = forks();
-  }
-
-  // In a forked process, whose threads stayed in the other.
-  void revive_workers() {
-    if (born_ == forks()) return;
-    drop_workers();
-    start_workers();
-  }
-
-  // The threads of another process can be neither ended nor waited for: their memory is left alone.
-  void drop_workers() {
-    if (born_ != forks()) {
-      static_cast<void>(workers_.release());
-    } else {
-      workers_.reset();
-    }
+    crew_.start(std::min(config_.threads, config_.num_games), sizes, [this](int group, int item) {
+      group == config_.num_groups ? take_part()
+                                  : run(static_cast<size_t>(group), static_cast<size_t>(item));
+    });
   }
 
   void check_actions(size_t first, std::span<const int64_t> actions) const {
@@ -634,7 +615,7 @@ class Batch {
     needs_reset_[i] = 1;  // stays so when it fails
     const uint64_t frame = game.nes.frame;
     if (config_.keep_frames) frames_.clear();
-    std::optional<PixelStack::Beginning> pictures;
+    std::optional<PixelStack::Beginning<>> pictures;
     if (pixels_) {
       pictures.emplace(*pixels_, game_.cartridge(), &observations[i * observation_bytes_]);
     }
@@ -770,7 +751,7 @@ class Batch {
     const uint8_t buttons = game_.actions()[static_cast<size_t>(actions_[i])];
     if (config_.keep_frames) frames_.clear();
     uint8_t* const observed = &observations[i * observation_bytes_];
-    std::optional<PixelStack::Step> pictures;
+    std::optional<PixelStack::Step<>> pictures;
     if (pixels_) pictures.emplace(*pixels_, game_.cartridge(), observed);
     Watched* const watched = watched_.empty() ? nullptr : watched_[i].get();
     InputLog* const log = watched != nullptr && watched->now.known ? &watched->now : nullptr;
@@ -856,8 +837,7 @@ class Batch {
   Pieces pieces_;                     // of `play`
   const Playing* playing_ = nullptr;  // what, while `play` runs
   Exclusive door_;
-  uint32_t born_ = 0;                 // `forks` when the workers were made
-  std::unique_ptr<Workers> workers_;  // last: its threads stop before what they use goes
+  Crew crew_;  // last: its threads stop before what they use goes
 };
 
 }  // namespace warpzone::batch

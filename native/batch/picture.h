@@ -88,9 +88,9 @@ class GreyPicture {
 
   // The frame that has just ended: uint8[height][width]. With `before`, every pixel is the brighter
   // of that state's picture and this one's, which undoes sprites that flicker.
-  void draw(const nes::State& s, const nes::Cartridge& cart, uint8_t* out,
-            const nes::State* before = nullptr) const {
-    Lines lines(s, before, cart, top_);
+  template <typename S>
+  void draw(const S& s, const nes::Cartridge& cart, uint8_t* out, const S* before = nullptr) const {
+    Lines<S> lines(s, before, cart, top_);
     // Groups of weights may reach beyond the last column, where they weigh nothing.
     std::array<int16_t, 2 * nes::kScreenWidth + simd::kAcrossTaps> sums;
     std::fill(sums.begin() + nes::kScreenWidth, sums.end(), int16_t{0});
@@ -111,8 +111,6 @@ class GreyPicture {
   }
 
  private:
-  using Painter = nes::ppu::Painter<Simd>;
-
   // What one row of the new picture is made of.
   struct Row {
     size_t first, lines;
@@ -128,11 +126,14 @@ class GreyPicture {
   }();
 
   // The last four lines that were drawn; line y is number y % 4.
+  template <typename S>
   class Lines {
+    using Painter = nes::ppu::Painter<Simd, S>;
+
    public:
     using Four = std::array<const uint8_t*, simd::kDownTaps>;
 
-    Lines(const nes::State& s, const nes::State* before, const nes::Cartridge& cart, int top)
+    Lines(const S& s, const S* before, const nes::Cartridge& cart, int top)
         : painter_(s, cart, kSignedLuma, top), height_(nes::kScreenHeight - top) {
       if (before != nullptr) other_.emplace(*before, cart, kSignedLuma, top);
     }
@@ -181,7 +182,8 @@ class GreyPicture {
     size_t drawn_ = 0, drawings_ = 0;
   };
 
-  void sum(Lines& lines, const Row& row, int16_t* sums) const {
+  template <typename S>
+  void sum(Lines<S>& lines, const Row& row, int16_t* sums) const {
     const uint16_t* weights = &down_[row.weights];
     const auto four = lines.from(row.first);
     if (weights[0] == 256) {  // does not fit a byte

@@ -24,6 +24,7 @@ class PixelStack {
   size_t bytes() const { return static_cast<size_t>(depth_) * picture_bytes_; }
 
   // The frames that lead to the first action of an episode.
+  template <typename S = nes::State>
   class Beginning {
    public:
     Beginning(const PixelStack& pixels, const nes::Cartridge& cart, uint8_t* stack)
@@ -31,10 +32,10 @@ class PixelStack {
           skip_(pixels.consecutive_ ? 1 : pixels.frame_skip_),
           pool_(pixels.max_pool_ && skip_ > 1) {}
 
-    void see(const nes::State& s) {
+    void see(const S& s) {
       ++seen_;
       if (seen_ == 1 || seen_ % skip_ == 0) {
-        const nes::State* merged = pool_ && seen_ > 1 ? &before_ : nullptr;
+        const S* merged = pool_ && seen_ > 1 ? &before_ : nullptr;
         if (seen_ > skip_) {
           pixels_.shift(stack_);
           pixels_.picture_.draw(s, cart_, pixels_.newest(stack_), merged);
@@ -46,7 +47,7 @@ class PixelStack {
           }
         }
       }
-      if (pool_) before_ = s;
+      if (pool_) keep(before_, s, cart_);
     }
 
    private:
@@ -56,10 +57,11 @@ class PixelStack {
     int skip_;
     bool pool_;
     int seen_ = 0;
-    nes::State before_;  // the last frame, if pictures are pooled
+    S before_;  // the last frame, if pictures are pooled
   };
 
   // The frames of one step: only those that the observation shows are drawn.
+  template <typename S = nes::State>
   class Step {
    public:
     Step(const PixelStack& pixels, const nes::Cartridge& cart, uint8_t* stack)
@@ -68,7 +70,7 @@ class PixelStack {
     }
 
     // `over`: no more will come.
-    void see(const nes::State& s, bool cutscene, bool over) {
+    void see(const S& s, bool cutscene, bool over) {
       shown_ = false;
       cut_ = cut_ || cutscene;
       if (cutscene) return;
@@ -82,11 +84,11 @@ class PixelStack {
         pixels_.picture_.draw(s, cart_, pixels_.newest(stack_), merge ? &before_ : nullptr);
         shown_ = true;
       }
-      if (pixels_.max_pool_) before_ = s;
+      if (pixels_.max_pool_) keep(before_, s, cart_);
       cut_ = false;
     }
 
-    void finish(const nes::State& s) {
+    void finish(const S& s) {
       // An episode that ended early shows its last frame again.
       for (int k = seen_; pixels_.consecutive_ && k < pixels_.depth_; ++k) {
         uint8_t* to = stack_ + static_cast<size_t>(k) * pixels_.picture_bytes_;
@@ -102,10 +104,20 @@ class PixelStack {
     uint8_t* stack_;
     int seen_ = 0;
     bool shown_ = false, cut_ = false;
-    nes::State before_;  // the last frame, if pictures are pooled
+    S before_;  // the last frame, if pictures are pooled
   };
 
  private:
+  // As much of it as is in use.
+  template <typename S>
+  static void keep(S& to, const S& from, const nes::Cartridge& cart) {
+    if constexpr (nes::kFull<S>) {
+      std::memcpy(static_cast<void*>(&to), &from, cart.state_bytes);
+    } else {
+      to = from;
+    }
+  }
+
   uint8_t* newest(uint8_t* stack) const { return stack + bytes() - picture_bytes_; }
   void shift(uint8_t* stack) const {
     std::memmove(stack, stack + picture_bytes_, bytes() - picture_bytes_);

@@ -21,5 +21,6 @@ NB_MODULE(_native, m) {
   bindings::bind_smb(m);
   bindings::bind_linear(m);
   bindings::bind_batch(m);
+  bindings::bind_consoles(m);
   bindings::bind_learn(m);  // a network decides for a batch
 }

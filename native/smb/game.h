@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "nes/console.h"
+#include "random/random.h"
 #include "smb/initial_states.h"
 #include "smb/progress.h"
-#include "smb/random.h"
 #include "smb/rules.h"
 #include "smb/signals.h"
 #include "smb/starts.h"

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "nes/state.h"
+#include "random/random.h"
 #include "smb/progress.h"
-#include "smb/random.h"
 #include "smb/starts.h"
 
 namespace warpzone::smb {

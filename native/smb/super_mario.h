@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "nes/snapshot.h"
+#include "random/random.h"
 #include "smb/game.h"
 #include "smb/initial_states.h"
 #include "smb/memory.h"
 #include "smb/moments.h"
 #include "smb/progress.h"
-#include "smb/random.h"
 #include "smb/rules.h"
 #include "smb/signals.h"
 #include "smb/starts.h"

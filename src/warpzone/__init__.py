@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import gymnasium as _gymnasium
 
+import warpzone.games as _games  # noqa: F401 - lets games be asked for by name
 from warpzone.errors import WarpzoneError
 from warpzone.nes.cartridge import RomSource, set_engine
 from warpzone.nes.console import Console
@@ -148,6 +149,12 @@ _gymnasium.register(
     id="warpzone/Mario-v0",
     entry_point="warpzone.smb.env:MarioEnv",
     vector_entry_point="warpzone.smb.vector_env:make_registered",
+    order_enforce=True,
+)
+_gymnasium.register(
+    id="warpzone/Game-v0",
+    entry_point="warpzone.nes.game_env:GameEnv",
+    vector_entry_point="warpzone.nes.game_vector_env:make_registered",
     order_enforce=True,
 )
 _startup.end()

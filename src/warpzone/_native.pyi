@@ -778,6 +778,158 @@ class Batch:
     def truncated(self) -> NDArray[numpy.uint8]:
         """uint8[N]"""
 
+class Coding(enum.Enum):
+    """How the bytes of a number are read."""
+
+    binary = 0
+
+    bcd = 1
+
+    digits = 2
+
+class Variable:
+    """A number in a console's memory."""
+
+    def __init__(self, addresses: Sequence[int], coding: Coding = Coding.binary, is_signed: bool = ..., first_bit: int = ..., bits: int = ...) -> None:
+        """
+        Addresses of its bytes, the least significant one first. Of a binary number only `bits` from first_bit on; 0: all.
+        """
+
+class Play:
+    """What all consoles of a batch have in common."""
+
+    def __init__(self) -> None: ...
+
+    @property
+    def actions(self) -> list[int]: ...
+
+    @actions.setter
+    def actions(self, arg: Sequence[int], /) -> None: ...
+
+    @property
+    def frame_skip(self) -> int: ...
+
+    @frame_skip.setter
+    def frame_skip(self, arg: int, /) -> None: ...
+
+    @property
+    def noop_max(self) -> int: ...
+
+    @noop_max.setter
+    def noop_max(self, arg: int, /) -> None: ...
+
+    @property
+    def repeat_action_probability(self) -> float: ...
+
+    @repeat_action_probability.setter
+    def repeat_action_probability(self, arg: float, /) -> None: ...
+
+    @property
+    def status_bar(self) -> int: ...
+
+    @status_bar.setter
+    def status_bar(self, arg: int, /) -> None: ...
+
+    @property
+    def variables(self) -> list[Variable]: ...
+
+    @variables.setter
+    def variables(self, arg: Sequence[Variable], /) -> None: ...
+
+    @property
+    def weights(self) -> list[float]: ...
+
+    @weights.setter
+    def weights(self, arg: Sequence[float], /) -> None: ...
+
+    def set_starts(self, starts: Sequence[bytes]) -> None:
+        """Snapshots at which episodes begin, drawn by `weights`."""
+
+class Consoles:
+    """
+    N consoles with one cartridge. Arrays are views of memory that stays where it is.
+    """
+
+    def __init__(self, cartridge: Cartridge, play: Play, config: Config) -> None:
+        """Raises ValueError when these make no sense."""
+
+    def group_begin(self, group: int) -> int:
+        """The first game of a group."""
+
+    def close(self) -> None:
+        """Ends the threads; all that may be done after it is to read the arrays."""
+
+    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], seeds: Sequence[tuple[int, int] | None] = ..., starts: Sequence[int] = ..., states: Sequence[bytes] = ...) -> None:
+        """
+        Begins episodes where mask, uint8[N], is not 0, in games whose group is not stepping. Of each game, if given: a seed and the number of a stream of it (None: go on), a start (-1: drawn), a snapshot (empty: none). Raises ValueError before any game has changed.
+        """
+
+    def check_actions(self, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game that has no running episode.
+        """
+
+    def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """Begins to step a group with actions, int64[n]."""
+
+    def recv(self, group: int) -> None:
+        """Waits for a group; raises what went wrong in one of its games."""
+
+    def kept_frames(self) -> NDArray[numpy.uint8]:
+        """
+        Every frame of the last step with keep_frames, colours 0-63: uint8[k, 240, 256].
+        """
+
+    def screen(self, game: int) -> NDArray[numpy.uint8]:
+        """The last frame of a game as colours 0-63: uint8[240, 256]."""
+
+    def ram(self, game: int) -> NDArray[numpy.uint8]:
+        """Work RAM of a game: a writable view, uint8[2048]."""
+
+    def prg_ram(self, game: int) -> NDArray[numpy.uint8]:
+        """
+        The cartridge's RAM of a game: a writable view, uint8[n], n up to 32,768.
+        """
+
+    def console(self, game: int) -> bytes:
+        """A snapshot of the console of a game."""
+
+    def save(self, game: int = ...) -> bytes:
+        """Everything that decides what comes next, of one game or (-1) of all."""
+
+    def load(self, state: bytes, game: int = ...) -> None:
+        """Raises ValueError when the bytes are not from a batch like this one."""
+
+    @property
+    def observations(self) -> NDArray[numpy.uint8]:
+        """uint8[N, ...]"""
+
+    @property
+    def ended(self) -> NDArray[numpy.uint8]:
+        """uint8[N]: who waits for a reset; whoever decides that writes it."""
+
+    @property
+    def values(self) -> NDArray[numpy.int64]:
+        """int64[N, columns]: the variables as they stand."""
+
+    @property
+    def before(self) -> NDArray[numpy.int64]:
+        """
+        int64[N, columns]: the same before the last step, or where the episode began.
+        """
+
+    @property
+    def steps(self) -> NDArray[numpy.int32]:
+        """int32[N], of the running episode."""
+
+    @property
+    def frames(self) -> NDArray[numpy.int32]:
+        """int32[N], of the running episode."""
+
+    @property
+    def starts(self) -> NDArray[numpy.int32]:
+        """int32[N]: at which start the episode began; -1: at another moment."""
+
 def learn_kernels() -> list[str]:
     """Names of the loops that this processor can run, the fastest first."""
 

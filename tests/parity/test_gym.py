@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tests.parity.play import DATA, parse_moves
 
 import warpzone
+from warpzone.nes.buttons import BUTTONS
 from warpzone.nes.cartridge import open_rom
-from warpzone.smb.actions import BUTTONS
 from warpzone.smb.known_cartridges import DEFAULT, KNOWN
 from warpzone.smb.levels import LEVELS
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from warpzone.errors import ConfigError
-from warpzone.smb.actions import (
-    ACTION_SETS,
-    BUTTONS,
-    action_names,
-    action_set,
-    buttons_of,
-    keys_to_action,
-)
+from warpzone.nes.buttons import BUTTONS, action_names, buttons_of, keys_to_action
+from warpzone.smb.actions import ACTION_SETS, action_set
 
 SELECT_START = BUTTONS["select"] | BUTTONS["start"]
 

@@ -13,11 +13,8 @@ from gymnasium.vector import AutoresetMode
 
 import warpzone
 from warpzone.errors import ConfigError, EngineError, LevelError, WarpzoneError
+from warpzone.nes.env_fields import MOST_NOOPS, MOST_STEPS, Actions, Autoreset
 from warpzone.smb.config import (
-    MOST_NOOPS,
-    MOST_STEPS,
-    Actions,
-    Autoreset,
     EnvConfig,
     EnvSettings,
     VectorEnvSettings,

@@ -30,8 +30,8 @@ from tests.support.scripts import (
 import warpzone
 from warpzone import Console
 from warpzone.errors import EngineError
+from warpzone.nes.buttons import buttons_of
 from warpzone.nes.rom import Rom
-from warpzone.smb.actions import buttons_of
 from warpzone.smb.config import Observation
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.signals import SIGNALS

@@ -10,7 +10,7 @@ from tests.support.scripts import ACTIONS, INDEX, RUN
 
 import warpzone
 from warpzone.errors import ConfigError
-from warpzone.smb.config import Autoreset
+from warpzone.nes.env_fields import Autoreset
 
 MANY: dict[str, Any] = {"noop_max": 200, "actions": ACTIONS}
 

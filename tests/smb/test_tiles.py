@@ -27,8 +27,8 @@ from tests.support.scripts import (
 
 import warpzone
 from warpzone import _native
+from warpzone.nes.buttons import BUTTONS
 from warpzone.nes.cartridge import RomSource
-from warpzone.smb.actions import BUTTONS
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.starts import start_level
 

@@ -15,8 +15,9 @@ from warpzone.episodes.format import Decisions, Episode, Person, TrainingPlayer,
 from warpzone.episodes.outcome import Outcome
 from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.episodes.replay import begin, ram_digest
+from warpzone.nes.buttons import action_names
 from warpzone.nes.console import Console
-from warpzone.smb.actions import ACTION_SETS, action_names
+from warpzone.smb.actions import ACTION_SETS
 
 NAMES = action_names(ACTION_SETS["simple"])
 CLEAR = bytes(np.repeat(list(steps(FLAGPOLE)), 4).tolist())

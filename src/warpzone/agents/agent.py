@@ -110,7 +110,10 @@ class Agent:
     @property
     def title(self) -> str:
         """Says in words what it saw in training, and for how long."""
-        return f"{self.info.env.observation} agent, {self.info.steps:,} steps"
+        game = self.info.game
+        seen = self.info.env.observation if game.name is None else game.observation
+        of = "" if game.name is None else f" of {game.name}"
+        return f"{seen} agent{of}, {self.info.steps:,} steps"
 
     @cached_property
     def _decide_many(self) -> Decide:
@@ -168,6 +171,7 @@ class Agent:
             LevelError: no such level.
             AgentError: the observations of this warpzone are not those it was trained on.
         """
+        self._check_game()
         settings = self._settings(level, noop_max, repeat_action_probability)
         env = MarioEnv(config=settings, rom=rom, keep_frames=True)
         self._check_fit(env)
@@ -192,6 +196,7 @@ class Agent:
             LevelError: no such level.
             AgentError: the observations of this warpzone are not those it was trained on.
         """
+        self._check_game()
         envs = MarioVectorEnv(
             num_envs=num_envs,
             num_groups=min(2, num_envs),
@@ -230,6 +235,13 @@ class Agent:
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})
+
+    def _check_game(self) -> None:
+        if self.info.game.name is not None:
+            raise AgentError(
+                f"{self.path} plays {self.info.game.name}, not Super Mario Bros.: `warpzone eval`"
+                " and `warpzone record` are what there is for agents of other games"
+            )
 
     def _check_fit(self, env: MarioEnv | MarioVectorEnv) -> None:
         if isinstance(env, MarioVectorEnv):

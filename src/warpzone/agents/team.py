@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent, Decision
 from warpzone.errors import AgentError
+from warpzone.nes.buttons import buttons_of
 from warpzone.nes.cartridge import RomSource
-from warpzone.smb.actions import buttons_of
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.transition import Arrays, rows_of

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from warpzone.agents.agent import Agent
     from warpzone.agents.packaged import Collection
     from warpzone.agents.team import Team
+    from warpzone.nes.game import Game
     from warpzone.training.agent_file import PolicyMode
 
 
@@ -76,6 +77,55 @@ def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
     cartridge = find_rom(rom)
     warn_of_rom(agent, cartridge)
     return agent, cartridge
+
+
+def described_game(text: str | Path) -> Game | None:
+    """Returns the game that is meant by a name, or by a Python file that describes one as `GAME`;
+    None: neither.
+
+    Raises:
+        ConfigError: the file has no such description.
+    """
+    from warpzone.nes.game import Game, game_named, game_names, register_game
+
+    if str(text) in game_names():
+        return game_named(str(text))
+    if Path(text).suffix != ".py":
+        return None
+    import runpy
+
+    try:
+        found = runpy.run_path(str(text)).get("GAME")
+    except OSError as error:
+        raise ConfigError(f"{str(text)!r} cannot be read: {error.strerror or error}") from None
+    if not isinstance(found, Game):
+        raise ConfigError(f"{str(text)!r} describes no game: it needs a `GAME = Game(…)`")
+    register_game(found.name, lambda: found)
+    return found
+
+
+def described_agent(path: Path | None, device: str, description: Path | None) -> Agent | None:
+    """Returns an agent that plays a described game; None: it plays Super Mario Bros., or none is
+    named.
+
+    Raises:
+        ConfigError: a description without an agent that it is for.
+        AgentError: there is no such agent.
+    """
+    if description is not None and described_game(description) is None:
+        raise ConfigError(f"--description {str(description)!r} is no Python file (.py)")
+    agent = None
+    if path is not None and path.exists():
+        from warpzone.agents.agent import Agent
+        from warpzone.training.resolve_agent import resolve_agent
+
+        use_one_torch_thread()
+        agent = Agent.load(resolve_agent(path), device=device)
+    if agent is not None and agent.info.game.name is not None:
+        return agent
+    if description is not None:
+        raise ConfigError("--description is for an agent of a described game")
+    return None
 
 
 def warn_of_rom(agent: Agent, cartridge: Rom) -> None:

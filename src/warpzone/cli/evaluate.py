@@ -10,6 +10,7 @@ from rich.table import Table
 
 from warpzone.cli.choose import (
     check_level,
+    described_agent,
     game_settings,
     levels_on,
     load_agent,
@@ -20,6 +21,7 @@ from warpzone.cli.choose import (
 )
 from warpzone.cli.options import (
     MOST_EPISODES,
+    DescriptionOption,
     DeviceOption,
     EngineOption,
     GameOption,
@@ -42,6 +44,7 @@ from warpzone.smb.levels import level_index
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from warpzone.agents.agent import Agent
     from warpzone.agents.evaluate import Evaluation, RowEvaluation
     from warpzone.agents.evaluate_game import GameEvaluation
     from warpzone.agents.packaged import PackagedEvaluation
@@ -77,6 +80,7 @@ def evaluate(
         int | None, typer.Option(help="For the games.", min=1, max=MOST_THREADS)
     ] = None,
     as_json: JsonOption = False,
+    description: DescriptionOption = None,
     device: DeviceOption = "auto",
     rom: RomOption = None,
     engine: EngineOption = "auto",
@@ -91,6 +95,25 @@ def evaluate(
     from warpzone.agents.packaged import evaluate_packaged
 
     whole = game_settings(game, lives, warps)
+    described = described_agent(agent_path, device, description)
+    if described is not None:
+        if levels is not None or through is not None or game:
+            raise ConfigError(
+                "--levels, --through and --game are for Super Mario Bros., and this agent plays"
+                f" {described.info.game.name}: leave them out"
+            )
+        _evaluate_described(
+            described,
+            as_json,
+            episodes=episodes,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            policy=policy_of(policy, described),
+            seed=seed,
+            threads=threads,
+            rom=rom,
+        )
+        return
     if game and (levels is not None or through is not None):
         raise ConfigError("--game plays all levels: leave out --levels and --through")
     evaluation: Evaluation | PackagedEvaluation | RowEvaluation | GameEvaluation
@@ -150,6 +173,23 @@ def evaluate(
         _print_row(evaluation)
     else:
         _print_evaluation(evaluation)
+
+
+def _evaluate_described(agent: Agent, as_json: bool, **settings: Any) -> None:
+    from warpzone.agents.described import evaluate_described
+
+    found = evaluate_described(agent, **settings)
+    if as_json:
+        print(json.dumps(found.as_dict(), indent=2))
+        return
+    low, high = found.result.ci95
+    table = Table(box=None, header_style="bold", show_header=False)
+    table.add_row("game", f"{found.game}, from {found.start}")
+    table.add_row("episodes", str(found.result.episodes))
+    table.add_row("success", f"{found.result.clear_rate:.1%} ({low:.1%} to {high:.1%})")
+    table.add_row("mean progress", f"{found.result.mean_progress:,.1f}")
+    table.add_row("mean return", f"{found.mean_return:,.1f}")
+    out.print(table)
 
 
 def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:

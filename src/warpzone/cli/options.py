@@ -149,3 +149,12 @@ StickyOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
+
+DescriptionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--description",
+        metavar="FILE",
+        help="Of an agent of a game of your own: the Python file that describes it.",
+    ),
+]

@@ -10,6 +10,7 @@ import typer
 
 from warpzone.cli.choose import (
     check_level,
+    described_agent,
     find_rom,
     game_settings,
     load_agent,
@@ -24,6 +25,7 @@ from warpzone.cli.choose import (
 )
 from warpzone.cli.options import (
     MOST_EPISODES,
+    DescriptionOption,
     DeviceOption,
     EngineOption,
     GameOption,
@@ -123,6 +125,7 @@ def record(
     seed: SeedOption = 0,
     noop_max: NoopsOption = 30,
     repeat_action_probability: StickyOption = 0.0,
+    description: DescriptionOption = None,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
     engine: EngineOption = "auto",
@@ -151,6 +154,26 @@ def record(
             **whole,
         )
         film(players, output, episodes, until_clear or 10, scale, seed, overlay)
+        return
+    described = described_agent(named[0] if named else None, device, description)
+    if described is not None:
+        if progress or overlay or saliency or episode is not None or until_clear or len(named) > 1:
+            raise ConfigError(
+                f"the film of an agent of {described.info.game.name} is of what comes: leave out"
+                " other agents, a level, --progress, --overlay, --saliency, --until-clear and"
+                " --episode"
+            )
+        _film_described(
+            described,
+            output,
+            scale,
+            episodes=episodes,
+            policy=policy_of(policy, described),
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            seed=seed,
+            rom=rom,
+        )
         return
     if not named:
         raise ConfigError("name a level, a run or an agent, e.g. warpzone record 1-1; or --game")
@@ -271,6 +294,15 @@ def _compared(
         FilmedAgent(str(path), agent, name, policy_of(None, agent))
         for path, (agent, _) in zip(paths, loaded, strict=True)
     ], loaded[0][1]
+
+
+def _film_described(agent: Agent, path: Path, scale: int | None, **settings: Any) -> None:
+    from warpzone.agents.described import described_frames
+    from warpzone.nes.console import PALETTE
+    from warpzone.video.film import write_film
+
+    frames = write_film(path, described_frames(agent, **settings), palette=PALETTE, scale=scale)
+    print_film(path, frames)
 
 
 def _film_together(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from warpzone.cli.choose import find_rom, levels_from, load_agent
+from warpzone.cli.choose import described_game, find_rom, levels_from, load_agent
 from warpzone.cli.options import (
     EXIT_INTERRUPTED,
     MOST_GAMES,
@@ -24,7 +24,7 @@ from warpzone.cli.output import out, plain
 from warpzone.cli.record import film
 from warpzone.cli.watch import open_window
 from warpzone.cpu import MOST_THREADS
-from warpzone.errors import DisplayError, LevelError
+from warpzone.errors import ConfigError, DisplayError, LevelError
 from warpzone.smb.levels import LEVELS, parse_levels
 
 
@@ -33,7 +33,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="LEVEL",
-            help="1-1 to 8-4, several with commas (1-1,1-2), or all. "
+            help="1-1 to 8-4, several with commas (1-1,1-2), or all; or another game: tetris, "
+            "super-mario-bros-3 …, or a Python file that describes one. "
             "May be left out with --resume --out.",
         ),
     ] = None,
@@ -95,9 +96,13 @@ def train(
     """Train an agent with PPO and write a run directory."""
     if level is None and not (resume and out_dir):
         raise LevelError("which level? For example: warpzone train 1-1")
-    levels = None if level is None else parse_levels(level)
-    name = preset or (Preset.specialist if demonstrations else Preset.tiles)
-    run = out_dir or Path("runs") / f"{run_name(levels or {})}-{name}-seed{seed or 0}"
+    game = None if level is None else described_game(level)
+    levels = None if level is None or game is not None else parse_levels(level)
+    name = preset or (
+        Preset.pixels if game else Preset.specialist if demonstrations else Preset.tiles
+    )
+    played = game.name if game else run_name(levels or {})
+    run = out_dir or Path("runs") / f"{played}-{name}-seed{seed or 0}"
 
     from warpzone.process import prepare_for_training
 
@@ -117,6 +122,7 @@ def train(
         "learner": None if learner is None else learner.value,
         "num_envs": num_envs,
         "env": None if levels is None else {"levels": levels},
+        "game": None if game is None else {"name": game.name},
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
     }
     changes = merge(
@@ -129,7 +135,12 @@ def train(
         config = resumed(run, changes)
     else:
         config = training.resolve(name.value, **changes)
-    cartridge = find_rom(rom)
+    if config.game.name is not None:
+        if watch:
+            raise ConfigError("--watch shows Super Mario Bros.; film another game: warpzone record")
+        if any(text.startswith("env.") for text in settings or []):
+            raise ConfigError("env.… is for Super Mario Bros.: settings of other games are game.…")
+    cartridge = find_rom(rom) if config.game.name is None else rom
     with _dashboard_beside(run) if dashboard else nullcontext():
         result = training.train(config, run, resume=resume, rom=cartridge)
         if result.interrupted:

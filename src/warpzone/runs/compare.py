@@ -10,7 +10,7 @@ import numpy as np
 from warpzone.runs.columns import MEASURED
 from warpzone.runs.library import Run, number
 
-WHOLE = ("env.levels", "distillation_policies")
+WHOLE = ("env.levels", "game.starts", "distillation_policies")
 """Settings that are one value, although they are JSON objects."""
 CLEAR_RATE = MEASURED[0]
 MISSING = "—"

@@ -129,6 +129,9 @@ class Run:
     def levels(self) -> list[str]:
         """Returns the names of the levels that are trained on."""
         env = self.config.get("env")
+        game = self.config.get("game")
+        if isinstance(game, dict) and game.get("name") is not None:
+            return []  # a described game has none
         levels = env.get("levels") if isinstance(env, dict) else None
         return [str(name) for name in levels] if isinstance(levels, dict | list) else []
 

@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from gymnasium.vector import AutoresetMode
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 import warpzone._native as _native
 from warpzone.errors import ConfigError, WarpzoneError
+from warpzone.nes.buttons import buttons_of
+from warpzone.nes.env_fields import (
+    MOST_ACTIONS,
+    MOST_STEPS,
+    Actions,
+    Autoreset,
+    autoreset_named,
+    size_of,
+)
 from warpzone.settings import describe
-from warpzone.smb.actions import ACTION_SETS, action_set, buttons_of
+from warpzone.smb.actions import ACTION_SETS, action_set
 from warpzone.smb.levels import LEVELS, level_index, parse_levels
 
 Observation = Literal["tiles", "pixels", "rgb", "ram"]
 Reward = Literal["gym", "tutorial", "progress", "landed"]
-Autoreset = Literal["same_step", "next_step", "disabled"]
-
-MOST_STEPS = 2**31 - 1
-"""Agent steps of an episode, more than a year of play."""
-MOST_ACTIONS = 256
-"""As many as there are combinations of eight buttons."""
-MOST_NOOPS = 36_000
-"""Idle frames at the start of an episode, ten minutes, which the native core allows."""
-
-AUTORESET_MODES: dict[Autoreset, AutoresetMode] = {
-    "same_step": AutoresetMode.SAME_STEP,
-    "next_step": AutoresetMode.NEXT_STEP,
-    "disabled": AutoresetMode.DISABLED,
-}
-
-Actions: TypeAlias = str | Sequence[Sequence[str]]
-"""A name out of `ACTION_SETS`, as there or as gym-super-mario-bros writes it, or a list of lists
-of buttons."""
 
 _OF_PIXELS = ("frame_stack", "size", "crop_status_bar", "max_pool", "consecutive")
 _ALSO_ELSEWHERE = {"frame_stack", "sticky_share", "row_share"}
-
-
-def _autoreset(value: Any) -> Any:
-    """A mode by any of its names: AutoresetMode.SAME_STEP, "SameStep", "SAME_STEP", "same_step"."""
-    for name, mode in AUTORESET_MODES.items():
-        if value in (mode, mode.value) or (isinstance(value, str) and value.lower() == name):
-            return name
-    return value
-
-
-def _size(value: Any) -> Any:
-    """One number stands for a square."""
-    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class EnvConfig(BaseModel):
@@ -81,7 +59,7 @@ class EnvConfig(BaseModel):
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
     """Pictures in a `pixels` observation."""
-    size: Annotated[tuple[int, int], BeforeValidator(_size)] = (84, 84)
+    size: Annotated[tuple[int, int], BeforeValidator(size_of)] = (84, 84)
     """Height and width of a `pixels` observation, in px; one number: of a square."""
     crop_status_bar: bool = False
     """Leave the 32 lines with score and time out of `pixels`."""
@@ -133,7 +111,7 @@ class EnvConfig(BaseModel):
     """Steps without a new farthest point after which an episode is truncated."""
     start_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode that began within its level is truncated."""
-    autoreset: Annotated[Autoreset, BeforeValidator(_autoreset)] = "same_step"
+    autoreset: Annotated[Autoreset, BeforeValidator(autoreset_named)] = "same_step"
     """When a game of many begins anew: in the step that ended its episode, in the next, or when
     asked to. Gymnasium's `AutoresetMode` works too."""
 

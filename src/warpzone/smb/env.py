@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.buttons import keys_to_action
 from warpzone.nes.cartridge import RomSource
-from warpzone.smb.actions import keys_to_action
 from warpzone.smb.config import EnvConfig, EnvSettings
 from warpzone.smb.human import HumanWindow
 from warpzone.smb.levels import LevelSpec

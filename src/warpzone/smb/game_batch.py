@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 import warpzone._native as _native
 from warpzone.cpu import thread_count
 from warpzone.errors import ConfigError, EngineError
+from warpzone.nes.buttons import action_names
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
+from warpzone.nes.checks import checked_seed, native_errors
 from warpzone.nes.console import PALETTE
+from warpzone.nes.exclusive import InUse, exclusive
 from warpzone.smb import cartridges
-from warpzone.smb.actions import action_names
-from warpzone.smb.checks import checked_seed, native_errors
 from warpzone.smb.config import EnvConfig
-from warpzone.smb.exclusive import InUse, exclusive
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.smb.played import PlayedSteps
 from warpzone.smb.search import Explorer, Trajectory

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.smb.actions import keys_to_action
+from warpzone.nes.buttons import keys_to_action
 
 if TYPE_CHECKING:
     from warpzone.nes.rom import Rom

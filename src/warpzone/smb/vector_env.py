@@ -6,7 +6,7 @@ For trainers there is a second face on the same games, `send` and `recv` on grou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import native_errors
 from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.nes.env_fields import AUTORESET_MODES
+from warpzone.nes.exclusive import exclusive
+from warpzone.nes.vector_options import each_of, infos_of, mask_of, seeds_of
 from warpzone.smb.cartridges import check_levels
-from warpzone.smb.checks import checked_seed, native_errors
-from warpzone.smb.config import (
-    AUTORESET_MODES,
-    EnvConfig,
-    VectorEnvSettings,
-    env_config,
-)
-from warpzone.smb.exclusive import exclusive
+from warpzone.smb.config import EnvConfig, VectorEnvSettings, env_config
 from warpzone.smb.game_batch import GameBatch
 from warpzone.smb.game_view import GameView, attribute, set_attribute
 from warpzone.smb.levels import LevelSpec, level_index
-from warpzone.smb.signals import RewardFunction, SignalArrays, signal_arrays
+from warpzone.smb.signals import RewardFunction, signal_arrays
 from warpzone.smb.transition import Arrays, copy_of, empty_like, rows_of
 
 RENDER_MODES = ["human", "rgb_array"]
@@ -133,9 +130,9 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
                 a group that is stepping; or the environment is closed. No game is changed then.
         """
         options = {} if options is None else dict(options)
-        mask = self._mask(options.pop("reset_mask", None))
-        levels = self._each(options.pop("level", None), "level", (str,))
-        states = self._each(options.pop("state", None), "state", (bytes, bytearray))
+        mask = mask_of(options.pop("reset_mask", None), self.num_envs)
+        levels = each_of(options.pop("level", None), "level", (str,), self.num_envs)
+        states = each_of(options.pop("state", None), "state", (bytes, bytearray), self.num_envs)
         if options:
             raise ConfigError(
                 f"reset has no option {', '.join(map(repr, options))}: there are 'reset_mask', "
@@ -145,7 +142,9 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
             raise ConfigError("give a game either options['level'] or options['state'], not both")
         numbers = [-1 if name is None else level_index(name) for name in levels]
         check_levels(self.rom, [name for name in levels if name is not None])
-        seeds = self._seeds(seed)
+        seeds = seeds_of(seed, self.num_envs)
+        if isinstance(seed, int | np.integer):
+            self._np_random = None
         with native_errors():
             try:
                 self._batch.reset(
@@ -156,7 +155,7 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
                 )
             except ValueError as error:
                 raise EngineError(str(error)) from None
-        return copy_of(self._obs), self._infos(signal_arrays(self._signals.copy()))
+        return copy_of(self._obs), infos_of(signal_arrays(self._signals.copy()))
 
     @exclusive
     def step(
@@ -201,16 +200,16 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
         if self.config.autoreset == "same_step" and len(finished) > 0:
             begun = signal_arrays(self._current_signals(slice(None)))
             begun["episode_return"] = np.where(begun["steps"] == 0, 0, self._returns)
-            infos = self._infos(begun)
+            infos = infos_of(begun)
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[finished] = True
             final_obs = np.full(self.num_envs, None, dtype=object)
             for game in finished:
                 final_obs[game] = copy_of(rows_of(self._final_obs, game))
             infos["final_obs"], infos["_final_obs"] = final_obs, mask
-            infos["final_info"], infos["_final_info"] = self._infos(reached, mask), mask.copy()
+            infos["final_info"], infos["_final_info"] = infos_of(reached, mask), mask.copy()
         else:
-            infos = self._infos(reached)
+            infos = infos_of(reached)
         return (
             obs,
             self._rewards.copy(),
@@ -278,59 +277,6 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
     def _map_memory(self) -> None:
         super()._map_memory()
         self._game_views = [GameView(self, index) for index in range(self.num_envs)]
-
-    def _mask(self, given: Any) -> NDArray[np.bool_]:
-        if given is None:
-            return np.ones(self.num_envs, dtype=np.bool_)
-        mask = np.asarray(given, dtype=np.bool_)
-        if mask.shape != (self.num_envs,):
-            raise ConfigError(
-                f"options['reset_mask'] must have shape ({self.num_envs},), not {mask.shape}"
-            )
-        return mask
-
-    def _each(self, given: Any, name: str, kinds: tuple[type, ...]) -> list[Any]:
-        """One value for each game, None where there is none."""
-        if given is None or isinstance(given, kinds):
-            return [given] * self.num_envs
-        try:
-            values = list(given)
-        except TypeError:
-            values = []
-        if len(values) != self.num_envs or not all(
-            value is None or isinstance(value, kinds) for value in values
-        ):
-            raise ConfigError(
-                f"options[{name!r}] must be {kinds[0].__name__}, or one or None for each of "
-                f"{self.num_envs} games"
-            )
-        return values
-
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[tuple[int, int] | None]:
-        """Of each game its seed and the number of its stream; none: go on with the old ones."""
-        if seed is None:
-            return []
-        if isinstance(seed, int | np.integer):
-            self._np_random = None
-            first = checked_seed(seed)
-            return [(first, index) for index in range(self.num_envs)]
-        each: Any = seed
-        if isinstance(each, str) or not isinstance(each, Iterable):
-            each = [checked_seed(each)]  # it is none, and says so
-        seeds = [None if one is None else checked_seed(one) for one in each]
-        if len(seeds) != self.num_envs:
-            raise ConfigError(f"seed has {len(seeds)} numbers for {self.num_envs} games")
-        return [None if one is None else (one, 0) for one in seeds]
-
-    def _infos(
-        self, signals: SignalArrays, mask: NDArray[np.bool_] | None = None
-    ) -> dict[str, Any]:
-        present = np.ones(self.num_envs, np.bool_) if mask is None else mask
-        infos: dict[str, Any] = {}
-        for name, values in signals.items():
-            infos[name] = values
-            infos[f"_{name}"] = present
-        return infos
 
 
 def render_fps(config: EnvConfig) -> int:

@@ -25,7 +25,7 @@ from warpzone.files import open_regular_file, write_atomically
 from warpzone.ppo.policy import Policy
 from warpzone.settings import describe
 from warpzone.smb.config import EnvConfig
-from warpzone.training.config import NetworkConfig
+from warpzone.training.config import GameTraining, NetworkConfig
 from warpzone.training.migration import migrate
 from warpzone.training.networks import make_policy
 
@@ -66,7 +66,9 @@ class AgentInfo(BaseModel):
 
     format: int = AGENT_FORMAT
     env: EnvConfig
-    """The environment that it was trained in."""
+    """The environment that it was trained in, if that was Super Mario Bros."""
+    game: GameTraining = GameTraining()
+    """The described game that it was trained on instead, where that has a name."""
     network: NetworkConfig
     shapes: Annotated[
         dict[Text, Annotated[tuple[Extent, ...], Field(min_length=1, max_length=4)]],

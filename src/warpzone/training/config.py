@@ -9,8 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from warpzone.cpu import MOST_THREADS
+from warpzone.nes.env_fields import MOST_NOOPS
+from warpzone.nes.game_config import GameConfig
 from warpzone.ppo.config import Coefficient, Count, Fraction, PPOConfig
-from warpzone.smb.config import MOST_NOOPS, EnvConfig
+from warpzone.smb.config import EnvConfig
 from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED
 
 MOST_GAMES = 1 << 16
@@ -24,7 +26,7 @@ Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 
 # Which observations a network can read.
 READS = {
-    "tiles": ("tiles", "ram"),
+    "tiles": ("tiles", "ram", "variables"),
     "patches": ("pixels", "rgb"),
     "cnn": ("pixels", "rgb"),
     "tutorial": ("pixels", "rgb"),
@@ -143,6 +145,33 @@ class CorrectionsConfig(BaseModel):
     agent's own policy for the rest."""
 
 
+class GameTraining(GameConfig):
+    """Another game than Super Mario Bros., from a description (see `warpzone.nes.game`): then `env`
+    is not looked at."""
+
+    name: str | None = None
+    """What it is called, one of those that come along or that a program has registered; None: this
+    is a training on Super Mario Bros."""
+
+    @model_validator(mode="after")
+    def _is_of_use(self) -> Self:
+        if self.name is None and self.model_fields_set - {"name"}:
+            changed = [
+                name
+                for name in sorted(self.model_fields_set - {"name"})
+                if getattr(self, name) != type(self).model_fields[name].default
+            ]
+            if changed:
+                raise ValueError(f"game.{changed[0]} is for a described game: set game.name too")
+        if self.name is not None and self.starts is not None and len(self.starts) != 1:
+            raise ValueError("training is on one start: name one in game.starts")
+        return self
+
+    def without_name(self) -> GameConfig:
+        """Returns the settings without the name."""
+        return GameConfig(**self.model_dump(exclude={"name"}))
+
+
 class TrainConfig(PPOConfig):
     """One training run: the algorithm's settings and all others. The defaults are the preset
     `tiles`."""
@@ -159,6 +188,8 @@ class TrainConfig(PPOConfig):
         show_paths=True,
     )
     """The games that are trained on."""
+    game: GameTraining = GameTraining()
+    """A described game to train on instead."""
     network: NetworkConfig = NetworkConfig(piecewise_linear=True)
     """The shape of the policy network."""
     init: str | None = None
@@ -234,6 +265,11 @@ class TrainConfig(PPOConfig):
         """Samples in a rollout."""
         return self.num_envs * self.rollout_steps
 
+    @property
+    def played(self) -> str:
+        """What is trained on, for people: the game, or the levels."""
+        return self.game.name or ", ".join(self.env.levels)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.minibatch_size > self.batch:
@@ -241,10 +277,11 @@ class TrainConfig(PPOConfig):
                 f"minibatch_size {self.minibatch_size} is larger than a rollout of"
                 f" num_envs × rollout_steps = {self.batch} samples"
             )
-        if self.env.observation not in READS[self.network.kind]:
-            kinds = [kind for kind, views in READS.items() if self.env.observation in views]
+        seen = self.env.observation if self.game.name is None else self.game.observation
+        if seen not in READS[self.network.kind]:
+            kinds = [kind for kind, views in READS.items() if seen in views]
             raise ValueError(
-                f"network {self.network.kind!r} cannot read observation {self.env.observation!r};"
+                f"network {self.network.kind!r} cannot read observation {seen!r};"
                 f" set network.kind to {' or '.join(kinds)}"
             )
         if self.curriculum.share > 0 and self.env.start_steps is None:
@@ -273,6 +310,8 @@ class TrainConfig(PPOConfig):
                 "env.last_level is for playing and measuring: training goes on from level to level"
                 " by env.row_share"
             )
+        if self.game.autoreset != "same_step":
+            raise ValueError(f"training needs game.autoreset same_step, not {self.game.autoreset}")
         if self.env.autoreset != "same_step":
             raise ValueError(
                 f"training needs env.autoreset same_step, not {self.env.autoreset!r}:"

@@ -28,8 +28,8 @@ from warpzone.episodes.format import Decisions, Episode, RomIdentity, TrainingPl
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError, FileError
 from warpzone.files import write_atomically
+from warpzone.nes.buttons import action_names
 from warpzone.ppo.rollout import Rollout
-from warpzone.smb.actions import action_names
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.transition import InputLog
 from warpzone.smb.vector_env import MarioVectorEnv

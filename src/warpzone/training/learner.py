@@ -269,6 +269,7 @@ class Learner:
         config, rom = self.config, getattr(self.env, "rom", None)
         return AgentInfo(
             env=config.env,
+            game=config.game,
             network=config.network,
             shapes=self.shapes,
             actions=int(self.env.single_action_space.n),

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from warpzone.errors import ConfigError
+from warpzone.nes.game import game_named, game_names
+from warpzone.nes.game_config import with_defaults
 from warpzone.settings import describe, merge
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import parse_levels
@@ -187,6 +189,10 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     if isinstance(env, Mapping) and env.get("observation", "tiles") != "tiles":
         # What the preset shows in `tiles` has no place in another observation.
         settings["env"] |= {"show_level": False, "show_paths": False}
+    game = changes.get("game")
+    if isinstance(game, Mapping) and game.get("name") in game_names():
+        # What its description sets, where nothing else is asked for.
+        changes["game"] = with_defaults(game_named(game["name"]), game)
     try:
         return TrainConfig.model_validate(merge(settings, changes))
     except ValidationError as error:

@@ -44,7 +44,8 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
     changed.pop("env.levels", None)
     if any(weight != 1.0 for weight in levels.values()):
         changed["env.levels"] = levels
-    words = ["warpzone", "train", "all" if len(levels) == len(LEVELS) else ",".join(levels)]
+    played = "all" if len(levels) == len(LEVELS) else ",".join(levels)
+    words = ["warpzone", "train", changed.pop("game.name", None) or played]
     if preset != TrainConfig().preset:
         words += ["--preset", preset]
     for demonstration in config.curriculum.demonstrations:

@@ -201,11 +201,12 @@ def reason_of(error: Exception) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of `new` by dotted name that `old` has otherwise; levels are one, and so are
-    distillation policies."""
+    """Settings of `new` by dotted name that `old` has otherwise; levels are one, and so are starts
+    and distillation policies."""
+    whole = ("env.levels", "game.starts", "distillation_policies")
     result: dict[str, Any] = {}
     for name, value in new.items():
-        if isinstance(value, dict) and prefix + name not in ("env.levels", "distillation_policies"):
+        if isinstance(value, dict) and prefix + name not in whole:
             result |= differences(old[name], value, f"{prefix}{name}.")
         elif value != old[name]:
             result[prefix + name] = value

@@ -20,6 +20,7 @@ from warpzone.training.agent_file import save_agent
 from warpzone.training.checkpoint import Snapshot, checked_values
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
+from warpzone.training.described_games import DescribedGames
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.evaluation_schedule import EvaluationSchedule, MakeEnv
@@ -81,7 +82,12 @@ def train(
         EpisodeError: a demonstration that is missing, damaged, or of no use for these levels.
         WarpzoneError: the loss is no longer finite.
     """
-    make_env = make_env or _games_of(rom, config.threads or available_cores())
+    threads = config.threads or available_cores()
+    described = None
+    if config.game.name is not None and make_env is None:
+        described = DescribedGames(config.game, rom, threads)
+        make_env = described.measured
+    make_env = make_env or _games_of(rom, threads)
     shown = Demonstrations(config, out)
     config = shown.config
     run = RunDirectory(out, config)
@@ -95,7 +101,13 @@ def train(
         if resume and (status := run.finished()) is not None:
             display.log(_finished_line(run, status))
             return _finished_result(run, status)
-        env = stack.enter_context(closing(make_env(config.env, config.num_envs, 2, config.seed)))
+        env = stack.enter_context(
+            closing(
+                make_env(config.env, config.num_envs, 2, config.seed)
+                if described is None
+                else described.trained(config.num_envs, 2, config.seed)
+            )
+        )
         interrupt = stack.enter_context(Interrupt())
         demonstrated, remarks = shown.trajectories(env)
         learner = Learner(config, env, demonstrated)
@@ -313,7 +325,7 @@ def _status(
     config: TrainConfig, learner: Learner, schedule: EvaluationSchedule, metrics: dict[str, float]
 ) -> Status:
     return Status(
-        title=f"{', '.join(config.env.levels)} · {config.preset} · seed {config.seed}",
+        title=f"{config.played} · {config.preset} · seed {config.seed}",
         step=learner.step,
         total_steps=config.total_steps,
         steps_per_second=learner.steps_per_second,
@@ -343,7 +355,8 @@ def _closing_lines(run: RunDirectory, learner: Learner, schedule: EvaluationSche
             f" (95 % interval {low:.1%} to {high:.1%}), starts after 0 to {noop_max} idle frames,"
             " sampled actions"
         )
-    lines.append(f"watch it: {shlex.join(['warpzone', 'watch', str(run.path)])}")
+    verb = "watch" if run.config.game.name is None else "record"
+    lines.append(f"{verb} it: {shlex.join(['warpzone', verb, str(run.path)])}")
     return lines
 
 

@@ -9,9 +9,9 @@ from warpzone.episodes import fm2
 from warpzone.episodes.format import POWER_ON, SUFFIX, Episode
 from warpzone.episodes.replay import Replay
 from warpzone.errors import ConfigError, EpisodeError
+from warpzone.nes.buttons import BUTTONS
 from warpzone.nes.console import PALETTE
 from warpzone.nes.rom import Rom
-from warpzone.smb.actions import BUTTONS
 from warpzone.video.film import SHEET_SUFFIX, SUFFIXES, check_film_path, write_film, write_sheet
 from warpzone.viewers.controls import HELP, Controls
 from warpzone.viewers.loop import Picture, Show, run

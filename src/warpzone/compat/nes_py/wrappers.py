@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 
 from warpzone.errors import ConfigError
-from warpzone.smb.actions import BUTTONS
+from warpzone.nes.buttons import BUTTONS
 
 
 class JoypadSpace(gymnasium.Wrapper[Any, int, Any, int]):

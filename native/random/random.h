@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace warpzone::smb {
+namespace warpzone {
 
 // SplitMix64 (Steele, Lea & Flood 2014): eight bytes of state, one stream per game.
 struct Random {
@@ -26,4 +26,4 @@ inline Random stream(uint64_t seed, uint64_t index) {
   return mixed;
 }
 
-}  // namespace warpzone::smb
+}  // namespace warpzone

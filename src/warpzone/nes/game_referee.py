@@ -1,0 +1,190 @@
+"""What came of a step, by the functions of a game's description.
+
+Knows nothing of consoles and threads: it is given the numbers that were read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError
+from warpzone.nes.game import Function, Game
+from warpzone.nes.game_config import GameConfig
+from warpzone.nes.variables import Values
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Of a step of n games, arrays [n]. `now` and `before` are what the functions were given."""
+
+    now: Values
+    before: Values
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    success: NDArray[np.bool_]
+    score: NDArray[Any]
+    signals: dict[str, NDArray[Any]]
+
+
+class Referee:
+    """Judges the steps of N games, and keeps what has to be known of their episodes for that.
+
+    Args:
+        game: the description.
+        config: the limits.
+        values, before: int64[N, variables], as they stand and as before the last step.
+        steps, frames: int32[N] of the running episodes; an episode has just begun at step 0.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        config: GameConfig,
+        values: NDArray[np.int64],
+        before: NDArray[np.int64],
+        steps: NDArray[np.int32],
+        frames: NDArray[np.int32],
+    ) -> None:
+        self.game, self.config = game, config
+        self._values, self._before, self._steps, self._frames = values, before, steps, frames
+        games = len(steps)
+        self.returns = np.zeros(games, np.float32)
+        self._stuck = np.zeros(games, np.int64)
+        self._progress = np.zeros((3, games))
+        """Of the running episode: now, the best, and the best before the last step."""
+
+    def kept(self, rows: slice) -> list[NDArray[Any]]:
+        """Returns views of all that a saved game must have beside its console."""
+        return [self.returns[rows], self._stuck[rows], *(self._progress[k, rows] for k in range(3))]
+
+    def begin(self, rows: NDArray[np.bool_]) -> None:
+        """Begins episodes, of which the first numbers have been read."""
+        self.returns[rows] = 0
+        self._stuck[rows] = 0
+        if self.game.progress is not None:
+            now = self._named(self._values, rows)
+            self._progress[:, rows] = ask(self.game, "progress", now, now, np.float64)
+
+    def judge(self, rows: slice) -> Verdict:
+        """Returns what came of the last step of some games.
+
+        Raises:
+            ConfigError: a function of the game does not return what it is to.
+        """
+        fresh = self._steps[rows] == 0  # next-step autoreset: the action was not used
+        self._come(rows, fresh)
+        now, before = self.values_of(rows)
+        success = ask(self.game, "success", now, before, np.bool_) & ~fresh
+        terminated = (ask(self.game, "done", now, before, np.bool_) & ~fresh) | success
+        reward = ask(self.game, "reward", now, before, np.float32)
+        reward = np.where(fresh, np.float32(0), reward)
+        self.returns[rows] = np.where(fresh, 0, self.returns[rows]) + reward
+        truncated = ~terminated & ~fresh & self._limits(rows, fresh)
+        return Verdict(
+            now=now,
+            before=before,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            success=success,
+            score=self.returns[rows].copy() if self.game.progress is None else now["best_progress"],
+            signals=self.told(rows, now, before),
+        )
+
+    def values_of(self, rows: Any) -> tuple[Values, Values]:
+        """Returns the variables now and before the last step, with the progress where there is
+        some."""
+        now, before = self._named(self._values, rows), self._named(self._before, rows)
+        step = (self._steps[rows] > 0).astype(np.int64)
+        before["steps"] -= step
+        before["frames"] -= step * self.config.frame_skip
+        if self.game.progress is not None:
+            now["progress"], now["best_progress"], before["best_progress"] = (
+                array.copy() for array in self._progress[:, rows]
+            )
+        return now, before
+
+    def told(self, rows: Any, now: Values, before: Values) -> dict[str, NDArray[Any]]:
+        """Returns what `info` has."""
+        told: dict[str, NDArray[Any]] = {
+            name: values for name, values in now.items() if not name.startswith("_")
+        }
+        told["episode_return"] = self.returns[rows].copy()
+        told["success"] = ask(self.game, "success", now, before, np.bool_)
+        if self.game.info is not None:
+            for name, values in self.game.info(now, before).items():
+                told[name] = checked(self.game, f"info {name!r}", values, now, None)
+        return told
+
+    def _named(self, values: NDArray[np.int64], rows: Any) -> Values:
+        named = Values(zip(self.game.variables, values[rows].T.copy(), strict=True))
+        named["steps"] = self._steps[rows].astype(np.int64)
+        named["frames"] = self._frames[rows].astype(np.int64)
+        return named
+
+    def _come(self, rows: slice, fresh: NDArray[np.bool_]) -> None:
+        """Works out how far the episodes have come."""
+        if self.game.progress is None:
+            return
+        now = self._named(self._values, rows)
+        come = ask(self.game, "progress", now, self._named(self._before, rows), np.float64)
+        best = self._progress[1, rows].copy()
+        self._progress[0, rows] = come
+        self._progress[1, rows] = np.where(fresh, come, np.maximum(best, come))
+        self._progress[2, rows] = np.where(fresh, come, best)
+
+    def _limits(self, rows: slice, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where an episode is truncated, if it has not ended otherwise."""
+        cut = np.zeros(len(fresh), np.bool_)
+        if self.config.max_steps is not None:
+            cut |= self._steps[rows] >= self.config.max_steps
+        if self.config.no_progress_steps is not None:
+            _, best, before = self._progress[:, rows]
+            self._stuck[rows] = np.where(fresh | (best > before), 0, self._stuck[rows] + 1)
+            cut |= self._stuck[rows] >= self.config.no_progress_steps
+        return cut
+
+
+def ask(game: Game, name: str, now: Values, before: Values, dtype: Any) -> NDArray[Any]:
+    """Returns what one of a game's functions says, as `dtype`.
+
+    Raises:
+        ConfigError: it does not return one value for each game.
+    """
+    function: Function = getattr(game, name)
+    return checked(game, name, function(now, before), now, dtype)
+
+
+def checked(game: Game, name: str, found: Any, now: Values, dtype: Any) -> NDArray[Any]:
+    """Returns what a function has returned as an array [n]. Raises `ConfigError` if it is none."""
+    array = np.asarray(found, dtype)
+    if array.shape != now["steps"].shape:
+        raise ConfigError(
+            f"{game.name}: {name} returned shape {array.shape}; there must be one value for each"
+            f" game: {now['steps'].shape}"
+        )
+    return array
+
+
+def at_start(game: Game, start: str, variables: dict[str, int]) -> tuple[Values, Values]:
+    """Returns the variables of one game at a start, as the functions are given them.
+
+    Raises:
+        ConfigError: a function fails there, or ends the episode.
+    """
+    read = {**variables, "steps": 0, "frames": 0}
+    now = Values({name: np.array([value], np.int64) for name, value in read.items()})
+    if game.progress is not None:
+        now["progress"] = now["best_progress"] = ask(game, "progress", now, now, np.float64)
+    ask(game, "reward", now, now, np.float32)
+    for name in ("done", "success"):
+        if ask(game, name, now, now, np.bool_).any():
+            raise ConfigError(
+                f"{game.name}: {name} is true at the start {start!r}, where an episode begins"
+            )
+    return now, now

@@ -1,0 +1,129 @@
+"""Numbers in a console's memory, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+import warpzone._native as _native
+from warpzone.errors import ConfigError
+
+Coding = Literal["binary", "bcd", "digits"]
+
+
+class Values(dict[str, NDArray[Any]]):
+    """The variables of n games by name, int64[n] each; beside them `steps` and `frames` of the
+    episode and, where the game says what its progress is, `progress` and the best of the episode,
+    `best_progress`."""
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        raise ConfigError(f"there is no variable {name!r}: there are {', '.join(self)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """A number in a console's memory.
+
+    Args:
+        address: of its first byte, or the addresses of all its bytes, the least significant first.
+            Work RAM is at 0x0000 to 0x07FF, the cartridge's own RAM (its first 8 KB) at 0x6000 to
+            0x7FFF.
+        width: how many bytes there are from a single `address` on.
+        order: of such bytes: "little", the least significant one first, or "big".
+        coding: "binary"; "bcd", two decimal digits in each byte; "digits", one in each.
+        signed: a binary number in two's complement.
+        bit: only that bit of a binary number, 0 to 7 of the least significant byte and so on: its
+            value is 0 or 1.
+        bits: so many bits from `bit` on.
+
+    Raises:
+        ConfigError: what does not fit together.
+    """
+
+    address: int | tuple[int, ...]
+    width: int = 1
+    order: Literal["little", "big"] = "little"
+    coding: Coding = "binary"
+    signed: bool = False
+    bit: int | None = None
+    bits: int = 1
+
+    def __post_init__(self) -> None:
+        if self.coding not in ("binary", "bcd", "digits"):
+            raise ConfigError(f"coding is {self.coding!r}: there is 'binary', 'bcd' or 'digits'")
+        if self.order not in ("little", "big"):
+            raise ConfigError(f"order is {self.order!r}: there is 'little' or 'big'")
+        if not isinstance(self.address, int) and (self.width != 1 or self.order != "little"):
+            raise ConfigError("width and order are for a single address, and several are given")
+        if self.width < 1:
+            raise ConfigError(f"width is {self.width}: a variable has at least one byte")
+        if self.coding != "binary" and (self.signed or self.bit is not None):
+            raise ConfigError(f"only binary variables have a sign or bits, this is {self.coding}")
+        for address in self.addresses:
+            if not (0 <= address < 0x800 or 0x6000 <= address < 0x8000):
+                raise ConfigError(
+                    f"there is no variable at {address:#06x}: work RAM is at 0x0000 to 0x07ff, the"
+                    " cartridge's own at 0x6000 to 0x7fff"
+                )
+        if self.bits < 1 or (self.bit is None and self.bits != 1):
+            raise ConfigError("bits is how many bits there are from `bit` on, at least 1")
+        if self.bit is not None and not 0 <= self.bit <= 8 * len(self.addresses) - self.bits:
+            raise ConfigError(
+                f"bit {self.bit} and {self.bits} in all: there are {8 * len(self.addresses)}"
+            )
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Of its bytes, the least significant one first."""
+        if not isinstance(self.address, int):
+            return tuple(self.address)
+        bytes_ = range(self.address, self.address + self.width)
+        return tuple(bytes_ if self.order == "little" else reversed(bytes_))
+
+    @property
+    def most(self) -> int:
+        """The highest value that it can have."""
+        if self.coding == "digits":
+            return int(10 ** len(self.addresses)) - 1
+        if self.coding == "bcd":
+            return int(100 ** len(self.addresses)) - 1
+        bits = self.bits if self.bit is not None else 8 * len(self.addresses)
+        return (1 << (bits - self.signed)) - 1
+
+    def native(self) -> _native.Variable:
+        """As the native core has it."""
+        return _native.Variable(
+            list(self.addresses),
+            getattr(_native.Coding, self.coding),
+            self.signed,
+            self.bit or 0,
+            0 if self.bit is None else self.bits,
+        )
+
+    def read(self, ram: NDArray[np.uint8], prg_ram: NDArray[np.uint8]) -> int:
+        """Returns the number in a console's memory, `Console.ram` and `Console.prg_ram`.
+
+        Raises:
+            ConfigError: the cartridge has no RAM there.
+        """
+        found: list[int] = []
+        for at in self.addresses:
+            if at >= 0x6000 and at - 0x6000 >= len(prg_ram):
+                raise ConfigError(f"the cartridge has no RAM at {at:#06x}")
+            found.append(int(ram[at] if at < 0x800 else prg_ram[at - 0x6000]))
+        if self.coding != "binary":
+            value = 0
+            for byte in reversed(found):
+                if self.coding == "bcd":
+                    value = value * 10 + (byte >> 4)
+                value = value * 10 + (byte & 15)
+            return value
+        value = int.from_bytes(bytes(found), "little")
+        width = 8 * len(found)
+        if self.bit is not None:
+            width = self.bits
+            value = value >> self.bit & (1 << width) - 1
+        return value - (1 << width) if self.signed and value >> (width - 1) else value

@@ -1,0 +1,80 @@
+"""What vector environments are given with `reset`, and give back as `infos`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError
+from warpzone.nes.checks import checked_seed
+
+
+def mask_of(given: Any, games: int) -> NDArray[np.bool_]:
+    """Returns bool[games]: those that `options["reset_mask"]` names, all for None.
+
+    Raises:
+        ConfigError: an array of another shape.
+    """
+    if given is None:
+        return np.ones(games, dtype=np.bool_)
+    mask = np.asarray(given, dtype=np.bool_)
+    if mask.shape != (games,):
+        raise ConfigError(f"options['reset_mask'] must have shape ({games},), not {mask.shape}")
+    return mask
+
+
+def each_of(given: Any, name: str, kinds: tuple[type, ...], games: int) -> list[Any]:
+    """Returns one value of `options[name]` for each game, None where there is none.
+
+    Raises:
+        ConfigError: neither one value nor as many as there are games.
+    """
+    if given is None or isinstance(given, kinds):
+        return [given] * games
+    try:
+        values = list(given)
+    except TypeError:
+        values = []
+    if len(values) != games or not all(
+        value is None or isinstance(value, kinds) for value in values
+    ):
+        raise ConfigError(
+            f"options[{name!r}] must be {kinds[0].__name__}, or one or None for each of "
+            f"{games} games"
+        )
+    return values
+
+
+def seeds_of(seed: int | Sequence[int | None] | None, games: int) -> list[tuple[int, int] | None]:
+    """Returns of each game its seed and the number of its stream; none: go on with the old ones.
+
+    Raises:
+        ConfigError: an impossible seed, or not one for each game.
+    """
+    if seed is None:
+        return []
+    if isinstance(seed, int | np.integer):
+        first = checked_seed(seed)
+        return [(first, index) for index in range(games)]
+    each: Any = seed
+    if isinstance(each, str) or not isinstance(each, Iterable):
+        each = [checked_seed(each)]  # it is none, and says so
+    seeds = [None if one is None else checked_seed(one) for one in each]
+    if len(seeds) != games:
+        raise ConfigError(f"seed has {len(seeds)} numbers for {games} games")
+    return [None if one is None else (one, 0) for one in seeds]
+
+
+def infos_of(
+    signals: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_] | None = None
+) -> dict[str, Any]:
+    """Returns arrays as Gymnasium's `infos` has them: with one beside each that says of which games
+    it tells, all for None."""
+    infos: dict[str, Any] = {}
+    for name, values in signals.items():
+        infos[name] = values
+        infos[f"_{name}"] = np.ones(len(values), np.bool_) if mask is None else mask
+    return infos

@@ -38,8 +38,8 @@ def test_unknown_level(level: str, tmp_path: Path) -> None:
 
 def test_unknown_setting(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    text = error_of("train", "1-1", "--out", out, "--set", "gama=0.9")
-    assert "Did you mean gamma?" in text
+    text = error_of("train", "1-1", "--out", out, "--set", "gae_lamda=0.9")
+    assert "Did you mean gae_lambda?" in text
     assert not out.exists()
 
 

@@ -15,7 +15,7 @@ def test_the_sword_is_fetched(found: Callable[[str], Rom]) -> None:
     env = make(found("zelda"), "zelda", noop_max=0, frame_skip=1, max_steps=None)
     _, info = env.reset(seed=0)
     assert (info["mode"], info["room"], info["sword"]) == (PLAY, 0x77, 0)
-    assert (info["hearts"], info["containers"]) == (3.0, 2)
+    assert (info["hearts"], info["heart_containers"]) == (3.0, 3)
     total = 0.0
 
     def go(action: int, until: Callable[[dict[str, int]], bool], most: int = 800) -> bool:

@@ -1,7 +1,9 @@
 """Super Mario Bros. 2 as it came out in the USA: its twenty stages, played with Mario.
 
 Addresses are those of Data Crystal's RAM map
-(https://datacrystal.tcrf.net/wiki/Super_Mario_Bros._2_(NES)/RAM_map). Knows nothing of other games.
+(https://datacrystal.tcrf.net/wiki/Super_Mario_Bros._2_(NES)/RAM_map); 0x04EC (how a stage is left),
+0x0531, 0x0532 and 0x0635 (stage, area, world) are as gym-super-mario-bros 9.1.0 tells of them.
+Knows nothing of other games.
 """
 
 from __future__ import annotations

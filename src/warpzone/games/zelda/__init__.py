@@ -75,7 +75,7 @@ GAME = Game(
         "bombs": Variable(address=0x0658),
         "rupees": Variable(address=0x066D),
         "keys": Variable(address=0x066E),
-        "containers": Variable(address=0x066F, bit=4, bits=4),
+        "_containers": Variable(address=0x066F, bit=4, bits=4),
         "triforce": Variable(address=0x0671),
         "deaths": Variable(address=0x0630),
         "_hearts": Variable(address=0x066F, bit=0, bits=4),
@@ -88,7 +88,10 @@ GAME = Game(
     done=lambda now, before: _dead(now),
     success=has_sword,
     progress=lambda now, before: 1 * (now["mode"] == CAVE) + 2 * (now["sword"] > 0),
-    info=lambda now, before: {"hearts": hearts(now) / 256},
+    info=lambda now, before: {
+        "hearts": hearts(now) / 256,
+        "heart_containers": now["_containers"] + 1,
+    },
     status_bar=56,
     settings={"noop_max": 30, "max_steps": 600},
 )

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "nes/console.h"
@@ -45,11 +46,15 @@ class Console {
     }
     state_->buttons2 = buttons;
   }
-  void trace(std::span<const uint8_t> buttons, uint8_t* marks) {
-    if (!plain()) {
-      throw std::invalid_argument("only programs of plain cartridges can be traced");
+  void trace(std::span<const uint8_t> buttons, std::span<uint8_t> marks) {
+    if (marks.size() != nes::trace_bytes(cart())) {
+      throw std::invalid_argument("of this cartridge's program " +
+                                  std::to_string(nes::trace_bytes(cart())) +
+                                  " bytes are marked, not " + std::to_string(marks.size()));
     }
-    for (const uint8_t held : buttons) nes::trace_frame(state(), cart(), held, marks);
+    with_state([&](auto& s) {
+      for (const uint8_t held : buttons) nes::trace_frame(s, cart(), held, marks.data());
+    });
   }
   bool plain() const { return cart_->plain; }
   // What a plain console has; the other one has it, too.

@@ -28,6 +28,10 @@ namespace {
 // What the translator has to know: offsets of what compiled code touches, cycles of the opcodes.
 nb::dict machine() {
   nb::dict state, context, all;
+  const auto full = std::make_unique<nes::FullState>();
+  const auto offset = [&full](const auto& member) {
+    return reinterpret_cast<const char*>(&member) - reinterpret_cast<const char*>(full.get());
+  };
   state["a"] = offsetof(nes::State, a);
   state["x"] = offsetof(nes::State, x);
   state["y"] = offsetof(nes::State, y);
@@ -37,11 +41,18 @@ nb::dict machine() {
   state["dot"] = offsetof(nes::State, dot);
   state["next_event"] = offsetof(nes::State, next_event);
   state["ram"] = offsetof(nes::State, ram);
+  state["prg"] = offset(full->board.prg);
+  state["ram_bank"] = offset(full->board.ram_bank);
+  state["ram_reads"] = offset(full->board.ram_reads);
+  state["ram_writes"] = offset(full->board.ram_writes);
+  state["memory"] = offset(full->memory);
   context["read"] = offsetof(nes::Context, read);
   context["write"] = offsetof(nes::Context, write);
   context["read_uncarried"] = offsetof(nes::Context, read_uncarried);
   context["waiting_dots"] = offsetof(nes::Context, waiting_dots);
+  context["mask_changed"] = offsetof(nes::Context, mask_changed);
   context["regions"] = offsetof(nes::Context, regions);
+  context["windows"] = offsetof(nes::Context, windows);
   all["state"] = state;
   all["context"] = context;
   all["cycles"] = nb::bytes(reinterpret_cast<const char*>(nes::cpu::kCycles.data()), 256);
@@ -103,7 +114,7 @@ void bind_nes(nb::module_& m) {
       .def_prop_ro(
           "plain", [](const nes::Cartridge& self) { return self.plain; },
           "Whether it is a board without moving parts whose program takes no notice of the sound "
-          "unit: only such programs run as native code.")
+          "unit: then a console's state is smaller.")
       .def_prop_ro(
           "mapper", [](const nes::Cartridge& self) { return static_cast<int>(self.mapper); },
           "The number of its board.")
@@ -129,7 +140,8 @@ void bind_nes(nb::module_& m) {
           "compiled", [](const nes::Cartridge& self) { return self.compiled.load() != nullptr; },
           "Whether the program runs as native code.")
       .def("wanted", &nes::Cartridge::wanted,
-           "Addresses that native code wanted to go on at and that were not translated.");
+           "Places where native code wanted to go on and that were not translated: addresses, and "
+           "in the upper half the bank of 8 KB, 0 in a plain cartridge.");
 
   nb::class_<Console>(m, "Console", "One console with a cartridge.")
       .def(nb::init<std::shared_ptr<nes::Cartridge>>(), "cartridge"_a)
@@ -154,12 +166,15 @@ void bind_nes(nb::module_& m) {
       .def(
           "trace",
           [](Console& self, const nb::bytes& buttons,
-             nb::ndarray<uint8_t, nb::shape<0x8000>, nb::c_contig, nb::device::cpu> marks) {
-            self.trace(view(buttons), marks.data());
+             nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> marks) {
+            const nb::gil_scoped_release release;
+            self.trace(view(buttons), {marks.data(), marks.size()});
           },
           "buttons"_a, "marks"_a,
           "Interprets a frame for each byte of buttons and marks what it executes: 1 where an "
-          "instruction began, 2 where a return, an indirect jump or an interrupt led.")
+          "instruction began, 2 where a return, an indirect jump or an interrupt led, or the way "
+          "out of another bank. Marks are uint8[32768] for $8000-$FFFF, of a cartridge that is not "
+          "plain for each of its banks of 8 KB one after the other.")
       .def_prop_ro(
           "frame", [](Console& self) { return self.state().frame; }, "Frames since power-on.")
       .def_prop_ro(

@@ -184,16 +184,19 @@ void Cartridge::use(std::unique_ptr<Compiled> code) {
 }
 
 std::vector<int> Cartridge::wanted() const {
-  std::vector<int> addresses;
+  std::vector<int> places;
   const Compiled* newest = compiled.load(std::memory_order_acquire);
-  for (int address = 0x8000; address <= 0xFFFF; ++address) {
-    for (const Compiled* code = newest; code != nullptr; code = code->before) {
-      if (!code->wants(address)) continue;
-      addresses.push_back(address);
-      break;
+  for (uint32_t bank = 0; bank < (plain ? 1 : prg_banks()); ++bank) {
+    for (uint32_t address = 0x8000; address <= 0xFFFF; ++address) {
+      const uint32_t place = bank << 16 | address;
+      for (const Compiled* code = newest; code != nullptr; code = code->before) {
+        if (!code->wants(place)) continue;
+        places.push_back(static_cast<int>(place));
+        break;
+      }
     }
   }
-  return addresses;
+  return places;
 }
 
 }  // namespace warpzone::nes

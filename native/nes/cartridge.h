@@ -56,7 +56,7 @@ struct Cartridge {
   // was in use before is kept: consoles may still be in it. Any number of callers at once.
   void use(std::unique_ptr<Compiled> code);
 
-  // Addresses that native code wanted to go on at and that were not translated, rising.
+  // Places (see compiled.h) where native code wanted to go on and that were not translated, rising.
   std::vector<int> wanted() const;
 };
 

@@ -111,22 +111,16 @@ inline void interpret_frame(S& s, const Cartridge& cart, uint8_t buttons) {
   run_frame_with(s, cart, buttons, [&] { cpu::run<kSkipWaiting, S>(s, cart); });
 }
 
-// Calls with what runs the CPU fastest to `next_event`: native code where the cartridge has some;
-// the state is the same in every byte.
-template <typename Run>
-inline void with_engine(State& s, const Cartridge& cart, Run&& run) {
+// Calls with what runs the CPU fastest to `next_event`: native code where the cartridge has some
+// for such a state; what comes of it is the same in every byte.
+template <typename S, typename Run>
+inline void with_engine(S& s, const Cartridge& cart, Run&& run) {
   const Compiled* code = cart.compiled.load(std::memory_order_acquire);
-  if (code == nullptr) {
-    run([&] { cpu::run<true, State>(s, cart); });
+  if (code == nullptr || cart.plain == kFull<S>) {
+    run([&] { cpu::run<true, S>(s, cart); });
   } else {
     run([&] { cpu::run_compiled(s, cart, *code); });
   }
-}
-
-// Any cartridge; what there is of native code is for plain ones.
-template <typename Run>
-inline void with_engine(FullState& s, const Cartridge& cart, Run&& run) {
-  run([&] { cpu::run<true, FullState>(s, cart); });
 }
 
 template <typename S>

@@ -156,6 +156,34 @@ inline int32_t irq_dot(const FullState& s) {
   return first == kNever ? kNever : first + ppu::kNmiDelay;
 }
 
+// Whether a branch is taken behind an instruction that has loaded `value`.
+inline bool branches(uint8_t op, uint8_t value) {
+  switch (op) {
+    case 0x10: return (value & 0x80) == 0;
+    case 0x30: return (value & 0x80) != 0;
+    case 0xD0: return value != 0;
+    case 0xF0: return value == 0;
+    default: return false;
+  }
+}
+
+// Dots that may be skipped in a loop that begins with `code` and only reads a byte of RAM, which
+// nothing but an interrupt changes:
+//   LDA memory, branch
+inline int32_t waiting_for_ram(const FullState& s, const uint8_t* code, uint16_t branch,
+                               uint16_t target, int32_t dot) {
+  const bool zero_page = code[0] == 0xA5;
+  if (!zero_page && (code[0] != 0xAD || code[2] >= 0x20)) return 0;
+  const int size = zero_page ? 2 : 3;
+  if (branch != target + size) return 0;
+  const auto address = static_cast<uint16_t>(zero_page ? code[1] : code[1] | code[2] << 8);
+  if (!branches(code[size], s.ram[address & 0x7FF])) return 0;
+  const bool crosses = ((branch + 2) ^ target) > 0xFF;
+  const int32_t period = 3 * (size + 1 + 3 + (crosses ? 1 : 0));
+  // The load is left to run once more: A and the flags are what it makes of them.
+  return std::max((s.next_event - dot - 1) / period, 0) * period;
+}
+
 // Dots that may be skipped when a branch at `branch` goes back to `target`, because the loop
 // between them only reads the PPU's status and what it reads does not change before the event:
 //   LDA/BIT $2002, [AND #mask,] branch
@@ -167,6 +195,11 @@ WZ_NOINLINE int32_t waiting_dots(S& s, const Cartridge& cart, uint16_t branch, u
     if ((target & 0x1FFF) > 0x1FF0) return 0;  // goes on in another bank
   }
   const uint8_t* code = Program<S>(s, cart).at(target);
+  if constexpr (kFull<S>) {
+    if (code[0] == 0xA5 || code[2] != 0x20) {
+      return waiting_for_ram(s, code, branch, target, dot);
+    }
+  }
   if ((code[0] != 0xAD && code[0] != 0x2C) || code[1] != 0x02 || code[2] != 0x20) return 0;
   const bool masked = code[0] == 0xAD && branch == target + 5 && code[3] == 0x29;
   if (!masked && branch != target + 3) return 0;
@@ -185,6 +218,17 @@ WZ_NOINLINE int32_t waiting_dots(S& s, const Cartridge& cart, uint16_t branch, u
   const int32_t rounds =
       std::min((s.next_event - dot - 1) / period, until < 0 ? 0 : until / period + 1);
   return std::max(rounds, 0) * period;
+}
+
+// CLI, SEI and PLP change the mask too late for the interrupt behind them: what counts is the mask
+// before. Masks as in P; the instruction ends at `end`.
+inline void mask_changed(FullState& s, uint8_t before, uint8_t after, int32_t end) {
+  if ((before & ~after & kInterrupt) != 0) {
+    s.next_event = std::min(s.next_event, end + 1);  // one more instruction
+  } else if ((~before & after & kInterrupt) != 0 && irq_dot(s) <= end) {
+    s.irq_polled = 1;
+    s.next_event = 0;
+  }
 }
 
 // The processor while it runs: registers as members of a local object whose address never escapes,
@@ -370,7 +414,7 @@ struct Core {
     if (!taken) return;
     const auto target = static_cast<uint16_t>(pc + offset);
     dot += ((target ^ pc) & 0xFF00) != 0 ? 6 : 3;
-    if (kSkipWaiting && (offset == -5 || offset == -7)) {
+    if (kSkipWaiting && (offset == -5 || offset == -7 || (kFull<S> && offset == -4))) {
       // The two cycles of the branch itself are only counted below.
       dot += waiting_dots(s, cart, static_cast<uint16_t>(pc - 2), target, a, dot + 6);
     }
@@ -391,18 +435,8 @@ struct Core {
     pc = read16(vector);
   }
 
-  // CLI, SEI and PLP change the mask too late for the interrupt behind them: what counts is the
-  // mask before.
   WZ_INLINE void masked([[maybe_unused]] uint8_t before) {
-    if constexpr (kFull<S>) {
-      const int32_t end = dot + 3 * kCycles[op];
-      if ((before & ~other & kInterrupt) != 0) {
-        s.next_event = std::min(s.next_event, end + 1);  // one more instruction
-      } else if ((~before & other & kInterrupt) != 0 && irq_dot(s) <= end) {
-        s.irq_polled = 1;
-        s.next_event = 0;
-      }
-    }
+    if constexpr (kFull<S>) mask_changed(s, before, other, dot + 3 * kCycles[op]);
   }
 
   WZ_INLINE void step() {

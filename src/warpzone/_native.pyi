@@ -34,7 +34,7 @@ class Cartridge:
     @property
     def plain(self) -> bool:
         """
-        Whether it is a board without moving parts whose program takes no notice of the sound unit: only such programs run as native code.
+        Whether it is a board without moving parts whose program takes no notice of the sound unit: then a console's state is smaller.
         """
 
     @property
@@ -60,7 +60,7 @@ class Cartridge:
 
     def wanted(self) -> list[int]:
         """
-        Addresses that native code wanted to go on at and that were not translated.
+        Places where native code wanted to go on and that were not translated: addresses, and in the upper half the bank of 8 KB, 0 in a plain cartridge.
         """
 
 class Console:
@@ -76,9 +76,9 @@ class Console:
         Runs frames with buttons held, of the second controller too. Without skip_waiting every round of a waiting loop is executed; the state is the same.
         """
 
-    def trace(self, buttons: bytes, marks: Annotated[NDArray[numpy.uint8], dict(shape=(32768), order='C', device='cpu')]) -> None:
+    def trace(self, buttons: bytes, marks: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')]) -> None:
         """
-        Interprets a frame for each byte of buttons and marks what it executes: 1 where an instruction began, 2 where a return, an indirect jump or an interrupt led.
+        Interprets a frame for each byte of buttons and marks what it executes: 1 where an instruction began, 2 where a return, an indirect jump or an interrupt led, or the way out of another bank. Marks are uint8[32768] for $8000-$FFFF, of a cartridge that is not plain for each of its banks of 8 KB one after the other.
         """
 
     @property

@@ -36,6 +36,15 @@ def image(parts: Mapping[int, bytes], *, reset: int, nmi: int, irq: int, fill: i
     return b"NES\x1a" + bytes([2, 1, 1]) + bytes(9) + bytes(program) + pictures
 
 
+def banked_image(mapper: int, banks: Sequence[bytes]) -> bytes:
+    """An iNES image with banks of 16 KB, and tiles in RAM where the board has one bank of them."""
+    assert all(len(bank) == 0x4000 for bank in banks)
+    pictures = b"" if mapper in (2, 7) else bytes([0xFF, 0x7F, 0xFE, 0x3C] * 0x800)
+    pictures *= 4 if mapper in (1, 3, 4) else 1
+    header = bytes([len(banks), len(pictures) // 0x2000, (mapper & 15) << 4 | 1])
+    return b"NES\x1a" + header + bytes(9) + b"".join(banks) + pictures
+
+
 def use(cartridge: _native.Cartridge, translation: Translation) -> None:
     loaded = load(translation.object_code)
     cartridge.use(loaded.enter, loaded.unknown, loaded.regions, loaded.region_count)
@@ -45,9 +54,15 @@ class Pair:
     """A console with the interpreter alone and one with native code, to be run side by side."""
 
     def __init__(
-        self, image: bytes, starts: Sequence[bytes] = (), wanted: Iterable[int] = ()
+        self,
+        image: bytes,
+        starts: Sequence[bytes] = (),
+        wanted: Iterable[int] = (),
+        *,
+        full: bool = False,
     ) -> None:
-        self.plain_cartridge, self.cartridge = _native.Cartridge(image), _native.Cartridge(image)
+        self.plain_cartridge = _native.Cartridge(image, full)
+        self.cartridge = _native.Cartridge(image, full)
         self.translation = translate(self.plain_cartridge, starts, wanted)
         use(self.cartridge, self.translation)
         self.plain, self.compiled = (

@@ -13,7 +13,9 @@ extern template void cpu::run<false, State>(State&, const Cartridge&);
 extern template void cpu::step_once<false, FullState>(FullState&, const Cartridge&);
 extern template void cpu::run<true, FullState>(FullState&, const Cartridge&);
 extern template void cpu::run<false, FullState>(FullState&, const Cartridge&);
-extern template void cpu::run_compiled<true>(State&, const Cartridge&, const Compiled&);
+extern template void cpu::run_compiled<true, State>(State&, const Cartridge&, const Compiled&);
+extern template void cpu::run_compiled<true, FullState>(FullState&, const Cartridge&,
+                                                        const Compiled&);
 extern template void interpret_frame<true, State>(State&, const Cartridge&, uint8_t);
 extern template void interpret_frame<false, State>(State&, const Cartridge&, uint8_t);
 extern template void interpret_frame<true, FullState>(FullState&, const Cartridge&, uint8_t);

@@ -61,26 +61,17 @@ def register_starts(find: FindStarts) -> None:
     _find_starts.append(find)
 
 
-NOT_TRANSLATED = (
-    "programs in banks, or that use RAM of the cartridge or the sound unit's answers, run without "
-    "native code"
-)
-
-
 class Cartridge:
     """A ROM in use: the native core's cartridge, and its native code if it is to have some."""
 
     def __init__(self, data: bytes, *, translated: bool) -> None:
         self.native = _native.Cartridge(data)
         self.contents_sha1 = contents_sha1_of(data)
-        translated = translated and self.native.plain
         self.engine = Engine(self.native, data, self._starts) if translated else None
 
     @property
     def running(self) -> str:
         """How games run at present, and why."""
-        if not self.native.plain:
-            return f"interpreter: {NOT_TRANSLATED}"
         if self.engine is None:
             return "interpreter: chosen"
         return f"{'compiled' if self.engine.compiled else 'interpreter'}: {self.engine.reason}"
@@ -132,10 +123,6 @@ def cartridge_of(rom: Rom, engine: str | None = None) -> Cartridge:
             except ValueError as error:
                 raise EngineError(f"{rom.path}: {error}") from None
     cartridge = _cartridges[key]
-    if mode == "compiled" and not cartridge.native.plain:
-        raise EngineError(
-            f"{rom.path}: {NOT_TRANSLATED}. Choose the engine 'interpreter' or 'auto'"
-        )
     if mode == "compiled" and cartridge.engine is not None:
         cartridge.engine.wait()
     return cartridge

@@ -47,6 +47,8 @@ def start_level(console: Console, level: str) -> None:
 @register_starts
 def _first_moments(cartridge: Cartridge) -> list[bytes]:
     """Returns snapshots of the first moments of all levels; none where this is another game."""
+    if not cartridge.native.plain:
+        return []
     starts = level_starts(cartridge)
     try:
         return [starts.start(level) for level in range(starts.count)]

@@ -1,9 +1,9 @@
 """Translated cartridges on disk.
 
-A file holds a checksum, a line of JSON and the object code. Its name is made of the program's
-fingerprint and of everything that the code depends on: this package, the native core, LLVM, the
-processor. Because object code is run, a file counts only if it is whole and nobody but this user
-can have written it; any other is made again.
+A file holds a checksum, a line of JSON and the object code. Its name is made of a fingerprint of
+the program and its board (`flow.identity_of`) and of everything else that the code depends on: this
+package, the native core, LLVM, the processor. Because object code is run, a file counts only if it
+is whole and nobody but this user can have written it; any other is made again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ MAGIC = b"warpzone compiled cartridge 1\n"
 KEPT_FILES = 8
 MOST_BYTES = 64 << 20
 """Of a file: twenty times what the largest program of 32 KB needs."""
+MOST_PLACES = 0xFFFFFF
+"""An address and a bank of 8 KB: there are up to 256 of these."""
 ONLY_THIS_USER = 0o600
 SENSELESS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading JSON that is not as it was written can raise."""
@@ -38,7 +40,7 @@ class Entry:
 
     object_code: bytes
     wanted: frozenset[int]
-    """The addresses that were asked for when it was made."""
+    """The places that were asked for when it was made."""
     instructions: int
     regions: int
     seconds: float
@@ -163,18 +165,18 @@ def wanted_path(program: bytes) -> Path:
 
 
 def read_wanted(program: bytes) -> frozenset[int]:
-    """Addresses that running has shown to be code and that no start led to."""
+    """Places that running has shown to be code and that no start led to."""
     try:
-        addresses = json.loads(read_regular_file(wanted_path(program), MOST_BYTES))
-        return frozenset(int(address) & 0xFFFF for address in addresses)
+        places = json.loads(read_regular_file(wanted_path(program), MOST_BYTES))
+        return frozenset(int(place) & MOST_PLACES for place in places)
     except (OSError, *SENSELESS):
         return frozenset()  # worth a little speed, not an error
 
 
-def add_wanted(program: bytes, addresses: Iterable[int]) -> None:
-    """Remembers such addresses for the next translation; raises FileError."""
+def add_wanted(program: bytes, places: Iterable[int]) -> None:
+    """Remembers such places for the next translation; raises FileError."""
     known = read_wanted(program)
-    both = known | frozenset(addresses)
+    both = known | frozenset(places)
     if both != known:
-        addresses_known = json.dumps(sorted(both)).encode()
-        write_atomically(wanted_path(program), addresses_known, mode=ONLY_THIS_USER)
+        places_known = json.dumps(sorted(both)).encode()
+        write_atomically(wanted_path(program), places_known, mode=ONLY_THIS_USER)

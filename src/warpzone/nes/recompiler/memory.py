@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from llvmlite import ir
 
-from warpzone.nes.recompiler.flow import PRG_START, Instruction, Program
+from warpzone.nes.recompiler.flow import ANY_BANK, PRG_START, Instruction, Program
 from warpzone.nes.recompiler.opcodes import MODIFIES, WRITES
 from warpzone.nes.recompiler.values import (
     I8,
@@ -19,6 +19,7 @@ from warpzone.nes.recompiler.values import (
     Place,
     Registers,
     at,
+    bank_at,
     constant,
     field,
     literal,
@@ -45,6 +46,10 @@ class Memory:
 
     def _look_again(self, address: int, registers: Registers) -> None:
         """Looks at the clock where time has passed that nobody counted; regions know how."""
+        raise NotImplementedError
+
+    def _go_to_value(self, target: ir.Value, registers: Registers) -> None:
+        """Ends the block and goes on at an address; regions know how."""
         raise NotImplementedError
 
     def _state(self, name: str) -> ir.Value:
@@ -118,17 +123,44 @@ class Memory:
             return wide(build, place.address, I64)
         return wide(build, build.and_(place.address, constant(RAM_BYTES - 1, I16)), I64)
 
-    def _prg_load(self, place: Place) -> ir.Value:
-        build = self.build
+    def _prg_load(self, i: Instruction, place: Place) -> ir.Value:
+        build, program = self.build, self.program
         known = literal(place.address)
-        if known is not None:
-            return constant(self.program.byte(known))
-        if place.index is not None and place.first >= PRG_START:
-            base = constant(place.first - PRG_START, I64)
-            offset = build.add(base, wide(build, place.index, I64))
+        first = program.offset(program.seen_from(i.address, place.first))
+        if known is not None and first is not None:
+            return constant(program.prg[first])
+        last = program.offset(program.seen_from(i.address, place.last))
+        size = place.last - place.first
+        if place.index is not None and first is not None and last == first + size:
+            offset = build.add(constant(first, I64), wide(build, place.index, I64))
+        elif program.banked:
+            address = wide(build, place.address, I64)
+            eighth = build.lshr(address, constant(13, I64))
+            bank = wide(build, bank_at(build, self.state, self.machine, eighth), I64)
+            within = build.and_(address, constant(0x1FFF, I64))
+            offset = build.or_(build.shl(bank, constant(13, I64)), within)
         else:
             offset = wide(build, build.and_(place.address, constant(0x7FFF, I16)), I64)
         return build.load(at(build, self.prg, offset), typ=I8)
+
+    def _in_program_ram(self, place: Place, flag: str) -> ir.Value:
+        """Whether an address lies in the cartridge's RAM, and that can be read, or written to."""
+        build = self.build
+        there = build.icmp_unsigned("!=", build.load(self._state(flag), typ=I8), constant(0))
+        if place.first >= 0x6000 and place.last < PRG_START:
+            return there
+        eighth = build.and_(place.address, constant(0xE000, I16))
+        return build.and_(build.icmp_unsigned("==", eighth, constant(0x6000, I16)), there)
+
+    def _program_ram(self, place: Place) -> ir.Value:
+        build = self.build
+        bank = wide(build, build.load(self._state("ram_bank"), typ=I8), I64)
+        within = wide(build, build.and_(place.address, constant(0x1FFF, I16)), I64)
+        offset = build.or_(build.shl(bank, constant(13, I64)), within)
+        return at(build, self._state("memory"), offset)
+
+    def _may_be_program_ram(self, place: Place) -> bool:
+        return self.program.banked and place.first < PRG_START and place.last >= 0x6000
 
     def _load(self, i: Instruction, place: Place) -> ir.Value:
         build = self.build
@@ -137,9 +169,9 @@ class Memory:
         if place.last < 0x2000:
             return self._ram_load(self._ram_index(place))
         if place.first >= PRG_START:
-            return self._prg_load(place)
+            return self._prg_load(i, place)
         if place.first >= 0x2000 and place.last < PRG_START:
-            return self._io_read(i, place)
+            return self._outside_load(i, place)
         in_ram, above, in_prg, elsewhere, done = (
             self.function.append_basic_block() for _ in range(5)
         )
@@ -152,15 +184,35 @@ class Memory:
         high = build.icmp_signed("<", place.address, constant(0, I16))
         build.cbranch(high, in_prg, elsewhere)
         build.position_at_end(in_prg)
-        prg = self._prg_load(place)
+        prg = self._prg_load(i, place)
+        build.branch(done)
+        build.position_at_end(elsewhere)
+        outside = self._outside_load(i, place)
+        from_outside = build.block
+        build.branch(done)
+        build.position_at_end(done)
+        value = build.phi(I8)
+        for block, result in ((in_ram, ram), (in_prg, prg), (from_outside, outside)):
+            value.add_incoming(result, block)
+        return value
+
+    def _outside_load(self, i: Instruction, place: Place) -> ir.Value:
+        """Reads what lies between RAM and program."""
+        if not self._may_be_program_ram(place):
+            return self._io_read(i, place)
+        build = self.build
+        in_ram, elsewhere, done = (self.function.append_basic_block() for _ in range(3))
+        build.cbranch(self._in_program_ram(place, "ram_reads"), in_ram, elsewhere)
+        build.position_at_end(in_ram)
+        ram = build.load(self._program_ram(place), typ=I8)
         build.branch(done)
         build.position_at_end(elsewhere)
         io = self._io_read(i, place)
         build.branch(done)
         build.position_at_end(done)
         value = build.phi(I8)
-        for block, result in ((in_ram, ram), (in_prg, prg), (elsewhere, io)):
-            value.add_incoming(result, block)
+        value.add_incoming(ram, in_ram)
+        value.add_incoming(io, elsewhere)
         return value
 
     def _store(
@@ -177,10 +229,11 @@ class Memory:
         if place.last < 0x2000:
             build.store(value, self._ram(self._ram_index(place)))
             return after
-        if place.first >= PRG_START:
+        banked = self.program.banked
+        if place.first >= PRG_START and not banked:
             return after
-        if place.first >= 0x2000 and place.last < PRG_START:
-            return self._io_write(i, place, value, after, before)
+        if place.first >= 0x2000 and (place.last < PRG_START or banked):
+            return self._outside_store(i, place, value, after, before)
         in_ram, above, elsewhere, done = (self.function.append_basic_block() for _ in range(4))
         below = build.icmp_unsigned("<", place.address, constant(0x2000, I16))
         build.cbranch(below, in_ram, above)
@@ -188,16 +241,48 @@ class Memory:
         build.store(value, self._ram(self._ram_index(place)))
         build.branch(done)
         build.position_at_end(above)
-        high = build.icmp_signed("<", place.address, constant(0, I16))
-        build.cbranch(high, done, elsewhere)
+        ways = [(in_ram, after.dot)]
+        if banked:
+            build.branch(elsewhere)
+        else:  # nothing takes a write to the program
+            high = build.icmp_signed("<", place.address, constant(0, I16))
+            build.cbranch(high, done, elsewhere)
+            ways.append((above, after.dot))
+        build.position_at_end(elsewhere)
+        written = self._outside_store(i, place, value, after, before)
+        ways.append((build.block, written.dot))
+        build.branch(done)
+        build.position_at_end(done)
+        dot = build.phi(I32)
+        for block, result in ways:
+            dot.add_incoming(result, block)
+        return replace(after, dot=dot)
+
+    def _outside_store(
+        self,
+        i: Instruction,
+        place: Place,
+        value: ir.Value,
+        after: Registers,
+        before: ir.Value | None,
+    ) -> Registers:
+        """Writes to what is no RAM of the console."""
+        if not self._may_be_program_ram(place):
+            return self._io_write(i, place, value, after, before)
+        build = self.build
+        in_ram, elsewhere, done = (self.function.append_basic_block() for _ in range(3))
+        build.cbranch(self._in_program_ram(place, "ram_writes"), in_ram, elsewhere)
+        build.position_at_end(in_ram)
+        build.store(value, self._program_ram(place))
+        build.branch(done)
         build.position_at_end(elsewhere)
         written = self._io_write(i, place, value, after, before)
         from_io = build.block
         build.branch(done)
         build.position_at_end(done)
         dot = build.phi(I32)
-        for block, result in ((in_ram, after.dot), (above, after.dot), (from_io, written.dot)):
-            dot.add_incoming(result, block)
+        dot.add_incoming(after.dot, in_ram)
+        dot.add_incoming(written.dot, from_io)
         return replace(after, dot=dot)
 
     def _io_read(self, i: Instruction, place: Place) -> ir.Value:
@@ -229,8 +314,23 @@ class Memory:
         when = self._later(dot, 3 * (i.cycles - 1))
         halted = build.add(halted, self._helper("write", I32, address, wide(build, value), when))
         after = replace(after, dot=build.add(after.dot, halted))
+        if place.last >= PRG_START:
+            self._stay(i, after)
         self._look_again(i.next, after)
         return after
+
+    def _stay(self, i: Instruction, after: Registers) -> None:
+        """Where another bank may have come: goes on only if what follows is still there."""
+        if not self.program.moves(i.next) or i.next >> 16 == ANY_BANK:
+            return
+        build = self.build
+        same, other = (self.function.append_basic_block() for _ in range(2))
+        address = i.next & 0xFFFF
+        bank = bank_at(build, self.state, self.machine, constant(address >> 13, I64))
+        build.cbranch(build.icmp_unsigned("==", bank, constant(i.next >> 16)), same, other)
+        build.position_at_end(other)
+        self._go_to_value(constant(address, I16), after)
+        build.position_at_end(same)
 
     def _read_uncarried(self, i: Instruction, place: Place, cycle: int) -> None:
         """Indexed addresses are first read without the carry into their high byte; reads only do so

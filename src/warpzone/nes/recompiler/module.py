@@ -100,12 +100,12 @@ class ModuleWriter:
             build.load(field(build, state, self.machine.state, name), typ=kind)
             for name, kind in kinds.items()
         )
-        region = region_at(build, context, self.machine, pc)
+        region = region_at(build, state, context, self.machine, pc, self.program.banked)
         arguments = [state, context, a, x, y, s, *unpacked_flags(build, p), dot]
         build.ret(build.call(region, arguments, cconv=CONVENTION))
 
     def _list_regions(self) -> None:
-        """`regions`: pairs of an address and its function; `region_count` of them."""
+        """`regions`: pairs of a place and its function; `region_count` of them."""
         pair = ir.LiteralStructType([I64, POINTER])
         rows = [
             ir.Constant(pair, [constant(head, I64), function])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from warpzone.nes.recompiler.cache import Entry
 
 WORTH_IT = 8
-"""So many newly seen addresses are worth another translation."""
+"""So many newly seen places are worth another translation."""
 
 PATIENCE = 600
 """Seconds after which a translation, one's own or another process's, is given up."""
@@ -53,11 +53,13 @@ def _import_llvm() -> None:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be translated: an iNES image, snapshots to play on from, known addresses."""
+    """What is to be translated: an iNES image, snapshots to play on from, known places, and whether
+    the console is to have all even where a plain one would do."""
 
     image: bytes
     starts: tuple[bytes, ...]
     wanted: frozenset[int]
+    full: bool = False
 
     def as_json(self) -> str:
         return json.dumps(
@@ -65,6 +67,7 @@ class Order:
                 "image": base64.b64encode(self.image).decode(),
                 "starts": [base64.b64encode(start).decode() for start in self.starts],
                 "wanted": sorted(self.wanted),
+                "full": self.full,
             }
         )
 
@@ -75,6 +78,7 @@ class Order:
             base64.b64decode(fields["image"]),
             tuple(base64.b64decode(start) for start in fields["starts"]),
             frozenset(fields["wanted"]),
+            bool(fields["full"]),
         )
 
 
@@ -87,8 +91,8 @@ def make(order: Order) -> bytes:
     from warpzone.nes.recompiler import cache
     from warpzone.nes.recompiler.translate import translate
 
-    cartridge = _native.Cartridge(order.image)
-    program = cartridge.program
+    cartridge = _native.Cartridge(order.image, order.full)
+    program = flow.identity_of(cartridge)
     with contextlib.ExitStack() as stack:
         try:
             cache.directory().mkdir(parents=True, exist_ok=True)
@@ -130,6 +134,7 @@ class Engine:
         starts: Callable[[], Sequence[bytes]],
     ) -> None:
         self._cartridge, self._image, self._starts = cartridge, image, starts
+        self._program = flow.identity_of(cartridge)
         self._known: frozenset[int] = frozenset()
         self.reason = "native code is being looked for"
         """Why games run as they do."""
@@ -180,10 +185,9 @@ class Engine:
         """Uses what the cache has. Returns whether that is all that can be had."""
         from warpzone.nes.recompiler import cache
 
-        program = self._cartridge.program
-        self._known = cache.read_wanted(program)
+        self._known = cache.read_wanted(self._program)
         try:
-            entry = cache.read(program)
+            entry = cache.read(self._program)
         except cache.Unusable as error:
             self.reason = f"being translated again, since {error}"
             return False
@@ -197,7 +201,8 @@ class Engine:
         """Has another process translate, waits for it, uses what comes."""
         from warpzone.nes.recompiler import cache
 
-        order = Order(self._image, tuple(self._starts()), self._known)
+        starts = tuple(self._starts())
+        order = Order(self._image, starts, self._known, not self._cartridge.plain)
         done = subprocess.run(
             # -P: not what lies in the user's current directory.
             [sys.executable, "-P", "-m", "warpzone.nes.recompiler"],
@@ -210,9 +215,7 @@ class Engine:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         if done.returncode != 0:
             raise EngineError(said[-1] if said else f"exit status {done.returncode}")
-        self._use(
-            cache.unpack(self._cartridge.program, done.stdout), said[-1] if said else "just now"
-        )
+        self._use(cache.unpack(self._program, done.stdout), said[-1] if said else "just now")
 
     def _use(self, entry: Entry, origin: str) -> None:
         from warpzone.nes.recompiler.loader import load
@@ -230,12 +233,12 @@ class Engine:
         """What ran in the interpreter for want of native code joins the next translation."""
         from warpzone.nes.recompiler import cache
 
-        program = flow.Program(self._cartridge.program, _native.MACHINE["cycles"])
+        program = flow.program_of(self._cartridge)
         wanted = {
-            address
-            for address in set(self._cartridge.wanted()) - self._known
-            if program.decode(address) is not None
+            place
+            for place in set(self._cartridge.wanted()) - self._known
+            if program.decode(place) is not None
         }
         if wanted:
             with contextlib.suppress(FileError):
-                cache.add_wanted(self._cartridge.program, wanted)
+                cache.add_wanted(self._program, wanted)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from llvmlite import ir
 
-from warpzone.nes.recompiler.flow import PRG_START, Instruction, Program, Region
+from warpzone.nes.recompiler.flow import ANY_BANK, PRG_START, Instruction, Program, Region
 from warpzone.nes.recompiler.opcodes import BRANCHES, MODIFIES, WRITES
 from warpzone.nes.recompiler.operations import Operations
 from warpzone.nes.recompiler.values import (
@@ -17,6 +17,7 @@ from warpzone.nes.recompiler.values import (
     I8,
     I16,
     I32,
+    INTERRUPT,
     UNKNOWN,
     Machine,
     Place,
@@ -24,6 +25,7 @@ from warpzone.nes.recompiler.values import (
     constant,
     is_negative,
     is_zero,
+    literal,
     region_at,
     wide,
 )
@@ -33,7 +35,7 @@ class RegionWriter(Operations):
     """Writes the function of one region.
 
     Args:
-        functions: of all regions by the address where they begin.
+        functions: of all regions by the place where they begin.
         ways_out: the functions that leave compiled code, by the reason why.
     """
 
@@ -122,19 +124,22 @@ class RegionWriter(Operations):
             self.arrivals.setdefault(address, []).append((self.build.block, registers))
         elif address in self.functions:
             self._call(self.functions[address], registers)
+        elif address >> 16 == ANY_BANK:
+            self._go_to_value(constant(address & 0xFFFF, I16), registers)
         else:
             self._leave(address, registers, UNKNOWN)
 
     def _leave(self, address: int, registers: Registers, reason: int) -> None:
         """Ends the block: hands the registers back; the program is to go on at `address`."""
-        self.build.store(constant(address, I16), self._state("pc"))
+        self.build.store(constant(address & 0xFFFF, I16), self._state("pc"))
         self._call(self.ways_out[reason], registers)
 
     def _go_to_value(self, target: ir.Value, registers: Registers) -> None:
         """Ends the block: goes on at an address (i16) that only running knows."""
         build = self.build
         build.store(target, self._state("pc"))  # for an address without a region
-        region = region_at(build, self.context, self.machine, target)
+        banked = self.program.banked
+        region = region_at(build, self.state, self.context, self.machine, target, banked)
         self._call(region, registers)
 
     def _call(self, function: ir.Value, registers: Registers) -> None:
@@ -160,6 +165,8 @@ class RegionWriter(Operations):
             self._branch(i, r)
         elif name in ("jmp", "jsr", "rts", "rti"):
             self._jump(i, r)
+        elif self.program.banked and name in ("cli", "sei", "plp"):
+            self._change_mask(i, r)
         elif i.opcode.mode == "implied":
             self._go(i.next, self._after(i, getattr(self, f"_{name}")(r)))
         elif name in WRITES:
@@ -174,10 +181,39 @@ class RegionWriter(Operations):
             place = self._place(i, r)
             r = replace(r, dot=place.dot)
             m = self._load(i, place)
-            self._go(i.next, self._after(i, getattr(self, f"_{name}")(r, m)))
+            after = self._after(i, getattr(self, f"_{name}")(r, m))
+            if self._may_clock(place):
+                self._look_again(i.next, after)
+            self._go(i.next, after)
 
     def _after(self, i: Instruction, r: Registers) -> Registers:
         return replace(r, dot=self._later(r.dot, 3 * i.cycles))
+
+    def _may_clock(self, place: Place) -> bool:
+        """Whether a read may bring an interrupt near: one of $2007."""
+        if place.immediate or not self.program.clocked_by_reads:
+            return False
+        known = literal(place.address)
+        if known is not None:
+            return 0x2000 <= known < 0x4000 and known & 7 == 7
+        return place.first < 0x4000 and place.last >= 0x2000
+
+    def _change_mask(self, i: Instruction, r: Registers) -> None:
+        """CLI, SEI, PLP: the core knows when interrupts come, and ends the slice in time."""
+        before = self.build.load(self._state("p"), typ=I8)
+        after = self._after(i, getattr(self, f"_{i.opcode.name}")(r))
+        self._helper("mask_changed", I32, wide(self.build, before), after.dot)
+        self._look_again(i.next, after)
+        self._go(i.next, after)
+
+    def _end_slice_if_unmasked(self, before: ir.Value) -> None:
+        """RTI: where interrupts are let through again, it is looked whether there is one."""
+        build = self.build
+        after = build.load(self._state("p"), typ=I8)
+        let_through = build.and_(build.and_(before, build.not_(after)), constant(INTERRUPT))
+        event = build.load(self._state("next_event"), typ=I32)
+        unmasked = build.icmp_unsigned("!=", let_through, constant(0))
+        build.store(build.select(unmasked, constant(0, I32), event), self._state("next_event"))
 
     def _branch(self, i: Instruction, r: Registers) -> None:
         build = self.build
@@ -211,18 +247,25 @@ class RegionWriter(Operations):
         self._go(i.target, after)
 
     def _may_wait(self, i: Instruction) -> bool:
-        """LDA/BIT $2002, [AND #mask,] branch back: see `waiting_dots` in the native core."""
-        if i.target < PRG_START or i.target > 0xFFF0 or i.next - i.target not in (5, 7):
+        """LDA/BIT $2002, [AND #mask,] branch back, and where programs are not plain LDA RAM, branch
+        back: see `waiting_dots` in the native core."""
+        code, target, size = self.program, i.target & 0xFFFF, i.address - i.target
+        if target < PRG_START or target > 0xFFF0 or size not in (2, 3, 5):
             return False
-        code = self.program
+        if code.banked and target & 0x1FFF > 0x1FF0:  # goes on in another bank
+            return False
         opcode = code.byte(i.target)
-        if opcode not in (0xAD, 0x2C) or code.word(i.target + 1) != 0x2002:
-            return False
-        masked = opcode == 0xAD and code.byte(i.target + 3) == 0x29
-        return i.address == i.target + 3 or (masked and i.address == i.target + 5)
+        if size == 2:
+            return code.banked and opcode == 0xA5
+        read = code.word(i.target + 1)
+        if read != 0x2002:
+            return code.banked and size == 3 and opcode == 0xAD and read < 0x2000
+        return (size == 3 and opcode in (0xAD, 0x2C)) or (
+            size == 5 and opcode == 0xAD and code.byte(i.target + 3) == 0x29
+        )
 
     def _waiting_dots(self, i: Instruction, r: Registers, dot: ir.Value) -> ir.Value:
-        addresses = (constant(i.address, I32), constant(i.target, I32))
+        addresses = (constant(i.address & 0xFFFF, I32), constant(i.target & 0xFFFF, I32))
         return self._helper("waiting_dots", I32, *addresses, wide(self.build, r.a), dot)
 
     def _jump(self, i: Instruction, r: Registers) -> None:
@@ -231,15 +274,18 @@ class RegionWriter(Operations):
         if name == "jsr":
             back = (i.next - 1) & 0xFFFF
             r = self._push(self._push(r, constant(back >> 8)), constant(back & 0xFF))
-            self._go(i.operand, self._after(i, r))
+            self._go(i.target, self._after(i, r))
         elif name == "rts":
             low, r = self._pull(r)
             high, r = self._pull(r)
             target = build.add(self._word(low, high), constant(1, I16))
             self._go_to_value(target, self._after(i, r))
         elif name == "rti":
+            before = build.load(self._state("p"), typ=I8) if self.program.banked else None
             p, r = self._pull(r)
             r = self._set_p(r, p)
+            if before is not None:
+                self._end_slice_if_unmasked(before)
             low, r = self._pull(r)
             high, r = self._pull(r)
             self._go_to_value(self._word(low, high), self._after(i, r))
@@ -250,12 +296,12 @@ class RegionWriter(Operations):
             self._go_to_value(self._word(low, high), self._after(i, r))
         else:
             dot = r.dot
-            if i.operand == i.address:  # waits for the event: whole rounds of three cycles
+            if i.target == i.address:  # waits for the event: whole rounds of three cycles
                 event = build.load(self._state("next_event"), typ=I32)
                 left = build.sub(build.sub(event, dot), constant(1, I32))
                 rounds = build.udiv(left, constant(9, I32))  # an event is ahead: left >= 0
                 dot = build.add(dot, build.mul(rounds, constant(9, I32)))
-            self._go(i.operand, self._after(i, replace(r, dot=dot)))
+            self._go(i.target, self._after(i, replace(r, dot=dot)))
 
     def _modify(self, i: Instruction, r: Registers) -> None:
         operation = {

@@ -19,6 +19,10 @@ from warpzone.nes.recompiler.values import Machine
 OBSERVED_FRAMES = 1200
 """Frames of random play from each start that show what is code: 20 seconds of the game."""
 
+PLAYERS, LONG_FRAMES, MENU_FRAMES, START = 8, 3000, 400, 8
+"""Where nobody has told from where to play: so many players from power-on, for so many frames each,
+who leave the menus with Start."""
+
 HELD_FRAMES = 10
 OPTIMISATION = 1
 """Of LLVM's levels: at 2 the code is as fast and takes longer to make."""
@@ -58,18 +62,28 @@ def observe(
 ) -> Observed:
     """Plays with random buttons from power-on and from each of some snapshots."""
     console = _native.Console(cartridge)
-    marks = np.zeros(0x8000, np.uint8)
+    marks = np.zeros(0x8000 if cartridge.plain else len(cartridge.program) * 4, np.uint8)
     random = np.random.default_rng(0)
+    starts = list(starts)
     for start in (None, *starts):
         if start is not None:
             console.load(start)
         buttons = random.integers(0, 256, frames // HELD_FRAMES, dtype=np.uint8)
         console.trace(np.repeat(buttons, HELD_FRAMES).tobytes(), marks)
-    return Observed(_addresses(marks & 1), _addresses(marks & 2))
+    for _ in range(0 if starts else PLAYERS):
+        held = np.array([0, 1, 2, 16, 32, 64, 65, 66, 128, 129, 130, 131], np.uint8)
+        buttons = random.choice(held, LONG_FRAMES // HELD_FRAMES)
+        menus = MENU_FRAMES // HELD_FRAMES
+        buttons[:menus] = np.where(random.integers(0, 3, menus) == 0, START, 0)
+        console.reset()
+        console.trace(np.repeat(buttons, HELD_FRAMES).tobytes(), marks)
+    return Observed(_places(marks & 1), _places(marks & 2))
 
 
-def _addresses(marks: np.ndarray) -> frozenset[int]:
-    return frozenset((np.flatnonzero(marks) + PRG_START).tolist())
+def _places(marks: np.ndarray) -> frozenset[int]:
+    """The places that are marked: 32,768 bytes for each bank, from $8000 on."""
+    bank, offset = np.divmod(np.flatnonzero(marks), 0x8000)
+    return frozenset((bank << 16 | offset | PRG_START).tolist())
 
 
 def translate(
@@ -80,10 +94,10 @@ def translate(
     Args:
         cartridge: the cartridge.
         starts: snapshots to play on from, so that more of the program is seen.
-        wanted: addresses known to be jumped to.
+        wanted: places known to be jumped to.
     """
     begin = time.perf_counter()
-    program = flow.Program(cartridge.program, _native.MACHINE["cycles"])
+    program = flow.program_of(cartridge)
     known = frozenset(wanted)
     observed = observe(cartridge, starts) | Observed(known, known)
     code = flow.reachable(program, observed)

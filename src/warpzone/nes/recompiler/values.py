@@ -33,7 +33,7 @@ class Machine:
 
     `state` maps names of fields to their offsets in the console's state, `context` to theirs in
     the record that every region gets: the functions for reads and writes outside RAM and program,
-    the one that says how long a waiting loop waits, and the table of regions by address.
+    the one that says how long a waiting loop waits, and the tables of regions.
     """
 
     state: Mapping[str, int]
@@ -93,12 +93,34 @@ def field(build: ir.IRBuilder, record: ir.Value, offsets: Mapping[str, int], nam
 
 
 def region_at(
-    build: ir.IRBuilder, context: ir.Value, machine: Machine, address: ir.Value
+    build: ir.IRBuilder,
+    state: ir.Value,
+    context: ir.Value,
+    machine: Machine,
+    address: ir.Value,
+    banked: bool,
 ) -> ir.Value:
-    """The function for an address (i16) out of the context's table."""
-    offset = build.shl(wide(build, address, I64), constant(3, I64))
-    table = field(build, context, machine.context, "regions")
+    """The function for an address (i16) out of the context's table, or out of the one of the bank
+    that is there at present."""
+    index = wide(build, address, I64)
+    if banked:
+        eighth = build.lshr(index, constant(13, I64))
+        # Below $8000, where no bank is, whatever lies before the banks does: all lead to nothing.
+        number = wide(build, bank_at(build, state, machine, eighth), I64)
+        which = build.or_(build.shl(eighth, constant(8, I64)), number)
+        windows = field(build, context, machine.context, "windows")
+        table = build.load(at(build, windows, build.shl(which, constant(3, I64))), typ=POINTER)
+        offset = build.shl(build.and_(index, constant(0x1FFF, I64)), constant(3, I64))
+    else:
+        offset = build.shl(index, constant(3, I64))
+        table = field(build, context, machine.context, "regions")
     return build.load(at(build, table, offset), typ=REGION_TYPE.as_pointer())
+
+
+def bank_at(build: ir.IRBuilder, state: ir.Value, machine: Machine, eighth: ir.Value) -> ir.Value:
+    """The number (i8) of the bank in an eighth of memory (i64), the fifth or a later one."""
+    banks = field(build, state, machine.state, "prg")
+    return build.load(at(build, banks, build.sub(eighth, constant(4, I64))), typ=I8)
 
 
 def wide(build: ir.IRBuilder, value: ir.Value, kind: ir.IntType = I32) -> ir.Value:

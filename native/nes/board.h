@@ -23,15 +23,15 @@ inline constexpr int32_t kLowDots = 10;  // so long A12 must have been low for a
 // Works out what the registers map where.
 inline void map(Board& b, Banks& banks, const Cartridge& cart) {
   const size_t prg_banks = cart.prg_banks(), chr_banks = cart.chr_banks();
+  // A division takes longer than all the rest.
+  const auto wrapped = [](size_t bank, size_t count) {
+    return static_cast<uint8_t>((count & (count - 1)) == 0 ? bank & (count - 1) : bank % count);
+  };
   const auto prg = [&](size_t slot, size_t count, size_t bank) {
-    for (size_t i = 0; i < count; ++i) {
-      b.prg[slot + i] = static_cast<uint8_t>((bank + i) % prg_banks);
-    }
+    for (size_t i = 0; i < count; ++i) b.prg[slot + i] = wrapped(bank + i, prg_banks);
   };
   const auto chr = [&](size_t slot, size_t count, size_t bank) {
-    for (size_t i = 0; i < count; ++i) {
-      banks.chr[slot + i] = static_cast<uint8_t>((bank + i) % chr_banks);
-    }
+    for (size_t i = 0; i < count; ++i) banks.chr[slot + i] = wrapped(bank + i, chr_banks);
   };
   const auto& r = b.registers;
   b.ram_bank = 0;
@@ -112,6 +112,35 @@ inline void power_on(FullState& s, const Cartridge& cart) {
 
 // --- MMC3's counter ----------------------------------------------------------------------------
 
+// Dots of a line: when the first tile's byte is fetched, the first sprite's, and the next one's.
+inline constexpr int32_t kFirstTile = 5, kFirstSlot = 261, kSlot = 8;
+
+// For each of a line's eight slots a bit: whether the tile of the tall sprite there is in the upper
+// table, as that of an empty slot is.
+inline unsigned high_slots(const FullState& s, int line) {
+  unsigned high = 0xFF, slot = 0;
+  for (size_t i = 0; i < s.oam.size() && slot < 8; i += 4) {
+    if (line < s.oam[i] || line >= s.oam[i] + 16) continue;
+    if ((s.oam[i + 1] & 1) == 0) high &= ~(1U << slot);
+    ++slot;
+  }
+  return high;
+}
+
+// From the first to the last line with a tall sprite whose tile is in the lower table.
+struct Lines {
+  int first = kScreenHeight, last = -1;
+};
+inline Lines lines_of_low_sprites(const FullState& s) {
+  Lines lines;
+  for (size_t i = 0; i < s.oam.size(); i += 4) {
+    if ((s.oam[i + 1] & 1) != 0 || s.oam[i] >= kScreenHeight) continue;
+    lines.first = std::min<int>(lines.first, s.oam[i]);
+    lines.last = std::max<int>(lines.last, s.oam[i] + 15);
+  }
+  return lines;
+}
+
 // For which lines and dots A12 rises. While a line is fetched it goes up and down with each tile;
 // only a rise after a long low counts. `visit(dot)` returns whether to go on.
 template <typename Visit>
@@ -119,31 +148,30 @@ inline void rises(const FullState& s, int32_t after, int32_t until, Visit&& visi
   if ((s.mask & ppu::kMaskRendering) == 0) return;
   const bool background = (s.ctrl & ppu::kCtrlBackgroundTable) != 0;
   const bool tall = (s.ctrl & ppu::kCtrlTallSprites) != 0;
-  const bool sprites = (s.ctrl & ppu::kCtrlSpriteTable) != 0;
+  const bool sprites = tall || (s.ctrl & ppu::kCtrlSpriteTable) != 0;
   if (!tall && background == sprites) return;
-  constexpr int32_t kFirstSlot = 260, kSlot = 8;
   const bool vblank = s.phase == Phase::vblank;
   const int32_t first = vblank ? kVblankEnd - 1 : s.line0;  // dot 0 of the first line
-  const int lines = vblank ? 1 : kScreenHeight;
-  int line = after <= first ? 0 : (after - first) / kDotsPerLine;
-  for (; line < lines; ++line) {
-    const int32_t start = first + line * kDotsPerLine;
-    if (start + kFirstSlot > until) return;
-    unsigned high = 0xFF;  // by slot: whether that sprite's tile is in the upper table
-    if (!tall) {
-      if (!sprites) high = 0;
-    } else if (!vblank) {
-      unsigned slot = 0;
-      for (size_t i = 0; i < s.oam.size() && slot < 8; i += 4) {
-        if (line < s.oam[i] || line >= s.oam[i] + 16) continue;
-        if ((s.oam[i + 1] & 1) == 0) high &= ~(1U << slot);
-        ++slot;
-      }
+  const int end = vblank ? 1 : kScreenHeight;
+  // Where all sprites of a line are in one table and the background is in the other.
+  const int32_t only_rise = first + kFirstSlot + (sprites ? 0 : 8 * kSlot);
+  const Lines low = tall && !vblank ? lines_of_low_sprites(s) : Lines{};
+  // Before the picture the bus has v, and A12 may have been low for long.
+  if (vblank && background && (s.v & 0x1000) == 0 && first + kFirstTile > after) {
+    if (first + kFirstTile > until || !visit(first + kFirstTile)) return;
+  }
+  for (int line = after <= first ? 0 : (after - first) / kDotsPerLine; line < end; ++line) {
+    if (line < low.first || line > low.last) {
+      if (sprites && background) continue;
+      const int32_t dot = only_rise + line * kDotsPerLine;
+      if (dot > after && (dot > until || !visit(dot))) return;
+      continue;
     }
+    const unsigned high = high_slots(s, line);
     int last = background ? -1 : -kDotsPerLine;  // the slot in which A12 was high
     for (int slot = 0; slot <= 8; ++slot) {
       if (slot == 8 ? !background : ((high >> slot) & 1) == 0) continue;
-      const int32_t dot = start + kFirstSlot + slot * kSlot;
+      const int32_t dot = first + line * kDotsPerLine + kFirstSlot + slot * kSlot;
       if (slot - last >= 2 && dot > after) {
         if (dot > until || !visit(dot)) return;
       }
@@ -183,9 +211,10 @@ inline void foretell(FullState& s, const Cartridge& cart) {
   const int32_t before = b.irq;
   b.irq = kNever;
   if (b.irq_enabled != 0) {
-    Board later = b;
+    // So often it is still to be clocked.
+    int left = b.irq_counter == 0 || b.irq_reload != 0 ? b.irq_latch + 1 : b.irq_counter;
     rises(s, b.counted, kNever, [&](int32_t at) {
-      if (!clock(later)) return true;
+      if (--left > 0) return true;
       b.irq = at;
       return false;
     });
@@ -229,35 +258,45 @@ inline void begin_frame(FullState& s, const Cartridge& cart) {
 
 // --- registers ---------------------------------------------------------------------------------
 
-inline void write_mmc1(Board& b, uint16_t address, uint8_t value, int32_t dot) {
+// These return whether something else may be mapped now.
+inline bool write_mmc1(Board& b, uint16_t address, uint8_t value, int32_t dot) {
   const bool at_once = dot - b.written <= 3;  // of two writes in a row the second is lost
   b.written = dot;
-  if (at_once) return;
+  if (at_once) return false;
   if ((value & 0x80) != 0) {
     b.shift = b.shifted = 0;
     b.registers[0] |= 0x0C;
-    return;
+    return true;
   }
   b.shift |= static_cast<uint8_t>((value & 1) << b.shifted);
-  if (++b.shifted < 5) return;
+  if (++b.shifted < 5) return false;
   b.registers[(address >> 13) & 3U] = b.shift;
   b.shift = b.shifted = 0;
+  return true;
 }
 
-inline void write_mmc3(FullState& s, const Cartridge& cart, uint16_t address, uint8_t value,
+inline bool write_mmc3(FullState& s, const Cartridge& cart, uint16_t address, uint8_t value,
                        int32_t dot) {
   Board& b = s.board;
   const bool odd = (address & 1) != 0;
   if (address >= 0xC000) count(s, cart, dot);
   switch (address & 0x6000) {
-    case 0x0000: (odd ? b.registers[b.select & 7U] : b.select) = value; return;
+    case 0x0000: {
+      if (odd) {
+        b.registers[b.select & 7U] = value;
+        return true;
+      }
+      const bool moved = ((b.select ^ value) & (kSwapPrg | kSwapChr)) != 0;
+      b.select = value;
+      return moved;
+    }
     case 0x2000:
       if (odd) {
         b.protect = value;
       } else {
         b.mirroring = (value & 1) != 0 ? Mirroring::horizontal : Mirroring::vertical;
       }
-      return;
+      return true;
     case 0x4000:
       if (odd) {
         b.irq_counter = 0;
@@ -271,6 +310,7 @@ inline void write_mmc3(FullState& s, const Cartridge& cart, uint16_t address, ui
       if (!odd) b.irq = kNever;
   }
   foretell(s, cart);
+  return false;
 }
 
 // A write to $8000-$FFFF; `rom` is what is there to be read.
@@ -278,13 +318,14 @@ inline void write(FullState& s, const Cartridge& cart, uint16_t address, uint8_t
                   int32_t dot) {
   Board& b = s.board;
   if (cart.bus_conflicts) value &= rom;
+  bool moved = true;
   switch (cart.mapper) {
-    case Mapper::mmc1: write_mmc1(b, address, value, dot); break;
-    case Mapper::mmc3: write_mmc3(s, cart, address, value, dot); break;
+    case Mapper::mmc1: moved = write_mmc1(b, address, value, dot); break;
+    case Mapper::mmc3: moved = write_mmc3(s, cart, address, value, dot); break;
     case Mapper::nrom: return;
     default: b.registers[0] = value; break;
   }
-  map(b, s.banks, cart);
+  if (moved) map(b, s.banks, cart);
 }
 
 // --- memory ------------------------------------------------------------------------------------

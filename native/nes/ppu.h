@@ -161,23 +161,6 @@ inline int32_t next_change(S& s, const Cartridge& cart, int32_t dot) {
   return change;
 }
 
-// The scroll entry that begins at exactly `line`, made by splitting the one before if need be.
-template <typename S>
-inline size_t split_scroll(S& s, int line) {
-  size_t i = s.scroll_count;
-  while (i > 0 && s.scrolls[i - 1].line >= line) --i;
-  if (i < s.scroll_count && s.scrolls[i].line == line) return i;
-  if (s.scroll_count == s.scrolls.size()) return s.scrolls.size() - 1;  // full: coarser picture
-  const Scroll scroll = scroll_at(s, line);
-  for (size_t j = s.scroll_count; j > i; --j) s.scrolls[j] = s.scrolls[j - 1];
-  if constexpr (kFull<S>) {
-    for (size_t j = s.scroll_count; j > i; --j) s.bank_log[j] = s.bank_log[j - 1];
-  }
-  s.scrolls[i] = scroll;
-  ++s.scroll_count;
-  return i;
-}
-
 // Called before a register that matters for the picture changes at `dot`.
 template <typename S>
 inline void before_change(S& s, const Cartridge& cart, int32_t dot) {
@@ -197,33 +180,78 @@ inline void before_sprites_change(State& s, int32_t dot) {
   }
 }
 
-// Logs the registers after a change at `dot`. The picture has line precision: what changes in
-// the first half of a line counts for that line, the horizontal scroll from its copy at dot 257.
+// From `line` on, which is below all that has been logged, the picture is made with the registers
+// as they are, and with this v.
 template <typename S>
-inline void after_change(S& s, int32_t dot, bool address_changed) {
+inline void log_scroll(S& s, int line, uint16_t v) {
+  size_t i = s.scroll_count;
+  if (i < s.scrolls.size()) {
+    s.scrolls[i].line = static_cast<uint8_t>(line);
+    s.scrolls[i].v = v;
+    ++s.scroll_count;
+  } else {
+    --i;  // full: coarser picture
+  }
+  s.scrolls[i].fine_x = s.fine_x;
+  s.scrolls[i].ctrl = s.ctrl;
+  s.scrolls[i].mask = s.mask;
+  if constexpr (kFull<S>) s.bank_log[i] = s.banks;
+}
+
+// Whether the log has the registers as they are.
+template <typename S>
+inline bool is_logged(const S& s) {
+  const size_t i = s.scroll_count - 1U;
+  if constexpr (kFull<S>) {
+    if (s.bank_log[i] != s.banks) return false;
+  }
+  const Scroll& last = s.scrolls[i];
+  return last.ctrl == s.ctrl && last.mask == s.mask && last.fine_x == s.fine_x;
+}
+
+// What a program has changed: registers, v, or, by an access to $2007, v in the way of that.
+enum class Change : uint8_t { registers, address, data };
+
+// v a tile further right.
+inline uint16_t next_column(uint16_t v) {
+  return static_cast<uint16_t>((v & 31) == 31 ? (v & ~31) ^ 0x400 : v + 1);
+}
+
+// Logs the registers after a change at `dot`, and what v will be if nothing else is written. The
+// picture has line precision: what changes in the first half of a line counts for that line. While
+// rendering, v goes down a row at dot 256 and takes its horizontal bits from t at dot 257.
+template <typename S>
+inline void after_change(S& s, int32_t dot, uint8_t mask_before, Change change) {
   const int line = (dot - s.line0) / kDotsPerLine;
   const int x = (dot - s.line0) % kDotsPerLine;
-  const int registers_from = x < 128 ? line : line + 1;
-  const int scroll_from = x < 257 ? line + 1 : line + 2;
-  if (registers_from < kScreenHeight) {
-    for (size_t i = split_scroll(s, registers_from); i < s.scroll_count; ++i) {
-      s.scrolls[i].ctrl = s.ctrl;
-      s.scrolls[i].mask = s.mask;
-      s.scrolls[i].fine_x = s.fine_x;
-      if constexpr (kFull<S>) s.bank_log[i] = s.banks;
-    }
+  if (line >= kScreenHeight) return;
+  const bool rendering = (s.mask & kMaskRendering) != 0;
+  const bool switched = rendering != ((mask_before & kMaskRendering) != 0);
+  const auto horizontal = [&s](uint16_t v) {
+    return static_cast<uint16_t>((v & ~kHorizontalBits) | (s.t & kHorizontalBits));
+  };
+  const uint16_t now = scroll_at(s, line).v;
+  uint16_t next = scroll_at(s, line + 1).v;
+  if (change == Change::data && rendering) {  // steps right and down at once
+    next = advance_lines(x < 257 ? next : next_column(next), 1);
+  } else if (change != Change::registers) {
+    next = rendering && x < 256 ? advance_lines(s.v, 1) : s.v;
+  } else if (switched && x < 256) {
+    next = rendering ? advance_lines(next, 1) : now;
   }
-  if (scroll_from < kScreenHeight) {
-    const bool rendering = (s.mask & kMaskRendering) != 0;
-    const size_t first = split_scroll(s, scroll_from);
-    if (address_changed) {
-      s.scroll_count = static_cast<uint8_t>(first + 1);
-      s.scrolls[first].v = rendering ? advance_lines(s.v, scroll_from - line) : s.v;
-    }
-    for (size_t i = first; rendering && i < s.scroll_count; ++i) {
-      s.scrolls[i].v =
-          static_cast<uint16_t>((s.scrolls[i].v & ~kHorizontalBits) | (s.t & kHorizontalBits));
-    }
+  if (rendering && x < 257) next = horizontal(next);
+
+  while (s.scrolls[s.scroll_count - 1U].line > line) --s.scroll_count;
+  if (x < 128 && !is_logged(s)) {
+    if (s.scrolls[s.scroll_count - 1U].line == line) --s.scroll_count;
+    log_scroll(s, line, now);
+  }
+  if (line + 1 < kScreenHeight && (!is_logged(s) || scroll_at(s, line + 1).v != next)) {
+    log_scroll(s, line + 1, next);
+  }
+  const uint16_t behind = scroll_at(s, line + 2).v;
+  if (line + 2 < kScreenHeight && rendering && horizontal(behind) != behind) {
+    log_scroll(s, line + 2, horizontal(behind));
   }
 }
 
@@ -307,6 +335,10 @@ inline uint8_t read(S& s, const Cartridge& cart, uint16_t address, int32_t dot) 
       }
       s.read_buffer = read_vram(s, cart, at);
       step_address(s);
+      if (s.phase == Phase::render && !below_picture(s, dot)) {
+        before_change(s, cart, dot);
+        after_change(s, dot, s.mask, Change::data);
+      }
       if constexpr (kFull<S>) address_at_rest(s, cart, dot);
       break;
     }
@@ -431,10 +463,14 @@ WZ_NOINLINE void write_in_picture(S& s, const Cartridge& cart, int reg, uint8_t 
   const bool foretell = height || reg == 4 || reg == 7;  // by what is about to be overwritten
   if (foretell) before_change(s, cart, dot);
   const uint64_t before = look(s);
+  const uint8_t mask_before = s.mask;
   const bool address_changed = set_register(s, cart, reg, value, dot);
   if (!address_changed && look(s) == before) return;
+  const Change change = reg == 7          ? Change::data
+                        : address_changed ? Change::address
+                                          : Change::registers;
   if (!foretell) before_change(s, cart, dot);
-  after_change(s, dot, address_changed);
+  after_change(s, dot, mask_before, change);
 }
 
 // A write to the cartridge's registers at `dot`, which may put other tiles into the picture.
@@ -444,7 +480,7 @@ WZ_NOINLINE void write_board(FullState& s, const Cartridge& cart, uint16_t addre
   board::write(s, cart, address, value, board::program_byte(s, cart, address), dot);
   if (s.phase != Phase::render || s.banks == before) return;
   before_change(s, cart, dot);
-  after_change(s, dot, false);
+  after_change(s, dot, s.mask, Change::registers);
 }
 
 // A write that raises an NMI moves `next_event`, so that the CPU stops and takes it.

@@ -9,6 +9,7 @@
 #include "nes/snapshot.h"
 #include "program.h"
 
+using program::banked;
 using program::Bytes;
 using warpzone::nes::Cartridge;
 using warpzone::nes::FullState;
@@ -17,34 +18,6 @@ namespace nes = warpzone::nes;
 using program::operator+;
 
 namespace {
-
-// A cartridge whose banks of 8 KB (program) and 1 KB (pictures) begin with their own numbers. The
-// program waits in all of them at the same place.
-Bytes banked(uint8_t mapper, size_t prg_banks, size_t chr_banks, const Bytes& code = {}) {
-  Bytes image(16 + prg_banks * 0x2000 + chr_banks * 0x400, 0);
-  const Bytes header = {'N',
-                        'E',
-                        'S',
-                        0x1A,
-                        static_cast<uint8_t>(prg_banks / 2),
-                        static_cast<uint8_t>(chr_banks / 8),
-                        static_cast<uint8_t>(mapper << 4)};
-  std::copy(header.begin(), header.end(), image.begin());
-  for (size_t i = 0; i < prg_banks; ++i) {
-    uint8_t* bank = &image[16 + i * 0x2000];
-    bank[0] = static_cast<uint8_t>(i);
-    std::copy(code.begin(), code.end(), bank + 0x1000);
-    const Bytes vectors = {0x00, 0xFE, 0x00, 0xF0, 0x00, 0xFF};  // NMI, reset, IRQ
-    std::copy(vectors.begin(), vectors.end(), bank + 0x1FFA);
-    bank[0x1E00] = 0x40;
-    const Bytes irq = {0xE6, 0x20, 0x8D, 0x00, 0xE0, 0x40};  // INC $20, STA $E000, RTI
-    std::copy(irq.begin(), irq.end(), bank + 0x1F00);
-  }
-  for (size_t i = 0; i < chr_banks; ++i) {
-    image[16 + prg_banks * 0x2000 + i * 0x400] = static_cast<uint8_t>(i);
-  }
-  return image;
-}
 
 struct Machine {
   explicit Machine(const Bytes& image) : cart(image), state(std::make_unique<FullState>()) {
@@ -190,6 +163,29 @@ TEST(mmc3_maps_banks) {
   CHECK_EQUAL(m.prg(0x6000), 0);
 }
 
+TEST(the_log_has_the_banks_of_each_line) {
+  Machine m(banked(4, 8, 32));
+  m.write(0x2001, 0x1E);
+  const auto at_line = [&m](int line, uint16_t address, uint8_t value) {
+    const int32_t dot = m.state->line0 + line * nes::kDotsPerLine + 200;
+    nes::cpu::io_write(*m.state, m.cart, address, value, dot);
+  };
+  const auto bank = [&m](int line) {
+    return static_cast<int>(nes::ppu::banks_at(*m.state, line).chr[0]);
+  };
+  at_line(50, 0x8000, 0);
+  at_line(50, 0x8001, 20);
+  CHECK_EQUAL(bank(50), 0);
+  CHECK_EQUAL(bank(51), 20);
+  m.state->bank_log.back().chr[0] = m.state->bank_log[3].chr[0] = 99;  // of a picture before
+  at_line(100, 0x2005, 8);  // changes the scroll and no bank
+  at_line(100, 0x2005, 0);
+  for (const int line : {51, 100, 101, 102, 239}) CHECK_EQUAL(bank(line), 20);
+  at_line(150, 0x8001, 6);
+  CHECK_EQUAL(bank(150), 20);
+  CHECK_EQUAL(bank(151), 6);
+}
+
 TEST(mmc3_asks_for_an_interrupt_in_its_line) {
   // Sprites in the upper table, picture on, an interrupt in 101 lines, CLI; then counts in $10.
   const Bytes code = Bytes{0xA9, 0x08, 0x8D, 0x00, 0x20, 0xA9, 0x18, 0x8D, 0x01, 0x20} +
@@ -206,9 +202,9 @@ TEST(mmc3_asks_for_an_interrupt_in_its_line) {
   hand.write(0xC001, 0);
   hand.write(0xE001, 0);
   const int32_t line100 = hand.state->line0 + 100 * nes::kDotsPerLine;
-  CHECK_EQUAL(hand.state->board.irq, line100 + 260);
+  CHECK_EQUAL(hand.state->board.irq, line100 + 261);
   hand.write(0x2000, 0x10);  // now the background is in the upper table
-  CHECK_EQUAL(hand.state->board.irq, line100 + 324);
+  CHECK_EQUAL(hand.state->board.irq, line100 + 325);
   hand.write(0x2001, 0);
   CHECK_EQUAL(hand.state->board.irq, nes::kNever);
 }
@@ -347,4 +343,24 @@ TEST(tiles_in_ram_are_drawn_like_those_in_rom) {
   nes::ppu::draw(*s, in_rom, one.data());
   nes::ppu::draw(*other, in_ram, two.data());
   CHECK(one == two);
+}
+
+TEST(a12_also_rises_before_the_picture) {
+  // With the background in the upper table: with the first tile of the line before line 0, if the
+  // bus has had an address with A12 low; later behind the sprites of each line.
+  for (const bool low : {true, false}) {
+    Machine m(banked(4, 4, 8));
+    m.run(1);
+    CHECK(m.state->phase == nes::Phase::vblank);
+    m.state->v = low ? 0x0000 : 0x1000;
+    m.write(0x2000, 0x10);
+    m.write(0x2001, 0x18);
+    m.write(0xC000, 0);
+    m.write(0xC001, 0);
+    m.write(0xE001, 0);
+    const int32_t before = nes::kVblankEnd - 1;  // dot 0 of that line
+    CHECK_EQUAL(m.state->board.irq, before + (low ? 5 : 325));
+    m.write(0x2000, 0x08);
+    CHECK_EQUAL(m.state->board.irq, before + 261);
+  }
 }

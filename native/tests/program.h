@@ -40,6 +40,34 @@ inline Bytes operator+(Bytes a, const Bytes& b) {
   return a;
 }
 
+// A cartridge whose banks of 8 KB (program) and 1 KB (pictures) begin with their own numbers. The
+// program waits in all of them at the same place.
+inline Bytes banked(uint8_t mapper, size_t prg_banks, size_t chr_banks, const Bytes& code = {}) {
+  Bytes image(16 + prg_banks * 0x2000 + chr_banks * 0x400, 0);
+  const Bytes header = {'N',
+                        'E',
+                        'S',
+                        0x1A,
+                        static_cast<uint8_t>(prg_banks / 2),
+                        static_cast<uint8_t>(chr_banks / 8),
+                        static_cast<uint8_t>(mapper << 4)};
+  std::copy(header.begin(), header.end(), image.begin());
+  for (size_t i = 0; i < prg_banks; ++i) {
+    uint8_t* bank = &image[16 + i * 0x2000];
+    bank[0] = static_cast<uint8_t>(i);
+    std::copy(code.begin(), code.end(), bank + 0x1000);
+    const Bytes vectors = {0x00, 0xFE, 0x00, 0xF0, 0x00, 0xFF};  // NMI, reset, IRQ
+    std::copy(vectors.begin(), vectors.end(), bank + 0x1FFA);
+    bank[0x1E00] = 0x40;
+    const Bytes irq = {0xE6, 0x20, 0x8D, 0x00, 0xE0, 0x40};  // INC $20, STA $E000, RTI
+    std::copy(irq.begin(), irq.end(), bank + 0x1F00);
+  }
+  for (size_t i = 0; i < chr_banks; ++i) {
+    image[16 + prg_banks * 0x2000 + i * 0x400] = static_cast<uint8_t>(i);
+  }
+  return image;
+}
+
 inline nes::Cartridge cartridge(const Bytes& code, uint16_t at = kCode, const Bytes& nmi = {0x40}) {
   return nes::Cartridge(image(code, at, nmi));
 }

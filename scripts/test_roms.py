@@ -1,13 +1,12 @@
 """Runs public test ROMs on our console and writes a table of what passes.
 
-    python scripts/test_roms.py FOLDER_OR_ZIP              # everything in it that NROM can run
+    python scripts/test_roms.py FOLDER_OR_ZIP              # everything in it that we can run
     python scripts/test_roms.py FOLDER_OR_ZIP cpu ppu_vbl  # only paths with one of these in them
 
 The ROMs belong to their authors and are not part of this project: get them from the repository
 `christopherpow/nes-test-roms` on GitHub (a clone, or its zip). Each tells its verdict on the
-screen, so that is where it is read: "Passed", "Failed #3", "$01". Needs `cynes` (an extra of the
-tests) for ROMs that draw their own tiles: ours has no picture RAM, so they run with the tiles that
-they have drawn there.
+screen ("Passed", "Failed #3", "$01"), and newer ones in the cartridge's RAM as well: that is where
+it is read. Those for PAL consoles are left out.
 """
 
 from __future__ import annotations
@@ -21,15 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from warpzone import Console
+from warpzone import Console, _native
 from warpzone.errors import EngineError, WarpzoneError
 
 LOOK_EVERY, LOOKS = 30, 120  # frames
 START = 8
-# A snapshot ends with two nametables, sprite memory and the palette.
-NAMETABLES = slice(-(2048 + 256 + 32), -(256 + 32))
+IN_RAM, RUNS, WANTS_RESET, TEXT_AT = b"\xde\xb0\x61", 0x80, 0x81, 4
+"""Where $6001-$6003 hold this, $6000 says how a ROM is getting on and $6004 why, in ASCII."""
 VERDICT = re.compile(r"\b(passed|failed|error)\b[^\n]*", re.IGNORECASE)
 CODE = re.compile(r"^\s*\$([0-9A-F]{2})\s*$", re.MULTILINE)
 TO_RESET = re.compile("press reset", re.IGNORECASE)
@@ -43,70 +40,34 @@ class Verdict:
     said: str
 
 
-def is_nrom(image: bytes) -> bool:
-    """Whether this is an NROM cartridge for an NTSC console."""
-    return (
-        len(image) > 16
-        and image[:4] == b"NES\x1a"
-        and (image[6] >> 4 | image[7] & 0xF0) == 0
-        and image[4] in (1, 2)
-        and image[5] in (0, 1)
-    )
+def is_ours(name: str, image: bytes) -> bool:
+    """Whether this is a cartridge for our console."""
+    if re.search(r"\bpal_?", name, re.IGNORECASE):
+        return False
+    try:
+        _native.Cartridge(image)
+    except ValueError:
+        return False
+    return True
 
 
 def read_images(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Path and content of every NROM image in a folder or a zip file, in order."""
+    """Path and content of every image in a folder or a zip file that we can run, in order."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
-            if path.suffix.lower() == ".nes" and is_nrom(image := path.read_bytes()):
-                yield path.relative_to(source).as_posix(), image
+            name = path.relative_to(source).as_posix()
+            if path.suffix.lower() == ".nes" and is_ours(name, image := path.read_bytes()):
+                yield name, image
         return
     with zipfile.ZipFile(source) as archive:
         for name in sorted(archive.namelist()):
-            if name.lower().endswith(".nes") and is_nrom(image := archive.read(name)):
+            if name.lower().endswith(".nes") and is_ours(name, image := archive.read(name)):
                 yield name, image
-
-
-def picture_ram_in_snapshots(image: bytes, folder: Path) -> int:
-    """Where cynes keeps the picture RAM of such a cartridge: a program marks it."""
-    import cynes
-
-    marker = bytes(range(100, 164))
-    wait = "AD 02 20 10 FB"  # for the vertical blank
-    program = bytes.fromhex(
-        f"A9 00 8D 00 20 8D 01 20 {wait} {wait} A9 00 8D 06 20 8D 06 20 A2 00 "
-        "8A 18 69 64 8D 07 20 E8 E0 40 D0 F4 4C 28 80"
-    )
-    vectors = 3 * (0x8000).to_bytes(2, "little")
-    size = len(image) - 16
-    code = program.ljust(0x4000, b"\0") if size > 0x4000 else b""
-    last = (b"" if code else program).ljust(0x4000 - len(vectors), b"\0") + vectors
-    if not code:
-        last = last.replace(vectors, 3 * (0xC000).to_bytes(2, "little"))
-    path = folder / "marker.nes"
-    path.write_bytes(image[:16] + code + last)
-    nes = cynes.NES(str(path))
-    nes.step(10)
-    snapshot: bytes = nes.save().tobytes()
-    return snapshot.index(marker)
-
-
-def with_tiles(image: bytes, folder: Path) -> bytes:
-    """A ROM that has picture RAM, with the tiles that its program puts there, as a plain one."""
-    import cynes
-
-    at = picture_ram_in_snapshots(image, folder)
-    path = folder / "tiles.nes"
-    path.write_bytes(image)
-    nes = cynes.NES(str(path))
-    nes.step(200)
-    tiles = bytes(nes.save()[at : at + 0x2000])
-    return image[:5] + b"\x01" + image[6:] + tiles
 
 
 def screen_text(console: Console) -> str:
     """Both nametables as text: tiles are numbered like ASCII, or like ASCII from the space on."""
-    cells = np.frombuffer(console.save(), np.uint8)[NAMETABLES].reshape(2, 32, 32)[:, :30]
+    cells = console.native.nametables.reshape(2, 32, 32)[:, :30]
     texts = []
     for first in (0, 32):
         codes = cells.astype(int) % 128 + first
@@ -114,6 +75,18 @@ def screen_text(console: Console) -> str:
         rows = ("".join(map(chr, row)).rstrip() for row in codes.reshape(60, 32))
         texts.append("\n".join(row for row in rows if row))
     return max(texts, key=lambda text: VERDICT.search(text) is not None)
+
+
+def ram_verdict(console: Console) -> Verdict | None:
+    """What the cartridge's RAM says; None where it says nothing yet."""
+    ram = console.prg_ram
+    if len(ram) == 0 or ram[1:4].tobytes() != IN_RAM or ram[0] == RUNS:
+        return None
+    if ram[0] == WANTS_RESET:
+        return Verdict(None, "wants to be reset")
+    text = ram[TEXT_AT:].tobytes().split(b"\0")[0].decode("ascii", "replace")
+    said = VERDICT.search(text)
+    return Verdict(ram[0] == 0, said[0].strip() if said else f"${ram[0]:02X}")
 
 
 def menu_verdict(text: str) -> Verdict:
@@ -128,7 +101,7 @@ def judge(image: bytes) -> Verdict:
     """Runs one ROM until it gives its verdict, or for a minute."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "test.nes")
-        path.write_bytes(image if image[5] else with_tiles(image, Path(folder)))
+        path.write_bytes(image)
         console = Console(path)
     text = ""
     for _ in range(LOOKS):
@@ -136,6 +109,8 @@ def judge(image: bytes) -> Verdict:
             console.step(0, LOOK_EVERY)
         except EngineError:
             return Verdict(False, "halts the processor")
+        if told := ram_verdict(console):
+            return told
         before, text = text, screen_text(console)
         if "Run all tests" in text:
             console.step(START, 5)
@@ -194,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
         verdicts[name] = verdict
         print(f"{name}: {verdict.said}", file=sys.stderr)
     if not verdicts:
-        print(f"{options.source}: no NROM test in it that gives a verdict", file=sys.stderr)
+        print(f"{options.source}: no test in it that gives a verdict", file=sys.stderr)
         return 2
     print(table(verdicts))
     print(f"\nNot counted: {silent} ROMs that give no verdict on the screen.")

@@ -24,6 +24,16 @@ def with_picture_ram(image: bytes) -> bytes:
     return image[:5] + b"\0" + image[6:-0x2000]
 
 
+def writes(status: int, text: str) -> bytes:
+    """An MMC1 that says it in its RAM and nothing on the screen."""
+    code = QUIET
+    for i, byte in enumerate(b"\0\xde\xb0\x61" + text.encode("ascii") + b"\0"):
+        code += bytes([0xA9, byte, 0x8D]) + (0x6000 + i).to_bytes(2, "little")
+    code += bytes([0xA9, status, 0x8D, 0x00, 0x60])
+    image = cartridge(code + stop(CODE + len(code)))
+    return image[:6] + b"\x11" + image[7:]
+
+
 @pytest.fixture
 def roms(tmp_path: Path) -> Path:
     folder = tmp_path / "roms"
@@ -36,7 +46,12 @@ def roms(tmp_path: Path) -> Path:
         "two/crash.nes": cartridge(b"\x02"),
         "two/reset.nes": says("Press reset"),
         "two/silent.nes": says("hello"),
-        "two/another_mapper.nes": says("Passed")[:6] + b"\x11" + says("Passed")[7:],
+        "two/another_mapper.nes": says("Passed")[:6] + b"\x51" + says("Passed")[7:],
+        "two/pal_timing.nes": says("Failed"),
+        "three/good.nes": writes(0, "all of it\nPassed"),
+        "three/bad.nes": writes(3, "Failed #3"),
+        "three/code.nes": writes(4, "no such word"),
+        "three/reset.nes": writes(0x81, ""),
         "two/readme.txt": b"Passed",
     }.items():
         path = folder / name
@@ -49,6 +64,7 @@ TABLE = """\
 | ROMs | pass | do not |
 |---|---|---|
 | one | 3 of 3 |  |
+| three | 1 of 4 | bad (Failed #3), code ($04), reset (wants to be reset) |
 | two | 1 of 4 | bad (Failed #7), crash (halts the processor), reset (wants to be reset) |
 
 Not counted: 1 ROMs that give no verdict on the screen.
@@ -68,6 +84,6 @@ def test_table(roms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_nothing_to_run(roms: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(roms), "no such part"]) == 2
-    assert "no NROM test" in capsys.readouterr().err
+    assert "no test in it" in capsys.readouterr().err
     assert main([str(roms / "two/readme.txt")]) == 2
     assert "neither a folder nor a zip file" in capsys.readouterr().err

@@ -30,7 +30,10 @@ class Peer:
 
     @property
     def ram(self) -> NDArray[np.uint8]:
-        state: NDArray[np.uint8] = self._nes.save()
+        return self.ram_of(self.save())
+
+    def ram_of(self, state: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The work RAM in a snapshot."""
         return state[self._ram_at : self._ram_at + 0x800]
 
     def poke(self, address: int, value: int) -> None:

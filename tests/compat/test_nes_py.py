@@ -13,11 +13,11 @@ import pytest
 
 from warpzone.compat import nes_py
 from warpzone.compat.nes_py.palette import GREYS, PALETTE
-from warpzone.compat.nes_py.v9 import NESEnv, VectorNESEmulator
+from warpzone.compat.nes_py.v9 import NESEnv, VectorNESEmulator, play
 from warpzone.compat.nes_py.v9.nes_env import SCREEN_SHAPE_24_BIT, SCREEN_SHAPE_GRAYSCALE
 from warpzone.compat.nes_py.v9.ram import normalize_ram_read_specs
 from warpzone.compat.nes_py.v9.wrappers import JoypadSpace
-from warpzone.errors import ConfigError, EngineError, RomError
+from warpzone.errors import ConfigError, DisplayError, EngineError, RomError
 
 GAME = "super-mario-bros"
 TIME, SCORE = 0x07F8, 0x07DE
@@ -271,3 +271,48 @@ def test_the_real_one_is_not_replaced_behind_its_back(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "nes_py", gymnasium)
     with pytest.raises(ConfigError, match="nes_py is imported already"):
         nes_py.install()
+
+
+# Played in a window, or at random
+
+
+def test_random_play_needs_no_screen(env: NESEnv, capsys: pytest.CaptureFixture[str]) -> None:
+    play.play_random(env, 200, render=False)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("200 of 200 steps: rewards 0")
+    with pytest.raises(ConfigError, match="already been closed"):
+        env.step(0)
+    assert play.main(["--rom", GAME, "--mode", "random", "--steps", "3", "--no-render"]) == 0
+    with pytest.raises(ConfigError, match="mode human needs a window"):
+        play.main(["--rom", GAME, "--no-render"])
+    with pytest.raises(ConfigError, match="--steps must be positive, not 0"):
+        play.main(["--rom", GAME, "--mode", "random", "--steps", "0"])
+
+
+def test_play_by_hand(env: NESEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pygame
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    joypad = JoypadSpace(env, [["NOOP"], ["right", "B"], ["start"]])
+    seen: list[Any] = []
+
+    def step(state: Any, action: int, reward: float, done: bool, shown: Any) -> None:
+        seen.append(action)
+        assert state.shape == shown.shape == (240, 256, 3)
+        keys = {2: (pygame.KEYDOWN, "d"), 4: (pygame.KEYDOWN, "p"), 6: (pygame.KEYUP, "d")}
+        if len(seen) in keys:
+            kind, key = keys[len(seen)]
+            pygame.event.post(pygame.event.Event(kind, key=ord(key)))
+        if len(seen) == 8:
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
+
+    play.play_human(joypad, step)
+    assert seen == [0, 0, 0, 0, 1, 1, 0, 0]
+
+
+def test_play_by_hand_needs_a_screen(env: NESEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if sys.platform in ("win32", "darwin"):
+        pytest.skip("there is always a screen")
+    with pytest.raises(DisplayError, match="play_random"):
+        play.play_human(env)

@@ -11,6 +11,7 @@ _OURS = "warpzone.compat.nes_py.v9"
 _MODULES = {
     "nes_py": _OURS,
     "nes_py.nes_env": f"{_OURS}.nes_env",
+    "nes_py.play": f"{_OURS}.play",
     "nes_py.ram": f"{_OURS}.ram",
     "nes_py.vector_env": f"{_OURS}.vector_env",
     "nes_py.wrappers": f"{_OURS}.wrappers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from warpzone.compat import retro
 from warpzone.compat.retro.types import RamNumber
 from warpzone.errors import ConfigError
+from warpzone.games import catch
+from warpzone.nes import make_vec
 
 RAM = bytes([0x12, 0x34, 0x81, 0x99, 3, 9, 7, 0xFF])
 """From address 16 on."""
@@ -273,3 +276,71 @@ def test_installed_games_are_known_by_name(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(ConfigError, match="stable-retro is not installed"):
         retro.list_games()
+
+
+# As a game that environments play
+
+
+CATCH = {
+    "data": {
+        "info": {
+            "score": {"address": 0x14, "type": "<n3"},
+            "lives": {"address": 0x17, "type": "|u1"},
+            "state": {"address": 0x18, "type": "|u1"},
+            "progress": {"address": 0x10, "type": "|u1"},
+            "low": {"address": 0x11, "type": "|u1", "mask": 7},
+        }
+    },
+    "scenario": {
+        "reward": {"variables": {"score": {"reward": 2.0}, "lives": {"penalty": 0.5}}},
+        "done": {"variables": {"state": {"op": "equal", "reference": 2}}},
+        "actions": [[[], ["LEFT"], ["RIGHT"]]],
+    },
+    "metadata": {"default_state": "Game"},
+}
+
+
+def test_an_integration_is_played(tmp_path: Path) -> None:
+    """Beside our own description of the cartridge that we make ourselves."""
+    rom = tmp_path / "catch.nes"
+    catch.cartridge(rom)
+    folder = written(tmp_path, **CATCH)
+    first = catch.GAME.starts["game"]
+    game = retro.game_of(folder, first, cartridge=str(rom))
+    assert game.actions == [[], ["left"], ["right"]]
+    assert list(game.starts) == ["Game"]
+    ours = make_vec(None, game, 4, seed=1, threads=1)
+    known = dataclasses.replace(catch.GAME, settings={})
+    plain = make_vec(rom, known, 4, seed=1, threads=1)
+    plain.reset()
+    _, infos = ours.reset()
+    before = infos["lives"], infos["score"]
+    drawn = np.random.RandomState(1)
+    ended = 0
+    for _ in range(600):
+        actions = drawn.randint(0, 3, 4)
+        _, rewards, terminated, _, infos = ours.step(actions)
+        _, _, also, _, told = plain.step(actions)
+        np.testing.assert_array_equal(terminated, also)
+        np.testing.assert_array_equal(infos["score"], told["score"])
+        np.testing.assert_array_equal(infos["progress_"], told["paddle"])
+        np.testing.assert_array_equal(infos["low"], told["ball_x"] & 7)
+        lost = np.minimum(infos["lives"] - before[0], 0)
+        wanted = 2 * np.maximum(infos["score"] - before[1], 0) + 0.5 * lost
+        going_on = ~terminated
+        np.testing.assert_array_equal(rewards[going_on], wanted[going_on])
+        before = infos["lives"], infos["score"]
+        ended += int(terminated.sum())
+    assert ended > 2
+
+
+def test_what_a_script_says_is_to_be_given(tmp_path: Path) -> None:
+    script = {"reward": {"script": "lua:correct_score"}, "done": {}}
+    folder = written(tmp_path, scenario=script)
+    with pytest.raises(ConfigError, match="a Lua script says what reward is"):
+        retro.game_of(folder, b"")
+    game = retro.game_of(folder, b"", reward=lambda now, before: now["score"])
+    now = values(1, 2, 3)
+    assert game.reward(now, now).tolist() == [2]  # type: ignore[arg-type]
+    assert len(game.actions) == 36, "of each group one"
+    assert ["up", "left", "A", "B"] in game.actions

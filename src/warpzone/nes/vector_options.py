@@ -75,6 +75,8 @@ def infos_of(
     it tells, all for None."""
     infos: dict[str, Any] = {}
     for name, values in signals.items():
+        if mask is None:  # once for all of them: a step of a few games is not much longer
+            mask = np.ones(len(values), np.bool_)
         infos[name] = values
-        infos[f"_{name}"] = np.ones(len(values), np.bool_) if mask is None else mask
+        infos[f"_{name}"] = mask
     return infos

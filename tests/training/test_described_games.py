@@ -162,3 +162,4 @@ def test_on_the_command_line(rom: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert refused.exit_code != 0
     refused = CliRunner().invoke(app, ["watch", "r"])
     assert refused.exit_code != 0
+    assert "plays mine, not Super Mario Bros" in refused.output

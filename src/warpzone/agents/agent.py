@@ -171,7 +171,7 @@ class Agent:
             LevelError: no such level.
             AgentError: the observations of this warpzone are not those it was trained on.
         """
-        self._check_game()
+        self.check_plays_levels()
         settings = self._settings(level, noop_max, repeat_action_probability)
         env = MarioEnv(config=settings, rom=rom, keep_frames=True)
         self._check_fit(env)
@@ -196,7 +196,7 @@ class Agent:
             LevelError: no such level.
             AgentError: the observations of this warpzone are not those it was trained on.
         """
-        self._check_game()
+        self.check_plays_levels()
         envs = MarioVectorEnv(
             num_envs=num_envs,
             num_groups=min(2, num_envs),
@@ -236,7 +236,8 @@ class Agent:
         }
         return env_config(**{**self.info.env.model_dump(), **changes})
 
-    def _check_game(self) -> None:
+    def check_plays_levels(self) -> None:
+        """Raises `AgentError` where this agent is for a described game."""
         if self.info.game.name is not None:
             raise AgentError(
                 f"{self.path} plays {self.info.game.name}, not Super Mario Bros.: `warpzone eval`"

@@ -74,6 +74,7 @@ def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
 
     use_one_torch_thread()
     agent = Agent.load(path, device=device)
+    agent.check_plays_levels()
     cartridge = find_rom(rom)
     warn_of_rom(agent, cartridge)
     return agent, cartridge

@@ -49,7 +49,7 @@ class ObservationWrapper(Wrapper):
 
     def observation(self, observation: Any) -> Any:
         """Returns what is shown of an observation."""
-        raise NotImplementedError
+        raise NotImplementedError  # a program's own class says it, as with gym
 
 
 class RewardWrapper(Wrapper):
@@ -61,7 +61,7 @@ class RewardWrapper(Wrapper):
 
     def reward(self, reward: float) -> float:
         """Returns what is given for a reward."""
-        raise NotImplementedError
+        raise NotImplementedError  # likewise
 
 
 class ActionWrapper(Wrapper):
@@ -72,4 +72,4 @@ class ActionWrapper(Wrapper):
 
     def action(self, action: Any) -> Any:
         """Returns the environment's action."""
-        raise NotImplementedError
+        raise NotImplementedError  # likewise

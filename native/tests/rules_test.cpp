@@ -68,14 +68,15 @@ TEST(random_streams_are_their_own) {
   std::set<uint64_t> seen;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     for (uint64_t index = 0; index < 20; ++index) {
-      smb::Random random = smb::stream(seed, index), again = smb::stream(seed, index);
+      warpzone::Random random = warpzone::stream(seed, index),
+                       again = warpzone::stream(seed, index);
       const uint64_t first = random.next();
       CHECK_EQUAL(first, again.next());
       seen.insert(first);
     }
   }
   CHECK_EQUAL(seen.size(), size_t{400});
-  smb::Random random = smb::stream(1, 2);
+  warpzone::Random random = warpzone::stream(1, 2);
   int counts[7] = {};
   for (int i = 0; i < 7000; ++i) {
     const int drawn = random.below(7);

@@ -288,9 +288,9 @@ TEST(without_starts_the_random_streams_are_as_before) {
     for (int i = 0; i < 5; ++i) step(*games, 1);
   }
   CHECK(plain.save() == with_starts.save());
-  smb::Random game = smb::stream(config.seed, 0);
-  smb::Random random{game.next()};  // of the first episode
-  random.uniform();                 // the level
+  warpzone::Random game = warpzone::stream(config.seed, 0);
+  warpzone::Random random{game.next()};  // of the first episode
+  random.uniform();                      // the level
   CHECK_EQUAL(plain.start_signals[0].frames, random.below(31));
 }
 
@@ -370,7 +370,7 @@ TEST(buttons_stick_in_a_share_of_the_episodes) {
   smb::Rules rules = one_game(Observation::features).rules;
   rules.repeat_action_probability = 0.5;
   smb::Game game{};
-  game.random = smb::stream(1, 0);
+  game.random = warpzone::stream(1, 0);
   const auto ignore = [](const smb::Game&, bool) {};
   const auto episodes = [&](double share) {
     rules.sticky_share = share;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, get_args
@@ -695,3 +697,21 @@ def test_pictures_of_each_game() -> None:
         sky = picture[100, 100].tolist()
         assert (sky == [0, 0, 0]) == (stage == 2)
     assert make_vec().render() is None
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_memory_is_free_as_soon_as_nobody_holds_the_environment(observation: Observation) -> None:
+    """Half a gigabyte of pictures must not wait for a garbage collection."""
+
+    def played() -> weakref.ref[warpzone.MarioVectorEnv]:
+        envs = make_vec(observation=observation)
+        envs.reset()
+        envs.step(np.ones(3, np.int64))
+        envs.call("ram")
+        return weakref.ref(envs)
+
+    gc.disable()
+    try:
+        assert played()() is None
+    finally:
+        gc.enable()

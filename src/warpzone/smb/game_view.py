@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium
@@ -47,7 +48,9 @@ class GameView:
     """
 
     def __init__(self, envs: Games, index: int) -> None:
-        self._envs, self._index = envs, index
+        # Not one holding the other, or both would keep their memory until a garbage collection.
+        self._envs: Games = weakref.proxy(envs)
+        self._index = index
 
     @property
     def config(self) -> EnvConfig:

@@ -180,6 +180,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("row_share", &smb::Rules::row_share)
       .def_rw("end_penalty", &smb::Rules::end_penalty)
       .def_rw("life_share", &smb::Rules::life_share)
+      .def_rw("phase_share", &smb::Rules::phase_share)
       .def_rw("max_steps", &smb::Rules::max_steps)
       .def_rw("no_progress_steps", &smb::Rules::no_progress_steps)
       .def_rw("start_steps", &smb::Rules::start_steps)

@@ -11,6 +11,7 @@
 #include "nes/console.h"
 #include "random/random.h"
 #include "smb/initial_states.h"
+#include "smb/phase.h"
 #include "smb/progress.h"
 #include "smb/rules.h"
 #include "smb/signals.h"
@@ -40,6 +41,13 @@ inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game 
 // Of one game, in place of what all games show.
 enum View : uint8_t { kOwnView = 1, kShowLevel = 2, kShowPaths = 4 };
 
+// What led to where an episode begins.
+enum Origin : uint8_t {
+  kPlayed,      // buttons since a level's start
+  kCarried,     // the game went on from the episode before
+  kOtherPhase,  // what the game counts by was drawn anew
+};
+
 // Of an episode after which the game can go on by itself.
 enum Ending : uint8_t { kNoEnding, kLevelCleared, kLifeLost };
 
@@ -58,7 +66,7 @@ struct Game {
   uint8_t passed;             // the game goes on by itself now: to another level, or a next life
   uint8_t off_route;          // on another floor of a maze than its route
   uint8_t ending;             // how the episode has ended, see `Ending`
-  uint8_t carried;            // the episode began as the game went on from the one before
+  uint8_t origin;             // see `Origin`
   uint8_t view;               // what of the rules is seen, see `View`; 0: as they say
   int32_t unpaid;             // px of progress since Mario left the ground (reward `landed`)
 
@@ -73,9 +81,9 @@ struct Game {
     signals.start = -1;
     held = 0;
     const bool drawn = !beginning.moment && beginning.level < 0;
-    carried = drawn && goes_on(rules, signals.level, draws) ? 1 : 0;
+    origin = drawn && goes_on(rules, signals.level, draws) ? kCarried : kPlayed;
     ending = kNoEnding;
-    if (carried != 0) {
+    if (origin == kCarried) {
       carry_over(levels.cartridge(), rules, draws);
       see_frame(*this, false);
     } else if (drawn && rules.whole_game) {
@@ -86,10 +94,11 @@ struct Game {
     } else if (const InitialState* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
       begin_at(*start, levels.cartridge(), rules, see_frame);
+      draw_phase(rules, draws);
       if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
     } else {
       signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
-      begin_level(levels, rules, draws);
+      begin_level(levels, rules, draws, drawn);
       see_frame(*this, false);
     }
     const bool some = rules.repeat_action_probability > 0 && rules.sticky_share < 1;
@@ -237,9 +246,16 @@ struct Game {
     idle(cart, rules, draws, see_frame);
   }
 
-  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws) {
+  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws, bool drawn) {
     nes = levels.start(signals.level);
+    if (drawn) draw_phase(rules, draws);
     idle_unseen(levels.cartridge(), rules, draws);
+  }
+
+  void draw_phase(const Rules& rules, Random& draws) {
+    if (!(rules.phase_share > 0) || draws.uniform() >= rules.phase_share) return;
+    smb::draw_phase(nes, draws);
+    origin = kOtherPhase;
   }
 
   // Returns whether Mario lives.

@@ -7,6 +7,12 @@
 
 namespace warpzone::smb::memory {
 
+// What the game counts by. Its random numbers are seven bytes (PseudoRandomBitReg), shifted once in
+// every frame; the counter goes on in each that is not paused; slow timers go down when
+// IntervalTimerControl begins anew, which runs to 0 from 20, on the European cartridge from 17.
+inline constexpr uint16_t kRandom = 0x07A7, kFrameCounter = 0x0009, kSlowTick = 0x077F;
+inline constexpr int kRandomBytes = 7, kSlowTicks = 18;
+
 // The course of the game.
 inline constexpr uint16_t kOperMode = 0x0770;      // 0 title, 1 game, 2 castle victory, 3 game over
 inline constexpr uint16_t kOperModeTask = 0x0772;  // in mode 1: 3 is play, less is loading

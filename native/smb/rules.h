@@ -45,6 +45,8 @@ struct Rules {
   bool warps = false;       // the way through a warp zone does not end an episode
   double row_share = 0.0;   // of flags after which the next episode begins as the game goes on
   double life_share = 0.0;  // and of deaths, while lives are left
+  // Of other episodes, in which what the game counts by is drawn anew.
+  double phase_share = 0.0;
 
   Edition edition = kSuperMarioBros;  // that of the cartridge, as `of` puts it in
 
@@ -87,6 +89,7 @@ struct Rules {
     require(sticky_share >= 0 && sticky_share <= 1, "sticky_share must be from 0 to 1");
     require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
     require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");
+    require(phase_share >= 0 && phase_share <= 1, "phase_share must be from 0 to 1");
     const auto priced = [&require](float penalty) {
       require(penalty >= 0 && penalty <= 100, "end_penalty must be from 0 to 100");
     };

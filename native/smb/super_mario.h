@@ -129,11 +129,11 @@ class SuperMario {
 
   static int32_t level(const State& game) { return game.signals.level; }
   static uint8_t place(const State& game) { return map_number(game.nes); }
-  static bool carried(const State& game) { return game.carried != 0; }
+  static bool carried(const State& game) { return game.origin == kCarried; }
   static bool at_level_start(const State& game) { return game.signals.start < 0; }
 
   bool prefix(const State& game, std::vector<uint8_t>& buttons) const {
-    if (game.carried != 0 || rules_.whole_game) return false;
+    if (game.origin != kPlayed || rules_.whole_game) return false;
     if (at_level_start(game)) {
       buttons.assign(static_cast<size_t>(game.signals.frames), 0);
       return true;

@@ -108,6 +108,8 @@ TEST(rules_that_make_no_sense_say_why) {
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.repeat_action_probability = 1; }),
               "repeat_action_probability must be at least 0 and below 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.row_share = 1.5; }), "row_share must be from 0 to 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.phase_share = -0.5; }),
+              "phase_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.max_steps = -1; }), "step limits must not be negative");
 }
 

@@ -244,6 +244,7 @@ def test_every_field_reaches_the_native_core() -> None:
             "show_paths": True,
             "row_share": 0.25,
             "life_share": 0.75,
+            "phase_share": 0.5,
             "end_penalty": 4.0,
             "whole_game": True,
             "lives": 1,
@@ -258,7 +259,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
-    assert (rules.row_share, rules.life_share) == (0.25, 0.75)
+    assert (rules.row_share, rules.life_share, rules.phase_share) == (0.25, 0.75, 0.5)
     assert rules.show_paths
     assert rules.end_penalty == 4.0
     assert rules.start_noop_max == 9

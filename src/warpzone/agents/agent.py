@@ -232,6 +232,7 @@ class Agent:
             "last_level": last_level,
             "row_share": 0.0,
             "life_share": 0.0,
+            "phase_share": 0.0,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

@@ -97,6 +97,11 @@ class EnvConfig(BaseModel):
     """Share of lost lives of whole episodes after which the next episode begins as the game goes
     on: in the same level, at its half-way point if Mario came past it, with a life less, while any
     is left. Clear rates of training episodes count these too."""
+    phase_share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of episodes that do not go on from another, in which what the game counts by is drawn
+    anew, as if it had been going on for any time: its random numbers, its frame counter and the
+    tick of its timers. Enemies then meet Mario in phases that no wait at the level's own start
+    brings. There is no input log of such an episode."""
     whole_game: bool = False
     """An episode is the game as it is played: power on, Start, the console's lives, half-way points
     and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,
@@ -182,7 +187,7 @@ class EnvConfig(BaseModel):
             why = "is for episodes that begin at levels, and this is the whole game"
             reasons |= dict.fromkeys(
                 (
-                    *("levels", "last_level", "row_share", "life_share"),
+                    *("levels", "last_level", "row_share", "life_share", "phase_share"),
                     *("start_steps", "start_noop_max"),
                 ),
                 why,
@@ -213,6 +218,7 @@ class EnvConfig(BaseModel):
         rules.last_level = -1 if self.last_level is None else level_index(self.last_level)
         rules.row_share = self.row_share
         rules.life_share = self.life_share
+        rules.phase_share = self.phase_share
         rules.end_penalty = self.end_penalty
         rules.whole_game = self.whole_game
         rules.one_life = self.lives == 1
@@ -267,6 +273,7 @@ class EnvSettings(TypedDict, total=False):
     last_level: str | None
     row_share: float
     life_share: float
+    phase_share: float
     end_penalty: float
     whole_game: bool
     lives: Literal[1, 3]

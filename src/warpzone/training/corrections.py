@@ -60,6 +60,7 @@ class Corrections:
                 "start_noop_max": self.config.noop_max,
                 "row_share": 0.0,
                 "life_share": 0.0,
+                "phase_share": 0.0,
                 "start_steps": None,
                 "no_progress_steps": None,
                 "max_steps": None,

@@ -65,6 +65,7 @@ class EvaluationSchedule:
                     "sticky_share": 1.0,
                     "row_share": 0.0,
                     "life_share": 0.0,
+                    "phase_share": 0.0,
                     "end_thrown_back": False,
                 }
             )

@@ -1,0 +1,36 @@
+// What the game counts by, and so in which phase Mario meets what moves.
+#pragma once
+
+#include <cstdint>
+
+#include "nes/state.h"
+#include "random/random.h"
+#include "smb/memory.h"
+
+namespace warpzone::smb {
+
+inline constexpr int kRandomPeriod = 32767;  // frames after which its random numbers come again
+
+// The game's random numbers as they are so many frames on.
+inline void advance_random(nes::State& s, int frames) {
+  constexpr int kBits = 8 * memory::kRandomBytes;
+  uint64_t bits = 0;
+  for (int i = 0; i < memory::kRandomBytes; ++i) bits = bits << 8 | s.ram[memory::kRandom + i];
+  for (int i = 0; i < frames; ++i) {
+    // Shifted to the right; what comes in differs where bits 1 of the first two bytes do.
+    const uint64_t in = (bits >> (kBits - 7) ^ bits >> (kBits - 15)) & 1;
+    bits = bits >> 1 | in << (kBits - 1);
+  }
+  for (int i = memory::kRandomBytes; i-- > 0; bits >>= 8) {
+    s.ram[memory::kRandom + i] = static_cast<uint8_t>(bits);
+  }
+}
+
+// As if the game had been going on for any time.
+inline void draw_phase(nes::State& s, Random& draws) {
+  advance_random(s, draws.below(kRandomPeriod));
+  s.ram[memory::kFrameCounter] = static_cast<uint8_t>(draws.below(256));
+  s.ram[memory::kSlowTick] = static_cast<uint8_t>(draws.below(memory::kSlowTicks));
+}
+
+}  // namespace warpzone::smb

@@ -1,0 +1,105 @@
+"""Episodes in which what the game counts by is drawn anew, against the console's own counting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.support.scripts import ACTIONS, INDEX, RUN
+
+import warpzone
+from warpzone.nes.console import Console
+from warpzone.smb.starts import start_level
+
+RANDOM, FRAME, TICK = slice(0x7A7, 0x7AE), 0x09, 0x77F
+"""Where in RAM the random numbers are, the counter of frames, and that of slow timers."""
+COUNTERS = [*range(RANDOM.start, RANDOM.stop), FRAME, TICK]
+PERIOD = 32767
+
+
+def make_vec(num_envs: int, **settings: Any) -> warpzone.MarioVectorEnv:
+    settings = {"threads": 1, "observation": "ram", "seed": 5, **settings}
+    return warpzone.make_vec("1-1", num_envs, actions=ACTIONS, **settings)
+
+
+def rams(envs: warpzone.MarioVectorEnv) -> NDArray[np.uint8]:
+    return np.stack([envs.ram(game) for game in range(envs.num_envs)])
+
+
+def at_start() -> Console:
+    console = Console()
+    start_level(console, "1-1")
+    return console
+
+
+@pytest.fixture(scope="module")
+def own_numbers() -> set[bytes]:
+    """All states of the game's random numbers, as it goes through them at the title."""
+    console, seen = Console(), set()
+    console.step(0, 60)
+    for _ in range(2 * PERIOD):  # it stands still while the title is being drawn
+        console.step()
+        seen.add(console.ram[RANDOM].tobytes())
+    assert len(seen) == PERIOD
+    return seen
+
+
+def test_a_level_begins_in_any_phase_that_the_game_can_be_in(own_numbers: set[bytes]) -> None:
+    envs = make_vec(200, phase_share=1.0)
+    envs.reset()
+    memories = rams(envs)
+    own = at_start().ram
+    others = np.setdiff1d(np.arange(len(own)), COUNTERS)
+    np.testing.assert_array_equal(memories[:, others], np.tile(own[others], (200, 1)))
+    numbers = {row[RANDOM].tobytes() for row in memories}
+    assert numbers <= own_numbers
+    assert len(numbers) > 190
+    assert len(set(memories[:, FRAME])) > 100
+    assert set(memories[:, TICK]) == set(range(18))
+
+
+def test_ticks_are_those_of_the_game() -> None:
+    console, seen = at_start(), set()
+    for _ in range(100):
+        console.step()
+        seen.add(int(console.ram[TICK]))
+    assert seen >= set(range(18))
+
+
+def test_only_that_share_of_episodes_is_drawn_anew() -> None:
+    envs = make_vec(400, phase_share=0.25)
+    envs.reset()
+    other = (rams(envs)[:, RANDOM] != at_start().ram[RANDOM]).any(axis=1)
+    assert 0.18 < other.mean() < 0.32
+
+
+def test_a_start_that_is_asked_for_is_as_it_is() -> None:
+    envs = make_vec(1, phase_share=1.0)
+    envs.reset(options={"level": "1-1"})
+    np.testing.assert_array_equal(envs.ram(0), at_start().ram)
+
+
+def test_an_episode_within_a_level_is_in_another_phase_too() -> None:
+    envs = make_vec(8, phase_share=1.0)
+    moments = envs.record_moments("1-1", bytes(40), [(40, 10)])
+    envs.set_initial_states(moments)
+    envs.set_start_weights(np.ones(1), 1.0)
+    _, infos = envs.reset()
+    assert list(infos["start"]) == [0] * 8
+    console = at_start()
+    console.step(0, 40)
+    memories = rams(envs)
+    others = np.setdiff1d(np.arange(len(console.ram)), COUNTERS)
+    np.testing.assert_array_equal(memories[:, others], np.tile(console.ram[others], (8, 1)))
+    assert len({row[RANDOM].tobytes() for row in memories}) == 8
+
+
+def test_no_input_log_leads_to_another_phase() -> None:
+    for share, known in ((1.0, False), (0.0, True)):
+        envs = make_vec(1, phase_share=share)
+        envs.watch_games([0])
+        envs.reset()
+        envs.step(np.array([INDEX[RUN]]))
+        assert (envs.input_log(0) is not None) is known

@@ -77,6 +77,18 @@ def test_same_seed_same_result_on_any_number_of_threads(agent: Agent) -> None:
     assert results[0].levels != results[2].levels
 
 
+def test_any_phase_is_another_measurement_and_says_so() -> None:
+    agent = Collection().agent("7-1")
+    own, any_phase = (
+        evaluate(agent, ["7-1"], episodes=16, noop_max=0, policy="argmax", any_phase=any_phase)
+        for any_phase in (False, True)
+    )
+    assert ", any phase of the game, " in str(any_phase.protocol)
+    # Where likeliest actions meet the same hammers, all episodes are the same.
+    assert own.levels["7-1"].clear_rate in (0.0, 1.0)
+    assert own.levels["7-1"].mean_progress != any_phase.levels["7-1"].mean_progress
+
+
 def test_no_episodes(agent: Agent) -> None:
     with pytest.raises(ConfigError, match="episodes is 0"):
         evaluate(agent, ["1-1"], episodes=0)

@@ -43,6 +43,13 @@ def test_settings_of_the_whole_game_are_for_it_alone() -> None:
     assert "--lives is 2" in error_of("eval", "--game", "--lives", "2")
 
 
+def test_any_phase_is_for_levels_from_their_own_starts() -> None:
+    told = run("eval", "1-1", "--any-phase", "--episodes", "2", "--json")
+    assert json.loads(told.stdout)["protocol"]["any_phase"] is True
+    for other in (["--game"], ["--through", "1-2"]):
+        assert "from their own starts" in error_of("eval", "1-1", "--any-phase", *other)
+
+
 def test_weights_that_are_no_numbers_are_told_and_not_measured(tmp_path: Path) -> None:
     agent = Agent.load("1-1")
     weights = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}

@@ -185,12 +185,14 @@ class Agent:
         noop_max: int,
         repeat_action_probability: float,
         last_level: str | None = None,
+        any_phase: bool = False,
         threads: int | None = None,
         rom: RomSource = None,
     ) -> MarioVectorEnv:
         """Makes many games of one level as this agent knows them, in two groups where possible.
 
-        With `last_level` they go on from level to level up to that one.
+        With `last_level` they go on from level to level up to that one. With `any_phase` what the
+        game counts by is drawn anew for each (`phase_share`).
 
         Raises:
             LevelError: no such level.
@@ -202,7 +204,9 @@ class Agent:
             num_groups=min(2, num_envs),
             threads=threads,
             rom=rom,
-            config=self._settings(level, noop_max, repeat_action_probability, last_level),
+            config=self._settings(
+                level, noop_max, repeat_action_probability, last_level, any_phase
+            ),
         )
         self._check_fit(envs)
         return envs
@@ -222,6 +226,7 @@ class Agent:
         noop_max: int,
         repeat_action_probability: float,
         last_level: str | None = None,
+        any_phase: bool = False,
     ) -> EnvConfig:
         changes: dict[str, Any] = {
             "levels": parse_levels(level),
@@ -232,7 +237,7 @@ class Agent:
             "last_level": last_level,
             "row_share": 0.0,
             "life_share": 0.0,
-            "phase_share": 0.0,
+            "phase_share": float(any_phase),
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

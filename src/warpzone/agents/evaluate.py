@@ -37,6 +37,8 @@ class Protocol:
         max_steps: decisions after which an episode is cut, or None.
         no_progress_steps: decisions without progress after which an episode is cut, or None.
         seed: of everything random.
+        any_phase: what the game counts by, its random numbers too, is drawn anew at each start
+            (`EnvConfig.phase_share`), so that enemies come as they may after any levels before.
     """
 
     policy: PolicyMode
@@ -47,6 +49,7 @@ class Protocol:
     max_steps: int | None
     no_progress_steps: int | None
     seed: int
+    any_phase: bool = False
 
     def __str__(self) -> str:
         """Says it in a line, for people."""
@@ -57,6 +60,8 @@ class Protocol:
             f"sticky {self.repeat_action_probability:g}",
             f"frame skip {self.frame_skip}",
         ]
+        if self.any_phase:
+            parts.insert(3, "any phase of the game")
         if self.max_steps is not None:
             parts.append(f"at most {self.max_steps} steps")
         if self.no_progress_steps is not None:
@@ -86,6 +91,7 @@ def evaluate(
     noop_max: int = 30,
     repeat_action_probability: float = 0.0,
     policy: PolicyMode = "sample",
+    any_phase: bool = False,
     seed: int = 0,
     threads: int | None = None,
     rom: RomSource = None,
@@ -104,6 +110,7 @@ def evaluate(
         noop_max: see `Protocol`, as for the following two.
         repeat_action_probability: 0 to below 1.
         policy: "sample" or "argmax".
+        any_phase: see `Protocol`.
         seed: the same seed gives the same result, on any number of threads.
         threads: for the games; None: all cores.
         rom: the ROM, or None to look for it.
@@ -115,7 +122,9 @@ def evaluate(
         ConfigError: a number out of its range.
         AgentError: the agent does not fit this version's games.
     """
-    protocol = _protocol(agent, policy, episodes, noop_max, repeat_action_probability, seed)
+    protocol = _protocol(
+        agent, policy, episodes, noop_max, repeat_action_probability, seed, any_phase
+    )
     cartridge = open_rom(rom)
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
@@ -215,6 +224,7 @@ def _play(
         noop_max=protocol.noop_max,
         repeat_action_probability=protocol.repeat_action_probability,
         last_level=last_level,
+        any_phase=protocol.any_phase,
         threads=threads,
         rom=rom,
     )
@@ -231,6 +241,7 @@ def _protocol(
     noop_max: int,
     repeat_action_probability: float,
     seed: int,
+    any_phase: bool = False,
 ) -> Protocol:
     if episodes < 1:
         raise ConfigError(f"episodes is {episodes}; it must be at least 1")
@@ -244,4 +255,5 @@ def _protocol(
         max_steps=limits.max_steps,
         no_progress_steps=limits.no_progress_steps,
         seed=seed,
+        any_phase=any_phase,
     )

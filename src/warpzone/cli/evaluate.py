@@ -74,6 +74,14 @@ def evaluate(
     ] = 100,
     noop_max: NoopsOption = 30,
     repeat_action_probability: StickyOption = 0.0,
+    any_phase: Annotated[
+        bool,
+        typer.Option(
+            "--any-phase",
+            help="Draw the game's random numbers and counters anew at each start, so that enemies "
+            "come as they may after any levels before.",
+        ),
+    ] = False,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     threads: Annotated[
@@ -95,12 +103,17 @@ def evaluate(
     from warpzone.agents.packaged import evaluate_packaged
 
     whole = game_settings(game, lives, warps)
+    if any_phase and (game or through is not None):
+        raise ConfigError(
+            "--any-phase is for levels from their own starts: in a row or a whole game, phases come"
+            " about by themselves"
+        )
     described = described_agent(agent_path, device, description)
     if described is not None:
-        if levels is not None or through is not None or game:
+        if levels is not None or through is not None or game or any_phase:
             raise ConfigError(
-                "--levels, --through and --game are for Super Mario Bros., and this agent plays"
-                f" {described.info.game.name}: leave them out"
+                "--levels, --through, --game and --any-phase are for Super Mario Bros., and this"
+                f" agent plays {described.info.game.name}: leave them out"
             )
         _evaluate_described(
             described,
@@ -147,6 +160,7 @@ def evaluate(
                 **settings,
             )
         elif agent_path is None:
+            settings["any_phase"] = any_phase
             collection, cartridge = open_collection(device, rom)
             evaluation = evaluate_packaged(
                 collection,
@@ -162,6 +176,7 @@ def evaluate(
                 agent,
                 levels_on(levels, own, cartridge),
                 policy=policy_of(policy, agent),
+                any_phase=any_phase,
                 rom=cartridge,
                 **settings,
             )

@@ -53,13 +53,15 @@ def test_a_life_that_is_lost_ends_an_episode(found: Callable[[str], Rom]) -> Non
 
 def test_what_is_told_of_how_a_stage_is_left() -> None:
     def values(**changed: int) -> dict[str, np.ndarray]:
-        given = {"_left": 0, "lives": 3, **changed}
+        given = {"_left": 0, "_does": 0, "stage": 4, "lives": 3, **changed}
         return {name: np.array([value]) for name, value in given.items()}
 
     for left, success, death in ((0, False, False), (1, False, True), (2, False, True)):
         now = values(_left=left)
         assert bool(GAME.success(now, values())[0]) is success  # type: ignore[arg-type]
         assert bool(died(now, values())[0]) is death  # type: ignore[arg-type]
+    assert GAME.success(values(_does=6), values())[0]  # type: ignore[arg-type]
+    assert GAME.success(values(stage=5), values())[0]  # type: ignore[arg-type]
     for left in (3, 4):
         assert GAME.success(values(_left=left), values())[0]  # type: ignore[arg-type]
     assert died(values(lives=2), values())[0]  # type: ignore[arg-type]

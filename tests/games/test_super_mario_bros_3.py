@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from warpzone import Console
-from warpzone.games.super_mario_bros_3 import PANELS
+from warpzone.games.side_view import ABOVE, COLUMNS, LEFT, ROWS
+from warpzone.games.super_mario_bros_3 import PANELS, SCREEN, tiles_around
 from warpzone.nes import make, make_vec
 from warpzone.nes.rom import Rom
 
@@ -79,6 +80,51 @@ def test_a_stage_that_is_cleared(found: Callable[[str], Rom]) -> None:
     console.step(0, 900)
     assert (console.ram[0x75], console.ram[0x79]) == PANELS["1-1"][:2]
     assert console.ram[0x736] == info["lives"]
+
+
+def test_what_is_seen_of_tiles_and_objects(found: Callable[[str], Rom]) -> None:
+    """Along the way to the goal: tile by tile, what bears Mario, and the first goomba."""
+    rom = found(NAME)
+    envs = make_vec(rom, NAME, 1, noop_max=0, observation="variables")
+    console = Console(rom)
+    envs.reset()
+    console.load(envs.console_state(0))
+    stood = goombas = 0
+    for frame, byte in enumerate(goal()):
+        console.step(byte)
+        if frame % 24:
+            continue
+        observation, infos = envs.reset(options={"state": console.save()})
+        now = envs.values()
+        solid, bears = tiles_around(now)
+        x, y = int(infos["x"][0]), int(infos["y"][0])
+        tiles, limits = console.prg_ram[: 15 * SCREEN], console.prg_ram[0x1E94:0x1E9C]
+        for row in range(ROWS):
+            for column in range(COLUMNS):
+                r, c = (y + 16) // 16 + row - ABOVE, (x + 8) // 16 + column - LEFT
+                kind = (False, False)
+                if 0 <= r < 27 and 0 <= c < 240:
+                    tile = int(tiles[c // 16 * SCREEN + r * 16 + c % 16])
+                    full = tile >= limits[4 + tile // 64]
+                    kind = full, tile >= limits[tile // 64] and not full
+                assert (solid[0, row, column], bears[0, row, column]) == kind
+        planes = observation[0, : 3 * ROWS * COLUMNS].reshape(3, ROWS, COLUMNS)
+        assert np.array_equal(planes[:2], [solid[0], bears[0]])
+        ram = console.ram.astype(int)
+        if ram[0xD8] == 0 and y % 16 == 0:  # he stands: on the tile below one of his feet
+            feet = [(x + side) // 16 - (x + 8) // 16 + LEFT for side in (4, 11)]
+            assert (solid | bears)[0, ABOVE + 1, feet].any(), (frame, x, y)
+            stood += 1
+        for k in range(8):
+            dx, dy = (
+                ram[0x91 + k] + 256 * ram[0x76 + k] - x,
+                ram[0xA3 + k] + 256 * ram[0x88 + k] - y,
+            )
+            if ram[0x661 + k] == 2 and 0 <= dx < 150 and abs(dy) < 60:
+                assert planes[2, ABOVE + (dy + 8) // 16, LEFT + (dx + 8) // 16] == 1
+                goombas += 1
+    assert stood > 15
+    assert goombas > 5
 
 
 def test_death_ends_an_episode(found: Callable[[str], Rom]) -> None:

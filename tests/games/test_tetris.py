@@ -7,7 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from warpzone import Console
-from warpzone.games.tetris import EMPTY, field, heights, holes
+from warpzone.games.tetris import (
+    EMPTY,
+    PIECES,
+    field,
+    heights,
+    holes,
+    landing,
+    without_full_rows,
+    worth,
+)
 from warpzone.nes import make, make_vec
 from warpzone.nes.rom import Rom
 from warpzone.nes.variables import Values
@@ -25,7 +34,7 @@ def test_the_numbers_are_those_on_the_screen(found: Callable[[str], Rom]) -> Non
     rng = np.random.default_rng(0)
     checked = 0
     for step in range(700):
-        _, _, terminated, _, info = env.step(3 if step % 9 < 6 else int(rng.integers(6)))
+        _, _, terminated, _, info = env.step(0 if step % 9 < 6 else int(rng.integers(5)))
         if terminated:
             break
         if step % 30 < 25 or info["phase"] != 1:
@@ -47,7 +56,7 @@ def test_a_game_that_is_lost_ends(found: Callable[[str], Rom]) -> None:
     envs = make_vec(found("tetris"), "tetris", 2, seed=0, frame_skip=8, observation="variables")
     envs.reset(seed=0)
     for step in range(2500):
-        _, rewards, terminated, _, infos = envs.step(np.full(2, 3 if step % 2 else 0))
+        _, rewards, terminated, _, infos = envs.step(np.full(2, step % 2))
         if terminated.any():
             break
     row = int(terminated.argmax())
@@ -63,14 +72,17 @@ def test_a_line_is_counted_and_paid(found: Callable[[str], Rom]) -> None:
     ram = env.ram()
     ram[0x4BE:0x4C8] = 0x7B  # the lowest row, but for the two columns under the first piece
     ram[0x4BE + 4 : 0x4BE + 6] = EMPTY
-    total, info = 0.0, {"lines": 0}
+    env.step(3)  # now it is seen
+    rewards, info = [], {"lines": 0}
     for step in range(1200):
-        _, reward, _, _, info = env.step(3 if step > 60 and step % 60 < 50 else 0)
-        total = max(total, reward)
+        _, reward, _, _, info = env.step(0 if step % 60 < 50 else 3)
+        rewards.append(reward)
         if info["lines"]:
             break
     assert info["lines"] == 1
-    assert total == 1.0
+    assert rewards[-1] == 1.0
+    # The piece was paid for where it would lie from the beginning, and then for lying there.
+    assert [reward for reward in rewards[:-1] if reward] == [0.5]
 
 
 def test_heights_and_holes() -> None:
@@ -78,6 +90,37 @@ def test_heights_and_holes() -> None:
     tiles[0, 17, 0] = tiles[0, 19, 0] = tiles[0, 18, 1] = True
     assert heights(tiles)[0].tolist() == [3, 2, *[0] * 8]
     assert holes(tiles).tolist() == [2]
-    now = Values({f"_cell_{r}_{c}": np.array([EMPTY]) for r in range(20) for c in range(10)})
-    now["_cell_17_0"][:] = 0x7B
+    now = Values(field=np.full((1, 200), EMPTY, np.uint8))
+    now["field"][0, 170] = 0x7B
     assert np.argwhere(field(now)).tolist() == [[0, 17, 0]]
+
+
+def test_pieces_come_to_lie_where_they_are_said_to(found: Callable[[str], Rom]) -> None:
+    envs = make_vec(found("tetris"), "tetris", 8, seed=0, frame_skip=1, observation="variables")
+    envs.reset(seed=0)
+    rng = np.random.default_rng(0)
+    seen: set[int] = set()
+    actions = np.zeros(8, np.int64)
+    for step in range(9000):
+        if step % 6 == 0:
+            actions = rng.choice(5, p=[0.6, 0.1, 0.1, 0.1, 0.1], size=8)
+        before = envs.values()
+        _, _, terminated, _, _ = envs.step(actions)
+        now = envs.values()
+        new = field(now) & ~field(before)
+        said = landing(field(before), before["piece"], before["x"], before["y"])
+        for game in np.flatnonzero((new.sum(axis=(1, 2)) == 4) & ~terminated):
+            assert np.array_equal(new[game], said[game])
+            seen.add(int(before["piece"][game]))
+    assert seen == set(range(PIECES))
+
+
+def test_full_rows_are_taken_away_and_worth_nothing() -> None:
+    tiles = np.zeros((1, 20, 10), bool)
+    tiles[0, 19] = tiles[0, 17] = True
+    tiles[0, 18, 3] = tiles[0, 16, 4] = True
+    left = without_full_rows(tiles)
+    assert np.argwhere(left[0]).tolist() == [[18, 4], [19, 3]]
+    # Two columns of 1 and 2 rows beside empty ones, with a hole.
+    assert worth(tiles)[0] == -0.3 - 0.05 * 3 - 0.05 * (1 + 1 + 2)
+    assert worth(tiles & False)[0] == 0

@@ -18,7 +18,7 @@ from tests.smb.test_pixels import LUMA, shrink
 from warpzone import Console
 from warpzone.errors import ConfigError, EngineError, RomError
 from warpzone.games.catch import GAME, cartridge
-from warpzone.nes import Game, GameEnv, GameVectorEnv, Variable, make, make_vec
+from warpzone.nes import Game, GameEnv, GameVectorEnv, Memory, Variable, make, make_vec
 from warpzone.nes.assembler import assemble, image
 from warpzone.nes.buttons import buttons_of
 from warpzone.nes.console import PALETTE
@@ -349,6 +349,67 @@ def test_variables_that_cannot_be(given: dict[str, Any], message: str) -> None:
         Variable(**given)
 
 
+SEES_MEMORY = dataclasses.replace(
+    SHORT,
+    memory={"ball": Memory(address=0x10, size=8)},
+    observe=lambda now, before: np.concatenate([now["ball"], before["ball"]], axis=1),
+)
+"""Sees eight bytes as they stand, and as they stood before the step."""
+
+
+@pytest.mark.parametrize("autoreset", ["same_step", "next_step", "disabled"])
+def test_stretches_of_memory_are_those_of_the_consoles(catch: Path, autoreset: str) -> None:
+    envs = make_vec(
+        catch, SEES_MEMORY, 3, seed=2, num_groups=2, noop_max=9, observation="variables",
+        max_steps=15, autoreset=autoreset,
+    )  # fmt: skip
+
+    def balls() -> NDArray[np.uint8]:
+        return np.stack([envs.ram(game)[0x10:0x18].copy() for game in range(3)])
+
+    obs, infos = envs.reset()
+    assert "ball" not in infos
+    assert np.array_equal(obs, np.concatenate([balls(), balls()], axis=1))
+    rng = np.random.default_rng(3)
+    ended, begun = np.zeros(3, np.bool_), 0
+    for _ in range(60):
+        before = balls()
+        obs, _, terminated, truncated, infos = envs.step(rng.integers(3, size=3))
+        over = terminated | truncated
+        fresh = over if autoreset == "same_step" else ended & (autoreset == "next_step")
+        begun += int(fresh.sum())
+        before = np.where(fresh[:, None], balls(), before)
+        assert np.array_equal(obs, np.concatenate([balls(), before], axis=1))
+        if autoreset == "same_step":
+            for game in np.flatnonzero(over):
+                assert not np.array_equal(infos["final_obs"][game], obs[game])
+        ended = over
+        if autoreset == "disabled" and over.any():
+            obs, _ = envs.reset(options={"reset_mask": over})
+            begun += int(over.sum())
+            assert np.array_equal(obs[over], np.concatenate([balls(), balls()], axis=1)[over])
+    assert begun > 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"address": 0x7FF, "size": 2}, "no stretch of 2 bytes at 0x07ff"),
+        ({"address": 0x5FFF, "size": 8}, "no stretch of 8 bytes at 0x5fff"),
+        ({"address": 0, "size": 0}, "no stretch of 0 bytes"),
+    ],
+)
+def test_stretches_that_cannot_be(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Memory(**given)
+
+
+def test_a_stretch_in_ram_that_the_cartridge_lacks(catch: Path) -> None:
+    game = dataclasses.replace(GAME, memory={"own": Memory(address=0x6000, size=0x2000)})
+    with pytest.raises(ConfigError, match="has no RAM at 0x7fff"):
+        make_vec(catch, game, 1)
+
+
 def test_a_variable_in_ram_that_the_cartridge_lacks(catch: Path) -> None:
     game = dataclasses.replace(
         GAME, variables={**GAME.variables, "own": Variable(address=0x6000)}, starts={"a": b""}
@@ -357,17 +418,19 @@ def test_a_variable_in_ram_that_the_cartridge_lacks(catch: Path) -> None:
         make_vec(catch, game, 1)
 
 
-def test_saved_games_go_on_as_they_did(catch: Path) -> None:
+@pytest.mark.parametrize("game", [SHORT, SEES_MEMORY], ids=["variables", "memory"])
+def test_saved_games_go_on_as_they_did(catch: Path, game: Game) -> None:
     settings: dict[str, Any] = {"observation": "variables", "noop_max": 9, "max_steps": 25}
-    envs = make_vec(catch, SHORT, 3, seed=5, repeat_action_probability=0.2, **settings)
-    other = make_vec(catch, SHORT, 3, seed=6, repeat_action_probability=0.2, **settings)
+    envs = make_vec(catch, game, 3, seed=5, repeat_action_probability=0.2, **settings)
+    other = make_vec(catch, game, 3, seed=6, repeat_action_probability=0.2, **settings)
     envs.reset()
     other.reset()
     for _ in range(10):
         envs.step(np.array([0, 1, 2]))
     other.load_state(envs.save_state())
+    assert other.save_state() == envs.save_state()
     copied = copy.deepcopy(envs)
-    swapped = make_vec(catch, SHORT, 1, seed=7, repeat_action_probability=0.2, **settings)
+    swapped = make_vec(catch, game, 1, seed=7, repeat_action_probability=0.2, **settings)
     swapped.load_state(envs.save_state(game=2))
     rng = np.random.default_rng(1)
     for _ in range(60):
@@ -462,6 +525,10 @@ def test_functions_that_are_wrong_are_named(catch: Path) -> None:
         with_(actions=[["jump"]])
     with pytest.raises(ConfigError, match="must not be called 'steps'"):
         with_(variables={"steps": Variable(address=1)})
+    with pytest.raises(ConfigError, match="a variable must not be called 'score'"):
+        with_(memory={"score": Memory(address=1, size=2)})
+    with pytest.raises(ConfigError, match="a stretch of memory must not be called 'steps'"):
+        with_(memory={"steps": Memory(address=1, size=2)})
     with pytest.raises(ConfigError, match="a game needs a start"):
         with_(starts={})
     with pytest.raises(RomError, match="is not the cartridge that catch describes"):

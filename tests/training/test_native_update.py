@@ -125,8 +125,10 @@ def test_gradients_are_right_for_any_network_batch_and_coefficients(data: Any) -
     def draw(strategy: Any) -> Any:
         return data.draw(strategy)
 
-    shapes: dict[str, tuple[int, ...]] = {ARRAY: (draw(st.integers(0, 40)),)}
-    if draw(st.booleans()) or shapes[ARRAY] == (0,):
+    shapes: dict[str, tuple[int, ...]] = {}
+    if draw(st.booleans()):
+        shapes[ARRAY] = (draw(st.integers(0, 40)),)
+    if draw(st.booleans()) or shapes.get(ARRAY, (0,)) == (0,):
         shapes["scalars"] = (draw(st.integers(1, 20)),)
     hidden = tuple(draw(st.lists(st.integers(1, 70), min_size=1, max_size=4)))
     actions, count = draw(st.integers(1, 20)), draw(st.integers(1, 150))

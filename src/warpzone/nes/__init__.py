@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from warpzone.nes.game import Game
     from warpzone.nes.game_env import GameEnv
     from warpzone.nes.game_vector_env import GameVectorEnv
-    from warpzone.nes.variables import Variable
+    from warpzone.nes.variables import Memory, Variable
 
-__all__ = ["Game", "GameEnv", "GameVectorEnv", "Variable", "make", "make_vec"]
+__all__ = ["Game", "GameEnv", "GameVectorEnv", "Memory", "Variable", "make", "make_vec"]
 
 _LATER = {
     "Game": ("game", "Game"),
+    "Memory": ("variables", "Memory"),
     "Variable": ("variables", "Variable"),
     "GameEnv": ("game_env", "GameEnv"),
     "GameVectorEnv": ("game_vector_env", "GameVectorEnv"),

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.errors import ConfigError
+from warpzone.errors import ConfigError, RomError
 from warpzone.nes.buttons import buttons_of
 from warpzone.nes.game_start import Startup
-from warpzone.nes.variables import Values, Variable
+from warpzone.nes.rom import Rom
+from warpzone.nes.variables import Memory, Values, Variable
 
 Function: TypeAlias = Callable[[Values, Values], Any]
 """A function of the variables now and before the step that returns an array of n."""
@@ -48,6 +49,7 @@ class Game:
         contents: SHA-1 of program and pictures of the cartridges that it is known to describe;
             empty: any. `Rom.contents_sha1` is that of one.
         variables: numbers in memory by name. A name that begins with "_" is not shown in `info`.
+        memory: stretches of memory that the functions get beside the variables, by name.
         actions: lists of buttons; each is an action.
         starts: by name where an episode may begin, the first one unless another is asked for.
         reward: of each game, as float32.
@@ -75,6 +77,7 @@ class Game:
     observe: Function | None = None
     cartridge: str | None = None
     contents: Sequence[str] = ()
+    memory: Mapping[str, Memory] = field(default_factory=dict)
     status_bar: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,10 +90,20 @@ class Game:
             raise ConfigError(f"{self.name}: a game needs a start")
         for names in self.actions:
             buttons_of(names)
-        for name in RESERVED & set(self.variables):
+        for name in (RESERVED | set(self.memory)) & set(self.variables):
             raise ConfigError(f"{self.name}: a variable must not be called {name!r}")
+        for name in RESERVED & set(self.memory):
+            raise ConfigError(f"{self.name}: a stretch of memory must not be called {name!r}")
         if not 0 <= self.status_bar < 240:
             raise ConfigError(f"{self.name}: status_bar is {self.status_bar}: it is 0 to 239 lines")
+
+    def check_cartridge(self, rom: Rom) -> None:
+        """Raises `RomError` for another cartridge than the one that is described."""
+        if self.contents and rom.contents_sha1 not in self.contents:
+            raise RomError(
+                f"{rom.path} is not the cartridge that {self.name} describes: its program and"
+                f" pictures have the SHA-1 {rom.contents_sha1}, not {' or '.join(self.contents)}"
+            )
 
 
 _games: dict[str, Callable[[], Game]] = {}

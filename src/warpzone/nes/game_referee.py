@@ -5,6 +5,7 @@ Knows nothing of consoles and threads: it is given the numbers that were read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ class Referee:
         config: the limits.
         values, before: int64[N, variables], as they stand and as before the last step.
         steps, frames: int32[N] of the running episodes; an episode has just begun at step 0.
+        memory: of each stretch that the game names, N views uint8[size] of the consoles' memory.
     """
 
     def __init__(
@@ -49,9 +51,16 @@ class Referee:
         before: NDArray[np.int64],
         steps: NDArray[np.int32],
         frames: NDArray[np.int32],
+        memory: Mapping[str, Sequence[NDArray[np.uint8]]],
     ) -> None:
         self.game, self.config = game, config
         self._values, self._before, self._steps, self._frames = values, before, steps, frames
+        self._live = memory
+        self._memory = {
+            name: np.zeros((2, len(steps), len(views[0])), np.uint8)
+            for name, views in memory.items()
+        }
+        """As it stands, and as it stood before the last step."""
         games = len(steps)
         self.returns = np.zeros(games, np.float32)
         self._stuck = np.zeros(games, np.int64)
@@ -60,14 +69,21 @@ class Referee:
 
     def kept(self, rows: slice) -> list[NDArray[Any]]:
         """Returns views of all that a saved game must have beside its console."""
-        return [self.returns[rows], self._stuck[rows], *(self._progress[k, rows] for k in range(3))]
+        memory = (kept[k, rows] for kept in self._memory.values() for k in range(2))
+        return [
+            self.returns[rows],
+            self._stuck[rows],
+            *(self._progress[k, rows] for k in range(3)),
+            *memory,
+        ]
 
     def begin(self, rows: NDArray[np.bool_]) -> None:
         """Begins episodes, of which the first numbers have been read."""
         self.returns[rows] = 0
         self._stuck[rows] = 0
+        self._remember(np.flatnonzero(rows), np.ones(int(rows.sum()), np.bool_))
         if self.game.progress is not None:
-            now = self._named(self._values, rows)
+            now = self._named(0, rows)
             self._progress[:, rows] = ask(self.game, "progress", now, now, np.float64)
 
     def judge(self, rows: slice) -> Verdict:
@@ -77,6 +93,7 @@ class Referee:
             ConfigError: a function of the game does not return what it is to.
         """
         fresh = self._steps[rows] == 0  # next-step autoreset: the action was not used
+        self._remember(np.arange(rows.start, rows.stop), fresh)
         self._come(rows, fresh)
         now, before = self.values_of(rows)
         success = ask(self.game, "success", now, before, np.bool_) & ~fresh
@@ -99,7 +116,7 @@ class Referee:
     def values_of(self, rows: Any) -> tuple[Values, Values]:
         """Returns the variables now and before the last step, with the progress where there is
         some."""
-        now, before = self._named(self._values, rows), self._named(self._before, rows)
+        now, before = self._named(0, rows), self._named(1, rows)
         step = (self._steps[rows] > 0).astype(np.int64)
         before["steps"] -= step
         before["frames"] -= step * self.config.frame_skip
@@ -109,10 +126,17 @@ class Referee:
             )
         return now, before
 
+    def copied(self) -> Values:
+        """Returns the variables of all games as they stand, which stay as they are."""
+        now, _ = self.values_of(slice(None))
+        return Values({name: array.copy() for name, array in now.items()})
+
     def told(self, rows: Any, now: Values, before: Values) -> dict[str, NDArray[Any]]:
         """Returns what `info` has."""
         told: dict[str, NDArray[Any]] = {
-            name: values for name, values in now.items() if not name.startswith("_")
+            name: values
+            for name, values in now.items()
+            if not name.startswith("_") and name not in self._memory
         }
         told["episode_return"] = self.returns[rows].copy()
         told["success"] = ask(self.game, "success", now, before, np.bool_)
@@ -121,18 +145,30 @@ class Referee:
                 told[name] = checked(self.game, f"info {name!r}", values, now, None)
         return told
 
-    def _named(self, values: NDArray[np.int64], rows: Any) -> Values:
+    def _named(self, when: int, rows: Any) -> Values:
+        """The variables of some games now (0), or before the last step (1)."""
+        values = (self._values, self._before)[when]
         named = Values(zip(self.game.variables, values[rows].T.copy(), strict=True))
+        for name, kept in self._memory.items():
+            named[name] = kept[when, rows]
+            named[name].flags.writeable = False
         named["steps"] = self._steps[rows].astype(np.int64)
         named["frames"] = self._frames[rows].astype(np.int64)
         return named
+
+    def _remember(self, games: NDArray[np.int64], fresh: NDArray[np.bool_]) -> None:
+        """Reads the stretches of memory; of games that begin, those before a step are the same."""
+        for name, kept in self._memory.items():
+            kept[1, games] = kept[0, games]
+            for game in games:
+                kept[0, game] = self._live[name][game]
+            kept[1, games[fresh]] = kept[0, games[fresh]]
 
     def _come(self, rows: slice, fresh: NDArray[np.bool_]) -> None:
         """Works out how far the episodes have come."""
         if self.game.progress is None:
             return
-        now = self._named(self._values, rows)
-        come = ask(self.game, "progress", now, self._named(self._before, rows), np.float64)
+        come = ask(self.game, "progress", self._named(0, rows), self._named(1, rows), np.float64)
         best = self._progress[1, rows].copy()
         self._progress[0, rows] = come
         self._progress[1, rows] = np.where(fresh, come, np.maximum(best, come))
@@ -171,7 +207,9 @@ def checked(game: Game, name: str, found: Any, now: Values, dtype: Any) -> NDArr
     return array
 
 
-def at_start(game: Game, start: str, variables: dict[str, int]) -> tuple[Values, Values]:
+def at_start(
+    game: Game, start: str, variables: dict[str, int], memory: Mapping[str, NDArray[np.uint8]]
+) -> tuple[Values, Values]:
     """Returns the variables of one game at a start, as the functions are given them.
 
     Raises:
@@ -179,6 +217,7 @@ def at_start(game: Game, start: str, variables: dict[str, int]) -> tuple[Values,
     """
     read = {**variables, "steps": 0, "frames": 0}
     now = Values({name: np.array([value], np.int64) for name, value in read.items()})
+    now.update({name: bytes_[np.newaxis] for name, bytes_ in memory.items()})
     if game.progress is not None:
         now["progress"] = now["best_progress"] = ask(game, "progress", now, now, np.float64)
     ask(game, "reward", now, now, np.float32)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import weakref
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from warpzone.errors import ConfigError
 from warpzone.files import read_regular_file
 from warpzone.nes.console import Console
@@ -40,8 +43,14 @@ def snapshot_of(game: Game, name: str, rom: Rom, engine: str | None) -> bytes:
     return known[rom.sha256, name]
 
 
-def values_at(game: Game, name: str, rom: Rom, engine: str | None) -> dict[str, int]:
-    """Returns the variables at a start. Raises as `snapshot_of` does."""
+def values_at(
+    game: Game, name: str, rom: Rom, engine: str | None
+) -> tuple[dict[str, int], dict[str, NDArray[np.uint8]]]:
+    """Returns variables and memory at a start. Raises as `snapshot_of` does."""
     console = Console(rom, engine=engine)
     console.load(snapshot_of(game, name, rom, engine))
-    return Startup(console, game.variables).values()
+    memory = {
+        name: stretch.view(console.ram, console.prg_ram).copy()
+        for name, stretch in game.memory.items()
+    }
+    return Startup(console, game.variables).values(), memory

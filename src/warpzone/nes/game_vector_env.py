@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import warpzone._native as _native
 from warpzone.cpu import thread_count
-from warpzone.errors import ConfigError, EngineError, RomError
+from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.buttons import action_names, buttons_of
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
 from warpzone.nes.checks import checked_seed, native_errors
@@ -32,7 +32,7 @@ from warpzone.nes.game_observations import observation_space, observed
 from warpzone.nes.game_referee import Referee, at_start
 from warpzone.nes.game_starts import snapshot_of, values_at
 from warpzone.nes.game_transition import GameTransition
-from warpzone.nes.rom import Rom
+from warpzone.nes.variables import Values
 from warpzone.nes.vector_options import each_of, infos_of, mask_of, seeds_of
 
 _OF_THIS_PROCESS = ("_in_use", "_batch", "_obs", "_referee")
@@ -108,7 +108,7 @@ class GameVectorEnv(InUse, VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[An
         self.num_groups = num_groups
         self.threads = thread_count(threads)
         self.rom = open_rom(self.game.cartridge if rom is None else rom)
-        _check_cartridge(self.game, self.rom)
+        self.game.check_cartridge(self.rom)
         self._engine = engine
         self._keep_frames = keep_frames
         self.single_action_space = gymnasium.spaces.Discrete(len(self.game.actions))
@@ -117,8 +117,7 @@ class GameVectorEnv(InUse, VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[An
         """The starts that are played, and their weights."""
         self._build(secrets.randbits(64) if seed is None else checked_seed(seed))
         start = next(iter(self.starts))
-        variables = values_at(self.game, start, self.rom, self._engine)
-        first = at_start(self.game, start, variables)
+        first = at_start(self.game, start, *values_at(self.game, start, self.rom, self._engine))
         self.single_observation_space: gymnasium.Space[Any] = observation_space(
             self.game, self.config, first
         )
@@ -377,6 +376,15 @@ class GameVectorEnv(InUse, VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[An
         colours of `PALETTE`: uint8[k, 240, 256]."""
         return self._batch.kept_frames()
 
+    def values(self) -> Values:
+        """Returns variables and memory of all games, as the description's functions get them."""
+        return self._referee.copied()
+
+    def begun(self, game: int) -> tuple[int, int]:
+        """Returns the start of a game's episode, -1: elsewhere, and its idle frames before play."""
+        idle = self._batch.frames[game] - self._batch.steps[game] * self.config.frame_skip
+        return int(self._batch.starts[game]), int(idle)
+
     def ram(self, game: int) -> NDArray[np.uint8]:
         """Returns the work RAM of a game, uint8[2048]: a view, writing to it changes the game."""
         with native_errors():
@@ -424,8 +432,9 @@ class GameVectorEnv(InUse, VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[An
         bounds = [self._batch.group_begin(group) for group in range(self.num_groups + 1)]
         self.groups = [slice(a, b) for a, b in pairwise(bounds)]
         batch = self._batch
+        memory = {n: part.views(batch, self.num_envs) for n, part in self.game.memory.items()}
         self._referee = Referee(
-            self.game, self.config, batch.values, batch.before, batch.steps, batch.frames
+            self.game, self.config, batch.values, batch.before, batch.steps, batch.frames, memory
         )
 
     @property
@@ -475,14 +484,6 @@ class GameVectorEnv(InUse, VectorEnv[NDArray[Any], NDArray[np.int64], NDArray[An
         self._build(0)
         self._map_observations()
         self.load_state(saved)
-
-
-def _check_cartridge(game: Game, rom: Rom) -> None:
-    if game.contents and rom.contents_sha1 not in game.contents:
-        raise RomError(
-            f"{rom.path} is not the cartridge that {game.name} describes: its program and pictures"
-            f" have the SHA-1 {rom.contents_sha1}, not {' or '.join(game.contents)}"
-        )
 
 
 def _whole(actions: Any) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Numbers in a console's memory, by name."""
+"""Numbers and stretches in a console's memory, by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Coding = Literal["binary", "bcd", "digits"]
 class Values(dict[str, NDArray[Any]]):
     """The variables of n games by name, int64[n] each; beside them `steps` and `frames` of the
     episode and, where the game says what its progress is, `progress` and the best of the episode,
-    `best_progress`."""
+    `best_progress`. What the game names as `memory` is uint8[n, size], to be read only."""
 
     def __missing__(self, name: str) -> NDArray[Any]:
         raise ConfigError(f"there is no variable {name!r}: there are {', '.join(self)}")
@@ -127,3 +127,46 @@ class Variable:
             width = self.bits
             value = value >> self.bit & (1 << width) - 1
         return value - (1 << width) if self.signed and value >> (width - 1) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """A stretch of a console's memory, such as a field or a map: functions get it as bytes.
+
+    Args:
+        address: of its first byte: 0x0000 to 0x07FF, or 0x6000 to 0x7FFF as of `Variable`.
+        size: how many bytes there are.
+
+    Raises:
+        ConfigError: it does not lie within one of the two.
+    """
+
+    address: int
+    size: int
+
+    def __post_init__(self) -> None:
+        last = self.address + self.size - 1
+        if self.size < 1 or not (
+            0 <= self.address <= last < 0x800 or 0x6000 <= self.address <= last < 0x8000
+        ):
+            raise ConfigError(
+                f"there is no stretch of {self.size} bytes at {self.address:#06x}: work RAM is at"
+                " 0x0000 to 0x07ff, the cartridge's own at 0x6000 to 0x7fff"
+            )
+
+    def view(self, ram: NDArray[np.uint8], prg_ram: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Returns it in a console's memory, `Console.ram` and `Console.prg_ram`: uint8[size].
+
+        Raises:
+            ConfigError: the cartridge has no RAM there.
+        """
+        at, whole = (
+            (self.address, ram) if self.address < 0x800 else (self.address - 0x6000, prg_ram)
+        )
+        if at + self.size > len(whole):
+            raise ConfigError(f"the cartridge has no RAM at {self.address + self.size - 1:#06x}")
+        return whole[at : at + self.size]
+
+    def views(self, consoles: _native.Consoles, games: int) -> list[NDArray[np.uint8]]:
+        """Returns it in each of a batch's games. Raises as `view` does."""
+        return [self.view(consoles.ram(i), consoles.prg_ram(i)) for i in range(games)]

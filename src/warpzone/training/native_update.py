@@ -31,7 +31,7 @@ def why_not_native(policy: Policy, device: torch.device) -> str | None:
         return f"it computes on the CPU, not on {device}"
     if not isinstance(policy.trunk, Dense):
         return "it is for networks of kind tiles"
-    if len(policy.trunk.byte_names) != 1:
+    if len(policy.trunk.byte_names) > 1:
         return f"it reads one array of bytes, not {len(policy.trunk.byte_names)}"
     return None
 
@@ -52,7 +52,7 @@ class NativePolicy:
         trunk = policy.trunk
         assert isinstance(trunk, Dense)
         self.policy, self.trunk = policy, trunk
-        self.byte_name = trunk.byte_names[0]
+        self.byte_name = next(iter(trunk.byte_names), None)
         features = trunk.features
         size = features.size if features is not None else 0
         self.scalars = trunk.scalars - size
@@ -99,11 +99,13 @@ class NativePolicy:
     def arrays(self, observations: Observation) -> tuple[Bytes, Floats]:
         """Returns observations [B, ...] as bytes uint8 [B, bytes] and floats [B, scalars]: views
         where they lie in one piece."""
-        bytes_ = observations[self.byte_name].numpy()
-        rows = len(bytes_)
-        scalars = observations.get(SCALARS)
-        floats = np.zeros((rows, 0), np.float32) if scalars is None else scalars.numpy()
-        return np.ascontiguousarray(bytes_.reshape(rows, -1)), np.ascontiguousarray(floats)
+        rows = len(next(iter(observations.values())))
+        bytes_, floats = np.zeros((rows, 0), np.uint8), np.zeros((rows, 0), np.float32)
+        if self.byte_name is not None:
+            bytes_ = observations[self.byte_name].numpy().reshape(rows, -1)
+        if SCALARS in observations:
+            floats = observations[SCALARS].numpy()
+        return np.ascontiguousarray(bytes_), np.ascontiguousarray(floats)
 
     def __call__(self, observations: Observation) -> tuple[Tensor, Tensor]:
         """Returns logits float32 [B, actions] and values float32 [B], as `Policy` does."""

@@ -12,24 +12,42 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpzone.errors import EngineError
+from warpzone.games.side_view import around, finely, paid, seen_objects
 from warpzone.nes.game import Game
 from warpzone.nes.game_start import Startup
-from warpzone.nes.variables import Values, Variable
+from warpzone.nes.variables import Memory, Values, Variable
 
 STAGES = [
     f"{world}-{stage}" for world in range(1, 8) for stage in range(1, 4) if world + stage < 10
 ]
 """Worlds 1 to 6 have three, world 7 has two."""
-STEP, LOST, WON, HURT = 0.01, 2.5, 5.0, 0.5
-PX = 1 / 20
-MOST = 40
-"""Px of a step that are paid: doors and jars move Mario farther."""
+HURT = 0.5
 AREA = 4096
 """What another area is worth in progress, in px."""
+WAY = {0: (0, 0, 1), 2: (1, 1, 0), 1: (2, 0, -1), 5: (3, 1, 0)}
+"""Of 1-1 the areas that lead on: their order, and whether their way leads right and down (1), or
+left and up (-1)."""
+HIT = 512
+"""What a hit of the boss is worth in progress, in px."""
 RESTART, GAME_OVER, COMPLETE, WARP = 1, 2, 3, 4
 """How a stage may be left."""
+EATEN = 6
+"""What Mario does when he walks into the mouth."""
+SCREENS, ROWS, COLUMNS = 10, 15, 16
+"""Of an area's tiles in memory: screens one after the other, each by rows of bytes."""
+BEARS, SOLID = np.array([0x12, 0x60, 0x91, 0xCA]), np.array([0x18, 0x69, 0x98, 0xD5])
+"""Tiles are of four kinds; of each, those from these numbers on bear, or are solid altogether, as
+in the cartridge's own table."""
+CLIMBED = [0x07, 0x80, 0x81, 0x94, 0x95, 0xC1, 0xC2, 0xC3]
+DOORS = [0x4F, 0x51]
+"""Vines, chains and ladders; doors."""
+OBJECTS = 9
+BOSS, EGG, BALL, MOUTHS = 0x1C, 0x1E, 0x44, (0x41, 0x42, 0x43)
+"""Kinds of objects: Birdo and what she throws, the crystal ball that she leaves, the mouth that it
+opens."""
 
 
 def stage(name: str) -> Callable[[Startup], None]:
@@ -66,10 +84,8 @@ def _obeys(play: Startup) -> bool:
 
 def reward(now: Values, before: Values) -> Any:
     """Returns new-best px, less a little for each step and for hearts; the goal, and death."""
-    gained = np.clip(now["best_progress"] - before["best_progress"], 0, MOST)
     hurt = np.clip(_hearts(before) - _hearts(now), 0, 1) * (now["health"] > 0)
-    ends = WON * cleared(now, before) - LOST * died(now, before)
-    return gained * PX - STEP - HURT * hurt + ends
+    return paid(now, before, cleared(now, before), died(now, before)) - HURT * hurt
 
 
 def _hearts(now: Values) -> Any:
@@ -83,13 +99,104 @@ def died(now: Values, before: Values) -> Any:
 
 
 def cleared(now: Values, before: Values) -> Any:
-    """Returns whether the stage is done, or left by a warp."""
-    return (now["_left"] == COMPLETE) | (now["_left"] == WARP)
+    """Returns whether the stage is done, or left by a warp: Mario walks into the mouth, or what the
+    game says of it."""
+    left = (now["_left"] == COMPLETE) | (now["_left"] == WARP)
+    return left | (now["_does"] == EATEN) | (now["stage"] > before["stage"])
 
 
 def progress(now: Values, before: Values) -> Any:
-    """Returns px: along the area, its way down or up counted as well, and so many for each area."""
-    return AREA * now["area"] + now["x"] + np.abs(now["y"])
+    """Returns px: along the area, its way down or up counted as well, and so many for each area. Of
+    1-1 along its way, with the boss's hits."""
+    come = AREA * now["area"] + now["x"] + np.abs(now["y"])
+    for area, (order, right, down) in WAY.items():
+        hits = HIT * _hits(now) if order == len(WAY) - 1 else 0
+        along = AREA * order + right * now["x"] + down * now["y"] + (down < 0) * 2400 + hits
+        come = np.where((now["stage"] == 0) & (now["area"] == area), along, come)
+    elsewhere = (now["stage"] == 0) & ~np.isin(now["area"], list(WAY))
+    return np.where(elsewhere, 0, come)
+
+
+def _hits(now: Values) -> Any:
+    """How often the boss was hit, the third time included where she is gone and her ball is left;
+    one more where that was taken, and the mouth is open."""
+    kinds, there = now["page"][:, 0x90 : 0x90 + OBJECTS], now["page"][:, 0x51 : 0x51 + OBJECTS] == 1
+    boss, ball = there & (kinds == BOSS), (there & (kinds == BALL)).any(axis=1)
+    mouth = (there & np.isin(kinds, MOUTHS)).any(axis=1)
+    left = np.where(boss, now["health_of"], 0).sum(axis=1)
+    fights = boss.any(axis=1)
+    hits = np.where(fights, 2 - np.minimum(left, 2), np.where(ball & mouth, 3, 0))
+    return np.where(mouth & ~fights & ~ball, 4, hits)
+
+
+def tiles_around(now: Values) -> list[NDArray[np.bool_]]:
+    """Returns which of the 13 × 16 tiles around Mario are solid, can be stood on alone, can be
+    climbed, and are doors: bool[n, 13, 16] each."""
+    rows, columns = around(now["x"] + 8, now["y"] + 16)
+    level = (now["_horizontal"] != 0)[:, None, None]
+    width = np.where(level, SCREENS * COLUMNS, COLUMNS)
+    height = np.where(level, ROWS, SCREENS * ROWS)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    at = rows * COLUMNS + np.where(level, (columns >> 4) * ROWS * COLUMNS + (columns & 15), columns)
+    games = np.arange(len(rows))[:, None, None]
+    tile = now["tiles"][games, np.where(inside, at, 0)]
+    solid = inside & (tile >= SOLID[tile >> 6])
+    bears = inside & (tile >= BEARS[tile >> 6]) & ~solid
+    return [solid, bears, inside & np.isin(tile, CLIMBED), inside & np.isin(tile, DOORS)]
+
+
+def observe(now: Values, before: Values) -> Any:
+    """Returns float32[n, k]: the tiles around Mario, the objects, where he is and how he moves."""
+    n, page = len(now["x"]), now["page"].astype(np.int64)
+
+    def of_objects(at: int) -> Any:
+        return page[:, at : at + OBJECTS]
+
+    kinds, states = of_objects(0x90), of_objects(0x51)
+    objects = seen_objects(
+        states > 0,
+        of_objects(0x29) + 256 * of_objects(0x15) - now["x"][:, None],
+        (of_objects(0x33) + 256 * of_objects(0x1F) - now["y"][:, None] + 0x8000 & 0xFFFF) - 0x8000,
+        _speed(of_objects(0x3D)),
+        _speed(of_objects(0x47)),
+        states == 1,
+        kinds >= 0x32,  # things that can be carried
+        kinds == BOSS,
+        kinds == EGG,
+        kinds == BALL,
+        np.isin(kinds, MOUTHS),
+        now["health_of"] / 3,
+    )
+    scalars = [
+        _speed(page[:, 0x3C]),
+        _speed(page[:, 0x46]),
+        page[:, 0x99] != 0,  # in the air
+        page[:, 0x9A] != 0,  # ducks
+        page[:, 0x9C] != 0,  # carries something
+        page[:, 0x9D] != 0,  # looks to the right
+        _hearts(now) / 4,
+        now["_horizontal"] != 0,
+        now["x"] / 2560,
+        now["y"] / 2400,
+    ]
+    return np.concatenate(
+        [
+            *(plane.reshape(n, -1) for plane in tiles_around(now)),
+            objects,
+            finely(now["x"]),
+            finely(now["y"]),
+            np.eye(10)[np.minimum(now["area"], 9)],
+            np.eye(8)[np.minimum(page[:, 0x50], 7)],  # walks, climbs, goes through a door …
+            np.stack(scalars, axis=1),
+        ],
+        axis=1,
+        dtype=np.float32,
+    )
+
+
+def _speed(byte: Any) -> Any:
+    """Returns a speed in sixteenths of a pixel as a part of the highest."""
+    return np.where(byte < 128, byte, byte - 256) / 64
 
 
 GAME = Game(
@@ -106,6 +213,13 @@ GAME = Game(
         "coins": Variable(address=0x062B),
         "cherries": Variable(address=0x062A),
         "_left": Variable(address=0x04EC),
+        "_does": Variable(address=0x0050),
+        "_horizontal": Variable(address=0x00EC),
+    },
+    memory={
+        "page": Memory(address=0x0000, size=0x100),
+        "health_of": Memory(address=0x0465, size=OBJECTS),
+        "tiles": Memory(address=0x6000, size=SCREENS * ROWS * COLUMNS),
     },
     actions=[
         [],
@@ -125,6 +239,7 @@ GAME = Game(
     done=died,
     success=cleared,
     progress=progress,
+    observe=observe,
     info=lambda now, before: {"hearts": _hearts(now)},
     settings={"noop_max": 10, "no_progress_steps": 300},
 )

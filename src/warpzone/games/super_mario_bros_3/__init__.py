@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from warpzone.games.side_view import around, finely, paid, seen_objects
 from warpzone.nes.game import Game
 from warpzone.nes.game_start import Startup
-from warpzone.nes.variables import Values, Variable
+from warpzone.nes.variables import Memory, Values, Variable
 
 MAP_START = (0x40, 0x20)
 """Where Mario stands on the map of world 1, y and x in px."""
@@ -29,10 +31,11 @@ PANELS = {
     "1-fortress": (0x60, 0x60, 0x67),
 }
 """Of each stage: its panel's y and x on the map, and the tile that the game finds there."""
-STEP, LOST, WON = 0.01, 2.5, 5.0
-PX = 1 / 20
-MOST = 40
-"""Px of a step that are paid: pipes and doors move Mario farther."""
+SCREENS, SCREEN, ROW = 15, 27 * 16, 16
+"""Of a stage's tiles in memory: screens one after the other, each by rows of bytes."""
+OBJECTS = 8
+NORMAL = 2
+"""State of an object that moves about."""
 
 
 def stage(name: str) -> Callable[[Startup], None]:
@@ -59,8 +62,7 @@ def stage(name: str) -> Callable[[Startup], None]:
 
 def reward(now: Values, before: Values) -> Any:
     """Returns new-best px, less a little for each step; the goal, and death."""
-    gained = np.clip(now["best_progress"] - before["best_progress"], 0, MOST)
-    return gained * PX - STEP + WON * cleared(now, before) - LOST * died(now, before)
+    return paid(now, before, cleared(now, before), died(now, before))
 
 
 def died(now: Values, before: Values) -> Any:
@@ -71,6 +73,64 @@ def died(now: Values, before: Values) -> Any:
 def cleared(now: Values, before: Values) -> Any:
     """Returns whether the card is touched, or a stage without one is left alive."""
     return ((now["card_touched"] != 0) | (now["_to_map"] != 0)) & (now["dying"] == 0)
+
+
+def tiles_around(now: Values) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Returns which of the 13 × 16 tiles around Mario are solid, and which can be stood on alone:
+    bool[n, 13, 16] each. Of stages that go from left to right."""
+    rows, columns = around(now["x"] + 8, now["y"] + 16)
+    inside = (rows >= 0) & (rows < SCREEN // ROW) & (columns >= 0) & (columns < SCREENS * ROW)
+    at = (columns >> 4) * SCREEN + rows * ROW + (columns & 15)
+    games = np.arange(len(rows))[:, None, None]
+    tile = now["tiles"][games, np.where(inside, at, 0)]
+    # Tiles are of four kinds; of each, those from two numbers on bear, or are solid altogether.
+    kind, limits = tile >> 6, now["solid"]
+    bears = inside & (tile >= limits[games, kind])
+    solid = inside & (tile >= limits[games, 4 + kind])
+    return solid, bears & ~solid
+
+
+def observe(now: Values, before: Values) -> Any:
+    """Returns float32[n, 691]: the tiles around Mario, the objects, and how he moves."""
+    n = len(now["x"])
+    page, kept = now["page"].astype(np.int64), now["objects"]
+
+    def of_objects(at: int) -> Any:
+        return page[:, at : at + OBJECTS]
+
+    objects = seen_objects(
+        kept[:, :OBJECTS] >= NORMAL,
+        of_objects(0x91) + 256 * of_objects(0x76) - now["x"][:, None],
+        of_objects(0xA3) + 256 * of_objects(0x88) - now["y"][:, None],
+        _speed(of_objects(0xBE)),
+        _speed(of_objects(0xD0)),
+        kept[:, :OBJECTS] > NORMAL,
+        kept[:, 16:] >= 0x90,  # plants that come out of pipes
+    )
+    scalars = [
+        _speed(page[:, 0xBD]),
+        _speed(page[:, 0xCF]),
+        page[:, 0xD8] != 0,  # in the air
+        now["status"] != 0,
+        now["p_meter"] / 127,
+        now["y"] / 432,
+    ]
+    return np.concatenate(
+        [
+            *(plane.reshape(n, -1) for plane in tiles_around(now)),
+            objects,
+            finely(now["x"]),
+            finely(now["y"]),
+            np.stack(scalars, axis=1),
+        ],
+        axis=1,
+        dtype=np.float32,
+    )
+
+
+def _speed(byte: Any) -> Any:
+    """Returns a speed in sixteenths of a pixel as a part of the highest."""
+    return np.where(byte < 128, byte, byte - 256) / 64
 
 
 GAME = Game(
@@ -94,6 +154,12 @@ GAME = Game(
         "_map_tile": Variable(address=0x00E5),
         "_entered": Variable(address=0x0090),
     },
+    memory={
+        "page": Memory(address=0x0000, size=0x100),
+        "objects": Memory(address=0x0661, size=24),
+        "tiles": Memory(address=0x6000, size=SCREENS * SCREEN),
+        "solid": Memory(address=0x7E94, size=8),
+    },
     actions=[
         [],
         ["right"],
@@ -109,6 +175,7 @@ GAME = Game(
     done=died,
     success=cleared,
     progress=lambda now, before: now["x"],
+    observe=observe,
     info=lambda now, before: {"points": now["score"] * 10},
-    settings={"noop_max": 30, "no_progress_steps": 300},
+    settings={"noop_max": 30, "no_progress_steps": 150},
 )

@@ -26,6 +26,7 @@ class FakePlayback:
     action_names: tuple[str, ...] = ("nothing", "right")
     agent = SimpleNamespace(title="a fake agent")
     saliency = False
+    finds_saliency = True
 
     def __init__(self, level: str = "1-1", *, clears: tuple[int, ...] = (), steps: int = 3) -> None:
         self.level = level

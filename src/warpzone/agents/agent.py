@@ -246,8 +246,8 @@ class Agent:
         """Raises `AgentError` where this agent is for a described game."""
         if self.info.game.name is not None:
             raise AgentError(
-                f"{self.path} plays {self.info.game.name}, not Super Mario Bros.: `warpzone eval`"
-                " and `warpzone record` are what there is for agents of other games"
+                f"{self.path} plays {self.info.game.name}, not Super Mario Bros.: `warpzone eval`,"
+                " `watch` and `record` are what there is for agents of other games"
             )
 
     def _check_fit(self, env: MarioEnv | MarioVectorEnv) -> None:

@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent
-from warpzone.errors import AgentError
+from warpzone.agents.playback import FAIL_FRAMES, Moment, Playback
+from warpzone.episodes.outcome import Outcome
+from warpzone.errors import AgentError, ConfigError
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
 from warpzone.nes.game_vector_env import GameVectorEnv
 from warpzone.ppo.policy import shapes_of
+from warpzone.smb.env import MarioEnv
+from warpzone.smb.transition import rows_of
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.described_games import DescribedEnv
 from warpzone.training.evaluation import EvalResult, play_episodes
@@ -156,32 +161,108 @@ def described_frames(
 
     Raises as `described_envs` does, before the first frame.
     """
-    env = described_envs(
+    playback = DescribedPlayback(
         agent,
-        1,
         game=game,
-        rom=rom,
-        threads=1,
-        seed=seed,
+        policy=policy,
         noop_max=noop_max,
         repeat_action_probability=repeat_action_probability,
-        autoreset="disabled",
+        rom=rom,
     )
-    return _played(env, agent, episodes, policy, seed)
+    return _frames(playback, range(seed, seed + episodes))
 
 
-def _played(
-    env: DescribedEnv, agent: Agent, episodes: int, policy: PolicyMode, seed: int
-) -> Iterator[NDArray[np.uint8]]:
-    random = agent.random(seed)
-    with closing(env):
+def _frames(playback: DescribedPlayback, seeds: range) -> Iterator[NDArray[np.uint8]]:
+    with closing(playback):
+        for seed in seeds:
+            for moment in playback.episode(seed):
+                yield from moment.frames
+
+
+class DescribedPlayback(Playback):
+    """Lets an agent play its described game from one of its starts, one episode after the other.
+
+    Attributes:
+        level: the start.
+    """
+
+    finds_saliency = False
+
+    def __init__(
+        self,
+        agent: Agent,
+        start: str | None = None,
+        *,
+        game: Game | None = None,
+        policy: PolicyMode = "sample",
+        noop_max: int = 30,
+        repeat_action_probability: float = 0.0,
+        rom: RomSource = None,
+    ) -> None:
+        """
+        Args:
+            agent: who plays.
+            start: of the game's; None: the one that the agent was trained on.
+            game, rom: see `described_envs`, and for what is raised.
+            policy, noop_max, repeat_action_probability: see `Playback`.
+        """
+        self.agent, self.policy, self.saliency = agent, policy, False
+        settings: dict[str, Any] = {} if start is None else {"starts": {start: 1.0}}
+        self._games = described_envs(
+            agent,
+            1,
+            game=game,
+            rom=rom,
+            threads=1,
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            autoreset="disabled",
+            **settings,
+        )
+        self.level = self._games.tasks()[0]
+        self.action_names = list(self._games.games.action_meanings)
+
+    @property
+    def env(self) -> MarioEnv:
+        """Raises `ConfigError`: this is none of Super Mario Bros."""
+        raise ConfigError("the inputs of an agent of a described game are not kept")
+
+    @property
+    def title(self) -> str:
+        """What is played, and how, for people."""
+        return f"{self._games.games.game.name} {self.level}, {self.policy}"
+
+    def episode(self, seed: int) -> Iterator[Moment]:
+        """Plays one episode from its start; the last moment has `ended`."""
+        env, random, ended = self._games, self.agent.random(seed), False
         env.reset(seed=seed)
-        for episode in range(episodes):
-            if episode > 0:
-                env.reset()
-            yield from env.games.frames()
-            over = False
-            while not over:
-                env.send(0, agent.act(env.observations(), policy, random))
-                over = len(env.recv(0).finished) > 0
-                yield from env.games.frames()
+        before = env.games.frames()
+        while not ended:
+            chosen = self.agent.decide(rows_of(env.observations(), 0), self.policy, random)
+            env.send(0, np.array([chosen.action]))
+            step = env.recv(0)
+            ended = len(step.finished) > 0
+            yield Moment(
+                chosen.action,
+                np.concatenate([before, env.games.frames()]),
+                {name: values[0] for name, values in step.signals.items()},
+                ended,
+                chosen.value,
+                chosen.probabilities,
+            )
+            before = before[:0]
+
+    def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
+        """Returns what the console shows after the last moment with nothing held, uint8[k, 240,
+        256] NES palette indices."""
+        console = Console(self._games.rom)
+        console.load(self._games.games.console_state(0))
+        frames = []
+        for _ in range(FAIL_FRAMES):
+            console.step()
+            frames.append(console.screen())
+        return np.array(frames)
+
+    def close(self) -> None:
+        """Ends the game."""
+        self._games.close()

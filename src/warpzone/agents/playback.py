@@ -63,6 +63,8 @@ class Playback:
     """
 
     palette = PALETTE
+    finds_saliency = True
+    """Whether `saliency` is of any effect."""
 
     def __init__(
         self,

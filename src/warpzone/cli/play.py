@@ -7,14 +7,31 @@ from typing import Annotated
 
 import typer
 
-from warpzone.cli.choose import check_level, find_rom, levels_from
+from warpzone.cli.choose import check_level, described_game, find_rom, levels_from
 from warpzone.cli.options import EngineOption, RomOption
 from warpzone.cli.output import err, out, plain, print_episode
+from warpzone.errors import ConfigError
+from warpzone.nes.cartridge import open_rom
 from warpzone.nes.console import Console
+from warpzone.nes.game import Game
+from warpzone.nes.rom import Rom
 
 
 def play(
-    level: Annotated[str, typer.Argument(help="1-1 to 8-4.")] = "1-1",
+    level: Annotated[
+        str,
+        typer.Argument(
+            metavar="[LEVEL]",
+            help="1-1 to 8-4; or another game: tetris, super-mario-bros-3 …, a Python file that "
+            "describes one, or the file of any cartridge (.nes).",
+        ),
+    ] = "1-1",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Where a described game begins, one of its starts. Default: the first of them."
+        ),
+    ] = None,
     power_on: Annotated[
         bool, typer.Option("--power-on", help="Begin at the title screen, not at a level.")
     ] = False,
@@ -30,12 +47,23 @@ def play(
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
-    """Play a level yourself, with keyboard or gamepad."""
+    """Play a level or another game yourself, with keyboard or gamepad."""
     from warpzone.episodes.format import POWER_ON, Person, check_episode_path
     from warpzone.episodes.play_recorder import PlayRecorder
     from warpzone.viewers.window import require_display
 
-    order = levels_from(check_level(level))
+    game = described_game(level)
+    if game is not None:
+        order = _starts_from(game, start)
+    elif start is not None:
+        raise ConfigError(f"--start is for described games, and {level!r} is none")
+    elif Path(level).suffix.lower() == ".nes":
+        if rom is not None:
+            raise ConfigError(f"two cartridges are named, {level} and --rom {rom}: leave out one")
+        order, rom = [], Path(level)
+        power_on = True
+    else:
+        order = levels_from(check_level(level))
     if power_on:
         order = [POWER_ON, *order]
     if record is not None:
@@ -44,7 +72,7 @@ def play(
 
     from warpzone.viewers.play import play as open_window
 
-    recorder = PlayRecorder(Console(find_rom(rom)))
+    recorder = PlayRecorder(Console(_cartridge(rom, game)), game)
     try:
         open_window(recorder.console, order, scale=scale, recorder=recorder)
     finally:  # Ctrl-C ends a game like closing the window does
@@ -54,6 +82,23 @@ def play(
             print_episode(record, episode)
         elif record is not None:
             err.print(f"nothing was played: {plain(record)} is not written", soft_wrap=True)
+
+
+def _starts_from(game: Game, start: str | None) -> list[str]:
+    """Returns the starts of a game in their order, from the one that is named on."""
+    names = list(game.starts)
+    if start is not None and start not in names:
+        raise ConfigError(f"{game.name} has no start {start!r}: there are {', '.join(names)}")
+    first = 0 if start is None else names.index(start)
+    return [*names[first:], *names[:first]]
+
+
+def _cartridge(rom: Path | None, game: Game | None) -> Rom:
+    if game is None:
+        return find_rom(rom)
+    cartridge = open_rom(game.cartridge if rom is None else rom)
+    game.check_cartridge(cartridge)
+    return cartridge
 
 
 def replay(

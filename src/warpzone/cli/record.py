@@ -157,23 +157,23 @@ def record(
         return
     described = described_agent(named[0] if named else None, device, description)
     if described is not None:
-        if progress or overlay or saliency or episode is not None or until_clear or len(named) > 1:
+        paths, start = split_level(named)
+        if progress or saliency or episode is not None or len(paths) > 1:
             raise ConfigError(
-                f"the film of an agent of {described.info.game.name} is of what comes: leave out"
-                " other agents, a level, --progress, --overlay, --saliency, --until-clear and"
-                " --episode"
+                f"--progress, --saliency, --episode and films of several agents are for Super Mario"
+                f" Bros., and this agent plays {described.info.game.name}: leave them out"
             )
-        _film_described(
+        from warpzone.agents.described import DescribedPlayback
+
+        shown = DescribedPlayback(
             described,
-            output,
-            scale,
-            episodes=episodes,
+            start,
             policy=policy_of(policy, described),
             noop_max=noop_max,
             repeat_action_probability=repeat_action_probability,
-            seed=seed,
             rom=rom,
         )
+        film(shown, output, episodes, until_clear or 1, scale, seed, overlay)
         return
     if not named:
         raise ConfigError("name a level, a run or an agent, e.g. warpzone record 1-1; or --game")
@@ -294,15 +294,6 @@ def _compared(
         FilmedAgent(str(path), agent, name, policy_of(None, agent))
         for path, (agent, _) in zip(paths, loaded, strict=True)
     ], loaded[0][1]
-
-
-def _film_described(agent: Agent, path: Path, scale: int | None, **settings: Any) -> None:
-    from warpzone.agents.described import described_frames
-    from warpzone.nes.console import PALETTE
-    from warpzone.video.film import write_film
-
-    frames = write_film(path, described_frames(agent, **settings), palette=PALETTE, scale=scale)
-    print_film(path, frames)
 
 
 def _film_together(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warpzone.cli.choose import (
+    described_agent,
     game_settings,
     is_packaged,
     levels_from,
@@ -17,6 +18,7 @@ from warpzone.cli.choose import (
     policy_of,
 )
 from warpzone.cli.options import (
+    DescriptionOption,
     DeviceOption,
     EngineOption,
     GameOption,
@@ -33,10 +35,12 @@ from warpzone.cli.options import (
 )
 from warpzone.cli.output import out
 from warpzone.errors import ConfigError
+from warpzone.nes.game import game_named
 from warpzone.smb.levels import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from warpzone.agents.agent import Agent
     from warpzone.agents.playback import Playback
@@ -60,6 +64,7 @@ def watch(
         bool,
         typer.Option("--terminal", help="Draw in this terminal, in 24-bit colours; no window."),
     ] = False,
+    description: DescriptionOption = None,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
     engine: EngineOption = "auto",
@@ -67,7 +72,14 @@ def watch(
     """Open a window in which the agent plays. Keys are shown in it."""
     whole = game_settings(game, lives, warps)
     team: Team | None = None
-    if game:
+    described = described_agent(agent_path, device, description)
+    if described is not None:
+        if game:
+            raise ConfigError(
+                f"--game is for Super Mario Bros., and this agent plays {described.info.game.name}"
+            )
+        order, title = described_starts(described, level), described.title
+    elif game:
         if level is not None:
             raise ConfigError(f"--game plays all levels: leave out {level}")
         team, cartridge, title = load_team(agent_path, policy, device, rom)
@@ -99,6 +111,11 @@ def watch(
             f"film: warpzone record {named} -o clip.mp4"
         )
     size = None if terminal else scale
+    if described is not None:
+        open_described(
+            described, order, policy, seed, noop_max, repeat_action_probability, size, rom
+        )
+        return
     if team is None:
         open_window(
             agent_of, order, title, policy, seed, noop_max, repeat_action_probability, size,
@@ -119,6 +136,45 @@ def watch(
         )
 
     show(open_game, order, title, seed, size)
+
+
+def described_starts(agent: Agent, start: str | None) -> list[str]:
+    """Returns the starts of an agent's described game, from the one that is named on, or from the
+    one that it was trained on."""
+    config = agent.info.game
+    game = game_named(config.name or "")
+    names = list(game.starts)
+    first = start or next(iter(config.starts or names))
+    if first not in names:
+        raise ConfigError(f"{game.name} has no start {first!r}: there are {', '.join(names)}")
+    place = names.index(first)
+    return [*names[place:], *names[:place]]
+
+
+def open_described(
+    agent: Agent,
+    order: Sequence[str],
+    policy: PolicyChoice | None,
+    seed: int,
+    noop_max: int,
+    repeat_action_probability: float,
+    scale: int | None,
+    rom: Path | None,
+) -> None:
+    """Show an agent of a described game in a window, or with `scale` None in the terminal."""
+    from warpzone.agents.described import DescribedPlayback
+
+    def open_playback(name: str) -> Playback:
+        return DescribedPlayback(
+            agent,
+            name,
+            policy=policy_of(policy, agent),
+            noop_max=noop_max,
+            repeat_action_probability=repeat_action_probability,
+            rom=rom,
+        )
+
+    show(open_playback, order, agent.title, seed, scale)
 
 
 def open_window(

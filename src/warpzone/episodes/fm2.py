@@ -51,8 +51,9 @@ def rom_checksum(rom: Rom) -> str:
 
 def no_movie_of(episode: Episode) -> str:
     """Says why there cannot be one of an episode that begins at a level."""
+    where = f"{'' if episode.described else 'level '}{episode.start}"
     return (
-        f"the episode begins at level {episode.start}, and FM2 movies begin when the console is "
+        f"the episode begins at {where}, and FM2 movies begin when the console is "
         "switched on. `warpzone play --power-on --record FILE` records one that does"
     )
 

@@ -23,7 +23,9 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -43,6 +45,8 @@ POWER_ON = "power-on"
 """The start of an episode that begins when the console is switched on; others name a level."""
 MOST_FRAMES = 24 * 60 * 60 * 61
 """A day: what claims to be longer is damaged, and would fill the memory."""
+MOST_SNAPSHOT = 1 << 18
+"""Bytes of a console's state, twice what the largest one has."""
 MOST_BYTES = 64 << 20
 """Of a file: one of training has 10 KB, and that of a day of play, which is packed, fits."""
 
@@ -76,6 +80,13 @@ def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     return text
+
+
+def _small(snapshot: bytes) -> bytes:
+    """Refuses what no console's state is as large as."""
+    if len(snapshot) > MOST_SNAPSHOT:
+        raise ValueError(f"has {len(snapshot):,} bytes, at most {MOST_SNAPSHOT:,} are possible")
+    return snapshot
 
 
 Text = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
@@ -224,13 +235,23 @@ class Decisions(_Part):
         return index if index >= 0 else None
 
 
+class DescribedStart(_Part):
+    """Holds where an episode of a described game begins."""
+
+    game: Text
+    """What the description is called."""
+    snapshot: Annotated[Buttons, AfterValidator(_small)]
+    """Of `Console.save`."""
+
+
 class Episode(_Part):
     """Holds a start and the buttons held in each emulated frame after it.
 
     Attributes:
         format, version: tell the file from others.
         rom: the cartridge that it was played on.
-        start: `POWER_ON` or a level, "1-1" to "8-4", as `start_level` begins it.
+        start: `POWER_ON` or a level, "1-1" to "8-4", as `start_level` begins it; or what a
+            described game calls it, and then `described` has the moment itself.
         buttons: one byte a frame, bits as in `Console.step`.
         ram_sha256: SHA-256 of the RAM after the last frame, in hexadecimal; None: not known.
         player: who played.
@@ -241,7 +262,8 @@ class Episode(_Part):
     format: Literal["warpzone episode"] = FORMAT
     version: Literal[1] = VERSION
     rom: RomIdentity
-    start: str
+    start: Text
+    described: DescribedStart | None = None
     frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
     ram_sha256: Annotated[Sha, Field(min_length=64, max_length=64)] | None
     player: Annotated[
@@ -253,13 +275,22 @@ class Episode(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Episode:
-        if self.start != POWER_ON and self.start not in LEVELS:
+        known = self.start == POWER_ON or self.start in LEVELS
+        if self.described is None and not known:
             raise ValueError(f"start is {self.start!r}, must be {POWER_ON!r} or a level 1-1 to 8-4")
         if len(self.buttons) != self.frames:
             raise ValueError(
                 f"frames is {self.frames}, but there are buttons for {len(self.buttons)}"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _in_short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what only described games have."""
+        values: dict[str, Any] = write(self)
+        if self.described is None:
+            del values["described"]
+        return values
 
     @property
     def seconds(self) -> float:

@@ -9,15 +9,18 @@ from typing import Any
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.signals import DEATH_TEXTS, DEATHS
 
+UNNAMED = -1
+"""The `death` of an episode of a described game: descriptions do not name how episodes end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Says how one episode ended.
 
     Attributes:
-        cleared: flagpole or axe reached.
-        death: an index into `warpzone.smb.signals.DEATHS`; 0: alive.
-        progress: best progress in pixels.
+        cleared: flagpole or axe reached; of a described game, whether it is a success.
+        death: an index into `warpzone.smb.signals.DEATHS`; 0: alive; or `UNNAMED`.
+        progress: best progress in pixels; of a described game in its own unit.
         frames: emulated frames in the episode.
     """
 
@@ -28,7 +31,16 @@ class Outcome:
 
     @classmethod
     def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
-        """Returns the outcome that the signals after the last step tell of."""
+        """Returns the outcome that the signals after the last step tell of, of Super Mario Bros. or
+        of a described game."""
+        if "flag" not in signals:
+            progress = signals.get("best_progress", signals["episode_return"])
+            return cls(
+                cleared=bool(signals["success"]),
+                death=UNNAMED,
+                progress=int(progress),
+                frames=int(signals["frames"]),
+            )
         return cls(
             cleared=bool(signals["flag"]),
             death=int(signals["death"]),
@@ -40,6 +52,8 @@ class Outcome:
         """Says it in words."""
         if self.cleared:
             return f"cleared in {self.frames / FRAMES_PER_SECOND:.1f} s"
+        if self.death == UNNAMED:
+            return f"over at {self.progress:,} after {self.frames / FRAMES_PER_SECOND:.1f} s"
         return f"{_ending(self.death)} at {self.progress} px"
 
 

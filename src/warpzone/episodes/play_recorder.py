@@ -5,6 +5,7 @@ from __future__ import annotations
 from warpzone.episodes.format import (
     POWER_ON,
     AgentPlayer,
+    DescribedStart,
     Episode,
     Person,
     TrainingPlayer,
@@ -13,6 +14,8 @@ from warpzone.episodes.format import (
 from warpzone.episodes.replay import begin, ram_digest
 from warpzone.errors import EpisodeError
 from warpzone.nes.console import Console
+from warpzone.nes.game import Game
+from warpzone.nes.game_starts import snapshot_of
 
 
 class PlayRecorder:
@@ -20,17 +23,27 @@ class PlayRecorder:
 
     Attributes:
         console: that is played on.
+        game: whose starts are meant, but for `POWER_ON`; None: levels are.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, game: Game | None = None) -> None:
+        self.console, self.game = console, game
         self._start = POWER_ON
+        self._described: DescribedStart | None = None
         self._first = 0
         self._buttons = bytearray()
 
     def begin(self, start: str) -> None:
-        """Begins anew, see the function `begin`."""
-        begin(self.console, start)
+        """Begins anew, see the function `begin`; a described game is played to its start first.
+
+        Raises:
+            EngineError: it does not get there.
+        """
+        self._described = None
+        if self.game is not None and start != POWER_ON:
+            snapshot = snapshot_of(self.game, start, self.console.rom, None)
+            self._described = DescribedStart(game=self.game.name, snapshot=snapshot)
+        begin(self.console, start, self._described)
         self._start, self._first = start, self.console.frame
         self._buttons.clear()
 
@@ -56,6 +69,7 @@ class PlayRecorder:
         return Episode(
             rom=rom_identity(self.console.rom),
             start=self._start,
+            described=self._described,
             frames=self.frames,
             ram_sha256=ram_digest(self.console),
             player=player,

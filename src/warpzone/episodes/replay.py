@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.episodes.format import POWER_ON, Episode
-from warpzone.errors import EpisodeError
+from warpzone.episodes.format import POWER_ON, DescribedStart, Episode
+from warpzone.errors import EngineError, EpisodeError
 from warpzone.nes.console import Console
 from warpzone.smb.starts import start_level
 
@@ -19,14 +19,20 @@ def ram_digest(console: Console) -> str:
     return hashlib.sha256(console.ram.tobytes()).hexdigest()
 
 
-def begin(console: Console, start: str) -> None:
-    """Puts the console where an episode begins: `POWER_ON` or a level.
+def begin(console: Console, start: str, described: DescribedStart | None = None) -> None:
+    """Puts the console where an episode begins: `POWER_ON`, a level, or a described game's start.
 
     Raises:
         LevelError: there is no such level.
         EngineError: the cartridge does not behave like Super Mario Bros.
+        EpisodeError: the described start is no moment of this cartridge.
     """
-    if start == POWER_ON:
+    if described is not None:
+        try:
+            console.load(described.snapshot)
+        except EngineError as error:
+            raise EpisodeError(f"where the episode begins is damaged: {error}") from None
+    elif start == POWER_ON:
         console.reset()
     else:
         start_level(console, start)
@@ -71,7 +77,7 @@ class Replay:
         """Goes to the moment after `place` frames. The way back leads through the start."""
         if not 0 <= place <= self.episode.frames:
             raise ValueError(f"place must be 0-{self.episode.frames}, not {place}")
-        begin(self.console, self.episode.start)
+        begin(self.console, self.episode.start, self.episode.described)
         self.place = 0
         while self.place < place:
             self.step()

@@ -127,7 +127,7 @@ class Traces:
 def follow(name: str, episode: Episode, rom: Rom) -> Trace:
     """Plays an episode again, and writes down where Mario was."""
     console = Console(rom, engine="interpreter")  # at once, and fast enough
-    begin(console, episode.start)
+    begin(console, episode.start, episode.described)
     ram = console.ram
     points = []
     for frame, buttons in enumerate(episode.buttons, start=1):

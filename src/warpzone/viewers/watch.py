@@ -113,7 +113,8 @@ class AgentShow(Show):
             self._playback.policy = self._policy
             controls.switch_policy = False
         if controls.switch_saliency:
-            self._playback.saliency = not self._playback.saliency
+            wanted = not self._playback.saliency
+            self._playback.saliency = wanted and self._playback.finds_saliency
             controls.switch_saliency = False
         if controls.interrupted:
             change = controls.take_level_change()

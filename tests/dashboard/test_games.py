@@ -24,9 +24,13 @@ from tests.support.episodes import (
 
 from warpzone.dashboard import games
 from warpzone.dashboard.app import create
-from warpzone.dashboard.episode_stream import PICTURES
+from warpzone.dashboard.episode_stream import PICTURES, ObservationView
 from warpzone.dashboard.games import routes
-from warpzone.episodes.format import Episode
+from warpzone.episodes.format import Episode, TrainingPlayer
+from warpzone.episodes.play_recorder import PlayRecorder
+from warpzone.games.catch import GAME as CATCH
+from warpzone.games.catch import cartridge
+from warpzone.nes.console import Console
 from warpzone.runs.library import Library
 
 STORED = "episodes/000001000-000.json"
@@ -52,6 +56,38 @@ def run(tmp_path: Path, stored: dict[str, Episode]) -> Path:
 def visit(folder: Path) -> TestClient:
     library = Library(folder)
     return TestClient(create(library, routes(library)), base_url="http://127.0.0.1:1985")
+
+
+def test_games_of_a_description_are_shown(tmp_path: Path) -> None:
+    rom = tmp_path / "catch.nes"
+    cartridge(rom)
+    recorder = PlayRecorder(Console(rom), CATCH)
+    recorder.begin("game")
+    for frame in range(70):
+        recorder.step(64 if frame < 30 else 128)
+    episode = recorder.episode(TrainingPlayer(run="run", step=5, game=0))
+    make_run_with(tmp_path / "run", {STORED: episode, LIVE: make_episode()})
+    config = {"game": {"name": "catch", "observation": "ram"}}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    library = Library(tmp_path)
+    app = create(library, routes(library, rom))
+    with TestClient(app, base_url="http://127.0.0.1:1985") as client:
+        listed = client.get("/api/episodes?run=run").json()
+        assert [one["level"] for one in listed["episodes"]] == ["game"]
+        with client.websocket_connect(STREAM) as session:
+            viewer = Viewer(session)
+            assert viewer.hello["observation"] == {"kind": "ram", "rows": 32, "columns": 64}
+            shown = viewer.open(STORED)
+            seen, ram, _ = unpack(viewer.segment(shown["key"], 2), ObservationView("ram", 32, 64))
+            console = Console(rom)
+            assert episode.described is not None
+            console.load(episode.described.snapshot)
+            for frame, held in enumerate(episode.buttons, start=1):
+                console.step(held)
+                if frame >= 60:
+                    assert np.array_equal(seen[frame - 60], console.screen())
+                    assert np.array_equal(ram[frame - 60].ravel(), console.ram)
+            assert "ROM" in viewer.open(LIVE)["error"]
 
 
 @pytest.fixture

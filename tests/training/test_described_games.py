@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.commands import error_of
+from tests.support.commands import run as invoke
 from typer.testing import CliRunner
 
 from warpzone import Agent
-from warpzone.agents.described import described_envs, described_frames, evaluate_described
+from warpzone.agents.described import (
+    DescribedPlayback,
+    described_envs,
+    described_frames,
+    evaluate_described,
+)
+from warpzone.agents.playback import Playback
 from warpzone.cli.app import app
-from warpzone.errors import AgentError, ConfigError
+from warpzone.episodes.format import POWER_ON, Episode, Person
+from warpzone.episodes.outcome import Outcome
+from warpzone.episodes.play_recorder import PlayRecorder
+from warpzone.episodes.replay import Replay, ram_digest
+from warpzone.errors import AgentError, ConfigError, EpisodeError
 from warpzone.games.catch import GAME, cartridge
+from warpzone.nes.console import Console
 from warpzone.nes.game import register_game
-from warpzone.training import resolve, train
+from warpzone.training import episode_writer, resolve, train
 from warpzone.training.agent_file import load_agent
+from warpzone.training.demonstrations import Demonstrations
+from warpzone.training.described_games import DescribedEnv, DescribedGames
 
 
 def observe(now: Any, before: Any) -> Any:
@@ -118,6 +136,130 @@ def test_pictures_and_ram_are_seen_too(rom: Path, tmp_path: Path) -> None:
         assert evaluate_described(Agent.load(tmp_path / seen), episodes=2, rom=rom).infos["steps"]
 
 
+def replayed(path: Path, rom: Path) -> tuple[Episode, Console]:
+    """An episode that was played again to its end."""
+    replay = Replay(Episode.load(path), Console(rom))
+    while not replay.ended:
+        replay.step()
+    return replay.episode, replay.console
+
+
+def test_games_are_written_down_to_be_looked_at(
+    rom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episode_writer, "PAUSE", 0.0)
+    monkeypatch.setattr(episode_writer, "LIVE_PAUSE", 0.0)
+    game = {"name": "easy-catch", "observation": "variables", "noop_max": 20}
+    made = config(8 * 32 * 16, game=game, watched_games=3)
+    train(made, tmp_path / "run", rom=rom)
+    plain_run = tmp_path / "plain"
+    train(made.model_copy(update={"watched_games": 0}), plain_run, rom=rom)
+    agents = [load_agent(one / "agent.safetensors")[0] for one in (tmp_path / "run", plain_run)]
+    for name, weights in agents[0].state_dict().items():
+        assert np.array_equal(weights.numpy(), agents[1].state_dict()[name].numpy()), name
+    files = sorted((tmp_path / "run" / "episodes").glob("*.json"))
+    assert len(files) > 3
+    idle = set()
+    for path in files:
+        episode, console = replayed(path, rom)
+        assert episode.start == "game"
+        assert episode.described is not None
+        assert episode.outcome is not None
+        assert episode.decisions is not None
+        # It ends as told: with the third miss, or with the twentieth ball.
+        ram = console.ram
+        score = int(ram[0x14]) + 10 * int(ram[0x15]) + 100 * int(ram[0x16])
+        assert (ram[0x18] == 2) is not episode.outcome.cleared
+        assert episode.outcome.progress == score
+        assert episode.outcome.frames == episode.frames
+        first, names = episode.decisions.first_frames, episode.decisions.action_names
+        assert np.array_equal(np.diff(first), np.full(len(first) - 1, 4))
+        assert episode.frames == first[-1] + 4
+        for frame, action in zip(first, episode.decisions.actions, strict=True):
+            held = episode.buttons[frame : frame + 4]
+            assert set(held) == {{"nothing": 0, "left": 64, "right": 128}[names[action]]}
+        idle.add(int(first[0]))
+    assert len(idle) > 1
+    live = sorted((tmp_path / "run" / "live").glob("*.json"))
+    assert len(live) == 3
+    for path in live:
+        episode, console = replayed(path, rom)
+        assert episode.ram_sha256 == ram_digest(console)
+    assert (tmp_path / "run" / "episode_ends.jsonl").read_text() == ""
+
+
+def test_sticky_buttons_are_not_written_down(rom: Path, tmp_path: Path) -> None:
+    game = {"name": "easy-catch", "observation": "variables", "repeat_action_probability": 0.2}
+    train(config(8 * 32 * 8, game=game), tmp_path / "run", rom=rom)
+    assert not list((tmp_path / "run").glob("*/*.json"))
+
+
+def demonstration(path: Path, rom: Path, frames: int, start: str = "game") -> Path:
+    recorder = PlayRecorder(Console(rom), EASY)
+    recorder.begin(start)
+    for frame in range(frames):
+        recorder.step(64 if frame % 40 < 20 else 128)
+    recorder.episode(Person()).save(path)
+    return path
+
+
+def test_a_recorded_game_is_begun_along(rom: Path, tmp_path: Path) -> None:
+    shown = demonstration(tmp_path / "shown.json", rom, 400)
+    made = config(
+        8 * 32 * 4, curriculum={"share": 0.75, "demonstrations": [str(shown)], "segment": 8}
+    )
+    found = Demonstrations(made, tmp_path / "r")
+    games = DescribedGames(made.game, rom, 1, found, made.curriculum)
+    # Every 32 frames, as far as the game is not over.
+    twin = Replay(Episode.load(shown), Console(rom))
+    wanted = []
+    while not twin.ended:
+        twin.step()
+        if twin.place % 32 == 0 and twin.console.ram[0x18] != 2:
+            wanted.append(f"0-{twin.place}")
+            assert games.moments[wanted[-1]] == twin.console.save()
+    assert list(games.moments) == wanted
+    assert 4 < len(wanted) < 12
+    env = games.trained(8, 2, seed=0)
+    assert isinstance(env, DescribedEnv)
+    assert env.tasks() == ["game"]
+    assert sum(env.games.starts.values()) == pytest.approx(1)
+    assert env.games.starts["game"] == 0.25
+    begun = set()
+    env.reset(seed=0)
+    for _ in range(400):
+        for group, rows in enumerate(env.groups):
+            env.send(group, np.zeros(rows.stop - rows.start, np.int64))
+            step = env.recv(group)
+            assert not step.task.any()
+            begun |= {int(start) for start in step.signals["start"]}
+    env.close()
+    assert begun == set(range(-1, len(wanted)))
+    # What is measured begins where the game does, and a run goes on with its own copy.
+    made = found.config
+    result = train(made, tmp_path / "run", rom=rom)
+    assert list(result.measured) == ["game"]
+    shown.unlink()
+    longer = made.model_copy(update={"total_steps": 8 * 32 * 6})
+    assert train(longer, tmp_path / "run", rom=rom, resume=True).steps == 8 * 32 * 6
+
+
+def test_demonstrations_that_do_not_fit_are_refused(rom: Path, tmp_path: Path) -> None:
+    def error(**changes: Any) -> str:
+        with pytest.raises((ConfigError, EpisodeError)) as caught:
+            train(config(256, curriculum=changes), tmp_path / "run", rom=rom)
+        return str(caught.value)
+
+    shown = demonstration(tmp_path / "shown.json", rom, 20)
+    assert "is too short for a demonstration of easy-catch" in error(
+        share=0.5, demonstrations=[str(shown)]
+    )
+    begins = demonstration(tmp_path / "power.json", rom, 200, start=POWER_ON)
+    assert "it begins at power-on" in error(share=0.5, demonstrations=[str(begins)])
+    assert "leads along demonstrations" in error(share=0.5)
+    assert "demonstrations are for a curriculum" in error(demonstrations=[str(shown)])
+
+
 def test_what_is_for_another_game_is_refused(trained: Path, rom: Path) -> None:
     with pytest.raises(AgentError, match="plays easy-catch, not Super Mario Bros"):
         Agent.load(trained).make_env("1-1", noop_max=0, repeat_action_probability=0)
@@ -129,10 +271,10 @@ def test_what_is_for_another_game_is_refused(trained: Path, rom: Path) -> None:
         resolve("pixels", game={"name": "catch", "observation": "ram"})
     with pytest.raises(ConfigError, match="there is no game 'chess'"):
         train(resolve("pixels", game={"name": "chess"}), trained.parent / "chess", rom=rom)
-    with pytest.raises(ConfigError, match="curriculum"):
+    with pytest.raises(ConfigError, match=r"practice\.share"):
         train(
-            config(256, curriculum={"share": 0.5}, env={"start_steps": 96}),
-            trained.parent / "curriculum",
+            config(256, practice={"share": 0.5}, env={"start_steps": 96}),
+            trained.parent / "practice",
             rom=rom,
         )
 
@@ -160,6 +302,55 @@ def test_on_the_command_line(rom: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert Path("clip.gif").stat().st_size > 1000
     refused = CliRunner().invoke(app, ["eval", "r", "--levels", "1-1"])
     assert refused.exit_code != 0
-    refused = CliRunner().invoke(app, ["watch", "r"])
-    assert refused.exit_code != 0
-    assert "plays mine, not Super Mario Bros" in refused.output
+    run("record", "r", "game", "--description", "mine.py", "--overlay", "-o", "best.gif")
+    refused = CliRunner().invoke(app, ["record", "r", "--saliency"])
+    assert "this agent plays mine" in " ".join(refused.output.split())
+
+
+def test_watched_on_the_command_line(
+    trained: Path, rom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warpzone.viewers import watch
+
+    def look(
+        open_playback: Callable[[str], Playback], order: list[str], **settings: Any
+    ) -> watch.Stats:
+        with closing(open_playback(order[0])) as playback:
+            show = watch.AgentShow(lambda name: playback, order, settings["seed"])
+            while show.stats.episodes == 0:
+                show.advance()
+            told = f"{order} {settings['title']} {playback.title}"
+            shown.append(told + f" {show.picture().message[0]}")
+            return show.stats
+
+    shown: list[str] = []
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(watch, "watch", look)
+    result = invoke("watch", trained, "--rom", rom, "--noop-max", "0")
+    assert result.exit_code == 0, result.output
+    assert "of 1 episodes cleared" in result.output
+    agent = Agent.load(trained)
+    found = evaluate_described(agent, episodes=1, rom=rom, noop_max=0, seed=0)
+    (line,) = shown
+    assert line.startswith("['game'] warpzone: variables agent of easy-catch")
+    assert "easy-catch game, sample" in line
+    assert re.search(
+        rf"(over at {found.result.mean_progress:.0f} after|cleared in) [0-9.]+ s$", line
+    )
+    assert "no start 'moon': there are game" in error_of("watch", trained, "moon", "--rom", rom)
+    assert "--game is for Super Mario Bros." in error_of("watch", trained, "--game")
+
+
+def test_what_is_watched_is_what_is_played(trained: Path, rom: Path) -> None:
+    with closing(DescribedPlayback(Agent.load(trained), rom=rom)) as playback:
+        first, again = (list(playback.episode(seed=5)) for _ in range(2))
+        assert [moment.action for moment in first] == [moment.action for moment in again]
+        assert [len(moment.frames) for moment in first[:3]] == [5, 4, 4]
+        assert first[-1].ended
+        outcome = Outcome.from_signals(first[-1].signals)
+        assert outcome.frames >= 4 * len(first)
+        after = playback.aftermath(outcome)
+        assert after.shape == (100, 240, 256)
+        assert not np.array_equal(after[-1], first[-1].frames[-1])
+        with pytest.raises(ConfigError, match="inputs of an agent of a described game"):
+            _ = playback.env

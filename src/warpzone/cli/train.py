@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ from warpzone.cli.record import film
 from warpzone.cli.watch import open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
+from warpzone.nes.game import Game
 from warpzone.smb.levels import LEVELS, parse_levels
 
 
@@ -40,7 +41,10 @@ def train(
     ] = None,
     preset: Annotated[
         Preset | None,
-        typer.Option(help="What the agent sees, and every other setting. Default: tiles."),
+        typer.Option(
+            help="What the agent sees, and every other setting. Default: tiles; for another game "
+            "that has no observation of its own pixels."
+        ),
     ] = None,
     steps: Annotated[
         int | None,
@@ -98,9 +102,7 @@ def train(
         raise LevelError("which level? For example: warpzone train 1-1")
     game = None if level is None else described_game(level)
     levels = None if level is None or game is not None else parse_levels(level)
-    name = preset or (
-        Preset.pixels if game else Preset.specialist if demonstrations else Preset.tiles
-    )
+    name = preset or _preset_for(game, settings or [], shown=bool(demonstrations))
     played = game.name if game else run_name(levels or {})
     run = out_dir or Path("runs") / f"{played}-{name}-seed{seed or 0}"
 
@@ -114,7 +116,7 @@ def train(
 
     check_directory(run, resume)
 
-    given = {
+    given: dict[str, Any] = {
         "seed": seed,
         "device": device,
         "total_steps": steps,
@@ -122,9 +124,11 @@ def train(
         "learner": None if learner is None else learner.value,
         "num_envs": num_envs,
         "env": None if levels is None else {"levels": levels},
-        "game": None if game is None else {"name": game.name},
+        "game": None if game is None else _settings_for(game, name),
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
     }
+    if game is not None and demonstrations:
+        given["curriculum"] = {"demonstrations": demonstrations, "share": 0.5}
     changes = merge(
         {name: value for name, value in given.items() if value is not None},
         parse_overrides(settings or [], training.TrainConfig),
@@ -147,6 +151,22 @@ def train(
             raise typer.Exit(EXIT_INTERRUPTED)
         if watch:
             _watch_or_film(run, rom)
+
+
+def _preset_for(game: Game | None, settings: list[str], *, shown: bool) -> Preset:
+    """Returns the preset where none is named: a described game is learnt from what it observes, if
+    it says what that is, and from pictures else."""
+    if game is None:
+        return Preset.specialist if shown else Preset.tiles
+    chosen = [text.split("=")[1] for text in settings if text.startswith("game.observation=")]
+    seen = chosen[-1] if chosen else "variables" if game.observe is not None else "pixels"
+    return Preset.pixels if seen in ("pixels", "rgb") else Preset.tiles
+
+
+def _settings_for(game: Game, preset: Preset) -> dict[str, str]:
+    if game.observe is None or preset is not Preset.tiles:
+        return {"name": game.name}
+    return {"name": game.name, "observation": "variables"}
 
 
 def _dashboard_beside(run: Path) -> AbstractContextManager[None]:

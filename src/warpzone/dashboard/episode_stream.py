@@ -32,6 +32,7 @@ from warpzone.errors import EpisodeError
 from warpzone.files import read_regular_file
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
+from warpzone.nes.game import game_named, game_names
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.observations import grey, tiles
 
@@ -70,7 +71,11 @@ class ObservationView:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> ObservationView:
         """Returns that of a run by its config.json; `none` where that does not tell."""
-        env = settings.get("env")
+        env, game = settings.get("env"), settings.get("game")
+        if isinstance(game, Mapping) and game.get("name") is not None:
+            env = game
+            if game.get("observation") == "variables" or game.get("crop_status_bar"):
+                return cls("none")
         if not isinstance(env, Mapping) or "observation" not in env:
             return cls("none")
         names = ("observation", "size", "crop_status_bar", "max_pool")
@@ -191,7 +196,8 @@ class Renderer:
             rom: a file, a `Rom`, or None to look for one when the first episode is wanted.
         """
         self._rom = rom
-        self._console: Console | None = None
+        self._consoles: dict[str | None, Console] = {}
+        """By the described game; None: of Super Mario Bros."""
         self._streams: OrderedDict[str, EpisodeStream] = OrderedDict()
         self._segments: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._bytes = 0
@@ -234,13 +240,22 @@ class Renderer:
         key = hashlib.sha256(repr(view).encode() + data).hexdigest()[:32]
         if key not in self._streams:
             episode = Episode.parse(data, path.name)
-            if self._console is None:
-                # Drawing and packing take longer than playing: native code is not worth its start.
-                self._console = Console(self._rom, engine="interpreter")
-            self._streams[key] = EpisodeStream(episode, self._console, view)
+            self._streams[key] = EpisodeStream(episode, self._console_of(episode), view)
             while len(self._streams) > MOST_STREAMS:
                 self._streams.popitem(last=False)
         return key, self._find(key)
+
+    def _console_of(self, episode: Episode) -> Console:
+        """Returns a console with the cartridge of an episode: the one that was named, or that of
+        the described game, where it is on this computer."""
+        game = episode.described.game if episode.described is not None else None
+        if game not in self._consoles:
+            rom = self._rom
+            if rom is None and game is not None and game in game_names():
+                rom = game_named(game).cartridge
+            # Drawing and packing take longer than playing: native code is not worth its start.
+            self._consoles[game] = Console(rom, engine="interpreter")
+        return self._consoles[game]
 
     def _find(self, key: str) -> EpisodeStream:
         if key not in self._streams:

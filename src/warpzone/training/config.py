@@ -82,7 +82,8 @@ class CurriculumConfig(BaseModel):
     )
 
     share: Fraction = 0.0
-    """Of all episodes, at the beginning; 0: no search, no curriculum."""
+    """Of all episodes, at the beginning; 0: no search, no curriculum. Of described games, whose
+    partial episodes lead on to the end of a whole one, throughout."""
     last_share: Fraction = 0.3
     """Of all episodes, at full competence (see `Learner.competence`)."""
     progress_mask: bool = True
@@ -284,7 +285,13 @@ class TrainConfig(PPOConfig):
                 f"network {self.network.kind!r} cannot read observation {seen!r};"
                 f" set network.kind to {' or '.join(kinds)}"
             )
-        if self.curriculum.share > 0 and self.env.start_steps is None:
+        if self.curriculum.share > 0 and self.game.name is not None:
+            if not self.curriculum.demonstrations:
+                raise ValueError(
+                    "a curriculum of a described game leads along demonstrations: name some in"
+                    " curriculum.demonstrations, or set curriculum.share to 0"
+                )
+        elif self.curriculum.share > 0 and self.env.start_steps is None:
             raise ValueError(
                 "a curriculum needs env.start_steps, the length of its partial episodes, e.g. 96"
             )

@@ -22,7 +22,9 @@ FOLDER = "demonstrations"
 
 
 @dataclass(frozen=True)
-class _Recording:
+class Recording:
+    """Holds one recorded game."""
+
     name: str
     """For messages."""
     kept: Path
@@ -41,7 +43,7 @@ class Demonstrations:
     """
 
     def __init__(self, config: TrainConfig, run: Path) -> None:
-        self.recordings = []
+        self.recordings: list[Recording] = []
         entries = []
         for entry in config.curriculum.demonstrations:
             recording = _read(entry, run / FOLDER)
@@ -100,7 +102,7 @@ class Demonstrations:
                 write_atomically(recording.kept, recording.data)
 
 
-def _read(entry: DemonstrationConfig, folder: Path) -> _Recording:
+def _read(entry: DemonstrationConfig, folder: Path) -> Recording:
     path, lost = Path(entry.file), ""
     if entry.sha256 is not None:
         # A run goes on with its own copy, wherever the file may be by now.
@@ -128,7 +130,7 @@ def _read(entry: DemonstrationConfig, folder: Path) -> _Recording:
             f"{digest}, and was {entry.sha256}. Put that file back, as {str(path)!r}, or begin "
             "another run"
         )
-    return _Recording(repr(entry.file), folder / _name(digest), data, Episode.load(path))
+    return Recording(repr(entry.file), folder / _name(digest), data, Episode.load(path))
 
 
 def _name(digest: str) -> str:

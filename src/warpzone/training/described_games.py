@@ -1,7 +1,8 @@
-"""Described games (`warpzone.nes.game`) for our trainer."""
+"""Described games (`warpzone.nes.game`) for our trainer, and partial episodes of them."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,19 +10,32 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.errors import ConfigError
-from warpzone.nes.cartridge import RomSource
+from warpzone.episodes.format import DescribedStart, Episode
+from warpzone.episodes.replay import Replay
+from warpzone.errors import ConfigError, EpisodeError
+from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
+from warpzone.nes.game_referee import at_start
+from warpzone.nes.game_start import Startup
+from warpzone.nes.game_starts import snapshot_of
 from warpzone.nes.game_transition import GameTransition
 from warpzone.nes.game_vector_env import GameVectorEnv
 from warpzone.ppo.policy import SCALARS
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
-from warpzone.training.config import GameTraining
+from warpzone.smb.transition import InputLog
+from warpzone.training.config import CurriculumConfig, GameTraining
+from warpzone.training.demonstrations import Demonstrations
+from warpzone.training.described_logs import DescribedLogs
 
 
 class DescribedEnv:
-    """A `GameVectorEnv` whose observations have names that networks know: floats are scalars."""
+    """A `GameVectorEnv` whose observations have names that networks know: floats are scalars.
+
+    The first start is the task; episodes from others are partial ones, which `start` tells in the
+    signals, -1 being the task's own.
+    """
 
     def __init__(self, games: GameVectorEnv) -> None:
         self.games = games
@@ -34,14 +48,18 @@ class DescribedEnv:
                 {SCALARS: games.single_observation_space}
             )
         self.single_action_space = games.single_action_space
+        self.action_meanings = games.action_meanings
+        self._logs = DescribedLogs(games)
+        self.watched_games: Sequence[int] = ()
 
     def tasks(self) -> Sequence[str]:
-        """Returns the start that is played, as the only task."""
-        return self.games.tasks()
+        """Returns the first start, the only task."""
+        return self.games.tasks()[:1]
 
     def reset(self, *, seed: int | None = None) -> None:
         """Begins all episodes anew."""
         self.games.reset(seed=seed)
+        self._logs.begun(range(self.num_envs))
 
     def observations(self) -> Any:
         """Returns what is acted on next, [N, ...]."""
@@ -50,11 +68,14 @@ class DescribedEnv:
     def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:
         """Begins to step a group."""
         self.games.send(group, actions)
+        self._logs.sent(self.groups[group], actions)
 
     def recv(self, group: int) -> GameTransition:
         """Waits for a group."""
         step = self.games.recv(group)
+        self._logs.received(self.groups[group], step.finished)
         step.obs, step.final_obs = self._named(step.obs), self._named(step.final_obs)
+        step.signals["start"], step.task = step.task - 1, np.zeros_like(step.task)
         return step
 
     def save_state(self) -> bytes:
@@ -64,10 +85,38 @@ class DescribedEnv:
     def load_state(self, state: bytes) -> None:
         """Goes on from `save_state`."""
         self.games.load_state(state)
+        self._logs.watch(self.watched_games)
 
     def close(self) -> None:
         """Ends the threads."""
         self.games.close()
+
+    # --- what is played, as `EpisodeWriter` wants it ---
+
+    def watch_games(self, games: Sequence[int]) -> None:
+        """Keeps what is played in these games from their next episode on."""
+        self.watched_games = list(games)
+        self._logs.watch(games)
+
+    def input_log(self, game: int) -> InputLog | None:
+        """Returns what was played in the running episode of a watched game; None: not known."""
+        return self._logs.running(game)
+
+    def ended_input_logs(self, game: int) -> list[tuple[InputLog, None] | None]:
+        """Returns those of the episodes that have ended since the last call; the RAM at their ends
+        is not kept."""
+        return [None if log is None else (log, None) for log in self._logs.ended(game)]
+
+    def ram(self, game: int) -> NDArray[np.uint8]:
+        """Returns the work RAM of a game."""
+        return self.games.ram(game)
+
+    def described_start(self, start: str) -> DescribedStart:
+        """Returns the moment of a start."""
+        games = self.games
+        return DescribedStart(
+            game=games.game.name, snapshot=snapshot_of(games.game, start, games.rom, None)
+        )
 
     def _named(self, observations: NDArray[Any]) -> Any:
         return {SCALARS: observations} if self.floats else observations
@@ -80,20 +129,49 @@ class DescribedGames:
         config: the game's name and settings.
         rom: a file, a `Rom`, a name, or None: the game's own.
         threads: that step them.
+        shown: recorded games, along which a share of the training episodes begins.
+        curriculum: that share, and how many steps of a game lie between two such beginnings.
+
+    Attributes:
+        remarks: a line about each recorded game.
 
     Raises:
         ConfigError: there is no game of that name.
+        EpisodeError: a recorded game of another cartridge or start, or one that is too short.
     """
 
-    def __init__(self, config: GameTraining, rom: RomSource, threads: int) -> None:
+    def __init__(
+        self,
+        config: GameTraining,
+        rom: RomSource,
+        threads: int,
+        shown: Demonstrations,
+        curriculum: CurriculumConfig,
+    ) -> None:
         if config.name is None:
             raise ConfigError("game.name is not set: this is no training of a described game")
         self.game: Game = game_named(config.name)
         self.config, self.rom, self.threads = config.without_name(), rom, threads
+        self.curriculum = curriculum
+        self.moments: dict[str, bytes] = {}
+        self.remarks = []
+        start = next(iter(self.config.starts or self.game.starts))
+        every = curriculum.segment * config.frame_skip
+        for number, recording in enumerate(shown.recordings):
+            found = moments_along(self.game, start, recording.name, recording.episode, rom, every)
+            self.moments |= {f"{number}-{frame}": snapshot for frame, snapshot in found.items()}
+            self.remarks.append(f"{len(found)} places along {recording.name} are begun at")
 
     def trained(self, games: int, groups: int, seed: int) -> VectorEnv:
         """Returns the games that are trained on."""
-        return self._made(games, groups, seed)
+        if not self.moments:
+            return self._made(games, groups, seed)
+        own = next(iter(self.config.starts or self.game.starts))
+        share = self.curriculum.share
+        each = share / len(self.moments)
+        game = dataclasses.replace(self.game, starts={own: self.game.starts[own], **self.moments})
+        weights = {own: 1 - share, **dict.fromkeys(self.moments, each)}
+        return self._made(games, groups, seed, game, starts=weights)
 
     def measured(self, config: EnvConfig, games: int, groups: int, seed: int) -> VectorEnv:
         """Returns games to measure an agent in; of `config` only idle frames and sticky buttons
@@ -106,11 +184,13 @@ class DescribedGames:
             repeat_action_probability=config.repeat_action_probability,
         )
 
-    def _made(self, games: int, groups: int, seed: int, **changes: Any) -> VectorEnv:
+    def _made(
+        self, games: int, groups: int, seed: int, game: Game | None = None, **changes: Any
+    ) -> VectorEnv:
         return DescribedEnv(
             GameVectorEnv(
                 self.rom,
-                self.game,
+                game or self.game,
                 games,
                 config=self.config.model_copy(update=changes),
                 threads=self.threads,
@@ -118,3 +198,48 @@ class DescribedGames:
                 num_groups=groups,
             )
         )
+
+
+def moments_along(
+    game: Game, start: str, name: str, episode: Episode, rom: RomSource, every: int
+) -> dict[int, bytes]:
+    """Returns snapshots along a recorded game, `every` so many frames, by their frame: those at
+    which an episode may begin.
+
+    Args:
+        game: the description.
+        start: at which the recorded game must have begun.
+        name: of the recording, for messages.
+        episode: what was played.
+        rom: its cartridge; None: the game's own.
+        every: frames between two of them.
+
+    Raises:
+        EpisodeError: it is of another game, cartridge or start, or too short.
+    """
+    described = episode.described
+    if described is None or described.game != game.name or episode.start != start:
+        begins = episode.start if described is None else f"{described.game} {episode.start}"
+        raise EpisodeError(
+            f"{name} cannot be a demonstration of {game.name} {start}: it begins at {begins}."
+            f" Record one with `warpzone play {game.name} --start {start} --record FILE`"
+        )
+    replay = Replay(episode, Console(open_rom(game.cartridge if rom is None else rom)))
+    console, found = replay.console, {}
+    while not replay.ended:
+        replay.step()
+        if replay.place % every:
+            continue
+        values = Startup(console, game.variables).values()
+        memory = {n: part.view(console.ram, console.prg_ram) for n, part in game.memory.items()}
+        try:
+            at_start(game, f"{name}, frame {replay.place}", values, memory)
+        except ConfigError:  # it is over there, for that moment or for good
+            continue
+        found[replay.place] = console.save()
+    if not found:
+        raise EpisodeError(
+            f"{name} is too short for a demonstration of {game.name}: no episode can begin within"
+            f" its {episode.frames} frames, after {every}, or {every} later"
+        )
+    return found

@@ -17,22 +17,28 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from warpzone.episodes.format import Decisions, Episode, RomIdentity, TrainingPlayer
+from warpzone.episodes.format import (
+    Decisions,
+    DescribedStart,
+    Episode,
+    RomIdentity,
+    TrainingPlayer,
+)
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError, FileError
 from warpzone.files import write_atomically
-from warpzone.nes.buttons import action_names
+from warpzone.nes.rom import Rom
 from warpzone.ppo.rollout import Rollout
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.transition import InputLog
-from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.migration import EPISODE_ENDS
 from warpzone.training.step_result import StepResult
 
@@ -46,9 +52,9 @@ MOST_ENDS = 32
 """Lines for an update."""
 TOLD = (
     *("level", "start", "area", "map", "x", "y", "death", "flag", "progress", "frames"),
-    "episode_return",
+    *("episode_return", "success", "best_progress"),
 )
-"""Signals of an episode's end that something is made of."""
+"""Signals of an episode's end that something is made of, where games have them."""
 NOTHING = (False, 0)
 """The rank that an episode must exceed to be the best so far."""
 
@@ -59,7 +65,7 @@ class _Ended:
     t: int
     """Step of the rollout that was its last."""
     signals: dict[str, Any]
-    played: tuple[InputLog, bytes] | None
+    played: tuple[InputLog, bytes | None] | None
     """See `MarioVectorEnv.ended_input_logs`."""
 
 
@@ -72,6 +78,24 @@ class _PolicyOutputs:
     log_probs: np.ndarray
 
 
+class WatchedEnv(Protocol):
+    """Games whose inputs can be kept: those of Super Mario Bros., and described ones."""
+
+    num_envs: int
+    rom: Rom
+
+    action_meanings: list[str]
+
+    @property
+    def watched_games(self) -> Sequence[int]: ...
+    def watch_games(self, games: Sequence[int]) -> None: ...
+    def input_log(self, game: int) -> InputLog | None: ...
+    def ended_input_logs(
+        self, game: int
+    ) -> Sequence[tuple[InputLog, bytes] | tuple[InputLog, None] | None]: ...
+    def ram(self, game: int) -> NDArray[np.uint8]: ...
+
+
 class EpisodeWriter:
     """Writes down what is played in a run.
 
@@ -81,16 +105,19 @@ class EpisodeWriter:
         watched: how many of them are to be watched.
         log: receives one line if nothing can be written.
         offset: bytes of episode_ends.jsonl that the state holds from which the run goes on.
+        describe: gives the moment of a described game's start; None: starts are levels.
     """
 
     def __init__(
         self,
         run: Path,
-        env: MarioVectorEnv,
+        env: WatchedEnv,
         watched: int,
         log: Callable[[str], None],
         offset: int = 0,
+        describe: Callable[[str], DescribedStart] | None = None,
     ) -> None:
+        self.describe = describe
         self.run, self.env, self.log = run, env, log
         self.games = sorted(
             {int(game) for game in np.linspace(0, env.num_envs - 1, min(watched, env.num_envs))}
@@ -100,7 +127,7 @@ class EpisodeWriter:
         """Bytes of episode_ends.jsonl."""
         self._ends_file = run / EPISODE_ENDS
         self._name = _one_line(run.resolve().name)
-        self._names = action_names(env.config.action_list)
+        self._names = env.action_meanings
         self._cartridge = RomIdentity(sha1=env.rom.sha1, revision=env.rom.revision)
         self._ended: list[_Ended] = []
         self._ends: list[dict[str, Any]] = []
@@ -128,11 +155,13 @@ class EpisodeWriter:
     def observe(self, first: int, step: StepResult) -> None:
         """Take in the episodes that ended in steps of the rollout, of whose samples `first` is the
         one of row 0. Each game's input logs are those of these steps alone."""
-        logs: dict[int, Iterator[tuple[InputLog, bytes] | None]] = {}
+        logs: dict[int, Iterator[tuple[InputLog, bytes | None] | None]] = {}
         for row in step.finished:
             t, game = divmod(first + int(row), self.env.num_envs)
-            signals = {name: step.signals[name][row].item() for name in TOLD}
-            self._ends.append(signals)
+            told = step.signals
+            signals = {name: told[name][row].item() for name in TOLD if name in told}
+            if "level" in signals:  # others have no map that ends could be shown on
+                self._ends.append(signals)
             if game in self._running:
                 if game not in logs:
                     logs[game] = iter(self.env.ended_input_logs(game))
@@ -241,7 +270,7 @@ class EpisodeWriter:
         step: int,
         game: int,
         input_log: InputLog,
-        ram: bytes,
+        ram: bytes | None,
         outcome: Outcome | None,
     ) -> Episode | None:
         parts = self._running[game]
@@ -259,8 +288,9 @@ class EpisodeWriter:
         return Episode(
             rom=self._cartridge,
             start=input_log.level,
+            described=self.describe and self.describe(input_log.level),
             frames=len(input_log.buttons),
-            ram_sha256=hashlib.sha256(ram).hexdigest(),
+            ram_sha256=None if ram is None else hashlib.sha256(ram).hexdigest(),
             player=TrainingPlayer(
                 run=self._name,
                 step=step,

@@ -119,7 +119,7 @@ class Learner:
         self.curriculum: Curriculum | None = None
         self.levels: LevelEnv | None = None
         for setting, wanted in (
-            ("curriculum.share", config.curriculum.share > 0),
+            ("curriculum.share", config.curriculum.share > 0 and config.game.name is None),
             ("prioritize_levels", config.prioritize_levels),
         ):
             if wanted:

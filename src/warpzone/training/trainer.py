@@ -20,7 +20,7 @@ from warpzone.training.agent_file import save_agent
 from warpzone.training.checkpoint import Snapshot, checked_values
 from warpzone.training.config import TrainConfig
 from warpzone.training.demonstrations import Demonstrations
-from warpzone.training.described_games import DescribedGames
+from warpzone.training.described_games import DescribedEnv, DescribedGames
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.evaluation_schedule import EvaluationSchedule, MakeEnv
@@ -83,13 +83,13 @@ def train(
         WarpzoneError: the loss is no longer finite.
     """
     threads = config.threads or available_cores()
-    described = None
-    if config.game.name is not None and make_env is None:
-        described = DescribedGames(config.game, rom, threads)
-        make_env = described.measured
-    make_env = make_env or _games_of(rom, threads)
     shown = Demonstrations(config, out)
     config = shown.config
+    described = None
+    if config.game.name is not None and make_env is None:
+        described = DescribedGames(config.game, rom, threads, shown, config.curriculum)
+        make_env = described.measured
+    make_env = make_env or _games_of(rom, threads)
     run = RunDirectory(out, config)
     display = SafeDisplay(display or make_display())
     with ExitStack() as stack:
@@ -109,7 +109,9 @@ def train(
             )
         )
         interrupt = stack.enter_context(Interrupt())
-        demonstrated, remarks = shown.trajectories(env)
+        demonstrated, remarks = (
+            shown.trajectories(env) if described is None else ({}, described.remarks)
+        )
         learner = Learner(config, env, demonstrated)
         schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)
@@ -134,9 +136,10 @@ def train(
         run.open()
         shown.keep()
         run.milestones.forget_after(learner.step)
-        if isinstance(env, MarioVectorEnv) and config.watched_games > 0:
+        if isinstance(env, MarioVectorEnv | DescribedEnv) and config.watched_games > 0:
+            described_start = env.described_start if isinstance(env, DescribedEnv) else None
             learner.episode_writer = EpisodeWriter(
-                out, env, config.watched_games, display.log, offset=ends
+                out, env, config.watched_games, display.log, ends, described_start
             )
         try:
             metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))

@@ -45,11 +45,11 @@ from warpzone.agents.evaluate import evaluate
 from warpzone.bench import report as reporting
 from warpzone.errors import ConfigError, RunError, WarpzoneError
 from warpzone.files import write_atomically
+from warpzone.nes.arrays import Arrays
 from warpzone.nes.rom import Rom
 from warpzone.settings import parse_overrides
 from warpzone.smb.levels import LEVELS, level_kind
 from warpzone.smb.rom import find_rom
-from warpzone.smb.transition import Arrays
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.config import TrainConfig
 from warpzone.training.evaluation import wilson

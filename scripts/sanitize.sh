@@ -83,7 +83,7 @@ for sanitizers in ${WARPZONE_SANITIZE:-address,undefined thread}; do
     works "$sanitizers" "$build" || continue
     if [ "$sanitizers" = thread ]; then
         # Only what has threads can have a race.
-        check_all thread "$build" $((runs / 5)) "workers_test batch_test play_test rules_test fuzz_test exclusive_test learn_test"
+        check_all thread "$build" $((runs / 5)) "workers_test batch_test consoles_test play_test rules_test fuzz_test exclusive_test learn_test"
     else
         check_all "$sanitizers" "$build" "$runs" ""
     fi

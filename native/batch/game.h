@@ -48,9 +48,9 @@ concept Game = GameState<typename G::State> && std::is_trivially_copyable_v<type
                         IgnoreFrame<typename G::State> see_frame, uint8_t* bytes, float* scalars,
                         std::vector<uint8_t>& buttons, const std::optional<nes::State>& moment) {
                  { G::kStatusBarLines } -> std::convertible_to<int>;  // at the top of the picture
-                 {
-                   G::kFeatureBytes
-                 } -> std::convertible_to<size_t>;  // of the game's own observation
+                 // Of the game's own observation, which is bytes.
+                 { G::kFeatureShape.size() } -> std::convertible_to<size_t>;
+                 { G::kFeatureShape[0] } -> std::convertible_to<size_t>;
                  { G::kFeatureScalars } -> std::convertible_to<size_t>;  // beside them
                  { game.cartridge() } -> std::same_as<const nes::Cartridge&>;
                  {

@@ -1,5 +1,5 @@
-// Batches of games.
-#include "batch/batch.h"
+// Batches of games: what all have in common, and those of Super Mario Bros.
+#include "bindings/batch.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -12,11 +12,12 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "bindings/arrays.h"
+#include "batch/game_batch.h"
 #include "bindings/rooms.h"
 #include "smb/super_mario.h"
 
@@ -24,14 +25,30 @@ namespace warpzone::bindings {
 
 using namespace nb::literals;
 using batch::Autoreset;
+using batch::Batch;
 using batch::Config;
+using batch::Decider;
 using batch::InputLog;
 using batch::Observation;
 using batch::Output;
-using Batch = batch::Batch<smb::SuperMario>;
-using batch::Decider;
+using MarioBatch = batch::GameBatch<smb::SuperMario>;
 
 namespace {
+
+Output output(const std::optional<Array<uint8_t>>& observations,
+              const std::optional<Array<float>>& scalars) {
+  Output out;
+  if (!observations) return out;
+  using Arrays = std::pair<std::optional<Array<uint8_t>>, std::optional<Array<float>>>;
+  const auto release = [](Arrays* arrays) {  // a group is received without the GIL
+    const nb::gil_scoped_acquire acquire;
+    delete arrays;
+  };
+  out.owner = std::shared_ptr<Arrays>(new Arrays(observations, scalars), release);
+  out.observations = {observations->data(), observations->size()};
+  if (scalars) out.scalars = {scalars->data(), scalars->size()};
+  return out;
+}
 
 // A function of Python that decides, for one thread at a time.
 class FunctionDecider : public Decider {
@@ -65,58 +82,6 @@ std::optional<Played> to_python(const InputLog& log) {
   return Played(log.level, log.own_start, to_bytes(log.buttons), log.decided);
 }
 
-template <typename T>
-void bind_array(nb::class_<Batch>& batch, const char* name, std::vector<T> Batch::* member,
-                std::vector<size_t> (*shape)(const Batch&), const char* doc) {
-  batch.def_prop_ro(
-      name,
-      [member, shape](nb::handle self) {
-        Batch& b = nb::cast<Batch&>(self);
-        return view_of<T>(self, (b.*member).data(), shape(b));
-      },
-      doc);
-}
-
-Output output(const std::optional<Array<uint8_t>>& observations,
-              const std::optional<Array<float>>& scalars) {
-  Output out;
-  if (!observations) return out;
-  using Arrays = std::pair<std::optional<Array<uint8_t>>, std::optional<Array<float>>>;
-  const auto release = [](Arrays* arrays) {  // a group is received without the GIL
-    const nb::gil_scoped_acquire acquire;
-    delete arrays;
-  };
-  out.owner = std::shared_ptr<Arrays>(new Arrays(observations, scalars), release);
-  out.observations = {observations->data(), observations->size()};
-  if (scalars) out.scalars = {scalars->data(), scalars->size()};
-  return out;
-}
-
-std::vector<size_t> per_game(const Batch& b) { return {static_cast<size_t>(b.config().num_games)}; }
-
-std::vector<size_t> observation_shape(const Batch& b) {
-  const Config& c = b.config();
-  std::vector<size_t> shape = per_game(b);
-  switch (c.observation) {
-    case Observation::features:
-      shape.insert(shape.end(), {smb::kPlanes, smb::kTileRows, smb::kTileColumns});
-      break;
-    case Observation::pixels:
-      shape.insert(shape.end(), {static_cast<size_t>(c.stack), static_cast<size_t>(c.height),
-                                 static_cast<size_t>(c.width)});
-      break;
-    case Observation::rgb:
-      shape.insert(shape.end(), {nes::kScreenHeight, nes::kScreenWidth, 3});
-      break;
-    case Observation::ram: shape.push_back(0x800); break;
-  }
-  return shape;
-}
-
-std::vector<size_t> scalar_shape(const Batch& b) {
-  return {static_cast<size_t>(b.config().num_games), b.scalar_count()};
-}
-
 constexpr size_t kSignals = 20;
 
 nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Signals>& signals) {
@@ -125,11 +90,9 @@ nb::ndarray<nb::numpy, int32_t> signal_view(nb::handle self, std::vector<smb::Si
                           {signals.size(), kSignals});
 }
 
-}  // namespace
-
-void bind_batch(nb::module_& m) {
+void bind_what_all_have(nb::module_& m) {
   nb::enum_<Observation>(m, "Observation")
-      .value("tiles", Observation::features)
+      .value("features", Observation::features)
       .value("pixels", Observation::pixels)
       .value("rgb", Observation::rgb)
       .value("ram", Observation::ram);
@@ -153,6 +116,97 @@ void bind_batch(nb::module_& m) {
       .def_rw("consecutive", &Config::consecutive)
       .def_rw("keep_frames", &Config::keep_frames);
 
+  nb::class_<Batch> batch(m, "Batch",
+                          "N games. Arrays are views of memory that stays where it is.");
+  batch.def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
+      .def("close", &Batch::close, nb::call_guard<nb::gil_scoped_release>(),
+           "Ends the threads; all that may be done after it is to read the arrays.")
+      .def(
+          "reset",
+          [](Batch& self, Mask mask,
+             const std::vector<std::optional<std::pair<uint64_t, uint64_t>>>& seeds,
+             std::vector<int32_t> places, const std::vector<nb::bytes>& states) {
+            batch::Beginnings given;
+            for (const auto& seed : seeds) {
+              given.seeds.push_back(seed ? std::optional(batch::Seed{seed->first, seed->second})
+                                         : std::nullopt);
+            }
+            given.places = std::move(places);
+            given.states = copies(states);
+            const nb::gil_scoped_release release;
+            self.reset({mask.data(), mask.size()}, given);
+          },
+          "mask"_a, "seeds"_a = nb::make_tuple(), "places"_a = nb::make_tuple(),
+          "states"_a = nb::make_tuple(),
+          "Begins episodes where mask, uint8[N], is not 0, in games whose group is not stepping. "
+          "Of each game, if given: a seed and the number of a stream of it (None: go on), a level "
+          "0-31 or a start (-1: drawn), a snapshot of the console (empty: none) to begin at. "
+          "Raises ValueError before any game has changed.")
+      .def(
+          "check_actions",
+          [](const Batch& self, Actions actions) {
+            self.check_actions({actions.data(), actions.size()});
+          },
+          "actions"_a,
+          "Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game "
+          "that has no running episode.")
+      .def(
+          "send",
+          [](Batch& self, int group, Actions actions, std::optional<Array<uint8_t>> observations,
+             std::optional<Array<float>> scalars) {
+            self.send(group, {actions.data(), actions.size()}, output(observations, scalars));
+          },
+          "group"_a, "actions"_a, "observations"_a.noconvert() = nb::none(),
+          "scalars"_a.noconvert() = nb::none(),
+          "Begins to step a group with actions, int64[n]. What comes of it is written to the "
+          "arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].")
+      .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
+           "Waits for a group; raises what went wrong in one of its games.")
+      .def(
+          "kept_frames",
+          [](const Batch& self) {
+            const auto hold = self.enter();
+            const auto& frames = self.kept_frames();
+            constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
+            auto out =
+                new_array<uint8_t>({frames.size() / kBytes, nes::kScreenHeight, nes::kScreenWidth});
+            std::copy(frames.begin(), frames.end(), out.data());
+            return out;
+          },
+          "Every frame of the last step with keep_frames, colours 0-63: uint8[k, 240, 256].")
+      .def(
+          "screen",
+          [](const Batch& self, size_t game) {
+            auto out = new_array<uint8_t>({nes::kScreenHeight, nes::kScreenWidth});
+            self.draw(game, out.data());
+            return out;
+          },
+          "game"_a, "The last frame of a game as colours 0-63: uint8[240, 256].")
+      .def(
+          "ram",
+          [](nb::handle self, size_t game) {
+            Batch& b = nb::cast<Batch&>(self);
+            b.require_idle(game);
+            return view_of<uint8_t>(self, b.console(game).ram.data(), {0x800});
+          },
+          "game"_a, "Work RAM of a game: a writable view, uint8[2048].")
+      .def(
+          "save", [](const Batch& self, int game) { return to_bytes(self.save(game)); },
+          "game"_a = -1, "Everything that decides what comes next, of one game or (-1) of all.")
+      .def(
+          "load",
+          [](Batch& self, const nb::bytes& bytes, int game) { self.load(view(bytes), game); },
+          "state"_a, "game"_a = -1,
+          "Raises ValueError when the bytes are not from a batch like this one.");
+  bind_array(batch, "observations", &Batch::observations, observation_shape<Batch>,
+             "uint8[N, ...]: the next thing to act on.");
+  bind_array(batch, "scalars", &Batch::scalars, scalar_shape<Batch>,
+             "float32[N, SCALARS], tiles only.");
+  bind_array(batch, "needs_reset", &Batch::needs_reset, per_game<Batch>,
+             "uint8[N]: who has no running episode; whoever decides that outside writes it.");
+}
+
+void bind_mario(nb::module_& m) {
   nb::class_<Decider>(m, "Decider", "Chooses actions while a batch plays by itself.")
       .def_prop_ro(
           "sizes",
@@ -173,56 +227,26 @@ void bind_batch(nb::module_& m) {
           "logits, float32[n, actions], and values, float32[n]. All four are views, of n <= 8 "
           "observations, that end with the call. The threads of a batch call it in turns.");
 
-  nb::class_<Batch> batch(m, "Batch",
-                          "N games. Arrays are views of memory that stays where it is.");
+  nb::class_<MarioBatch, batch::Batch> batch(m, "MarioBatch", "N games of Super Mario Bros.");
   batch
       .def(
           "__init__",
-          [](Batch* self, std::shared_ptr<smb::LevelStarts> levels, smb::Rules rules,
+          [](MarioBatch* self, std::shared_ptr<smb::LevelStarts> levels, smb::Rules rules,
              const Config& config) {
-            new (self) Batch(smb::SuperMario(std::move(levels), std::move(rules)), config);
+            new (self) MarioBatch(smb::SuperMario(std::move(levels), std::move(rules)), config);
           },
           "levels"_a, "rules"_a, "config"_a,
           "Raises ValueError when the rules or the config make no sense.")
-      .def("group_begin", &Batch::group_begin, "group"_a, "The first game of a group.")
-      .def("close", &Batch::close, nb::call_guard<nb::gil_scoped_release>(),
-           "Ends the threads; all that may be done after it is to read the arrays.")
-      .def(
-          "reset",
-          [](Batch& self,
-             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> mask,
-             const std::vector<std::optional<std::pair<uint64_t, uint64_t>>>& seeds,
-             std::vector<int32_t> levels, const std::vector<nb::bytes>& states) {
-            batch::Beginnings given;
-            for (const auto& seed : seeds) {
-              given.seeds.push_back(seed ? std::optional(batch::Seed{seed->first, seed->second})
-                                         : std::nullopt);
-            }
-            given.levels = std::move(levels);
-            for (const nb::bytes& state : states) {
-              given.states.emplace_back();
-              if (state.size() > 0) {
-                given.states.back() = nes::load(view(state), self.game().cartridge());
-              }
-            }
-            const nb::gil_scoped_release release;
-            self.reset({mask.data(), mask.size()}, given);
-          },
-          "mask"_a, "seeds"_a = nb::make_tuple(), "levels"_a = nb::make_tuple(),
-          "states"_a = nb::make_tuple(),
-          "Starts new episodes where mask, uint8[N], is not 0. Of each game, if given: a seed and "
-          "the number of a stream of it (None: go on), a level 0-31 (-1: drawn), a snapshot of the "
-          "console (empty: none) to begin at. Raises ValueError before any game has changed.")
       .def(
           "set_initial_states",
-          [](Batch& self, std::vector<smb::InitialState> starts) {
+          [](MarioBatch& self, std::vector<smb::InitialState> starts) {
             const auto hold = self.enter();
             self.game_to_change().set_initial_states(std::move(starts));
           },
           "starts"_a, "Moments at which episodes may begin; none does before they are weighed.")
       .def(
           "put_initial_state",
-          [](Batch& self, size_t index, smb::InitialState start) {
+          [](MarioBatch& self, size_t index, smb::InitialState start) {
             const auto hold = self.enter();
             self.game_to_change().put_initial_state(index, std::move(start));
           },
@@ -230,7 +254,7 @@ void bind_batch(nb::module_& m) {
           "Replaces one of these moments, or adds the next, without a weight.")
       .def(
           "record_moments",
-          [](Batch& self, int level, const nb::bytes& buttons,
+          [](MarioBatch& self, int level, const nb::bytes& buttons,
              const std::vector<std::pair<size_t, int32_t>>& moments, size_t tail) {
             std::vector<smb::Moment> at;
             for (const auto& [frames, step] : moments) at.push_back({frames, step});
@@ -244,14 +268,14 @@ void bind_batch(nb::module_& m) {
           "many frames and agent steps, the last `tail` frames before each leading to it.")
       .def(
           "set_progress_masks",
-          [](Batch& self, std::vector<std::pair<int, smb::ProgressMask>> masks) {
+          [](MarioBatch& self, std::vector<std::pair<int, smb::ProgressMask>> masks) {
             const auto hold = self.enter();
             self.game_to_change().set_progress_masks(std::move(masks));
           },
           "masks"_a, "Pairs of a level, 0-31, and its mask: elsewhere nothing counts as progress.")
       .def(
           "set_start_weights",
-          [](Batch& self,
+          [](MarioBatch& self,
              nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
              double share) {
             const auto hold = self.enter();
@@ -261,14 +285,14 @@ void bind_batch(nb::module_& m) {
           "That share of episodes begins at one of the starts, drawn by weights, float64[k].")
       .def(
           "set_level_weights",
-          [](Batch& self, std::vector<double> weights) {
+          [](MarioBatch& self, std::vector<double> weights) {
             const auto hold = self.enter();
             self.game_to_change().set_level_weights(std::move(weights));
           },
           "weights"_a, "Episodes from a level's start draw the level by these, one for each of 32.")
       .def(
           "set_end_penalties",
-          [](Batch& self, std::vector<float> penalties) {
+          [](MarioBatch& self, std::vector<float> penalties) {
             const auto hold = self.enter();
             self.game_to_change().set_end_penalties(std::move(penalties));
           },
@@ -276,11 +300,8 @@ void bind_batch(nb::module_& m) {
           "An end without the flag costs that from now on, 0 to 100, in each of 32 levels.")
       .def(
           "look",
-          [](Batch& self,
-             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> show_level,
-             nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> show_paths) {
-            const auto n = static_cast<size_t>(self.config().num_games);
-            if (show_level.size() != n || show_paths.size() != n) {
+          [](MarioBatch& self, Mask show_level, Mask show_paths) {
+            if (show_level.size() != self.size() || show_paths.size() != self.size()) {
               throw std::invalid_argument("there must be a view of each game");
             }
             self.change([&](smb::Game& game, size_t i) {
@@ -293,18 +314,19 @@ void bind_batch(nb::module_& m) {
           "Of each game, uint8[N], whether its observation shows these from now on, whatever the "
           "rules say.")
       .def(
-          "watch", [](Batch& self, const std::vector<int>& games) { self.watch(games); }, "games"_a,
-          "From its next episode on, the inputs of each of these games are logged.")
+          "watch", [](MarioBatch& self, const std::vector<int>& games) { self.watch(games); },
+          "games"_a, "From its next episode on, the inputs of each of these games are logged.")
       .def(
-          "save_input_logs", [](const Batch& self) { return to_bytes(self.save_input_logs()); },
+          "save_input_logs",
+          [](const MarioBatch& self) { return to_bytes(self.save_input_logs()); },
           "Of the running episodes of watched games that began where their level does.")
       .def(
           "load_input_logs",
-          [](Batch& self, const nb::bytes& bytes) { self.load_input_logs(view(bytes)); }, "logs"_a,
-          "Goes on with them after load; raises ValueError when they are damaged.")
+          [](MarioBatch& self, const nb::bytes& bytes) { self.load_input_logs(view(bytes)); },
+          "logs"_a, "Goes on with them after load; raises ValueError when they are damaged.")
       .def(
           "input_log",
-          [](const Batch& self, size_t game) {
+          [](const MarioBatch& self, size_t game) {
             const auto hold = self.enter();
             return to_python(self.input_log(game));
           },
@@ -315,7 +337,7 @@ void bind_batch(nb::module_& m) {
           "episode; None where they are not known.")
       .def(
           "ended_input_logs",
-          [](const Batch& self, size_t game) {
+          [](const MarioBatch& self, size_t game) {
             const auto hold = self.enter();
             std::vector<std::optional<std::pair<Played, nb::bytes>>> found;
             for (const auto& [log, ram] : self.ended_input_logs(game)) {
@@ -330,30 +352,8 @@ void bind_batch(nb::module_& m) {
           "and "
           "work RAM as it ended, 2,048 bytes.")
       .def(
-          "check_actions",
-          [](const Batch& self,
-             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions) {
-            self.check_actions({actions.data(), actions.size()});
-          },
-          "actions"_a,
-          "Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game "
-          "that has no running episode.")
-      .def(
-          "send",
-          [](Batch& self, int group,
-             nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> actions,
-             std::optional<Array<uint8_t>> observations, std::optional<Array<float>> scalars) {
-            self.send(group, {actions.data(), actions.size()}, output(observations, scalars));
-          },
-          "group"_a, "actions"_a, "observations"_a.noconvert() = nb::none(),
-          "scalars"_a.noconvert() = nb::none(),
-          "Begins to step a group with actions, int64[n]. What comes of it is written to the "
-          "arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].")
-      .def("recv", &Batch::recv, "group"_a, nb::call_guard<nb::gil_scoped_release>(),
-           "Waits for a group; raises what went wrong in one of its games.")
-      .def(
           "observe_tiles",
-          [](const Batch& self, int group, Array<uint8_t> tiles, Array<float> scalars) {
+          [](const MarioBatch& self, int group, Array<uint8_t> tiles, Array<float> scalars) {
             const nb::gil_scoped_release release;
             self.observe_all(group, span(tiles), span(scalars));
           },
@@ -363,7 +363,7 @@ void bind_batch(nb::module_& m) {
           "level and paths: uint8[n, ...] and float32[n, SCALARS].")
       .def(
           "play",
-          [](Batch& self, const Decider& decider, uint64_t seed, uint64_t first,
+          [](MarioBatch& self, const Decider& decider, uint64_t seed, uint64_t first,
              Array<uint8_t> observations, Array<float> scalars, Array<int64_t> actions,
              Array<float> log_probs, Array<float> values, Array<float> rewards,
              Array<float> returns, Array<uint8_t> terminated, Array<uint8_t> truncated,
@@ -372,7 +372,7 @@ void bind_batch(nb::module_& m) {
               throw std::invalid_argument("signals need 20 columns");
             const nb::gil_scoped_release release;
             self.play(decider,
-                      {actions.size() / static_cast<size_t>(self.config().num_games),
+                      {actions.size() / self.size(),
                        span(observations),
                        span(scalars),
                        span(actions),
@@ -399,7 +399,7 @@ void bind_batch(nb::module_& m) {
           "`warpzone.noise.gumbel` has for seed and the decisions from first on.")
       .def(
           "take_play_seconds",
-          [](Batch& self) {
+          [](MarioBatch& self) {
             const auto hold = self.enter();
             const batch::PlaySeconds s = self.take_play_seconds();
             nb::dict found;
@@ -410,65 +410,37 @@ void bind_batch(nb::module_& m) {
             return found;
           },
           "What play spent time on since the last call, summed over threads; `wall` is not.")
-      .def(
-          "frames",
-          [](Batch& self) {
-            const auto hold = self.enter();
-            const auto& frames = self.frames();
-            constexpr size_t kBytes = static_cast<size_t>(nes::kScreenHeight) * nes::kScreenWidth;
-            auto out =
-                new_array<uint8_t>({frames.size() / kBytes, nes::kScreenHeight, nes::kScreenWidth});
-            std::copy(frames.begin(), frames.end(), out.data());
-            return out;
-          },
-          "Every frame of the last step, colours 0-63: uint8[k, 240, 256].")
-      .def("run_on", &Batch::run_on, "frames"_a, "buttons"_a = 0,
+      .def("run_on", &MarioBatch::run_on, "frames"_a, "buttons"_a = 0,
            nb::call_guard<nb::gil_scoped_release>(),
            "Lets the first game run on without rules; its frames can be had after.")
-      .def(
-          "screen",
-          [](Batch& self, size_t game) {
-            const auto hold = self.enter();
-            self.require_idle(game);
-            return screen(self.console(game), self.game().cartridge());
-          },
-          "game"_a, "The last frame of a game as colours 0-63: uint8[240, 256].")
-      .def(
-          "ram",
-          [](nb::handle self, size_t game) {
-            Batch& b = nb::cast<Batch&>(self);
-            return view_of<uint8_t>(self, b.console(game).ram.data(), {0x800});
-          },
-          "game"_a, "Work RAM of a game: a writable view, uint8[2048].")
-      .def(
-          "save", [](const Batch& self, int game) { return to_bytes(self.save(game)); },
-          "game"_a = -1, "Everything that decides what comes next, of one game or (-1) of all.")
-      .def(
-          "load",
-          [](Batch& self, const nb::bytes& bytes, int game) { self.load(view(bytes), game); },
-          "state"_a, "game"_a = -1,
-          "Raises ValueError when the bytes are not from a batch like this one.")
       .def_prop_ro(
           "signals",
-          [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).signals); },
+          [](nb::handle self) { return signal_view(self, nb::cast<MarioBatch&>(self).signals); },
           "int32[N, 20], columns SIGNALS: the state that the last action led to.")
       .def_prop_ro(
           "start_signals",
-          [](nb::handle self) { return signal_view(self, nb::cast<Batch&>(self).start_signals); },
+          [](nb::handle self) {
+            return signal_view(self, nb::cast<MarioBatch&>(self).start_signals);
+          },
           "int32[N, 20]: the state in which the running episode began.");
-  bind_array(batch, "observations", &Batch::observations, observation_shape, "uint8[N, ...]");
-  bind_array(batch, "final_observations", &Batch::final_observations, observation_shape,
-             "uint8[N, ...], filled where an episode ended.");
-  bind_array(batch, "scalars", &Batch::scalars, scalar_shape, "float32[N, SCALARS], tiles only.");
-  bind_array(batch, "final_scalars", &Batch::final_scalars, scalar_shape,
+  bind_array(batch, "final_observations", &MarioBatch::final_observations,
+             observation_shape<MarioBatch>, "uint8[N, ...], filled where an episode ended.");
+  bind_array(batch, "final_scalars", &MarioBatch::final_scalars, scalar_shape<MarioBatch>,
              "float32[N, SCALARS], filled where an episode ended.");
-  bind_array(batch, "rewards", &Batch::rewards, per_game, "float32[N]");
-  bind_array(batch, "returns", &Batch::returns, per_game,
+  bind_array(batch, "rewards", &MarioBatch::rewards, per_game<MarioBatch>, "float32[N]");
+  bind_array(batch, "returns", &MarioBatch::returns, per_game<MarioBatch>,
              "float32[N]: rewards summed over the episode that the last action belonged to.");
-  bind_array(batch, "ended_places", &Batch::ended_places, per_game,
+  bind_array(batch, "ended_places", &MarioBatch::ended_places, per_game<MarioBatch>,
              "uint8[N]: which of the game's maps, 0-127, the last episode ended in.");
-  bind_array(batch, "terminated", &Batch::terminated, per_game, "uint8[N]");
-  bind_array(batch, "truncated", &Batch::truncated, per_game, "uint8[N]");
+  bind_array(batch, "terminated", &MarioBatch::terminated, per_game<MarioBatch>, "uint8[N]");
+  bind_array(batch, "truncated", &MarioBatch::truncated, per_game<MarioBatch>, "uint8[N]");
+}
+
+}  // namespace
+
+void bind_batch(nb::module_& m) {
+  bind_what_all_have(m);
+  bind_mario(m);
 }
 
 }  // namespace warpzone::bindings

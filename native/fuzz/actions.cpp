@@ -79,7 +79,7 @@ class Pair {
     FUZZ_REQUIRE(a.rewards == b.rewards);
     FUZZ_REQUIRE(a.final_observations == b.final_observations);
     FUZZ_REQUIRE(a.final_scalars == b.final_scalars);
-    FUZZ_REQUIRE(a.frames() == b.frames());
+    FUZZ_REQUIRE(a.kept_frames() == b.kept_frames());
   }
 
  private:

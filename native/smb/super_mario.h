@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -31,7 +32,8 @@ class SuperMario {
   using Signals = smb::Signals;
   using Beginning = smb::Beginning;
   static constexpr int kStatusBarLines = memory::kMapTop;
-  static constexpr size_t kFeatureBytes = kTileBytes, kFeatureScalars = kScalars;
+  static constexpr std::array<size_t, 3> kFeatureShape = {kPlanes, kTileRows, kTileColumns};
+  static constexpr size_t kFeatureScalars = kScalars;
 
   // Throws std::invalid_argument when the rules make no sense.
   SuperMario(std::shared_ptr<LevelStarts> levels, const Rules& rules)

@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "batch/batch.h"
+#include "batch/game_batch.h"
 #include "smb/super_mario.h"
 
 namespace mario {
@@ -16,10 +16,10 @@ struct Config : batch::Config {
   smb::Rules rules;
 };
 
-class Batch : public batch::Batch<smb::SuperMario> {
+class Batch : public batch::GameBatch<smb::SuperMario> {
  public:
   Batch(std::shared_ptr<smb::LevelStarts> levels, const Config& config)
-      : batch::Batch<smb::SuperMario>({std::move(levels), config.rules}, config) {}
+      : batch::GameBatch<smb::SuperMario>({std::move(levels), config.rules}, config) {}
 };
 
 }  // namespace mario

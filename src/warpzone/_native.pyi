@@ -501,7 +501,7 @@ def cut_patches(pictures: Annotated[NDArray[numpy.uint8], dict(shape=(None, None
     """
 
 class Observation(enum.Enum):
-    tiles = 0
+    features = 0
 
     pixels = 1
 
@@ -599,6 +599,64 @@ class Config:
     @keep_frames.setter
     def keep_frames(self, arg: bool, /) -> None: ...
 
+class Batch:
+    """N games. Arrays are views of memory that stays where it is."""
+
+    def group_begin(self, group: int) -> int:
+        """The first game of a group."""
+
+    def close(self) -> None:
+        """Ends the threads; all that may be done after it is to read the arrays."""
+
+    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], seeds: Sequence[tuple[int, int] | None] = ..., places: Sequence[int] = ..., states: Sequence[bytes] = ...) -> None:
+        """
+        Begins episodes where mask, uint8[N], is not 0, in games whose group is not stepping. Of each game, if given: a seed and the number of a stream of it (None: go on), a level 0-31 or a start (-1: drawn), a snapshot of the console (empty: none) to begin at. Raises ValueError before any game has changed.
+        """
+
+    def check_actions(self, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game that has no running episode.
+        """
+
+    def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')] | None = ..., scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None = ...) -> None:
+        """
+        Begins to step a group with actions, int64[n]. What comes of it is written to the arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].
+        """
+
+    def recv(self, group: int) -> None:
+        """Waits for a group; raises what went wrong in one of its games."""
+
+    def kept_frames(self) -> NDArray[numpy.uint8]:
+        """
+        Every frame of the last step with keep_frames, colours 0-63: uint8[k, 240, 256].
+        """
+
+    def screen(self, game: int) -> NDArray[numpy.uint8]:
+        """The last frame of a game as colours 0-63: uint8[240, 256]."""
+
+    def ram(self, game: int) -> NDArray[numpy.uint8]:
+        """Work RAM of a game: a writable view, uint8[2048]."""
+
+    def save(self, game: int = ...) -> bytes:
+        """Everything that decides what comes next, of one game or (-1) of all."""
+
+    def load(self, state: bytes, game: int = ...) -> None:
+        """Raises ValueError when the bytes are not from a batch like this one."""
+
+    @property
+    def observations(self) -> NDArray[numpy.uint8]:
+        """uint8[N, ...]: the next thing to act on."""
+
+    @property
+    def scalars(self) -> NDArray[numpy.float32]:
+        """float32[N, SCALARS], tiles only."""
+
+    @property
+    def needs_reset(self) -> NDArray[numpy.uint8]:
+        """
+        uint8[N]: who has no running episode; whoever decides that outside writes it.
+        """
+
 class Decider:
     """Chooses actions while a batch plays by itself."""
 
@@ -614,22 +672,11 @@ class FunctionDecider(Decider):
         function(bytes uint8[n, bytes], scalars float32[n, scalars], logits, values) fills logits, float32[n, actions], and values, float32[n]. All four are views, of n <= 8 observations, that end with the call. The threads of a batch call it in turns.
         """
 
-class Batch:
-    """N games. Arrays are views of memory that stays where it is."""
+class MarioBatch(Batch):
+    """N games of Super Mario Bros."""
 
     def __init__(self, levels: LevelStarts, rules: Rules, config: Config) -> None:
         """Raises ValueError when the rules or the config make no sense."""
-
-    def group_begin(self, group: int) -> int:
-        """The first game of a group."""
-
-    def close(self) -> None:
-        """Ends the threads; all that may be done after it is to read the arrays."""
-
-    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], seeds: Sequence[tuple[int, int] | None] = ..., levels: Sequence[int] = ..., states: Sequence[bytes] = ...) -> None:
-        """
-        Starts new episodes where mask, uint8[N], is not 0. Of each game, if given: a seed and the number of a stream of it (None: go on), a level 0-31 (-1: drawn), a snapshot of the console (empty: none) to begin at. Raises ValueError before any game has changed.
-        """
 
     def set_initial_states(self, starts: Sequence[InitialState]) -> None:
         """
@@ -692,19 +739,6 @@ class Batch:
         The same of each episode that ended in the last play, or of the last one that ended; and work RAM as it ended, 2,048 bytes.
         """
 
-    def check_actions(self, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
-        """
-        Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game that has no running episode.
-        """
-
-    def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')] | None = ..., scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None = ...) -> None:
-        """
-        Begins to step a group with actions, int64[n]. What comes of it is written to the arrays too, if they are given: uint8[n, ...] and, for tiles, float32[n, SCALARS].
-        """
-
-    def recv(self, group: int) -> None:
-        """Waits for a group; raises what went wrong in one of its games."""
-
     def observe_tiles(self, group: int, tiles: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
         """
         Writes the tiles of a group's games as they stand, whatever the batch observes, with the level and paths: uint8[n, ...] and float32[n, SCALARS].
@@ -720,23 +754,8 @@ class Batch:
         What play spent time on since the last call, summed over threads; `wall` is not.
         """
 
-    def frames(self) -> NDArray[numpy.uint8]:
-        """Every frame of the last step, colours 0-63: uint8[k, 240, 256]."""
-
     def run_on(self, frames: int, buttons: int = ...) -> None:
         """Lets the first game run on without rules; its frames can be had after."""
-
-    def screen(self, game: int) -> NDArray[numpy.uint8]:
-        """The last frame of a game as colours 0-63: uint8[240, 256]."""
-
-    def ram(self, game: int) -> NDArray[numpy.uint8]:
-        """Work RAM of a game: a writable view, uint8[2048]."""
-
-    def save(self, game: int = ...) -> bytes:
-        """Everything that decides what comes next, of one game or (-1) of all."""
-
-    def load(self, state: bytes, game: int = ...) -> None:
-        """Raises ValueError when the bytes are not from a batch like this one."""
 
     @property
     def signals(self) -> NDArray[numpy.int32]:
@@ -747,16 +766,8 @@ class Batch:
         """int32[N, 20]: the state in which the running episode began."""
 
     @property
-    def observations(self) -> NDArray[numpy.uint8]:
-        """uint8[N, ...]"""
-
-    @property
     def final_observations(self) -> NDArray[numpy.uint8]:
         """uint8[N, ...], filled where an episode ended."""
-
-    @property
-    def scalars(self) -> NDArray[numpy.float32]:
-        """float32[N, SCALARS], tiles only."""
 
     @property
     def final_scalars(self) -> NDArray[numpy.float32]:
@@ -851,46 +862,11 @@ class Play:
     def set_starts(self, starts: Sequence[bytes]) -> None:
         """Snapshots at which episodes begin, drawn by `weights`."""
 
-class Consoles:
-    """
-    N consoles with one cartridge. Arrays are views of memory that stays where it is.
-    """
+class ConsoleBatch(Batch):
+    """N consoles with one cartridge."""
 
     def __init__(self, cartridge: Cartridge, play: Play, config: Config) -> None:
         """Raises ValueError when these make no sense."""
-
-    def group_begin(self, group: int) -> int:
-        """The first game of a group."""
-
-    def close(self) -> None:
-        """Ends the threads; all that may be done after it is to read the arrays."""
-
-    def reset(self, mask: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], seeds: Sequence[tuple[int, int] | None] = ..., starts: Sequence[int] = ..., states: Sequence[bytes] = ...) -> None:
-        """
-        Begins episodes where mask, uint8[N], is not 0, in games whose group is not stepping. Of each game, if given: a seed and the number of a stream of it (None: go on), a start (-1: drawn), a snapshot (empty: none). Raises ValueError before any game has changed.
-        """
-
-    def check_actions(self, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
-        """
-        Raises ValueError for an action, int64[N], that does not exist, RuntimeError for a game that has no running episode.
-        """
-
-    def send(self, group: int, actions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
-        """Begins to step a group with actions, int64[n]."""
-
-    def recv(self, group: int) -> None:
-        """Waits for a group; raises what went wrong in one of its games."""
-
-    def kept_frames(self) -> NDArray[numpy.uint8]:
-        """
-        Every frame of the last step with keep_frames, colours 0-63: uint8[k, 240, 256].
-        """
-
-    def screen(self, game: int) -> NDArray[numpy.uint8]:
-        """The last frame of a game as colours 0-63: uint8[240, 256]."""
-
-    def ram(self, game: int) -> NDArray[numpy.uint8]:
-        """Work RAM of a game: a writable view, uint8[2048]."""
 
     def prg_ram(self, game: int) -> NDArray[numpy.uint8]:
         """
@@ -899,20 +875,6 @@ class Consoles:
 
     def console(self, game: int) -> bytes:
         """A snapshot of the console of a game."""
-
-    def save(self, game: int = ...) -> bytes:
-        """Everything that decides what comes next, of one game or (-1) of all."""
-
-    def load(self, state: bytes, game: int = ...) -> None:
-        """Raises ValueError when the bytes are not from a batch like this one."""
-
-    @property
-    def observations(self) -> NDArray[numpy.uint8]:
-        """uint8[N, ...]"""
-
-    @property
-    def ended(self) -> NDArray[numpy.uint8]:
-        """uint8[N]: who waits for a reset; whoever decides that writes it."""
 
     @property
     def values(self) -> NDArray[numpy.int64]:

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 import warpzone
 from warpzone.errors import ConfigError, EngineError, LevelError, WarpzoneError
 from warpzone.nes.env_fields import MOST_NOOPS, MOST_STEPS, Actions, Autoreset
+from warpzone.nes.game_groups import native_config
 from warpzone.smb.config import (
     EnvConfig,
     EnvSettings,
@@ -253,7 +254,7 @@ def test_every_field_reaches_the_native_core() -> None:
     )
     assert {name for name, field in EnvConfig.model_fields.items()
             if getattr(config, name) == field.get_default()} == set()  # fmt: skip
-    native = config.native(num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
+    native = native_config(config, num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
     rules = config.native_rules()
     assert list(rules.actions) == [128, 65]
     assert list(rules.level_weights) == [2.0 if name == "1-2" else 0.0 for name in LEVELS]

@@ -17,9 +17,9 @@ from tests.support.scripts import ACTIONS, INDEX, RUN, WALK
 
 import warpzone
 from warpzone.errors import ConfigError, EngineError
+from warpzone.nes.arrays import Arrays
 from warpzone.smb.config import EnvConfig, Observation
 from warpzone.smb.signals import SIGNALS
-from warpzone.smb.transition import Arrays
 
 OBSERVATIONS = get_args(Observation)
 Y_PAGE = 0x00B5

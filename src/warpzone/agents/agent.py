@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from warpzone.agents.saliency import Heat, saliency
 from warpzone.errors import AgentError
 from warpzone.hardware import pick_device
+from warpzone.nes.arrays import Arrays
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.rom import Rom
 from warpzone.ppo import losses as ppo
@@ -21,7 +22,6 @@ from warpzone.ppo.policy import Decide, Policy, shapes_of, to_tensors
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import parse_levels
-from warpzone.smb.transition import Arrays
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
 from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native

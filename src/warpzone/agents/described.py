@@ -17,13 +17,13 @@ from warpzone.agents.agent import Agent
 from warpzone.agents.playback import FAIL_FRAMES, Moment, Playback
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import AgentError, ConfigError
+from warpzone.nes.arrays import rows_of
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
 from warpzone.nes.game_vector_env import GameVectorEnv
 from warpzone.ppo.policy import shapes_of
 from warpzone.smb.env import MarioEnv
-from warpzone.smb.transition import rows_of
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.described_games import DescribedEnv
 from warpzone.training.evaluation import EvalResult, play_episodes

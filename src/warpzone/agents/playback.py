@@ -14,12 +14,12 @@ from warpzone.agents.saliency import Heat
 from warpzone.agents.team import Team
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import ConfigError
+from warpzone.nes.arrays import copy_of, rows_of
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.memory import screen_left
-from warpzone.smb.transition import copy_of, rows_of
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import PolicyMode
 

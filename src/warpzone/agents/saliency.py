@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from warpzone.nes.arrays import Arrays
 from warpzone.ppo.policy import ARRAY, Policy
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.memory import player_x, player_y, screen_left
@@ -31,7 +32,6 @@ from warpzone.smb.tile_layout import (
     object_scalar,
     object_unit,
 )
-from warpzone.smb.transition import Arrays
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 256, 240
 

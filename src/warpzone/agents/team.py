@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from warpzone.agents.agent import Agent, Decision
 from warpzone.errors import AgentError
+from warpzone.nes.arrays import Arrays, rows_of
 from warpzone.nes.buttons import buttons_of
 from warpzone.nes.cartridge import RomSource
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.levels import LEVELS
-from warpzone.smb.transition import Arrays, rows_of
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import PolicyMode
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,11 @@ def native_errors() -> Iterator[None]:
         raise ConfigError(str(error)) from None
     except RuntimeError as error:
         raise EngineError(str(error)) from None
+
+
+def seed_or_drawn(seed: int | None) -> int:
+    """Returns a seed, drawn for None. Raises `ConfigError`."""
+    return secrets.randbits(64) if seed is None else checked_seed(seed)
 
 
 def checked_seed(seed: Any) -> int:

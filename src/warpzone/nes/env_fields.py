@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from gymnasium.vector import AutoresetMode
 
@@ -24,6 +24,27 @@ AUTORESET_MODES: dict[Autoreset, AutoresetMode] = {
 
 Actions: TypeAlias = str | Sequence[Sequence[str]]
 """A set of actions by name, where the game has such, or a list of lists of buttons."""
+
+
+class Seen(Protocol):
+    """What settings of all games say of how they are run and seen, see `GameConfig`."""
+
+    @property
+    def observation(self) -> str: ...
+    @property
+    def autoreset(self) -> Autoreset: ...
+    @property
+    def frame_skip(self) -> int: ...
+    @property
+    def frame_stack(self) -> int: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def crop_status_bar(self) -> bool: ...
+    @property
+    def max_pool(self) -> bool: ...
+    @property
+    def consecutive(self) -> bool: ...
 
 
 def autoreset_named(value: Any) -> Any:

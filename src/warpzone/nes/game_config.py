@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.nes.env_fields import MOST_NOOPS, MOST_STEPS, Autoreset, autoreset_named, size_of
 from warpzone.nes.game import Game
@@ -83,27 +82,6 @@ class GameConfig(BaseModel):
                         f"{name} is for the observation 'pixels', and this is {self.observation!r}"
                     )
         return self
-
-    def native(
-        self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
-    ) -> _native.Config:
-        """How games are run and seen, as the native core takes it."""
-        config = _native.Config()
-        # What is made of variables is no observation of the native core, nor is its map of tiles.
-        observation = "tiles" if self.observation == "variables" else self.observation
-        config.observation = getattr(_native.Observation, observation)
-        config.autoreset = getattr(_native.Autoreset, self.autoreset)
-        config.num_games = num_games
-        config.num_groups = num_groups
-        config.threads = threads
-        config.seed = seed
-        config.height, config.width = self.size
-        config.stack = self.frame_stack
-        config.crop_status_bar = self.crop_status_bar
-        config.max_pool = self.max_pool
-        config.consecutive = self.consecutive
-        config.keep_frames = keep_frames
-        return config
 
 
 def game_config(game: Game, settings: Mapping[str, Any]) -> GameConfig:

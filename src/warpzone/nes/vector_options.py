@@ -68,6 +68,30 @@ def seeds_of(seed: int | Sequence[int | None] | None, games: int) -> list[tuple[
     return [None if one is None else (one, 0) for one in seeds]
 
 
+def infos_after(
+    reached: Mapping[str, NDArray[Any]],
+    begun: Mapping[str, NDArray[Any]],
+    ended: NDArray[np.bool_],
+    finals: Sequence[Any],
+) -> dict[str, Any]:
+    """Returns `infos` of a step after which episodes have begun anew: of the games as they stand,
+    and beside them what the steps that ended episodes have led to.
+
+    Args:
+        reached: what the step has led to.
+        begun: the same of the games as they stand.
+        ended: bool[games]: whose episode has ended.
+        finals: the last observation of each of these.
+    """
+    infos = infos_of(begun)
+    final_obs = np.full(len(ended), None, dtype=object)
+    for game, last in zip(np.flatnonzero(ended), finals, strict=True):
+        final_obs[game] = last
+    infos["final_obs"], infos["_final_obs"] = final_obs, ended
+    infos["final_info"], infos["_final_info"] = infos_of(reached, ended), ended.copy()
+    return infos
+
+
 def infos_of(
     signals: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_] | None = None
 ) -> dict[str, Any]:

@@ -230,25 +230,6 @@ class EnvConfig(BaseModel):
         rules.reward = getattr(_native.Reward, self.reward)
         return rules
 
-    def native(
-        self, *, num_games: int, num_groups: int, threads: int, seed: int, keep_frames: bool
-    ) -> _native.Config:
-        """How games are run and seen, as the native core takes it."""
-        config = _native.Config()
-        config.observation = getattr(_native.Observation, self.observation)
-        config.autoreset = getattr(_native.Autoreset, self.autoreset)
-        config.num_games = num_games
-        config.num_groups = num_groups
-        config.threads = threads
-        config.seed = seed
-        config.height, config.width = self.size
-        config.stack = self.frame_stack
-        config.crop_status_bar = self.crop_status_bar
-        config.max_pool = self.max_pool
-        config.consecutive = self.consecutive
-        config.keep_frames = keep_frames
-        return config
-
 
 class EnvSettings(TypedDict, total=False):
     """The fields of `EnvConfig`, where they are documented, as keywords of `make` and `make_vec`,

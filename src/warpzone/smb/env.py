@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.arrays import Arrays
 from warpzone.nes.buttons import keys_to_action
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.vector_games import render_fps
 from warpzone.smb.config import EnvConfig, EnvSettings
 from warpzone.smb.human import HumanWindow
 from warpzone.smb.levels import LevelSpec
 from warpzone.smb.signals import RewardFunction
-from warpzone.smb.transition import Arrays, InputLog
-from warpzone.smb.vector_env import RENDER_MODES, MarioVectorEnv, render_fps
+from warpzone.smb.transition import InputLog
+from warpzone.smb.vector_env import MarioVectorEnv
+
+RENDER_MODES = ["human", "rgb_array"]
 
 
 class MarioEnv(gymnasium.Env[Any, np.int64]):
@@ -92,7 +96,10 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         )
         self.config = self._games.config
         self.rom = self._games.rom
-        self.metadata = {"render_modes": RENDER_MODES, "render_fps": render_fps(self.config)}
+        self.metadata = {
+            "render_modes": RENDER_MODES,
+            "render_fps": render_fps(self.config.frame_skip),
+        }
         self.observation_space = self._games.single_observation_space
         self.action_space = self._games.single_action_space
         self.action_meanings = self._games.action_meanings

@@ -3,29 +3,25 @@
 Works on views, and can step one group while the caller is busy with another. Knows nothing of
 Gymnasium's way to reset and step: that is `warpzone.smb.vector_env`.
 
-One file because all that reaches the native batch stands behind one guard, here.
+One file because all that reaches the native batch, and is not the same for all games, stands behind
+one guard, here.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 import warpzone._native as _native
-from warpzone.cpu import thread_count
 from warpzone.errors import ConfigError, EngineError
-from warpzone.nes.buttons import action_names
-from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
-from warpzone.nes.checks import checked_seed, native_errors
-from warpzone.nes.console import PALETTE
-from warpzone.nes.exclusive import InUse, exclusive
+from warpzone.nes.arrays import Arrays, rows_of
+from warpzone.nes.cartridge import RomSource, cartridge_of
+from warpzone.nes.checks import native_errors, seed_or_drawn
+from warpzone.nes.exclusive import exclusive
+from warpzone.nes.game_groups import GameGroups, whole
 from warpzone.smb import cartridges
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS, level_index
@@ -34,28 +30,23 @@ from warpzone.smb.search import Explorer, Trajectory
 from warpzone.smb.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
 from warpzone.smb.spaces import observation_space
 from warpzone.smb.starts import level_starts
-from warpzone.smb.transition import Arrays, InputLog, Transition, rows_of
-
-_OF_THIS_PROCESS = (
-    "_in_use", "_batch", "level_starts", "_obs", "_final_obs", "_rewards", "_terminated",
-    "_truncated", "_signals", "_start_signals", "_returns", "_before", "_views", "_outs",
-    "_game_views",
-)  # fmt: skip
-"""Attributes that a copy makes anew."""
+from warpzone.smb.transition import InputLog, Transition
 
 
-class GameBatch(InUse):
+class GameBatch(GameGroups):
     """N games, stepped natively by several threads.
 
-    Can be copied (`copy.deepcopy`) and pickled while no group is stepping: a copy goes on as the
-    original does, initial states within levels and trajectories included; what `watch_games` has
-    recorded so far is not. After a fork the child may go on with its copy if no group was stepping.
+    A copy goes on as the original does, initial states within levels and trajectories included;
+    what `watch_games` has recorded so far is not.
     """
 
-    groups: list[slice]
-    """The rows of each group."""
-    single_observation_space: gymnasium.Space[Any]
-    single_action_space: Any  # a `Discrete`; Gymnasium leaves open which
+    _OF_THIS_PROCESS = (
+        *GameGroups._OF_THIS_PROCESS,
+        *("level_starts", "_final_obs", "_rewards", "_terminated", "_truncated", "_signals"),
+        *("_start_signals", "_returns", "_before", "_views", "_outs", "_game_views"),
+    )
+    config: EnvConfig
+    _batch: _native.MarioBatch
 
     def __init__(
         self,
@@ -70,38 +61,27 @@ class GameBatch(InUse):
         engine: str | None = None,
         keep_frames: bool = False,
     ) -> None:
-        super().__init__()
-        if num_envs < 1:
-            raise ConfigError(f"num_envs is {num_envs}: there must be at least one game")
-        self.config = config
+        super().__init__(
+            config,
+            config.action_list,
+            num_envs,
+            threads=threads,
+            num_groups=num_groups,
+            rom=rom,
+            engine=engine,
+            keep_frames=keep_frames,
+        )
         self.reward_function = reward
-        self.num_envs = num_envs
-        self.num_groups = num_groups
-        self.threads = thread_count(threads)
-        self.rom = open_rom(rom)
-        self.single_observation_space = observation_space(config)
-        self.single_action_space = gymnasium.spaces.Discrete(len(config.action_list))
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.action_meanings = action_names(config.action_list)
-        self._engine = engine
-        self._keep_frames = keep_frames
+        self._observe(observation_space(config))
         self._masks: dict[str, tuple[Trajectory, ...]] = {}
         self._starts: list[_native.InitialState] = []
         self._start_weights: tuple[NDArray[np.float64], float] | None = None
         self._level_weights: dict[str, float] | None = None
         self._end_penalties: dict[str, float] | None = None
         self._watched: list[int] = []
-        self._build(secrets.randbits(64) if seed is None else checked_seed(seed))
+        self._build(seed_or_drawn(seed))
 
     def _build(self, seed: int) -> None:
-        native = self.config.native(
-            num_games=self.num_envs,
-            num_groups=self.num_groups,
-            threads=self.threads,
-            seed=seed,
-            keep_frames=self._keep_frames,
-        )
         self.level_starts = level_starts(cartridge_of(self.rom, self._engine))
         """Where the levels begin, as the native core has it."""
         cartridges.check(self.rom, self.level_starts)
@@ -109,22 +89,12 @@ class GameBatch(InUse):
             last = self.config.last_level
             names = list(self.config.levels)
             cartridges.check_levels(self.rom, [*names, last] if last is not None else names)
+        native = self._native_config(seed)
         with native_errors():
-            self._batch = _native.Batch(self.level_starts, self.config.native_rules(), native)
-        bounds = [self._batch.group_begin(group) for group in range(self.num_groups + 1)]
-        self.groups = [slice(a, b) for a, b in pairwise(bounds)]
+            self._open(_native.MarioBatch(self.level_starts, self.config.native_rules(), native))
         self._map_memory()
 
-    def __getstate__(self) -> dict[str, Any]:
-        saved = self.save_state()
-        kept = {name: v for name, v in self.__dict__.items() if name not in _OF_THIS_PROCESS}
-        return {**kept, "_saved": saved}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        saved = state.pop("_saved")
-        self.__dict__.update(state)
-        InUse.__init__(self)
-        self._build(0)
+    def _restore(self) -> None:
         self.set_progress_masks(self._masks)
         if self._level_weights is not None:
             self.set_level_weights(self._level_weights)
@@ -136,7 +106,9 @@ class GameBatch(InUse):
             if weights is not None:
                 self.set_start_weights(*weights)
         self.watch_games(self._watched)
-        self.load_state(saved)
+
+    def _beside(self, rows: slice) -> list[NDArray[Any]]:
+        return [self._returns[rows]]
 
     # --- for trainers ---------------------------------------------------------------------------
 
@@ -156,10 +128,7 @@ class GameBatch(InUse):
             EngineError: the group is stepping already, another thread is using these games, or
                 they are closed.
         """
-        actions = np.asarray(actions)
-        if not np.issubdtype(actions.dtype, np.integer):
-            raise ConfigError(f"actions must be integers, not {actions.dtype}")
-        actions = np.ascontiguousarray(actions, dtype=np.int64)
+        actions = whole(actions)
         tiles, scalars = (out["tiles"], out["scalars"]) if isinstance(out, dict) else (out, None)
         before = None
         if self.reward_function is not None and 0 <= group < len(self.groups):
@@ -240,49 +209,6 @@ class GameBatch(InUse):
     def tasks(self) -> Sequence[str]:
         """Returns the names of all levels, by the number that `Transition.task` has."""
         return LEVELS
-
-    def observations(self) -> Arrays:
-        """Returns the current observations of all games, [N, ...]: views."""
-        return self._obs
-
-    @exclusive
-    def save_state(self, game: int | None = None) -> bytes:
-        """Returns everything that decides what comes next: games, random streams, observations.
-
-        Args:
-            game: only of this one, 0 to N-1; the same bytes as `MarioEnv.save_state` gives.
-
-        Raises:
-            ConfigError: there is no such game.
-            EngineError: a group is stepping, or the games are closed.
-        """
-        with native_errors():
-            state = self._batch.save(-1 if game is None else self.checked_game(game))
-        return state + self._returns[_rows(game)].tobytes()
-
-    @exclusive
-    def load_state(self, state: bytes, game: int | None = None) -> None:
-        """Goes on from `save_state` of an environment made with the same arguments.
-
-        Args:
-            state: of as many games.
-            game: load the state of one game into this one, 0 to N-1.
-
-        Raises:
-            ConfigError: there is no such game.
-            EngineError: the bytes do not fit this environment, or a group is stepping. Nothing is
-                changed then.
-        """
-        index = -1 if game is None else self.checked_game(game)
-        returns = self._returns[_rows(game)]
-        split = max(len(state) - returns.nbytes, 0)
-        try:
-            self._batch.load(state[:split], index)
-        except ValueError as error:
-            raise EngineError(str(error)) from None
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
-        returns[:] = np.frombuffer(state[split:], dtype=np.float32)
 
     # --- starts within levels -------------------------------------------------------------------
 
@@ -539,37 +465,7 @@ class GameBatch(InUse):
             found = self._batch.ended_input_logs(self.checked_game(game))
         return [None if one is None else (_input_log(one[0]), one[1]) for one in found]
 
-    # --- what is seen and held ------------------------------------------------------------------
-
-    @exclusive
-    def picture(self, game: int) -> NDArray[np.uint8]:
-        """Returns the last frame of a game: uint8[240, 256, 3].
-
-        Raises:
-            ConfigError: there is no such game.
-            EngineError: its group is stepping.
-        """
-        with native_errors():
-            return PALETTE[self._batch.screen(self.checked_game(game))]
-
-    @exclusive
-    def ram(self, game: int) -> NDArray[np.uint8]:
-        """Returns the work RAM of a game, uint8[2048]: a view, writing to it changes the game.
-
-        Its bytes overflow in arithmetic: see `warpzone.smb.signals.ram_number`.
-
-        Raises:
-            ConfigError: there is no such game.
-        """
-        with native_errors():
-            return self._batch.ram(self.checked_game(game))
-
-    @exclusive
-    def frames(self) -> NDArray[np.uint8]:
-        """With `keep_frames`: all frames of the last step or reset, cutscenes included, as colours
-        of `PALETTE`: uint8[k, 240, 256]."""
-        with native_errors():
-            return self._batch.frames()
+    # --- what comes after -----------------------------------------------------------------------
 
     @exclusive
     def run_on(self, frames: int, buttons: int = 0) -> NDArray[np.uint8]:
@@ -591,13 +487,7 @@ class GameBatch(InUse):
             )
         with native_errors():
             self._batch.run_on(frames, buttons)
-            return self._batch.frames()
-
-    def checked_game(self, game: int) -> int:
-        """Returns `game` if there is one of that number. Raises `ConfigError`."""
-        if not 0 <= game < self.num_envs:
-            raise ConfigError(f"there is no game {game}: games are 0 to {self.num_envs - 1}")
-        return int(game)
+            return self._batch.kept_frames()
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -646,12 +536,7 @@ class GameBatch(InUse):
         )
 
     def _wait(self, group: int) -> None:
-        try:
-            self._batch.recv(group)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
+        super()._wait(group)
         if self.reward_function is not None:
             rows = self.groups[group]
             self._apply_reward(rows, signal_arrays(self._signals[rows]))
@@ -677,13 +562,6 @@ class GameBatch(InUse):
         begun = before["steps"] == 0
         self._returns[rows] = np.where(begun | first, 0, self._returns[rows]) + self._rewards[rows]
 
-    def _check_actions(self, actions: NDArray[np.int64]) -> None:
-        """Of all games, before any of them moves."""
-        if not np.issubdtype(actions.dtype, np.integer):
-            raise ConfigError(f"actions must be integers, not {actions.dtype}")
-        with native_errors():
-            self._batch.check_actions(np.ascontiguousarray(actions, dtype=np.int64))
-
     def _misfit(self, group: int, actions: NDArray[np.int64], out: Arrays | None) -> str:
         """Why the native core does not take these."""
         if actions.ndim != 1 or out is None or not 0 <= group < len(self.groups):
@@ -697,10 +575,6 @@ class GameBatch(InUse):
 
 
 _MOST_RUN_ON = 3600
-
-
-def _rows(game: int | None) -> slice:
-    return slice(None) if game is None else slice(game, game + 1)
 
 
 def _input_log(found: tuple[int, bool, bytes, list[int]]) -> InputLog:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.nes.arrays import Arrays
 from warpzone.smb.signals import SignalArrays
-
-Arrays: TypeAlias = NDArray[Any] | dict[str, NDArray[Any]]
-"""Observations: one array, or for `tiles` a dict of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,25 +61,3 @@ class InputLog:
     within the level among them."""
     decided: NDArray[np.uint32]
     """[S]: how many frames there were before each action of the episode."""
-
-
-def rows_of(arrays: Arrays, rows: Any) -> Arrays:
-    """Returns these rows of each array: views, unless they are picked one by one."""
-    if isinstance(arrays, dict):
-        return {name: array[rows] for name, array in arrays.items()}
-    picked: NDArray[Any] = arrays[rows]
-    return picked
-
-
-def empty_like(arrays: Arrays) -> Arrays:
-    """Returns new arrays of the same shapes and types, with anything in them."""
-    if isinstance(arrays, dict):
-        return {name: np.empty_like(array) for name, array in arrays.items()}
-    return np.empty_like(arrays)
-
-
-def copy_of(arrays: Arrays) -> Arrays:
-    """Returns copies."""
-    if isinstance(arrays, dict):
-        return {name: array.copy() for name, array in arrays.items()}
-    return arrays.copy()

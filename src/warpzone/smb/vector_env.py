@@ -10,28 +10,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from warpzone.errors import ConfigError, EngineError
+from warpzone.errors import ConfigError
+from warpzone.nes.arrays import Arrays, copy_of, empty_like, rows_of
 from warpzone.nes.cartridge import RomSource
-from warpzone.nes.checks import native_errors
-from warpzone.nes.console import FRAMES_PER_SECOND
-from warpzone.nes.env_fields import AUTORESET_MODES
 from warpzone.nes.exclusive import exclusive
-from warpzone.nes.vector_options import each_of, infos_of, mask_of, seeds_of
+from warpzone.nes.vector_games import VectorGames
+from warpzone.nes.vector_options import infos_after, infos_of
 from warpzone.smb.cartridges import check_levels
 from warpzone.smb.config import EnvConfig, VectorEnvSettings, env_config
 from warpzone.smb.game_batch import GameBatch
 from warpzone.smb.game_view import GameView, attribute, set_attribute
 from warpzone.smb.levels import LevelSpec, level_index
 from warpzone.smb.signals import RewardFunction, signal_arrays
-from warpzone.smb.transition import Arrays, copy_of, empty_like, rows_of
-
-RENDER_MODES = ["human", "rgb_array"]
 
 
-class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any]]):
+class MarioVectorEnv(GameBatch, VectorGames):
     """N games of Super Mario Bros., stepped natively by several threads.
 
     `info` holds the signals (`warpzone.smb.signals.SIGNALS`) as arrays [N].
@@ -63,6 +58,8 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
         EngineError: engine "compiled", and the program cannot run as native code.
     """
 
+    _place = "level"
+
     def __init__(
         self,
         levels: LevelSpec | None = None,
@@ -81,16 +78,11 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
         **settings: Unpack[VectorEnvSettings],
     ) -> None:
         config = _config_of(config, levels, level, reward, dict(settings))
-        if render_mode not in (None, "rgb_array"):
-            alone = "; 'human' is for one game, warpzone.make" if render_mode == "human" else ""
-            raise ConfigError(f"render_mode {render_mode!r}: there is None or 'rgb_array'{alone}")
-        self.render_mode = render_mode
-        self.metadata = {
-            "render_modes": RENDER_MODES[1:],
-            "render_fps": render_fps(config),
-            "autoreset_mode": AUTORESET_MODES[config.autoreset],
-        }
-        self.autoreset_mode = AUTORESET_MODES[config.autoreset]
+        if render_mode == "human":
+            raise ConfigError(
+                "render_mode 'human': there is None or 'rgb_array'; 'human' is for one game, "
+                "warpzone.make"
+            )
         super().__init__(
             config,
             num_envs,
@@ -102,6 +94,7 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
             engine=engine,
             keep_frames=keep_frames,
         )
+        self._show_as(render_mode)
 
     @exclusive
     def reset(
@@ -129,33 +122,7 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
             EngineError: a state that is not one of this cartridge, or in which no level is played;
                 a group that is stepping; or the environment is closed. No game is changed then.
         """
-        options = {} if options is None else dict(options)
-        mask = mask_of(options.pop("reset_mask", None), self.num_envs)
-        levels = each_of(options.pop("level", None), "level", (str,), self.num_envs)
-        states = each_of(options.pop("state", None), "state", (bytes, bytearray), self.num_envs)
-        if options:
-            raise ConfigError(
-                f"reset has no option {', '.join(map(repr, options))}: there are 'reset_mask', "
-                "'level' and 'state'"
-            )
-        if any(a is not None and b is not None for a, b in zip(levels, states, strict=True)):
-            raise ConfigError("give a game either options['level'] or options['state'], not both")
-        numbers = [-1 if name is None else level_index(name) for name in levels]
-        check_levels(self.rom, [name for name in levels if name is not None])
-        seeds = seeds_of(seed, self.num_envs)
-        if isinstance(seed, int | np.integer):
-            self._np_random = None
-        with native_errors():
-            try:
-                self._batch.reset(
-                    mask.astype(np.uint8),
-                    seeds,
-                    numbers if max(numbers) >= 0 else [],
-                    [b"" if s is None else bytes(s) for s in states] if any(states) else [],
-                )
-            except ValueError as error:
-                raise EngineError(str(error)) from None
-        return copy_of(self._obs), infos_of(signal_arrays(self._signals.copy()))
+        return self._reset(seed, options)
 
     @exclusive
     def step(
@@ -177,37 +144,18 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
             EngineError: an episode is over and autoreset is off, a game cannot go on, another
                 thread is using the games, or they are closed.
         """
-        actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,):
-            raise ConfigError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
-        if len(self.groups) > 1:  # of one group, send does it
-            self._check_actions(actions)
         obs = empty_like(self._obs)
-        for group, rows in enumerate(self.groups):
-            self.send(group, actions[rows], rows_of(obs, rows))
-        failure = None
-        for group in range(len(self.groups)):  # all of them, or a group would be left stepping
-            try:
-                self._outs.pop(group, None)
-                self._wait(group)
-            except Exception as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
+        self._step_all(actions, obs)
         reached = signal_arrays(self._signals.copy())
         reached["episode_return"] = self._returns.copy()
         finished = np.flatnonzero(self._terminated | self._truncated)
         if self.config.autoreset == "same_step" and len(finished) > 0:
             begun = signal_arrays(self._current_signals(slice(None)))
             begun["episode_return"] = np.where(begun["steps"] == 0, 0, self._returns)
-            infos = infos_of(begun)
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[finished] = True
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            for game in finished:
-                final_obs[game] = copy_of(rows_of(self._final_obs, game))
-            infos["final_obs"], infos["_final_obs"] = final_obs, mask
-            infos["final_info"], infos["_final_info"] = infos_of(reached, mask), mask.copy()
+            finals = [copy_of(rows_of(self._final_obs, game)) for game in finished]
+            infos = infos_after(reached, begun, mask, finals)
         else:
             infos = infos_of(reached)
         return (
@@ -217,18 +165,6 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
             self._truncated.copy(),
             infos,
         )
-
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """With render_mode "rgb_array": the picture of each game, uint8[240, 256, 3]."""
-        if self.render_mode is None:
-            return None
-        return tuple(self.picture(i) for i in range(self.num_envs))
-
-    def close_extras(self, **_: Any) -> None:
-        """Ends the threads. `close` calls it; after that, games can neither be reset nor stepped,
-        and only arrays that were handed out may still be read."""
-        with native_errors():
-            self._batch.close()
 
     def twin(self, config: EnvConfig, num_envs: int, seed: int) -> MarioVectorEnv:
         """Returns other games of the same ROM, in one group, stepped by as many threads, in which
@@ -274,15 +210,21 @@ class MarioVectorEnv(GameBatch, VectorEnv[Arrays, NDArray[np.int64], NDArray[Any
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _place_number(self, name: str) -> int:
+        number = level_index(name)
+        check_levels(self.rom, [name])
+        return number
+
+    def _shown(self) -> dict[str, NDArray[Any]]:
+        return signal_arrays(self._signals.copy())
+
+    def _arrived(self, group: int) -> None:
+        self._outs.pop(group, None)
+        self._wait(group)
+
     def _map_memory(self) -> None:
         super()._map_memory()
         self._game_views = [GameView(self, index) for index in range(self.num_envs)]
-
-
-def render_fps(config: EnvConfig) -> int:
-    """Returns how many steps make a second of the console's time, to the nearest whole number,
-    which writers of films want."""
-    return max(1, round(FRAMES_PER_SECOND / config.frame_skip))
 
 
 def _config_of(

@@ -1,0 +1,120 @@
+"""Many games as Gymnasium's vector environments have them: what does not depend on the game."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from warpzone.errors import ConfigError
+from warpzone.nes.arrays import Arrays, copy_of, rows_of
+from warpzone.nes.checks import native_errors
+from warpzone.nes.console import FRAMES_PER_SECOND
+from warpzone.nes.env_fields import AUTORESET_MODES
+from warpzone.nes.game_groups import GameGroups
+from warpzone.nes.vector_options import each_of, infos_of, mask_of, seeds_of
+
+
+class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
+    """`GameGroups` with Gymnasium's way to reset and step."""
+
+    _place: ClassVar[str]
+    """The option of `reset` that says where episodes begin."""
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """With render_mode "rgb_array": the picture of each game, uint8[240, 256, 3]."""
+        if self.render_mode is None:
+            return None
+        return tuple(self.picture(i) for i in range(self.num_envs))
+
+    def close_extras(self, **_: Any) -> None:
+        """Ends the threads. `close` calls it; after that, games can neither be reset nor stepped,
+        and only arrays that were handed out may still be read."""
+        with native_errors():
+            self._batch.close()
+
+    # --- for those that know the game -----------------------------------------------------------
+
+    def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:
+        """Begins to step the games of a group."""
+        raise NotImplementedError
+
+    def _place_number(self, name: str) -> int:
+        """Returns the number of a place where episodes begin. Raises `ConfigError`."""
+        raise NotImplementedError
+
+    def _shown(self) -> dict[str, NDArray[Any]]:
+        """Returns what `info` has of games that have just begun."""
+        raise NotImplementedError
+
+    def _arrived(self, group: int) -> Any:
+        """Waits for a group. Returns what came of its step."""
+        raise NotImplementedError
+
+    def _show_as(self, render_mode: str | None) -> None:
+        """Says how games are shown. Raises `ConfigError`."""
+        if render_mode not in (None, "rgb_array"):
+            raise ConfigError(f"render_mode {render_mode!r}: there is None or 'rgb_array'")
+        self.render_mode = render_mode
+        self.autoreset_mode = AUTORESET_MODES[self.config.autoreset]
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": render_fps(self.config.frame_skip),
+            "autoreset_mode": self.autoreset_mode,
+        }
+
+    def _reset(
+        self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> tuple[Any, dict[str, Any]]:
+        options = {} if options is None else dict(options)
+        mask = mask_of(options.pop("reset_mask", None), self.num_envs)
+        places = each_of(options.pop(self._place, None), self._place, (str,), self.num_envs)
+        states = each_of(options.pop("state", None), "state", (bytes, bytearray), self.num_envs)
+        if options:
+            raise ConfigError(
+                f"reset has no option {', '.join(map(repr, options))}: there are 'reset_mask', "
+                f"{self._place!r} and 'state'"
+            )
+        if any(a is not None and b is not None for a, b in zip(places, states, strict=True)):
+            raise ConfigError(
+                f"give a game either options[{self._place!r}] or options['state'], not both"
+            )
+        numbers = [-1 if name is None else self._place_number(name) for name in places]
+        seeds = seeds_of(seed, self.num_envs)
+        if isinstance(seed, int | np.integer):
+            self._np_random = None
+        self._begin(
+            mask,
+            seeds,
+            numbers if max(numbers) >= 0 else [],
+            [b"" if s is None else bytes(s) for s in states] if any(states) else [],
+        )
+        return copy_of(self._obs), infos_of(self._shown())
+
+    def _step_all(self, actions: NDArray[np.int64], out: Arrays | None = None) -> list[Any]:
+        """Steps all games. Returns what `_arrived` says of each group."""
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,):
+            raise ConfigError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
+        if len(self.groups) > 1:  # of one group, send does it
+            self._check_actions(actions)
+        for group, rows in enumerate(self.groups):
+            self.send(group, actions[rows], None if out is None else rows_of(out, rows))
+        results, failure = [], None
+        for group in range(len(self.groups)):  # all of them, or a group would be left stepping
+            try:
+                results.append(self._arrived(group))
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return results
+
+
+def render_fps(frame_skip: int) -> int:
+    """Returns how many steps make a second of the console's time, to the nearest whole number,
+    which writers of films want."""
+    return max(1, round(FRAMES_PER_SECOND / frame_skip))

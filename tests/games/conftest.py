@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,19 @@ from warpzone.errors import RomError
 from warpzone.nes.rom import Rom
 from warpzone.smb.known_cartridges import KNOWN
 from warpzone.smb.rom import find_known
+
+
+@pytest.fixture(scope="session")
+def played() -> Callable[[str], list[int]]:
+    """Returns what is held in each frame of a way to a goal, of a file in tests/data, where it is
+    written as `byte*frames`."""
+
+    def read(name: str) -> list[int]:
+        text = (Path(__file__).parents[1] / "data" / f"{name}.txt").read_text()
+        pairs = (word.split("*") for word in text.split())
+        return [int(byte) for byte, frames in pairs for _ in range(int(frames))]
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from warpzone import Console
-from warpzone.games.super_mario_bros_2_usa import GAME, STAGES, died
+from warpzone.games.side_view import ABOVE, COLUMNS, LEFT, ROWS
+from warpzone.games.super_mario_bros_2_usa import (
+    BEARS,
+    GAME,
+    SOLID,
+    STAGES,
+    died,
+    tiles_around,
+)
 from warpzone.nes import make, make_vec
 from warpzone.nes.rom import Rom
 
@@ -49,6 +58,72 @@ def test_a_life_that_is_lost_ends_an_episode(found: Callable[[str], Rom]) -> Non
     console.load(env.console_state())
     console.step(0, 300)
     assert console.ram[0x4ED] == first["lives"] - 1
+
+
+def test_a_stage_that_is_cleared(
+    found: Callable[[str], Rom], played: Callable[[str], list[int]]
+) -> None:
+    """Down from the sky, up the vines, three eggs thrown back at Birdo, and into the mouth."""
+    rom, way = found(NAME), played("super-mario-bros-2-usa-1-1")
+    bytes_ = sorted(set(way))
+    names = ["A", "B", "select", "start", "up", "down", "left", "right"]
+    actions = [[name for bit, name in enumerate(names) if byte >> bit & 1] for byte in bytes_]
+    game = dataclasses.replace(GAME, actions=actions)
+    env = make(rom, game, noop_max=0, frame_skip=1, no_progress_steps=None)
+    _, info = env.reset(seed=0)
+    areas, reached = [info["area"]], [info["progress"]]
+    for frame, byte in enumerate(way):
+        _, reward, terminated, _, info = env.step(bytes_.index(byte))
+        if info["area"] != areas[-1]:
+            areas.append(info["area"])
+            reached.append(info["best_progress"])
+        assert terminated is (frame == len(way) - 1)
+    assert info["success"]
+    assert reward > 4
+    assert areas == [0, 2, 1, 5]
+    assert reached == sorted(reached)
+    # Four hits and the ball, beside px.
+    assert info["best_progress"] > 3 * 4096 + 4 * 512
+    console = Console(rom)
+    console.load(env.console_state())
+    console.step(0, 300)
+    assert console.ram[0x531] == STAGES.index("1-2")
+
+
+def test_what_is_seen_of_tiles(
+    found: Callable[[str], Rom], played: Callable[[str], list[int]]
+) -> None:
+    """Along that way, in areas that lead down, to the right and up: tile by tile, and what bears
+    Mario."""
+    rom = found(NAME)
+    envs = make_vec(rom, NAME, 1, noop_max=0, observation="variables")
+    envs.reset()
+    console = Console(rom)
+    console.load(envs.console_state(0))
+    stood = climbed = 0
+    for frame, byte in enumerate(played("super-mario-bros-2-usa-1-1")[:-1]):
+        console.step(byte)
+        if frame % 40:
+            continue
+        envs.reset(options={"state": console.save()})
+        now = envs.values()
+        solid, bears, vines, _ = (plane[0] for plane in tiles_around(now))
+        ram, tiles = console.ram.astype(int), console.prg_ram
+        x, y = int(now["x"][0]), int(now["y"][0])
+        for row in range(ROWS):
+            for column in range(COLUMNS):
+                r, c = (y + 16) // 16 + row - ABOVE, (x + 8) // 16 + column - LEFT
+                wide, high = (160, 15) if ram[0xEC] else (16, 150)
+                tile = 0
+                if 0 <= r < high and 0 <= c < wide:
+                    tile = int(tiles[c // 16 * 240 + r * 16 + c % 16])
+                    assert solid[row, column] == (tile >= SOLID[tile // 64])
+                assert (solid | bears)[row, column] == (tile >= BEARS[tile // 64])
+        if ram[0x50] == 0 and ram[0x99] == 0 and ram[0x46] == 0:
+            stood += bool((solid | bears)[ABOVE + 1, LEFT - 1 : LEFT + 2].any())
+        climbed += bool(ram[0x50] == 1 and vines[ABOVE - 1 : ABOVE + 1, LEFT - 1 : LEFT + 2].any())
+    assert stood > 20
+    assert climbed > 3
 
 
 def test_what_is_told_of_how_a_stage_is_left() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +14,6 @@ from warpzone.nes import make, make_vec
 from warpzone.nes.rom import Rom
 
 NAME = "super-mario-bros-3"
-GOAL = (Path(__file__).parents[1] / "data" / "super-mario-bros-3-1-1.txt").read_text()
-"""Buttons by frame with which 1-1 is cleared from where it begins: `byte*frames`."""
-
-
-def goal() -> list[int]:
-    played = []
-    for word in GOAL.split():
-        byte, _, frames = word.partition("*")
-        played += [int(byte)] * int(frames)
-    return played
 
 
 def digits(tiles: np.ndarray) -> int:
@@ -55,16 +44,18 @@ def test_stages_differ(found: Callable[[str], Rom]) -> None:
     assert envs.tasks() == list(PANELS)
 
 
-def test_a_stage_that_is_cleared(found: Callable[[str], Rom]) -> None:
-    rom = found(NAME)
+def test_a_stage_that_is_cleared(
+    found: Callable[[str], Rom], played: Callable[[str], list[int]]
+) -> None:
+    rom, goal = found(NAME), played("super-mario-bros-3-1-1")
     game = make(rom, NAME, noop_max=0).game
-    bytes_ = sorted(set(goal()))
+    bytes_ = sorted(set(goal))
     buttons = ["A", "B", "select", "start", "up", "down", "left", "right"]
     actions = [[name for bit, name in enumerate(buttons) if byte >> bit & 1] for byte in bytes_]
     env = make(rom, type(game)(**{**vars(game), "actions": actions}), noop_max=0, frame_skip=1)
     env.reset(seed=0)
     total = 0.0
-    for byte in [*goal(), *[0] * 60]:
+    for byte in [*goal, *[0] * 60]:
         _, reward, terminated, truncated, info = env.step(bytes_.index(byte))
         assert not truncated
         total += reward
@@ -82,7 +73,9 @@ def test_a_stage_that_is_cleared(found: Callable[[str], Rom]) -> None:
     assert console.ram[0x736] == info["lives"]
 
 
-def test_what_is_seen_of_tiles_and_objects(found: Callable[[str], Rom]) -> None:
+def test_what_is_seen_of_tiles_and_objects(
+    found: Callable[[str], Rom], played: Callable[[str], list[int]]
+) -> None:
     """Along the way to the goal: tile by tile, what bears Mario, and the first goomba."""
     rom = found(NAME)
     envs = make_vec(rom, NAME, 1, noop_max=0, observation="variables")
@@ -90,7 +83,7 @@ def test_what_is_seen_of_tiles_and_objects(found: Callable[[str], Rom]) -> None:
     envs.reset()
     console.load(envs.console_state(0))
     stood = goombas = 0
-    for frame, byte in enumerate(goal()):
+    for frame, byte in enumerate(played("super-mario-bros-3-1-1")):
         console.step(byte)
         if frame % 24:
             continue

@@ -36,6 +36,14 @@ CONFIG = resolve(
 )
 
 
+def test_a_described_game_has_no_report(tmp_path: Path) -> None:
+    config = resolve("pixels", game={"name": "catch"})
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    with pytest.raises(ConfigError, match=r"plays catch. `warpzone dashboard` shows"):
+        write_report(tmp_path, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
 def make_run(path: Path, *, agent: bool = True, finished: bool = True) -> Path:
     """A run directory as training leaves it."""
     path.mkdir()

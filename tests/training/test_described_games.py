@@ -295,7 +295,12 @@ def test_on_the_command_line(rom: Path, tmp_path: Path, monkeypatch: pytest.Monk
     settings = ["num_envs=2", "rollout_steps=8", "minibatch_size=8", "eval_episodes=1"]
     settings += ["game.observation=ram", "game.max_steps=20", "network.hidden=[16]"]
     sets = [word for setting in settings for word in ("--set", setting)]
-    run("train", "mine.py", "--preset", "tiles", "--steps", "16", "--out", "r", *sets)
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    words = ["--preset", "tiles", "--steps", "16", "--out", "r", *sets, "--watch"]
+    assert "Making a film instead" in run("train", "mine.py", *words)
+    assert Path("r/game.mp4").stat().st_size > 1000
     told = run("eval", "r", "--description", "mine.py", "--episodes", "2", "--json")
     assert '"game": "mine"' in told
     run("record", "r", "--description", "mine.py", "-o", "clip.gif")

@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from warpzone.cli.choose import described_game, find_rom, levels_from, load_agent
+from warpzone.cli.choose import (
+    described_agent,
+    described_game,
+    find_rom,
+    levels_from,
+    load_agent,
+)
 from warpzone.cli.options import (
     EXIT_INTERRUPTED,
     MOST_GAMES,
@@ -22,7 +28,7 @@ from warpzone.cli.options import (
 )
 from warpzone.cli.output import out, plain
 from warpzone.cli.record import film
-from warpzone.cli.watch import open_window
+from warpzone.cli.watch import described_starts, open_described, open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
 from warpzone.nes.game import Game
@@ -139,11 +145,8 @@ def train(
         config = resumed(run, changes)
     else:
         config = training.resolve(name.value, **changes)
-    if config.game.name is not None:
-        if watch:
-            raise ConfigError("--watch shows Super Mario Bros.; film another game: warpzone record")
-        if any(text.startswith("env.") for text in settings or []):
-            raise ConfigError("env.… is for Super Mario Bros.: settings of other games are game.…")
+    if config.game.name is not None and any(text.startswith("env.") for text in settings or []):
+        raise ConfigError("env.… is for Super Mario Bros.: settings of other games are game.…")
     cartridge = find_rom(rom) if config.game.name is None else rom
     with _dashboard_beside(run) if dashboard else nullcontext():
         result = training.train(config, run, resume=resume, rom=cartridge)
@@ -185,21 +188,33 @@ def run_name(levels: Mapping[str, float]) -> str:
 
 def _watch_or_film(run: Path, rom: Path | None) -> None:
     """Show the agent of a finished run: in a window, or where there is no screen in a film."""
+    from warpzone.agents.described import DescribedPlayback
     from warpzone.agents.playback import Playback
     from warpzone.viewers.window import missing_display
 
-    agent, cartridge = load_agent(run, "cpu", rom)
-    level = agent.levels[0]
+    described = described_agent(run, "cpu", None)
+    if described is not None:
+        agent, order = described, described_starts(described, None)
+    else:
+        agent, cartridge = load_agent(run, "cpu", rom)
+        order = levels_from(agent.levels[0])
     reason = missing_display()
     if reason is None:
         try:
-            order = levels_from(level)
-            open_window(
-                lambda name: (agent, "sample"), order, agent.title, None, 0, 30, 0.0, 3, cartridge
-            )
+            if described is not None:
+                open_described(described, order, None, 0, 30, 0.0, 3, rom)
+            else:
+                open_window(
+                    lambda name: (agent, "sample"), order, agent.title, None, 0, 30, 0.0, 3,
+                    cartridge,
+                )  # fmt: skip
             return
         except DisplayError as error:
             reason = str(error)
     out.print(f"No window: {plain(reason)}. Making a film instead.", soft_wrap=True)
-    playback = Playback(agent, level, rom=cartridge)
-    film(playback, run / f"{level}.mp4", episodes=1, tries=10, scale=None, seed=0)
+    playback: Playback
+    if described is not None:
+        playback = DescribedPlayback(described, rom=rom)
+    else:
+        playback = Playback(agent, order[0], rom=cartridge)
+    film(playback, run / f"{order[0]}.mp4", episodes=1, tries=10, scale=None, seed=0)

@@ -57,7 +57,8 @@ def seen_objects(
     plane = np.zeros((n, ROWS, COLUMNS), np.float32)
     game, which = np.nonzero(inside)
     plane[game, rows[game, which], columns[game, which]] = 1
-    near = np.argsort(np.where(there, np.abs(dx) + np.abs(dy), 1 << 20), axis=1)[:, :NEAREST]
+    far = np.where(there, np.abs(dx) + np.abs(dy), 1 << 20)
+    near = np.argsort(far, axis=1, kind="stable")[:, :NEAREST, None]
     told = [
         np.ones(there.shape),
         np.clip(dx / 128, -1, 1),
@@ -66,7 +67,8 @@ def seen_objects(
         np.clip(dy / 32, -1, 1),
         *more,
     ]
-    one = np.stack([np.take_along_axis(each * there, near, 1) for each in told], axis=2)
+    each = np.stack([values * there for values in told], axis=2)
+    one = np.take_along_axis(each, near, axis=1)
     return np.concatenate([plane.reshape(n, -1), one.reshape(n, -1)], axis=1, dtype=np.float32)
 
 

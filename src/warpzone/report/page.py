@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from warpzone.agents.agent import Agent
-from warpzone.errors import AgentError, RomError, WarpzoneError
+from warpzone.errors import AgentError, ConfigError, RomError, WarpzoneError
 from warpzone.files import check_output_path, write_atomically
 from warpzone.maps.cache import open_map, strip_png
 from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, traces_json
@@ -91,11 +91,16 @@ def write_report(
     Raises:
         CheckpointError: no run there.
         FileError: the report cannot be written.
-        ConfigError: see `check_report_path`.
+        ConfigError: see `check_report_path`; or a run of a described game.
         RomError: `rom` names a file that is none.
         FilmError: a film cannot be made, e.g. because the disk is full.
     """
     config = read_config(run)
+    if config.game.name is not None:
+        raise ConfigError(
+            f"a report is of levels of Super Mario Bros., and {str(run)!r} plays"
+            f" {config.game.name}. `warpzone dashboard` shows its curves and games"
+        )
     check_report_path(path)
     missing: list[str] = []
     cartridge = _rom(rom, missing)

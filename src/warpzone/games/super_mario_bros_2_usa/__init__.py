@@ -45,9 +45,9 @@ CLIMBED = [0x07, 0x80, 0x81, 0x94, 0x95, 0xC1, 0xC2, 0xC3]
 DOORS = [0x4F, 0x51]
 """Vines, chains and ladders; doors."""
 OBJECTS = 9
-BOSS, EGG, BALL, MOUTHS = 0x1C, 0x1E, 0x44, (0x41, 0x42, 0x43)
+BOSS, EGG, BALL, MOUTHS = 0x1C, 0x1E, 0x44, (0x41, 0x43)
 """Kinds of objects: Birdo and what she throws, the crystal ball that she leaves, the mouth that it
-opens."""
+opens, of which there are several."""
 
 
 def stage(name: str) -> Callable[[Startup], None]:
@@ -107,14 +107,25 @@ def cleared(now: Values, before: Values) -> Any:
 
 def progress(now: Values, before: Values) -> Any:
     """Returns px: along the area, its way down or up counted as well, and so many for each area. Of
-    1-1 along its way, with the boss's hits."""
-    come = AREA * now["area"] + now["x"] + np.abs(now["y"])
-    for area, (order, right, down) in WAY.items():
-        hits = HIT * _hits(now) if order == len(WAY) - 1 else 0
-        along = AREA * order + right * now["x"] + down * now["y"] + (down < 0) * 2400 + hits
-        come = np.where((now["stage"] == 0) & (now["area"] == area), along, come)
-    elsewhere = (now["stage"] == 0) & ~np.isin(now["area"], list(WAY))
-    return np.where(elsewhere, 0, come)
+    1-1 along its way, with the boss's hits; beside it nothing."""
+    x, y, area = now["x"], now["y"], now["area"]
+    order, right, down = (_ON_WAY[column][area] for column in range(3))
+    hits = np.where(order == len(WAY) - 1, HIT * _hits(now), 0)
+    along = AREA * order + right * x + down * y - np.minimum(down, 0) * ROWS * SCREENS * 16 + hits
+    along = np.where(order < 0, 0, along)
+    return np.where(now["stage"] == 0, along, AREA * area + x + np.abs(y))
+
+
+def _on_way() -> NDArray[np.int64]:
+    """`WAY` by area, int64[3, 256]; the order is -1 of those beside it."""
+    table = np.zeros((3, 256), np.int64)
+    table[0] = -1
+    for area, place in WAY.items():
+        table[:, area] = place
+    return table
+
+
+_ON_WAY = _on_way()
 
 
 def _hits(now: Values) -> Any:
@@ -122,7 +133,7 @@ def _hits(now: Values) -> Any:
     one more where that was taken, and the mouth is open."""
     kinds, there = now["page"][:, 0x90 : 0x90 + OBJECTS], now["page"][:, 0x51 : 0x51 + OBJECTS] == 1
     boss, ball = there & (kinds == BOSS), (there & (kinds == BALL)).any(axis=1)
-    mouth = (there & np.isin(kinds, MOUTHS)).any(axis=1)
+    mouth = (there & _is_mouth(kinds)).any(axis=1)
     left = np.where(boss, now["health_of"], 0).sum(axis=1)
     fights = boss.any(axis=1)
     hits = np.where(fights, 2 - np.minimum(left, 2), np.where(ball & mouth, 3, 0))
@@ -140,9 +151,22 @@ def tiles_around(now: Values) -> list[NDArray[np.bool_]]:
     at = rows * COLUMNS + np.where(level, (columns >> 4) * ROWS * COLUMNS + (columns & 15), columns)
     games = np.arange(len(rows))[:, None, None]
     tile = now["tiles"][games, np.where(inside, at, 0)]
-    solid = inside & (tile >= SOLID[tile >> 6])
-    bears = inside & (tile >= BEARS[tile >> 6]) & ~solid
-    return [solid, bears, inside & np.isin(tile, CLIMBED), inside & np.isin(tile, DOORS)]
+    return list(_SORTS[:, tile] & inside)
+
+
+def _sorts() -> NDArray[np.bool_]:
+    """Of each tile whether it is solid, only bears, is climbed, and is a door: bool[4, 256]."""
+    tiles = np.arange(256)
+    solid = tiles >= SOLID[tiles >> 6]
+    bears = tiles >= BEARS[tiles >> 6]
+    return np.stack([solid, bears & ~solid, np.isin(tiles, CLIMBED), np.isin(tiles, DOORS)])
+
+
+_SORTS = _sorts()
+
+
+def _is_mouth(kinds: Any) -> Any:
+    return (kinds >= MOUTHS[0]) & (kinds <= MOUTHS[1])
 
 
 def observe(now: Values, before: Values) -> Any:
@@ -164,7 +188,7 @@ def observe(now: Values, before: Values) -> Any:
         kinds == BOSS,
         kinds == EGG,
         kinds == BALL,
-        np.isin(kinds, MOUTHS),
+        _is_mouth(kinds),
         now["health_of"] / 3,
     )
     scalars = [

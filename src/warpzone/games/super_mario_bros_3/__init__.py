@@ -29,8 +29,11 @@ PANELS = {
     "1-5": (0xA0, 0x40, 0x07),
     "1-6": (0xA0, 0x80, 0x08),
     "1-fortress": (0x60, 0x60, 0x67),
+    "1-airship": (0x80, 0xC0, 0xC9),  # the castle, from which it sails
 }
 """Of each stage: its panel's y and x on the map, and the tile that the game finds there."""
+AIRSHIP = 10
+"""The set of tiles that airships are built of."""
 SCREENS, SCREEN, ROW = 15, 27 * 16, 16
 """Of a stage's tiles in memory: screens one after the other, each by rows of bytes."""
 OBJECTS = 8
@@ -54,6 +57,9 @@ def stage(name: str) -> Callable[[Startup], None]:
         play.wait(20)
         play.until(lambda now: now["_map_tile"] == tile, limit=60)
         play.press("A")
+        if name == "1-airship":  # what the king says, and the ladder
+            play.until(lambda now: now["_tiles"] == AIRSHIP, "A")
+            play.until(lambda now: now["time"] < 300)
         play.until(lambda now: now["time"] > 0)
         play.until(lambda now: now["_entered"] != 0, limit=600)
 
@@ -153,6 +159,7 @@ GAME = Game(
         "_map_x": Variable(address=0x0079),
         "_map_tile": Variable(address=0x00E5),
         "_entered": Variable(address=0x0090),
+        "_tiles": Variable(address=0x070A),
     },
     memory={
         "page": Memory(address=0x0000, size=0x100),

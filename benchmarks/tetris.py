@@ -111,7 +111,7 @@ def play(player: str, games: int, minutes: float, seed: int, agent: Path | None)
         ended = (terminated | truncated) & ~over
         lines[ended] = infos["lines"][ended]
         over |= ended
-        if ended.any():  # it goes on for nothing, so that the others can
+        if (terminated | truncated).any():  # these go on for nothing, so that others can
             envs.reset(options={"reset_mask": terminated | truncated})
     envs.close()
     return [int(one) for one in lines]

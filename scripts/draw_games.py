@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/own-game.md and docs/other-games.md: where games that come along begin.
+"""Draws the pictures of docs/own-game.md and docs/other-games.md: where games begin.
 
     python scripts/draw_games.py
 

@@ -73,6 +73,8 @@ class GameGroups(InUse):
         self.single_action_space = gymnasium.spaces.Discrete(len(actions))
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.action_meanings = action_names(actions)
+        self.buttons = actions
+        """Of each action."""
         self._engine = engine
         self._keep_frames = keep_frames
 
@@ -138,7 +140,7 @@ class GameGroups(InUse):
     @exclusive
     def ram(self, game: int) -> NDArray[np.uint8]:
         """Returns the work RAM of a game, uint8[2048]: a view, writing to it changes the game. Its
-        bytes overflow in arithmetic.
+        bytes overflow in arithmetic: make numbers of them first.
 
         Raises:
             ConfigError: there is no such game.

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.nes.arrays import Arrays
-from warpzone.nes.buttons import keys_to_action
 from warpzone.nes.cartridge import RomSource
-from warpzone.nes.vector_games import render_fps
+from warpzone.nes.one_game import OneGame, refuse_autoreset
 from warpzone.smb.config import EnvConfig, EnvSettings
 from warpzone.smb.human import HumanWindow
 from warpzone.smb.levels import LevelSpec
@@ -23,7 +20,7 @@ from warpzone.smb.vector_env import MarioVectorEnv
 RENDER_MODES = ["human", "rgb_array"]
 
 
-class MarioEnv(gymnasium.Env[Any, np.int64]):
+class MarioEnv(OneGame):
     """One game.
 
     Observations are uint8 arrays, for tiles a dict of uint8 and float32 arrays
@@ -53,8 +50,9 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         DisplayError: render_mode "human" on a machine without a screen.
     """
 
-    # Gymnasium asks the class which render modes there are.
     metadata: dict[str, Any] = {"render_modes": RENDER_MODES, "render_fps": 15}  # noqa: RUF012
+    config: EnvConfig
+    _games: MarioVectorEnv
 
     def __init__(
         self,
@@ -71,17 +69,13 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
     ) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ConfigError(f"render_mode {render_mode!r}: there is None, 'rgb_array' or 'human'")
-        if "autoreset" in settings or "autoreset_mode" in settings:
-            raise ConfigError(
-                "autoreset is for make_vec: a single environment does not reset itself"
-            )
+        refuse_autoreset({**settings})
         if config is not None:
             config = config.model_copy(update={"autoreset": "disabled"})
             alone: dict[str, Any] = {}
         else:
             alone = {"autoreset": "disabled"}
-        self.render_mode = render_mode
-        self._games = MarioVectorEnv(
+        games = MarioVectorEnv(
             level,
             1,
             level=levels,
@@ -94,15 +88,7 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
             **settings,
             **alone,
         )
-        self.config = self._games.config
-        self.rom = self._games.rom
-        self.metadata = {
-            "render_modes": RENDER_MODES,
-            "render_fps": render_fps(self.config.frame_skip),
-        }
-        self.observation_space = self._games.single_observation_space
-        self.action_space = self._games.single_action_space
-        self.action_meanings = self._games.action_meanings
+        self._take(games, render_mode)
         self._window = HumanWindow() if render_mode == "human" else None
 
     def reset(
@@ -125,75 +111,13 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
             EngineError: a state that is not one of this cartridge, or in which no level is played;
                 or the environment is closed.
         """
-        if options is not None and "reset_mask" in options:
-            raise ConfigError("options['reset_mask'] is for many games: this is one")
-        obs, infos = self._games.reset(seed=seed, options=options)
-        super().reset(seed=seed)
-        self._show()
-        return self._first(obs), self._info(infos)
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Holds an action for `frame_skip` frames.
-
-        Returns:
-            The observation, the reward, whether the episode has terminated (flag, death, warp),
-            whether it was truncated (a limit), and the info.
-
-        Raises:
-            ConfigError: no such action; the game has not moved then.
-            EngineError: the episode is over, the game cannot go on, another thread is using it, or
-                the environment is closed.
-        """
-        obs, rewards, terminated, truncated, infos = self._games.step(np.array([action]))
-        self._show()
-        return (
-            self._first(obs),
-            float(rewards[0]),
-            bool(terminated[0]),
-            bool(truncated[0]),
-            self._info(infos),
-        )
-
-    def render(self) -> NDArray[np.uint8] | None:
-        """Returns the last frame, uint8[240, 256, 3], with render_mode "rgb_array"."""
-        return self._games.picture(0) if self.render_mode == "rgb_array" else None
+        return self._reset(seed, options)
 
     def close(self) -> None:
         """Ends the game and closes its window. `reset` and `step` are refused from then on."""
         if self._window is not None:
             self._window.close()
-        self._games.close()
-
-    def get_action_meanings(self) -> list[str]:
-        """Returns what each action does, as in Atari environments: "right + A", "nothing"."""
-        return list(self.action_meanings)
-
-    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
-        """Returns which keys are which action, for `gymnasium.utils.play`: W A S D for the
-        directions, O for A, P for B, Enter for Start, space for Select."""
-        return keys_to_action(self.config.action_list)
-
-    def save_state(self) -> bytes:
-        """Returns everything that decides what comes next: the game, the random streams, the
-        observation. A `MarioVectorEnv` with these settings takes it for one of its games.
-
-        Raises:
-            EngineError: the environment is closed.
-        """
-        return self._games.save_state()
-
-    def load_state(self, state: bytes) -> None:
-        """Goes on from `save_state`.
-
-        Raises:
-            EngineError: the bytes are not from such an environment, or damaged. Nothing is changed.
-        """
-        self._games.load_state(state)
-
-    def frames(self) -> NDArray[np.uint8]:
-        """With `keep_frames`: all frames of the last step or reset as colours of `PALETTE`:
-        uint8[k, 240, 256]."""
-        return self._games.frames()
+        super().close()
 
     def run_on(self, frames: int, buttons: int = 0) -> NDArray[np.uint8]:
         """Lets the game run on without rules, e.g. to see what follows the flag; needs
@@ -216,21 +140,6 @@ class MarioEnv(gymnasium.Env[Any, np.int64]):
         ended = self._games.ended_input_logs(0)
         return ended[-1][0] if ended and ended[-1] is not None else None
 
-    def ram(self) -> NDArray[np.uint8]:
-        """Returns the work RAM, uint8[2048]: a view, writing to it changes the game.
-
-        Its bytes overflow in arithmetic: see `warpzone.smb.signals.ram_number`.
-        """
-        return self._games.ram(0)
-
     def _show(self) -> None:
         if self._window is not None:
             self._window.show(self._games.frames())
-
-    @staticmethod
-    def _first(obs: Arrays) -> Any:
-        return {k: v[0] for k, v in obs.items()} if isinstance(obs, dict) else obs[0]
-
-    @staticmethod
-    def _info(infos: dict[str, Any]) -> dict[str, Any]:
-        return {name: array[0].item() for name, array in infos.items() if not name.startswith("_")}

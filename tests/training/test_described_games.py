@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -32,7 +33,8 @@ from warpzone.errors import AgentError, ConfigError, EpisodeError
 from warpzone.games.catch import GAME, cartridge
 from warpzone.nes.console import Console
 from warpzone.nes.game import register_game
-from warpzone.training import episode_writer, resolve, train
+from warpzone.nes.variables import Variable
+from warpzone.training import episode_writer, packaged_index, resolve, train
 from warpzone.training.agent_file import load_agent
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.described_games import DescribedEnv, DescribedGames
@@ -43,7 +45,18 @@ def observe(now: Any, before: Any) -> Any:
     return np.stack([np.clip(beside, -1, 1), now["ball_y"] / 240], axis=1)
 
 
-EASY = dataclasses.replace(GAME, name="easy-catch", observe=observe)
+EASY = dataclasses.replace(
+    GAME,
+    name="easy-catch",
+    observe=observe,
+    # Called as signals of Super Mario Bros. are.
+    variables={
+        **GAME.variables,
+        "level": Variable(address=0x17),
+        "flag": Variable(address=0x18),
+        "x": Variable(address=0x10),
+    },
+)
 register_game(EASY.name, lambda: EASY)
 
 
@@ -344,6 +357,19 @@ def test_watched_on_the_command_line(
     )
     assert "no start 'moon': there are game" in error_of("watch", trained, "moon", "--rom", rom)
     assert "--game is for Super Mario Bros." in error_of("watch", trained, "--game")
+
+
+def test_packaged_agents_are_asked_for_by_name(
+    trained: Path, rom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "games").mkdir()
+    file = tmp_path / "games" / "easy.safetensors"
+    shutil.copy(trained / "agent.safetensors", file)
+    monkeypatch.setattr(packaged_index, "trained_folder", lambda: tmp_path)
+    assert Agent.load("easy").path == file
+    told = invoke("eval", "easy", "--episodes", "2", "--rom", rom, "--json")
+    assert told.exit_code == 0, told.output
+    assert '"game": "easy-catch"' in told.output
 
 
 def test_what_is_watched_is_what_is_played(trained: Path, rom: Path) -> None:

@@ -113,10 +113,12 @@ def described_agent(path: Path | None, device: str, description: Path | None) ->
         ConfigError: a description without an agent that it is for.
         AgentError: there is no such agent.
     """
+    from warpzone.training.packaged_index import game_agents
+
     if description is not None and described_game(description) is None:
         raise ConfigError(f"--description {str(description)!r} is no Python file (.py)")
     agent = None
-    if path is not None and path.exists():
+    if path is not None and (path.exists() or str(path) in game_agents()):
         from warpzone.agents.agent import Agent
         from warpzone.training.resolve_agent import resolve_agent
 

@@ -33,7 +33,7 @@ class Outcome:
     def from_signals(cls, signals: Mapping[str, Any]) -> Outcome:
         """Returns the outcome that the signals after the last step tell of, of Super Mario Bros. or
         of a described game."""
-        if "flag" not in signals:
+        if "success" in signals:  # what descriptions cannot call a variable
             progress = signals.get("best_progress", signals["episode_return"])
             return cls(
                 cleared=bool(signals["success"]),

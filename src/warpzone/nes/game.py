@@ -30,8 +30,8 @@ Start: TypeAlias = bytes | Path | Callable[[Startup], None]
 there from power-on, once."""
 
 
-RESERVED = {"steps", "frames", "progress", "best_progress", "episode_return", "success"}
-"""Names that are told beside the variables."""
+RESERVED = {"steps", "frames", "progress", "best_progress", "episode_return", "success", "start"}
+"""Names that are told beside the variables, the last one in training alone."""
 
 
 def _no_success(now: Values, before: Values) -> NDArray[Any]:

@@ -160,7 +160,7 @@ class EpisodeWriter:
             t, game = divmod(first + int(row), self.env.num_envs)
             told = step.signals
             signals = {name: told[name][row].item() for name in TOLD if name in told}
-            if "level" in signals:  # others have no map that ends could be shown on
+            if self.describe is None:  # described games have no map to show ends on
                 self._ends.append(signals)
             if game in self._running:
                 if game not in logs:

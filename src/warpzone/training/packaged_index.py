@@ -26,6 +26,8 @@ is not."""
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
 INDEX_FILE = "agents.json"
+GAMES = "games"
+"""The folder, within that of the index, of agents that play other games: no level is theirs."""
 MOST_INDEX_BYTES = 16 << 20
 
 
@@ -117,6 +119,11 @@ def trained_folder() -> Path:
     """Returns the folder in which the packaged agents are installed."""
     # A module with native code is never imported from within an archive, so this is a real folder.
     return Path(str(importlib.resources.files("warpzone").joinpath("trained")))
+
+
+def game_agents() -> dict[str, Path]:
+    """Returns the packaged agents of other games, by name: the files in `GAMES`."""
+    return {file.stem: file for file in sorted((trained_folder() / GAMES).glob("*.safetensors"))}
 
 
 def read_index(folder: Path) -> PackagedIndex:

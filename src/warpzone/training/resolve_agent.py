@@ -41,7 +41,8 @@ def resolve_agent(name: str | Path) -> AgentSource:
             taken, else the final one; or, where there is no such path, a level, "1-1" to "8-4",
             for the agent that is packaged for it; "generalist", for the packaged agent for all
             levels, or "generalist-untold", for the one that is not told which level it plays; or
-            the name of a packaged agent's file, with or without `.safetensors`.
+            the name of a packaged agent's file, with or without `.safetensors`, also of one that
+            plays another game.
 
     Raises:
         AgentError: nothing there, no run, or no agent in it yet; the text says what there is
@@ -65,6 +66,8 @@ def resolve_agent(name: str | Path) -> AgentSource:
         folder = packaged_index.trained_folder()
         network = packaged_index.read_index(folder).network(text)
         return AgentSource(folder / network.file, policy=network.policy)
+    if (of_game := packaged_index.game_agents().get(text)) is not None:
+        return AgentSource(of_game)
     if path.name == text and (packaged := _packaged_by_file(text)):
         return packaged
     raise AgentError(f"there is no {text!r}: no run, no agent, no level. {TRAIN_HINT}")

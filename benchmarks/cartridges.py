@@ -5,9 +5,11 @@
     python -m benchmarks.cartridges --python peers/bin/python    # peers that this Python has
 
 Frames per second on one thread of the bare console: as native code, interpreted, and on cynes,
-nes-py and FCEUmm (of stable-retro), as far as one of the given Pythons has them. Each measurement
-is a process of its own and takes turns with the others; in every other round their order is the
-opposite. Ratios are taken within each round. What cannot be measured is named, with the reason.
+nes-py and FCEUmm (of stable-retro), as far as one of the given Pythons has them, and on QuickerNES
+(see `quickernes.cpp`); then with observations for an agent, uint8[4, 84, 84] for each fourth frame,
+through the vector environment of the cartridge's game and on FCEUmm. Each measurement is a process
+of its own and takes turns with the others; in every other round their order is the opposite. Ratios
+are taken within each round. What cannot be measured is named, with the reason.
 """
 
 from __future__ import annotations
@@ -30,15 +32,17 @@ from warpzone.smb.known_cartridges import KNOWN
 from warpzone.smb.rom import find_known
 
 LOOPS_FILE = Path(cartridge_loops.__file__)
-OURS = ("warpzone_compiled", "warpzone_interpreter")
+OURS = ("warpzone_compiled", "warpzone_interpreter", "warpzone_pixels")
 OVERHEAD_SECONDS = 900
 """What a process may take beyond its measurement: translating a cartridge for the first time."""
 
 
-def cartridges(given: list[Path]) -> dict[str, Path]:
-    """Cartridges by what they are called: the known ones that are here, and files."""
+def cartridges(given: list[Path], only: list[str]) -> dict[str, Path]:
+    """Cartridges by what they are called: files, and the known ones that are here."""
     found = {path.stem: load_rom(path).path for path in given}
     for name, known in KNOWN.items():
+        if only and name not in only:
+            continue
         try:
             found.setdefault(name, find_known(known, fetch=False).path)
         except RomError:
@@ -67,6 +71,7 @@ def run(loop: str, python: str, rom: Path, seconds: float) -> float:
 
 def main(
     rom: Annotated[list[Path] | None, typer.Option(help="A cartridge to measure, too.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Of the known ones, these.")] = None,
     python: Annotated[list[str] | None, typer.Option(help="A Python that has peers.")] = None,
     repeats: Annotated[int, typer.Option(help="Rounds.", min=1)] = 5,
     seconds: Annotated[float, typer.Option(help="Of one measurement.", min=0.1)] = 3.0,
@@ -75,8 +80,8 @@ def main(
     out = report.console()
     pythons = [sys.executable, *(python or [])]
     result: dict[str, dict[str, object]] = {}
-    table = Table("cartridge", "emulator", "frames/s, median (min–max)", "ours compiled ÷ it")
-    for name, path in cartridges(rom or []).items():
+    table = Table("cartridge", "emulator", "frames/s, median (min–max)", "ours ÷ it")
+    for name, path in cartridges(rom or [], only or []).items():
         places: dict[str, str] = {}
         for loop in cartridge_loops.LOOPS:
             reason = ""
@@ -94,14 +99,16 @@ def main(
         for number in range(repeats):
             for loop in list(places)[:: -1 if number % 2 else 1]:
                 rates[loop].append(run(loop, places[loop], path, seconds))
-        ours = rates[OURS[0]]
         for loop, values in rates.items():
+            ours = rates.get("warpzone_pixels" if loop.endswith("pixels") else OURS[0])
+            if ours is None:
+                continue
             ratio = Spread.of([a / b for a, b in zip(ours, values, strict=True)])
             spread = Spread.of(values)
             table.add_row(name, loop, spread.text(",.0f"), ratio.text(".1f"))
             result.setdefault(name, {})[loop] = {
                 "frames_per_second": spread._asdict(),
-                "compiled_to_it": ratio._asdict(),
+                "ours_to_it": ratio._asdict(),
             }
     out.print(table)
     print(json.dumps({"machine": report.machine(), "cartridges": result}))

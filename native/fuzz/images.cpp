@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "fuzz/fuzz.h"
 #include "nes/paint.h"
@@ -83,6 +84,23 @@ std::vector<Bytes> fuzz::seeds() {
   trained.insert(trained.begin() + 16, 512, uint8_t{0});
   std::vector<Bytes> all = {whole + program::image({0x4C, 0x00, 0x80}), whole + small,
                             whole + trained};
+  // Headers: of old tools that wrote their name into them; NES 2.0 with sizes as they come, with
+  // sizes as powers of two, with RAM of all kinds; what is refused.
+  const auto with_header = [&](Bytes image, std::initializer_list<std::pair<size_t, uint8_t>> set) {
+    for (const auto& [at, value] : set) image[at] = value;
+    all.push_back(whole + image);
+  };
+  for (const uint8_t mapper : {0, 1, 2, 3, 4, 7, 5}) {
+    const Bytes image = program::banked(mapper, 4, mapper % 2 == 0 ? 8 : 0, {0x4C, 0x00, 0xF0});
+    with_header(image, {});
+    with_header(image, {{7, 'D'}, {8, 'i'}, {9, 's'}, {10, 'k'}, {12, 'u'}, {15, '!'}});
+    with_header(image, {{7, 8}, {10, 0x77}, {11, 0x07}});
+    with_header(image, {{7, 8}, {8, 0x10}, {10, 0x9A}, {11, 0x70}});
+    with_header(image, {{7, 8}, {9, 0x0F}, {4, 13 << 2 | 1}, {11, 0x07}});  // 3 * 8 KB
+    with_header(image, {{7, 8}, {9, 0xFF}, {4, 15 << 2}, {5, 13 << 2}, {11, 0x07}});
+    with_header(image, {{7, 8}, {9, 0xEE}});
+    with_header(image, {{6, static_cast<uint8_t>(mapper << 4 | 0x0F)}});
+  }
   const std::vector<Bytes> programs = {
       {0x4C, 0x00, 0x80},                                            // waits
       {0xAD, 0x02, 0x20, 0x10, 0xFB},                                // LDA $2002, BPL

@@ -50,9 +50,10 @@ Limits limits_of(Mapper mapper) {
   }
 }
 
-// Whether an instruction reads $4015, or writes to what plays samples, as far as bytes can tell:
-// for such a program the sound unit matters.
+// Whether an instruction reads $4015, writes to what plays samples, or has the frame counter ask
+// for interrupts, as far as bytes can tell: for such a program the sound unit matters.
 bool minds_sound(std::span<const uint8_t> prg) {
+  constexpr uint8_t kNoInterrupts = 0xC0;  // of $4017
   for (size_t i = 0; i + 2 < prg.size(); ++i) {
     if (prg[i + 2] != 0x40) continue;
     const uint8_t op = prg[i], low = prg[i + 1];
@@ -60,6 +61,9 @@ bool minds_sound(std::span<const uint8_t> prg) {
     const bool absolute = (op & 0x1F) == 0x0D || (op & 0x1F) == 0x0E || (op & 0x1F) == 0x0C;
     if (low == 0x15 && absolute && !stores) return true;
     if (low >= 0x10 && low <= 0x13 && low != 0x11 && stores) return true;
+    // LDA, LDX or LDY of a number before it.
+    const bool known = i >= 2 && (prg[i - 2] == 0xA9 || prg[i - 2] == 0xA2 || prg[i - 2] == 0xA0);
+    if (low == 0x17 && stores && known && (prg[i - 1] & kNoInterrupts) == 0) return true;
   }
   return false;
 }

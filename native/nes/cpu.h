@@ -102,6 +102,9 @@ WZ_NOINLINE int32_t io_write(S& s, const Cartridge& cart, uint16_t address, uint
     }
     const uint64_t cycle = (s.clock + static_cast<uint64_t>(dot)) / 3;
     const int32_t halted = 513 + static_cast<int32_t>(cycle & 1);
+    // It looked for interrupts before it was halted: the next instruction is already on its way.
+    const int32_t end = dot + 3;
+    if (s.next_event > end && s.next_event <= end + 3 * halted) s.ahead |= ppu::kBehindTheNext;
     if constexpr (kFull<S>) {
       board::foretell(s, cart);
       s.sound.copied = cycle + 1 + static_cast<uint64_t>(halted);
@@ -154,6 +157,29 @@ inline int32_t irq_dot(const FullState& s) {
   const int32_t sound = sound::dot_of(s, std::min(s.sound.frame_irq, s.sound.dmc_irq));
   const int32_t first = std::min(sound, s.board.irq);
   return first == kNever ? kNever : first + ppu::kNmiDelay;
+}
+
+// Where BRK, or an interrupt that begins at `dot` and is not an NMI, leads to: an NMI that comes
+// before the address is read takes its place, a later one waits for an instruction of the handler.
+// https://www.nesdev.org/wiki/CPU_interrupts
+template <typename S>
+WZ_NOINLINE uint16_t interrupt_vector(S& s, int32_t dot) {
+  constexpr int32_t kUntilAddress = 3 * 5, kDots = 3 * 7;
+  if (s.nmi_pending == kNmiLater) {
+    s.nmi_pending = 0;
+    return kNmiVector;
+  }
+  if (s.phase != Phase::render || (s.ctrl & ppu::kCtrlNmi) == 0 ||
+      (s.ahead & ppu::kNmiSettled) != 0) {
+    return kIrqVector;
+  }
+  const int32_t nmi = s.frame_end + ppu::kNmiDelay;
+  if (nmi <= dot + kUntilAddress) {
+    s.ahead |= ppu::kNmiSettled;
+    return kNmiVector;
+  }
+  if (nmi <= dot + kDots) s.ahead |= ppu::kBehindTheNext;
+  return kIrqVector;
 }
 
 // Whether a branch is taken behind an instruction that has loaded `value`.
@@ -620,7 +646,7 @@ struct Core {
       }
       case 0x00: {
         ++pc;
-        interrupt(kIrqVector, kBreak);
+        interrupt(interrupt_vector(s, dot), kBreak);
         break;
       }
 
@@ -708,16 +734,14 @@ struct Core {
   }
 };
 
-// The instruction behind the one that raised an NMI still runs before it is taken. (A template for
-// the same reason as run_compiled().)
+// The instruction that still runs before an interrupt is taken. (A template for the same reason as
+// run_compiled().)
 template <bool kSkipWaiting = false, typename S = State>
 WZ_NOINLINE void step_once(S& s, const Cartridge& cart) {
-  if (s.jammed == 0) {
-    Core<kSkipWaiting, S> core(s, cart);
-    core.step();
-    core.store();
-  }
-  s.nmi_pending = 1;
+  if (s.jammed != 0) return;
+  Core<kSkipWaiting, S> core(s, cart);
+  core.step();
+  core.store();
 }
 
 template <typename S>
@@ -728,10 +752,22 @@ inline void take_interrupt(S& s, const Cartridge& cart, uint16_t vector) {
   core.store();
 }
 
+// Whether the board or the sound unit interrupts the program now.
+inline bool irq_due(const FullState& s) {
+  return s.irq_polled != 0 || ((s.p & kInterrupt) == 0 && irq_dot(s) <= s.dot);
+}
+
 // Takes a pending interrupt. Returns whether the CPU runs at all.
 template <typename S>
 inline bool begin_slice(S& s, const Cartridge& cart) {
-  if (s.nmi_pending == 2) step_once<false, S>(s, cart);
+  if (s.nmi_pending == kNmiLater) {
+    step_once<false, S>(s, cart);
+    if (s.nmi_pending != 0) s.nmi_pending = kNmiNow;
+  } else if constexpr (kFull<S>) {
+    const bool later = (s.ahead & ppu::kBehindTheNext) != 0 && s.irq_polled == 0;
+    if (later && s.nmi_pending == 0 && irq_due(s)) step_once<false, S>(s, cart);
+  }
+  s.ahead &= static_cast<uint8_t>(~ppu::kBehindTheNext);
   if (s.jammed != 0) {
     s.dot = std::max(s.dot, s.next_event);
     return false;
@@ -741,12 +777,18 @@ inline bool begin_slice(S& s, const Cartridge& cart) {
     if constexpr (kFull<S>) s.irq_polled = 0;
     take_interrupt(s, cart, kNmiVector);
   } else if constexpr (kFull<S>) {
-    if (s.irq_polled != 0 || ((s.p & kInterrupt) == 0 && irq_dot(s) <= s.dot)) {
+    if (irq_due(s)) {
       s.irq_polled = 0;
-      take_interrupt(s, cart, kIrqVector);
+      take_interrupt(s, cart, interrupt_vector(s, s.dot));
     }
   }
   return true;
+}
+
+// Whether `op`, which ran from one dot to the other, is a branch to the same page. It does not look
+// for interrupts in its last cycle.
+inline bool branched(uint8_t op, int32_t from, int32_t to) {
+  return (op & 0x1F) == 0x10 && to - from == 3 * 3;
 }
 
 // Runs whole instructions until `next_event` is reached, or until, after one or more of them,
@@ -754,11 +796,15 @@ inline bool begin_slice(S& s, const Cartridge& cart) {
 template <bool kSkipWaiting = true, typename S, typename Stop>
 inline void interpret(S& s, const Cartridge& cart, Stop&& stop) {
   Core<kSkipWaiting, S> core(s, cart);
+  int32_t from = core.dot;
   while (core.dot < s.next_event) {
+    from = core.dot;
     core.step();
     if (stop(core.pc)) break;
   }
   core.store();
+  const bool in_last_cycle = core.dot >= s.next_event && core.dot - 3 < s.next_event;
+  if (in_last_cycle && branched(core.op, from, core.dot)) s.ahead |= ppu::kBehindTheNext;
 }
 
 // The interpreter alone. Without kSkipWaiting every round of a waiting loop is executed: slower,

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "nes/cartridge.h"
+#include "nes/inline.h"
 #include "nes/ppu.h"
 #include "nes/state.h"
 #include "simd/kernels.h"
@@ -72,6 +73,11 @@ class Painter {
   // where a line is found to look like the one before, which must still be where it was, unless
   // `always`.
   uint8_t* next(Line& line, bool always = false) {
+    if constexpr (kFull<S>) {
+      if (s_.holds_from[entry_] != 0 && s_.scrolls[entry_].line == line_ && entry_ > 0) {
+        return next_of_two(line);
+      }
+    }
     const size_t sprites = (scroll_.mask & kMaskSprites) != 0 ? sprites_.count[line_] : 0;
     const bool shows_tiles = (scroll_.mask & kMaskBackground) != 0;
     const bool fetched = shows_tiles && fetch_tiles();
@@ -82,6 +88,22 @@ class Painter {
       advance();
       return nullptr;
     }
+    uint8_t* pixels = draw_line(line, sprites, shows_tiles);
+    advance();
+    if (may_repeat && std::memcmp(pixels, last_, kScreenWidth) == 0) return nullptr;
+    last_ = pixels;
+    return pixels;
+  }
+
+ private:
+  static constexpr size_t kShown = 33;  // tiles of a line that may be seen
+  static constexpr uint64_t kOnes = 0x0101010101010101ULL;
+
+  // 0xFF for each pixel (0-3) that is not transparent.
+  static uint64_t opaque(uint64_t pixels) { return ((pixels | (pixels >> 1)) & kOnes) * 0xFF; }
+
+  // The line as it is now; tiles are those that have been fetched.
+  WZ_INLINE uint8_t* draw_line(Line& line, size_t sprites, bool shows_tiles) {
     if ((scroll_.mask & kMaskGrey) != (mask_ & kMaskGrey)) {
       palette_ = Palette(s_, scroll_.mask, table_);
     }
@@ -96,18 +118,36 @@ class Painter {
     }
     // The first of those that overlap is seen, so it is painted last.
     for (size_t k = sprites; k-- > 0;) paint(sprites_.index[line_][k], pixels);
-    advance();
-    if (may_repeat && std::memcmp(pixels, last_, kScreenWidth) == 0) return nullptr;
-    last_ = pixels;
     return pixels;
   }
 
- private:
-  static constexpr size_t kShown = 33;  // tiles of a line that may be seen
-  static constexpr uint64_t kOnes = 0x0101010101010101ULL;
-
-  // 0xFF for each pixel (0-3) that is not transparent.
-  static uint64_t opaque(uint64_t pixels) { return ((pixels | (pixels >> 1)) & kOnes) * 0xFF; }
+  // The next line, in the midst of which something changes.
+  WZ_NOINLINE uint8_t* next_of_two(Line& line) {
+    const auto whole = [this](Line& to) {
+      fetched_ = UINT32_MAX;
+      const bool shows_tiles = (scroll_.mask & kMaskBackground) != 0;
+      if (shows_tiles) fetch_tiles();
+      const bool shows_sprites = (scroll_.mask & kMaskSprites) != 0;
+      return draw_line(to, shows_sprites ? sprites_.count[line_] : 0, shows_tiles);
+    };
+    const Scroll after = scroll_;
+    const BanksOf<S> banks = banks_;
+    scroll_ = s_.scrolls[entry_ - 1];
+    if ((scroll_.mask & kMaskRendering) != 0) {
+      scroll_.v = advance_lines(scroll_.v, after.line - scroll_.line);
+    }
+    banks_ = s_.bank_log[entry_ - 1];
+    Line other;
+    const uint8_t* left = whole(other);
+    scroll_ = after;
+    banks_ = banks;
+    uint8_t* pixels = whole(line);
+    std::memcpy(pixels, left, s_.holds_from[entry_]);
+    plain_ = false;
+    advance();
+    last_ = pixels;
+    return pixels;
+  }
 
   size_t fine_y() const { return (scroll_.v >> 12) & 7; }
 
@@ -115,11 +155,13 @@ class Painter {
     ++line_;
     new_entry_ = entry_ + 1 < s_.scroll_count && s_.scrolls[entry_ + 1].line == line_;
     if (new_entry_) {
-      scroll_ = s_.scrolls[++entry_];
+      ++entry_;
       if constexpr (kFull<S>) {
+        while (entry_ + 1 < s_.scroll_count && s_.scrolls[entry_ + 1].line == line_) ++entry_;
         if (banks_ != s_.bank_log[entry_]) fetched_ = UINT32_MAX;
         banks_ = s_.bank_log[entry_];
       }
+      scroll_ = s_.scrolls[entry_];
     } else if ((scroll_.mask & kMaskRendering) != 0) {
       scroll_.v =
           fine_y() < 7 ? static_cast<uint16_t>(scroll_.v + 0x1000) : advance_lines(scroll_.v, 1);

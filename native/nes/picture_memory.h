@@ -38,6 +38,9 @@ inline constexpr uint8_t kFlagGone = 1;        // the flag of vertical blank was
 inline constexpr uint8_t kNmiSettled = 2;      // its NMI was raised, or prevented
 inline constexpr uint8_t kAddressSettled = 4;  // v is what it is behind the last line
 inline constexpr uint8_t kSkipSettled = 8, kSkips = 16;  // whether the frame loses a dot
+// What ran last did not look for interrupts when this one came: it is taken behind the next
+// instruction.
+inline constexpr uint8_t kBehindTheNext = 32;
 
 inline size_t vram_index(const Cartridge& cart, uint16_t address) {
   return cart.mirroring == Mirroring::vertical ? address & 0x7FFU

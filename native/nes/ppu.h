@@ -180,14 +180,15 @@ inline void before_sprites_change(State& s, int32_t dot) {
   }
 }
 
-// From `line` on, which is below all that has been logged, the picture is made with the registers
-// as they are, and with this v.
+// From `line` on, which is below all that has been logged, and from this pixel of it the picture is
+// made with the registers as they are, and with this v.
 template <typename S>
-inline void log_scroll(S& s, int line, uint16_t v) {
+inline void log_scroll(S& s, int line, uint16_t v, [[maybe_unused]] uint8_t from = 0) {
   size_t i = s.scroll_count;
   if (i < s.scrolls.size()) {
     s.scrolls[i].line = static_cast<uint8_t>(line);
     s.scrolls[i].v = v;
+    if constexpr (kFull<S>) s.holds_from[i] = from;
     ++s.scroll_count;
   } else {
     --i;  // full: coarser picture
@@ -217,9 +218,18 @@ inline uint16_t next_column(uint16_t v) {
   return static_cast<uint16_t>((v & 31) == 31 ? (v & ~31) ^ 0x400 : v + 1);
 }
 
-// Logs the registers after a change at `dot`, and what v will be if nothing else is written. The
-// picture has line precision: what changes in the first half of a line counts for that line. While
-// rendering, v goes down a row at dot 256 and takes its horizontal bits from t at dot 257.
+// The first pixel of a line that shows a change at its dot `x`: what is switched on or off is so at
+// once, tiles are fetched ahead.
+inline uint8_t shows_from(const State& s, int x, uint8_t mask_before) {
+  constexpr int kFetch = 8, kTooLate = 2, kFetchedAhead = 2;
+  const int fetched = ((x + kTooLate) / kFetch + kFetchedAhead) * kFetch - s.fine_x;
+  return static_cast<uint8_t>(s.mask != mask_before ? x + 1 : fetched);
+}
+
+// Logs the registers after a change at `dot`, and what v will be if nothing else is written. What
+// changes in the first half of a line counts for that line (with FullState, for what is right of
+// it), else for the next. While rendering, v goes down a row at dot 256 and takes its horizontal
+// bits from t at dot 257.
 template <typename S>
 inline void after_change(S& s, int32_t dot, uint8_t mask_before, Change change) {
   const int line = (dot - s.line0) / kDotsPerLine;
@@ -240,11 +250,24 @@ inline void after_change(S& s, int32_t dot, uint8_t mask_before, Change change) 
     next = rendering ? advance_lines(next, 1) : now;
   }
   if (rendering && x < 257) next = horizontal(next);
+  if (!rendering && !switched && is_logged(s)) {  // no line shows where v has been
+    s.scrolls[s.scroll_count - 1U].v = next;
+    return;
+  }
 
   while (s.scrolls[s.scroll_count - 1U].line > line) --s.scroll_count;
   if (x < 128 && !is_logged(s)) {
-    if (s.scrolls[s.scroll_count - 1U].line == line) --s.scroll_count;
-    log_scroll(s, line, now);
+    uint8_t from = shows_from(s, x, mask_before);
+    const size_t last = s.scroll_count - 1U;
+    if (s.scrolls[last].line == line) {
+      bool keep = false;
+      if constexpr (kFull<S>) {  // two for a line: how it begins, and from the first change on
+        keep = s.holds_from[last] == 0;
+        if (!keep) from = s.holds_from[last];
+      }
+      if (!keep) --s.scroll_count;
+    }
+    log_scroll(s, line, now, from);
   }
   if (line + 1 < kScreenHeight && (!is_logged(s) || scroll_at(s, line + 1).v != next)) {
     log_scroll(s, line + 1, next);
@@ -355,14 +378,13 @@ inline bool shows_sprites(const State& s, int32_t dot) {
 
 // $2000 has switched the NMI on or off.
 WZ_NOINLINE void nmi_switched(State& s, bool on, int32_t dot) {
-  constexpr uint8_t kNow = 1, kBehindTheNext = 2;
   if (s.phase == Phase::render) {
     const bool decided = (s.ahead & (kFlagGone | kNmiSettled)) != 0;
     if (decided || dot < s.frame_end + kNmiHeld) return;  // seen by begin_vblank
     s.ahead |= kNmiSettled;
-    s.nmi_pending = on ? kBehindTheNext : kNow;
+    s.nmi_pending = on ? kNmiLater : kNmiNow;
   } else if (on && (s.status & kStatusVblank) != 0 && dot < kVblankEnd - 1) {
-    s.nmi_pending = kBehindTheNext;
+    s.nmi_pending = kNmiLater;
     s.next_event = 0;  // ends the CPU's slice after this instruction
   }
 }
@@ -502,7 +524,7 @@ inline void begin_render(S& s, const Cartridge& cart) {
   const bool rendering = (s.mask & kMaskRendering) != 0;
   const bool skips = (s.ahead & kSkipSettled) != 0 ? (s.ahead & kSkips) != 0 : rendering;
   const int32_t skipped = skips && s.odd_frame != 0 ? 1 : 0;
-  s.ahead = 0;
+  s.ahead &= kBehindTheNext;
   s.status = 0;
   s.line0 = kRenderStart - skipped;
   s.frame_end = kFrameDots - skipped;
@@ -510,7 +532,10 @@ inline void begin_render(S& s, const Cartridge& cart) {
   s.phase = Phase::render;
   s.scroll_count = 1;
   s.scrolls[0] = {s.v, 0, s.fine_x, s.ctrl, s.mask};
-  if constexpr (kFull<S>) s.bank_log[0] = s.banks;
+  if constexpr (kFull<S>) {
+    s.bank_log[0] = s.banks;
+    s.holds_from[0] = 0;
+  }
   s.sprite0_known = 0;
   s.sprite0_from = s.line0;
   s.overflow_dot = kUnknown;
@@ -526,8 +551,10 @@ inline void begin_vblank(S& s, const Cartridge& cart) {
   settle_address(s);
   const Scroll& last = s.scrolls[static_cast<size_t>(s.scroll_count - 1)];
   if ((last.mask & kMaskRendering) != 0) s.oam_addr = 0;
-  if ((s.ctrl & kCtrlNmi) != 0 && (s.ahead & kNmiSettled) == 0) s.nmi_pending = 1;
-  s.ahead = 0;
+  if ((s.ctrl & kCtrlNmi) != 0 && (s.ahead & kNmiSettled) == 0) {
+    s.nmi_pending = (s.ahead & kBehindTheNext) != 0 ? kNmiLater : kNmiNow;
+  }
+  s.ahead &= kBehindTheNext;
   if (s.bus != 0) decay(s);
   if constexpr (kFull<S>) board::begin_frame(s, cart);
   s.clock += static_cast<uint64_t>(s.frame_end);

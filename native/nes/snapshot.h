@@ -26,8 +26,9 @@ static_assert(std::has_unique_object_representations_v<SnapshotHeader>);
 
 inline constexpr size_t kSnapshotBytes = sizeof(SnapshotHeader) + sizeof(State);
 
-// What must hold for a state to be run without reading outside its arrays or never returning.
-inline bool plausible(const State& s) {
+// What must hold for a state to be run without reading outside its arrays or never returning. A
+// line may have two entries in the log, or one.
+inline bool plausible(const State& s, bool two_of_a_line = false) {
   const bool sane_time = s.dot >= 0 && s.dot < 2 * kFrameDots && s.line0 >= kRenderStart - 1 &&
                          s.line0 <= kRenderStart && s.frame_end >= kFrameDots - 1 &&
                          s.frame_end <= kFrameDots && s.sprite0_from >= 0 &&
@@ -43,7 +44,9 @@ inline bool plausible(const State& s) {
   for (size_t i = 0; i < s.scroll_count; ++i) {
     const Scroll& scroll = s.scrolls[i];
     if (scroll.line >= 240 || scroll.fine_x > 7 || scroll.v > 0x7FFF) return false;
-    if (i > 0 && scroll.line <= s.scrolls[i - 1].line) return false;
+    if (i == 0) continue;
+    const int above = s.scrolls[i - 1].line;
+    if (scroll.line < above || (scroll.line == above && !two_of_a_line)) return false;
   }
   return true;
 }
@@ -52,7 +55,7 @@ inline bool plausible(const State& s) {
 inline bool plausible(const FullState& s, const Cartridge& cart) {
   const Board& b = s.board;
   const Sound& u = s.sound;
-  if (!plausible(static_cast<const State&>(s)) || s.clock > (uint64_t{1} << 60)) return false;
+  if (!plausible(static_cast<const State&>(s), true) || s.clock > (uint64_t{1} << 60)) return false;
   if (b.mirroring > Mirroring::four || b.shifted > 4 || b.a12 > 1) return false;
   Board mapped = b;
   Banks banks = s.banks;
@@ -80,7 +83,7 @@ inline bool plausible(const FullState& s, const Cartridge& cart) {
   return u.dmc_remaining == 0 ? u.dmc_fetch == kNeverCycle : soon(u.dmc_fetch) && soon(u.dmc_bit);
 }
 
-inline constexpr uint32_t kFullSnapshotVersion = 3;
+inline constexpr uint32_t kFullSnapshotVersion = 4;
 
 template <typename S>
 inline constexpr uint32_t kVersionOf = kFull<S> ? kFullSnapshotVersion : kSnapshotVersion;

@@ -182,7 +182,7 @@ inline bool write(Sound& u, unsigned reg, uint8_t value, uint64_t cycle) {
     case 0x17: {
       settle_lengths(u, cycle);
       u.mode = value & (kFiveSteps | kInhibit);
-      u.sequence = cycle + 3 + (cycle & 1);
+      u.sequence = cycle + 4 - (cycle & 1);
       if ((value & kFiveSteps) != 0) clock_lengths(u, 1);
       if ((value & kInhibit) != 0) {
         u.frame_irq = kNeverCycle;

@@ -25,6 +25,8 @@ enum class Phase : uint8_t { vblank, render };
 // Of nametables: which of them are one and the same.
 enum class Mirroring : uint8_t { horizontal, vertical, lower, upper, four };
 
+inline constexpr uint8_t kNmiNow = 1, kNmiLater = 2;
+
 // How the background is scrolled from `line` on: the PPU's registers, logged when they change, so
 // that a picture can be drawn after the fact and only when somebody looks.
 struct Scroll {
@@ -60,7 +62,7 @@ struct State {
   uint8_t a, x, y, s, p;
   uint8_t jammed;  // executed one of the opcodes that halt the processor
   uint16_t pc;
-  uint8_t nmi_pending;  // 1: taken before the next instruction, 2: behind it
+  uint8_t nmi_pending;  // kNmiNow: taken before the next instruction, kNmiLater: behind it
 
   // Controllers.
   uint8_t buttons;  // as held by the player
@@ -145,7 +147,10 @@ struct FullState : State {
   Sound sound;
   Board board;
   Banks banks;
-  std::array<Banks, 16> bank_log;  // beside `scrolls`, one each
+  // Beside `scrolls`, one each. The pixel of its first line from which one holds: what is left of
+  // it looks as before.
+  std::array<Banks, 16> bank_log;
+  std::array<uint8_t, 16> holds_from;
   uint8_t buttons2, shift2;
   uint8_t irq_polled;  // an instruction that masks interrupts has let one through
   // The cartridge's own, as much as it has: the cartridge knows where which begins.

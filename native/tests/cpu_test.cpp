@@ -1,5 +1,6 @@
 #include "nes/cpu.h"
 
+#include <memory>
 #include <vector>
 
 #include "check.h"
@@ -270,4 +271,75 @@ TEST(what_is_modified_in_io_is_first_written_back) {
   CHECK_EQUAL(one(s, cart), 6);
   CHECK_EQUAL(s.vram[0x101], 5);
   CHECK_EQUAL(s.vram[0x102], 6);
+}
+
+// --- interrupts that meet -----------------------------------------------------------------------
+
+namespace {
+
+// How many INX have run before the NMI is taken that comes `dots` after the program begins, how
+// many times P and the address were put on the stack, and the first of these P.
+struct Taken {
+  int instructions, pushes;
+  uint8_t first;
+};
+
+template <typename S = State>
+Taken until_nmi(const Bytes& code, int32_t dots, bool irq = false, uint16_t at = program::kCode) {
+  Bytes image = program::image(code, at);
+  program::put(image, program::kIrq, {0xE8, 0xE8, 0x40});
+  const Cartridge cart(image, nes::kFull<S>);
+  const auto console = std::make_unique<S>();
+  S& s = *console;
+  nes::switch_on(s, cart);
+  s.ctrl = nes::ppu::kCtrlNmi;
+  s.p = U;
+  s.dot = s.frame_end + nes::ppu::kNmiDelay - dots;
+  if constexpr (nes::kFull<S>) {
+    if (irq) s.sound.frame_irq = nes::sound::cycle_at(s, s.dot) - 10;
+  }
+  nes::run_frame(s, cart, 0);
+  for (int i = 0; i < 4 && s.pc != program::kNmi; ++i) {
+    s.next_event = s.dot + 1;
+    cpu::run<true, S>(s, cart);
+  }
+  CHECK_EQUAL(s.pc, program::kNmi);
+  return {s.x, (0xFD - s.s) / 3, s.ram[0x1FB]};
+}
+
+}  // namespace
+
+TEST(a_branch_does_not_look_for_interrupts_in_its_last_cycle) {
+  const Bytes taken = {0x90, 0x00, 0xE8, 0xE8, 0xE8}, passed = {0xB0, 0x00, 0xE8, 0xE8, 0xE8};
+  for (int32_t dots = 1; dots <= 15; ++dots) {
+    CHECK_EQUAL(until_nmi(taken, dots).instructions, dots <= 6 ? 0 : 1);
+    CHECK_EQUAL(until_nmi<nes::FullState>(taken, dots).instructions, dots <= 6 ? 0 : 1);
+    CHECK_EQUAL(until_nmi(passed, dots).instructions, dots <= 6 ? 0 : dots <= 12 ? 1 : 2);
+  }
+  const Bytes crossing = {0x90, 0x01, 0xEA, 0xE8, 0xE8, 0xE8};
+  for (int32_t dots = 1; dots <= 18; ++dots) {
+    CHECK_EQUAL(until_nmi(crossing, dots, false, 0x80FD).instructions, dots <= 12 ? 0 : 1);
+  }
+}
+
+TEST(an_interrupt_while_sprites_are_copied_waits_for_an_instruction) {
+  const Bytes code = {0x8D, 0x14, 0x40, 0xE8, 0xE8, 0xE8, 0xE8};
+  for (const int32_t dots : {1, 12, 13, 14, 500, 12 + 3 * 513, 12 + 3 * 513 + 6}) {
+    CHECK_EQUAL(until_nmi(code, dots).instructions, dots <= 12 ? 0 : 1);
+    CHECK_EQUAL(until_nmi<nes::FullState>(code, dots).instructions, dots <= 12 ? 0 : 1);
+  }
+}
+
+TEST(an_nmi_takes_the_place_of_what_is_about_to_be_taken) {
+  const Bytes breaks = {0x00, 0xFF, 0xE8, 0xE8}, waits = {0xEA, 0xEA, 0xEA};
+  for (int32_t dots = 1; dots <= 27; ++dots) {
+    const Taken brk = until_nmi(breaks, dots);
+    const Taken irq = until_nmi<nes::FullState>(waits, dots, true);
+    CHECK_EQUAL(brk.first & B, B);
+    CHECK_EQUAL(irq.first & B, 0);
+    for (const Taken& taken : {brk, irq}) {
+      CHECK_EQUAL(taken.instructions, dots <= 15 ? 0 : 1);
+      CHECK_EQUAL(taken.pushes, dots <= 15 ? 1 : 2);
+    }
+  }
 }

@@ -88,8 +88,35 @@ def lines_that_may_differ(env_id: str) -> set[int]:
     return {0, *SPLITS.get(game, set()), *BEAM.get(game, set())}
 
 
-PARTED = {"SuperMarioBros2USA-2-2-v0": 700}
-"""Steps after which a run goes another way than on nes-py, for a reason that is not known yet."""
+IN_THE_MIDST: dict[str, dict[int, dict[str, tuple[int, int]]]] = {
+    "SuperMarioBros2USA-2-2-v0": {
+        781: {
+            "y_pos": (208, 224),
+            "y_screen": (208, 224),
+            "progress": (376, 392),
+            "position_progress": (376, 392),
+        }
+    }
+}
+"""Steps that end in the midst of what the game does for several frames, where nes-py is some
+instructions behind. What `info` says of that step, ours and theirs; in the next it is equal.
+Here the player is lifted out of the ground, 16 px at a time, until there is room."""
+
+
+class Told(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Has `info` of known steps say what nes-py said, where ours says what is known of it."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], known: dict[int, dict[str, tuple[int, int]]]):
+        super().__init__(env)
+        self.known, self.steps = known, 0
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        picture, reward, terminated, truncated, info = self.env.step(action)
+        self.steps += 1
+        for name, (ours, theirs) in self.known.get(self.steps, {}).items():
+            assert info[name] == ours, f"step {self.steps}, {name}"
+            info[name] = theirs
+        return picture, reward, terminated, truncated, info
 
 
 @pytest.mark.slow
@@ -97,14 +124,11 @@ PARTED = {"SuperMarioBros2USA-2-2-v0": 700}
 def test_the_same_along_random_steps(env_id: str, packages: None) -> None:
     record = records()[env_id]
     assert record["steps"] >= 2000
-    env = gymnasium.make(env_id, disable_env_checker=True)
+    env = Told(gymnasium.make(env_id, disable_env_checker=True), IN_THE_MIDST.get(env_id, {}))
     ours = play(env, env_id, record["steps"])
     theirs = unpacked(record["outcomes"])
     assert len(theirs) == record["steps"] // EVERY
     same = sum(a == b for a, b in zip(ours["outcomes"], theirs, strict=True))
-    if env_id in PARTED:
-        assert same * EVERY == PARTED[env_id]
-        return
     assert same == len(theirs), f"the same until step {same * EVERY}"
     lines = zip(ours["lines"], unpacked(record["lines"]), strict=True)
     different = {number for number, (a, b) in enumerate(lines) if a != b}

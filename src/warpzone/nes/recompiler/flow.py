@@ -87,8 +87,9 @@ class Region:
     instructions: list[Instruction]
     ahead: dict[int, int] = field(default_factory=dict)
     """For each instruction: the most dots from its beginning to the beginning of any that follows
-    it in the region. Halts and skipped waiting come on top: behind them the clock is looked at
-    again."""
+    it in the region, or to the end of a taken branch out of it: where that ends on an event, the
+    interrupt comes later, and it is the interpreter that knows so. Halts and skipped waiting come
+    on top: behind them the clock is looked at again."""
 
 
 class Program:
@@ -333,5 +334,11 @@ def _grow(
             for target in instruction.flows_to
             if target in inside and target != head
         ]
+        leaves = instruction.opcode.name in BRANCHES and (
+            instruction.target not in inside or instruction.target == head
+        )
         ahead[instruction.address] = max(following, default=0)
+        if leaves:
+            least = 3 * (instruction.cycles + 1)
+            ahead[instruction.address] = max(ahead[instruction.address], least)
     return Region(head, members, ahead), rim

@@ -44,6 +44,15 @@ class Step:
     score: np.ndarray
     signals: dict[str, np.ndarray]
 
+    @property
+    def partial(self) -> np.ndarray:
+        within: np.ndarray = self.signals["start"] >= 0
+        return within
+
+    @property
+    def position(self) -> np.ndarray:
+        return self.signals["x"]
+
 
 @dataclass(frozen=True)
 class Start:

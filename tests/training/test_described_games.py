@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -124,6 +125,36 @@ def test_a_run_goes_on_bit_for_bit(rom: Path, tmp_path: Path) -> None:
         assert np.array_equal(weights.numpy(), split.state_dict()[name].numpy()), name
 
 
+def test_a_run_goes_on_in_the_same_games(trained: Path, rom: Path) -> None:
+    def resume(**game: Any) -> Any:
+        settings = {"name": "easy-catch", "observation": "variables", **game}
+        return train(config(8 * 32 * 30, game=settings), trained, rom=rom, resume=True)
+
+    assert resume(starts="game").steps == 8 * 32 * 30  # which is the first, and all there is
+    for name, value in (("frame_skip", 8), ("max_steps", 7), ("name", "catch")):
+        with pytest.raises(ConfigError, match=rf"game\.{name}: .*, {value!r} now: a checkpoint"):
+            resume(**{name: value})
+
+
+def test_variables_may_have_the_names_of_signals_of_other_games(rom: Path, tmp_path: Path) -> None:
+    names = ("start", "x", "level", "flag", "death", "area", "map")
+    named = GAME.variables | dict.fromkeys(names, GAME.variables["ball_x"])
+    game = dataclasses.replace(EASY, name="named-catch", variables=named)
+    register_game(game.name, lambda: game)
+    settings = {"name": game.name, "observation": "variables", "max_steps": 20}
+    result = train(config(8 * 32 * 2, game=settings, watched_games=2), tmp_path / "run", rom=rom)
+    assert result.steps == 512
+    told = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    told = [line for line in told if "rollout/episodes" in line]
+    assert told[-1]["rollout/episodes"] == 8 * 3  # three of twenty steps each have ended
+    assert max(line["rollout/best_x"] for line in told) < 10  # balls, not where one of them is
+    assert (tmp_path / "run" / "episode_ends.jsonl").read_text() == ""
+    for path in (tmp_path / "run" / "episodes").glob("*.json"):
+        outcome = Episode.load(path).outcome
+        assert outcome is not None
+        assert not outcome.cleared
+
+
 def test_a_film_shows_every_frame(trained: Path, rom: Path) -> None:
     agent = Agent.load(trained)
     frames = list(described_frames(agent, rom=rom, seed=3, noop_max=0))
@@ -238,16 +269,18 @@ def test_a_recorded_game_is_begun_along(rom: Path, tmp_path: Path) -> None:
     assert env.tasks() == ["game"]
     assert sum(env.games.starts.values()) == pytest.approx(1)
     assert env.games.starts["game"] == 0.25
-    begun = set()
+    begun, partial = set(), set()
     env.reset(seed=0)
     for _ in range(400):
         for group, rows in enumerate(env.groups):
             env.send(group, np.zeros(rows.stop - rows.start, np.int64))
             step = env.recv(group)
             assert not step.task.any()
-            begun |= {int(start) for start in step.signals["start"]}
+            partial |= {*step.partial.tolist()}
+            begun |= {env.games.begun(game)[0] for game in range(rows.start, rows.stop)}
     env.close()
-    assert begun == set(range(-1, len(wanted)))
+    assert partial == {False, True}
+    assert begun == set(range(len(wanted) + 1))
     # What is measured begins where the game does, and a run goes on with its own copy.
     made = found.config
     result = train(made, tmp_path / "run", rom=rom)

@@ -17,8 +17,9 @@ def step(x: list[int], finished: list[int], flag: list[bool], level: list[int]) 
         task=np.array(level),
         success=np.array(flag),
         score=np.array(x) // 2,
+        position=np.array(x),
+        partial=np.zeros(len(x), np.bool_),
         signals={
-            "x": np.array(x),
             "steps": np.array(x) // 10,
             "episode_return": np.array(x) / 100,
         },
@@ -45,7 +46,7 @@ def test_episodes_are_counted_when_they_end_and_by_the_level_they_began_in() -> 
 def test_episodes_that_began_within_a_level_do_not_count() -> None:
     stats = EpisodeStats(["1-1"], LEVELS)
     ended = step([3000, 40, 900], [0, 1, 2], [True, False, False], [0, 0, 0])
-    ended.signals["start"] = np.array([7, 0, -1])
+    ended.partial = np.array([True, True, False])
     stats.observe(ended)
     assert stats.episodes == 1
     assert stats.clear_rates == {"1-1": 0.0}

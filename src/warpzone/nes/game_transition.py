@@ -23,3 +23,9 @@ class GameTransition:
     success: NDArray[np.bool_]
     score: NDArray[Any]
     signals: dict[str, NDArray[Any]]
+    partial: NDArray[np.bool_]
+
+    @property
+    def position(self) -> NDArray[Any]:
+        """[n]: the score."""
+        return self.score

@@ -237,6 +237,7 @@ class GameVectorEnv(VectorGames):
             success=verdict.success,
             score=verdict.score,
             signals=verdict.signals,
+            partial=np.zeros(len(task), np.bool_),  # each start is a task of its own
         )
 
     def twin(self, config: GameConfig, num_envs: int, seed: int) -> GameVectorEnv:

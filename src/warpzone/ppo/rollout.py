@@ -36,6 +36,14 @@ class Transition(Protocol):
     signals: dict[str, np.ndarray]
     """[n] each: what else is known, at least `steps`, `frames` and `episode_return`."""
 
+    @property
+    def partial(self) -> np.ndarray:
+        """bool [n]: whether the episode began elsewhere than at the task's own start."""
+
+    @property
+    def position(self) -> np.ndarray:
+        """[n]: where the game stands, for curves; the score where there is nothing better."""
+
 
 OnStep = Callable[[int, Transition], None]
 """Receives a transition as it arrives, and which sample of the rollout, t·N + i, its row 0 is."""

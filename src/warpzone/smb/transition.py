@@ -35,6 +35,17 @@ class StepResult:
     finished: NDArray[np.int64]
     """[k]: rows whose episode ended."""
 
+    @property
+    def partial(self) -> NDArray[Any]:
+        """bool [n]: whether the episode began within a level, at one of the initial states."""
+        start: NDArray[Any] = np.asarray(self.signals["start"], np.int32)
+        return start >= 0
+
+    @property
+    def position(self) -> NDArray[Any]:
+        """int32 [n]: Mario's, in px from the left."""
+        return self.signals["x"]
+
 
 @dataclass(slots=True, kw_only=True)
 class Transition(StepResult):

@@ -33,8 +33,7 @@ from warpzone.training.described_logs import DescribedLogs
 class DescribedEnv:
     """A `GameVectorEnv` whose observations have names that networks know: floats are scalars.
 
-    The first start is the task; episodes from others are partial ones, which `start` tells in the
-    signals, -1 being the task's own.
+    The first start is the task; episodes from others are partial ones.
     """
 
     def __init__(self, games: GameVectorEnv) -> None:
@@ -75,7 +74,7 @@ class DescribedEnv:
         step = self.games.recv(group)
         self._logs.received(self.groups[group], step.finished)
         step.obs, step.final_obs = self._named(step.obs), self._named(step.final_obs)
-        step.signals["start"], step.task = step.task - 1, np.zeros_like(step.task)
+        step.partial, step.task = step.task > 0, np.zeros_like(step.task)
         return step
 
     def save_state(self) -> bytes:

@@ -35,6 +35,16 @@ class GymnasiumTransition:
     score: np.ndarray
     signals: dict[str, np.ndarray]
 
+    @property
+    def partial(self) -> np.ndarray:
+        """bool[n]: none, all episodes are whole."""
+        return np.zeros(len(self.reward), np.bool_)
+
+    @property
+    def position(self) -> np.ndarray:
+        """[n]: the score."""
+        return self.score
+
 
 class GymnasiumEnv:
     """`envs` in one group, with one task.

@@ -28,7 +28,7 @@ class EpisodeResult(NamedTuple):
 
     cleared: bool
     end_x: int
-    """Where it ended, in pixels from the left."""
+    """Where it ended: in pixels from the left, or of other games the score."""
     reward: float
     length: int
     """Agent steps."""
@@ -53,12 +53,12 @@ class EpisodeStats:
 
     def observe(self, step: StepResult) -> None:
         """Takes in what steps of games led to."""
-        signals = step.signals
-        x = signals.get("x", step.score)  # of other games than ours
+        signals, x = step.signals, step.position
         self.best_x = max(self.best_x, int(x.max()))
+        partial = step.partial
         for row in step.finished:
-            if "start" in signals and signals["start"][row] >= 0:
-                continue  # the curriculum's, which says nothing of the whole level
+            if partial[row]:
+                continue  # it says nothing of the whole level
             episode = EpisodeResult(
                 bool(step.success[row]),
                 int(x[row]),

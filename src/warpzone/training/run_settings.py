@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from warpzone.errors import CheckpointError, ConfigError
 from warpzone.files import read_regular_file
+from warpzone.nes.game import game_named, game_names
 from warpzone.settings import apply, describe, format_override
 from warpzone.training.config import TrainConfig
 from warpzone.training.migration import migrate
@@ -29,6 +30,8 @@ LARGEST_DOCUMENT = 1 << 22
 FIXED: dict[str, str] = {
     "preset": "it only says what the settings began as; give the settings themselves",
     "env": "a checkpoint holds the games as they stand, which were made with it, and the network"
+    " has the shape of what they show",
+    "game": "a checkpoint holds the games as they stand, which were made with it, and the network"
     " has the shape of what they show",
     "network": "the weights in the checkpoints have its shape",
     "init": "the weights have gone on from there",
@@ -165,10 +168,10 @@ def require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
     Raises:
         ConfigError: one of `FIXED` is another; the text says why that may not be.
     """
-    before = saved.model_dump()
+    before = _with_start(saved)
     lines = [
         f"{name}: {lookup(before, name)!r} then, {new!r} now: {reason}"
-        for name, new in differences(before, given.model_dump()).items()
+        for name, new in differences(before, _with_start(given)).items()
         if (reason := fixed_because(name)) is not None
     ]
     if lines:
@@ -177,6 +180,17 @@ def require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
             + "\n".join(lines)
             + "\nGo on as it was begun, or begin another run with another --out"
         )
+
+
+def _with_start(config: TrainConfig) -> dict[str, Any]:
+    """Returns all settings, the one start that is trained on by its name: it may have been left to
+    the game which that is."""
+    settings = config.model_dump()
+    name, starts = config.game.name, config.game.starts
+    if starts is None and name in game_names():
+        starts = {next(iter(game_named(name).starts)): 1.0}
+    settings["game"]["starts"] = None if starts is None else [n for n, w in starts.items() if w > 0]
+    return settings
 
 
 def require_utf8(path: Path) -> None:

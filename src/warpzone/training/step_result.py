@@ -17,3 +17,8 @@ class StepResult(Protocol):
     success: np.ndarray
     score: np.ndarray
     signals: dict[str, np.ndarray]
+
+    @property
+    def partial(self) -> np.ndarray: ...
+    @property
+    def position(self) -> np.ndarray: ...

@@ -26,6 +26,7 @@ struct Variable {
   bool is_signed = false;  // two's complement; binary only
   int first_bit = 0;       // binary only: the number is the `bits` from this one on
   int bits = 0;            // 0: all that there are
+  bool modulo = false;     // decimal only: of a digit above 9 what is over ten counts
 
   // Throws std::invalid_argument where a cartridge has no such number.
   void check(const nes::Cartridge& cart) const {
@@ -50,6 +51,7 @@ struct Variable {
             "a variable's bits must lie within its bytes");
     require(coding == Coding::binary || (!is_signed && first_bit == 0 && bits == 0),
             "only binary variables have a sign or single bits");
+    require(coding != Coding::binary || !modulo, "only decimal variables have digits above 9");
   }
 
   // Of a number that has been checked.
@@ -80,14 +82,16 @@ struct Variable {
     return static_cast<int64_t>(value) - (negative ? int64_t{1} << width : 0);
   }
 
-  // A digit above 9 counts as what it is: games blank digits so, and descriptions see it.
+  // A digit above 9 counts as what it is, unless `modulo` is asked for: games blank digits so, and
+  // descriptions see it.
   template <typename S>
   int64_t read_decimal(const S& s) const {
+    const int base = modulo ? 10 : 16;
     int64_t value = 0;
     for (size_t i = addresses.size(); i-- > 0;) {
       const uint8_t b = byte(s, addresses[i]);
-      if (coding == Coding::bcd) value = value * 10 + (b >> 4);
-      value = value * 10 + (b & 15);
+      if (coding == Coding::bcd) value = value * 10 + (b >> 4) % base;
+      value = value * 10 + (b & 15) % base;
     }
     return value;
   }

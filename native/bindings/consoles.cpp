@@ -34,13 +34,14 @@ void bind_consoles(nb::module_& m) {
       .def(
           "__init__",
           [](Variable* self, std::vector<uint16_t> addresses, Coding coding, bool is_signed,
-             int first_bit, int bits) {
-            new (self) Variable{std::move(addresses), coding, is_signed, first_bit, bits};
+             int first_bit, int bits, bool modulo) {
+            new (self) Variable{std::move(addresses), coding, is_signed, first_bit, bits, modulo};
           },
           "addresses"_a, "coding"_a = Coding::binary, "is_signed"_a = false, "first_bit"_a = 0,
-          "bits"_a = 0,
+          "bits"_a = 0, "modulo"_a = false,
           "Addresses of its bytes, the least significant one first. Of a binary number only `bits` "
-          "from first_bit on; 0: all.");
+          "from first_bit on; 0: all. With `modulo`, of a decimal digit above 9 only what is over "
+          "ten counts.");
   nb::class_<batch::Play>(m, "Play", "What all consoles of a batch have in common.")
       .def(nb::init<>())
       .def_rw("actions", &batch::Play::actions)

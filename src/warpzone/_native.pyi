@@ -807,9 +807,9 @@ class Coding(enum.Enum):
 class Variable:
     """A number in a console's memory."""
 
-    def __init__(self, addresses: Sequence[int], coding: Coding = Coding.binary, is_signed: bool = ..., first_bit: int = ..., bits: int = ...) -> None:
+    def __init__(self, addresses: Sequence[int], coding: Coding = Coding.binary, is_signed: bool = ..., first_bit: int = ..., bits: int = ..., modulo: bool = ...) -> None:
         """
-        Addresses of its bytes, the least significant one first. Of a binary number only `bits` from first_bit on; 0: all.
+        Addresses of its bytes, the least significant one first. Of a binary number only `bits` from first_bit on; 0: all. With `modulo`, of a decimal digit above 9 only what is over ten counts.
         """
 
 class Play:

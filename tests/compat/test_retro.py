@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from warpzone import Console
 from warpzone.compat import retro
 from warpzone.compat.retro.types import RamNumber
 from warpzone.errors import ConfigError
@@ -332,6 +333,24 @@ def test_an_integration_is_played(tmp_path: Path) -> None:
         before = infos["lives"], infos["score"]
         ended += int(terminated.sum())
     assert ended > 2
+
+
+def test_numbers_in_play_are_those_that_stable_retro_reads(tmp_path: Path) -> None:
+    rom = tmp_path / "catch.nes"
+    catch.cartridge(rom)
+    types = ["|n1", ">n3", "<n3", "|d1", ">d2", "<d2", ">u3", "<i2"]
+    data = {"info": {text: {"address": 0x200, "type": text} for text in types}}
+    integration = retro.load_integration(written(tmp_path, data=data, scenario={}))
+    game = retro.game_of(integration, lambda play: play.wait(1), cartridge=str(rom))
+    envs, console = make_vec(None, game, 1), Console(rom)
+    drawn = np.random.RandomState(0)
+    for bytes_ in ([0x2F, 0xA3, 0x1B], *drawn.randint(0, 256, (40, 3)).tolist()):
+        console.ram[0x200:0x203] = bytes_
+        _, infos = envs.reset(options={"state": console.save()})
+        for name, number in integration.variables.items():
+            assert infos[name] == number.read(console.ram[None]), (name, bytes_)
+        if bytes_ == [0x2F, 0xA3, 0x1B]:
+            assert [infos[name][0] for name in ("|n1", ">d2", "<d2")] == [5, 2503, 325]
 
 
 def test_what_a_script_says_is_to_be_given(tmp_path: Path) -> None:

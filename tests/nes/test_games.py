@@ -114,8 +114,8 @@ class Slow:
         best_before, self.best = self.best, max(self.best, self.come())
         reward, done, success = (
             getattr(self.game, name)(
-                self.row(now) | {"best_progress": np.array([self.best])},
-                self.row(before) | {"best_progress": np.array([best_before])},
+                self.row(now) | self.reached(now, self.best),
+                self.row(before) | self.reached(before, best_before),
             )[0]
             for name in ("reward", "done", "success")
         )
@@ -126,9 +126,13 @@ class Slow:
         self.ended = terminated or truncated
         return float(reward), terminated, truncated
 
-    def come(self) -> float:
+    def come(self, values: dict[str, int] | None = None) -> float:
         assert self.game.progress is not None
-        return float(self.game.progress(self.row(self.now), self.row(self.now))[0])
+        row = self.row(values or self.now)
+        return float(self.game.progress(row, row)[0])
+
+    def reached(self, values: dict[str, int], best: float) -> dict[str, Any]:
+        return {"progress": np.array([self.come(values)]), "best_progress": np.array([best])}
 
     def row(self, values: dict[str, int]) -> Any:
         counters = {"steps": self.steps, "frames": self.frames}
@@ -166,7 +170,10 @@ SHORT = dataclasses.replace(
     GAME,
     done=lambda now, before: now["lives"] < 3,
     success=lambda now, before: now["score"] >= 2,
-    reward=lambda now, before: now["best_progress"] - before["best_progress"],
+    reward=lambda now, before: (
+        (now["best_progress"] - before["best_progress"])
+        + (now["progress"] - before["progress"]) / 4
+    ),
     progress=lambda now, before: np.abs(now["paddle"] - 120) / 8,
     variables={
         **GAME.variables,
@@ -280,6 +287,8 @@ VARIABLES = {
     "wide": Variable(address=0x310, width=7, signed=True),
     "bcd": Variable(address=0x320, width=3, coding="bcd"),
     "digits": Variable(address=0x330, width=6, order="big", coding="digits"),
+    "bcd_modulo": Variable(address=0x320, width=3, coding="bcd", above_nine="modulo"),
+    "digits_modulo": Variable(address=0x330, width=6, coding="digits", above_nine="modulo"),
     "bit": Variable(address=0x340, width=2, bit=11),
     "bits": Variable(address=0x340, width=2, bit=3, bits=7, signed=True),
     "own": Variable(address=0x6010, width=2),
@@ -320,13 +329,14 @@ def test_variables_are_read_as_python_reads_them(tmp_path: Path) -> None:
     console.ram[0x3FF] = 5
     console.ram[0x310:0x317] = 0xFF
     console.ram[0x320:0x323] = [0x56, 0x34, 0x12]
-    console.ram[0x330:0x336] = [0, 1, 2, 3, 4, 5]
+    console.ram[0x330:0x336] = [0, 1, 2, 3, 4, 0xFF]
     console.ram[0x340:0x342] = [0b11111000, 0b00001011]
     console.prg_ram[0x10:0x12] = [7, 8]
     _, infos = envs.reset(options={"state": console.save()})
     wanted = {
         "signed": -2, "little": 0x030201, "big": 0x010203, "apart": 0x0504, "wide": -1,
-        "bcd": 123456, "digits": 12345, "bit": 1, "bits": -1, "own": 0x0807,
+        "bcd": 123456, "digits": 12355, "digits_modulo": 543210, "bit": 1, "bits": -1,
+        "own": 0x0807,
     }  # fmt: skip
     assert {name: infos[name][0].item() for name in wanted} == wanted
 
@@ -342,6 +352,10 @@ def test_variables_are_read_as_python_reads_them(tmp_path: Path) -> None:
         ({"address": 1, "bits": 2}, "bits is how many"),
         ({"address": 1, "width": 0}, "at least one byte"),
         ({"address": 1, "coding": "octal"}, "coding is 'octal'"),
+        ({"address": 1, "above_nine": "modulo"}, "above_nine is for decimal digits"),
+        ({"address": 1, "coding": "bcd", "above_nine": "byte"}, "above_nine is 'byte'"),
+        ({"address": 1, "width": 8}, "a binary variable has 1 to 7 bytes, this has 8"),
+        ({"address": ()}, "a binary variable has 1 to 7 bytes, this has 0"),
     ],
 )
 def test_variables_that_cannot_be(given: dict[str, Any], message: str) -> None:

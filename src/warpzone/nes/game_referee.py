@@ -64,8 +64,8 @@ class Referee:
         games = len(steps)
         self.returns = np.zeros(games, np.float32)
         self._stuck = np.zeros(games, np.int64)
-        self._progress = np.zeros((3, games))
-        """Of the running episode: now, the best, and the best before the last step."""
+        self._progress = np.zeros((4, games))
+        """Of the running episode: now, the best, and both before the last step."""
 
     def kept(self, rows: slice) -> list[NDArray[Any]]:
         """Returns views of all that a saved game must have beside its console."""
@@ -73,7 +73,7 @@ class Referee:
         return [
             self.returns[rows],
             self._stuck[rows],
-            *(self._progress[k, rows] for k in range(3)),
+            *(row[rows] for row in self._progress),
             *memory,
         ]
 
@@ -121,9 +121,9 @@ class Referee:
         before["steps"] -= step
         before["frames"] -= step * self.config.frame_skip
         if self.game.progress is not None:
-            now["progress"], now["best_progress"], before["best_progress"] = (
-                array.copy() for array in self._progress[:, rows]
-            )
+            progress = iter(self._progress[:, rows].copy())
+            for values in (now, before):
+                values["progress"], values["best_progress"] = next(progress), next(progress)
         return now, before
 
     def copied(self) -> Values:
@@ -169,10 +169,11 @@ class Referee:
         if self.game.progress is None:
             return
         come = ask(self.game, "progress", self._named(0, rows), self._named(1, rows), np.float64)
-        best = self._progress[1, rows].copy()
+        last, best = self._progress[:2, rows].copy()
         self._progress[0, rows] = come
         self._progress[1, rows] = np.where(fresh, come, np.maximum(best, come))
-        self._progress[2, rows] = np.where(fresh, come, best)
+        self._progress[2, rows] = np.where(fresh, come, last)
+        self._progress[3, rows] = np.where(fresh, come, best)
 
     def _limits(self, rows: slice, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where an episode is truncated, if it has not ended otherwise."""
@@ -180,7 +181,7 @@ class Referee:
         if self.config.max_steps is not None:
             cut |= self._steps[rows] >= self.config.max_steps
         if self.config.no_progress_steps is not None:
-            _, best, before = self._progress[:, rows]
+            _, best, _, before = self._progress[:, rows]
             self._stuck[rows] = np.where(fresh | (best > before), 0, self._stuck[rows] + 1)
             cut |= self._stuck[rows] >= self.config.no_progress_steps
         return cut

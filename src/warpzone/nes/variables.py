@@ -12,6 +12,9 @@ import warpzone._native as _native
 from warpzone.errors import ConfigError
 
 Coding = Literal["binary", "bcd", "digits"]
+AboveNine = Literal["kept", "modulo", "byte"]
+MOST_BYTES: dict[Coding, int] = {"binary": 7, "bcd": 9, "digits": 18}
+"""Of a variable: what 64 bits hold."""
 
 
 class Values(dict[str, NDArray[Any]]):
@@ -38,6 +41,8 @@ class Variable:
         bit: only that bit of a binary number, 0 to 7 of the least significant byte and so on: its
             value is 0 or 1.
         bits: so many bits from `bit` on.
+        above_nine: what a decimal digit above 9 counts as: "kept", what it is (games blank digits
+            so), or "modulo", what is over ten, as stable-retro reads it.
 
     Raises:
         ConfigError: what does not fit together.
@@ -50,6 +55,7 @@ class Variable:
     signed: bool = False
     bit: int | None = None
     bits: int = 1
+    above_nine: Literal["kept", "modulo"] = "kept"
 
     def __post_init__(self) -> None:
         if self.coding not in ("binary", "bcd", "digits"):
@@ -62,6 +68,15 @@ class Variable:
             raise ConfigError(f"width is {self.width}: a variable has at least one byte")
         if self.coding != "binary" and (self.signed or self.bit is not None):
             raise ConfigError(f"only binary variables have a sign or bits, this is {self.coding}")
+        if self.above_nine not in ("kept", "modulo"):
+            raise ConfigError(f"above_nine is {self.above_nine!r}: there is 'kept' or 'modulo'")
+        if self.coding == "binary" and self.above_nine != "kept":
+            raise ConfigError("above_nine is for decimal digits, and this is binary")
+        if not 1 <= len(self.addresses) <= MOST_BYTES[self.coding]:
+            raise ConfigError(
+                f"a {self.coding} variable has 1 to {MOST_BYTES[self.coding]} bytes, this has"
+                f" {len(self.addresses)}"
+            )
         for address in self.addresses:
             if not (0 <= address < 0x800 or 0x6000 <= address < 0x8000):
                 raise ConfigError(
@@ -101,6 +116,7 @@ class Variable:
             self.signed,
             self.bit or 0,
             0 if self.bit is None else self.bits,
+            self.above_nine == "modulo",
         )
 
     def read(self, ram: NDArray[np.uint8], prg_ram: NDArray[np.uint8]) -> int:
@@ -114,19 +130,44 @@ class Variable:
             if at >= 0x6000 and at - 0x6000 >= len(prg_ram):
                 raise ConfigError(f"the cartridge has no RAM at {at:#06x}")
             found.append(int(ram[at] if at < 0x800 else prg_ram[at - 0x6000]))
+        data = np.array(found, np.uint8)
+        value = int(decoded(data, self.coding, self.above_nine))
         if self.coding != "binary":
-            value = 0
-            for byte in reversed(found):
-                if self.coding == "bcd":
-                    value = value * 10 + (byte >> 4)
-                value = value * 10 + (byte & 15)
             return value
-        value = int.from_bytes(bytes(found), "little")
         width = 8 * len(found)
         if self.bit is not None:
             width = self.bits
             value = value >> self.bit & (1 << width) - 1
         return value - (1 << width) if self.signed and value >> (width - 1) else value
+
+
+def decoded(
+    data: NDArray[np.uint8], coding: Coding, above_nine: AboveNine = "kept"
+) -> NDArray[np.int64]:
+    """Returns the unsigned numbers that bytes make.
+
+    Args:
+        data: uint8[..., k], the least significant byte first.
+        coding: see `Variable`.
+        above_nine: what a decimal digit above 9 counts as: "kept", what it is; "modulo", what is
+            over ten; "byte", where a byte holds one digit, all of the byte.
+
+    Returns:
+        int64[...], of 64 bits whatever is beyond them.
+    """
+    places = data.astype(np.int64)
+    if coding != "binary":
+        most = 10 if above_nine == "modulo" else 16
+        high, low = (places >> 4) % most, (places & 15) % most
+        if coding == "bcd":
+            places = 10 * high + low
+        elif above_nine != "byte":
+            places = low
+    base = {"binary": 256, "bcd": 100, "digits": 10}[coding]
+    value = np.zeros(places.shape[:-1], np.int64)
+    for place in reversed(range(places.shape[-1])):
+        value = value * base + places[..., place]
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)

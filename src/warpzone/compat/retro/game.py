@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.compat.retro.integration import Integration, load_integration
-from warpzone.compat.retro.types import RamNumber
+from warpzone.compat.retro.types import CODINGS, RamNumber
 from warpzone.errors import ConfigError
 from warpzone.nes.game import RESERVED, Function, Game, Start
-from warpzone.nes.variables import Coding, Values, Variable
+from warpzone.nes.variables import Values, Variable
 
 GROUPS: tuple[tuple[tuple[str, ...], ...], ...] = (
     ((), ("UP",), ("DOWN",)),
@@ -97,10 +97,8 @@ def variable(number: RamNumber) -> Variable:
         order="big" if number.big else "little",
         coding=CODINGS[number.format],
         signed=number.format == "i",
+        above_nine="kept" if CODINGS[number.format] == "binary" else "modulo",
     )
-
-
-CODINGS: dict[str, Coding] = {"u": "binary", "i": "binary", "d": "bcd", "n": "digits"}
 
 
 def held_together(groups: tuple[tuple[tuple[str, ...], ...], ...]) -> list[list[str]]:

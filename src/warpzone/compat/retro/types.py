@@ -13,11 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.variables import Coding, decoded
 
 MEMORY = ((0, 0x800), (0x6000, 0x8000))
 """Where there is work RAM, and where the cartridge's own."""
 _TYPE = re.compile(r"(<|>|=|\|)([uidn])([1-8])")
 """Orders of both kinds, such as "><", are for 16-bit machines."""
+
+
+CODINGS: dict[str, Coding] = {"u": "binary", "i": "binary", "d": "bcd", "n": "digits"}
+"""By format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,8 @@ class RamNumber:
         address: of its first byte.
         size: bytes, 1 to 8.
         big: the highest byte comes first.
-        format: "u" unsigned, "i" signed, "d" two decimal digits in a byte, "n" one.
+        format: "u" unsigned, "i" signed, "d" two decimal digits in a byte, "n" one. Of a digit
+            above 9 what is over ten counts.
         mask: bits that count, or None: all.
     """
 
@@ -81,16 +87,8 @@ class RamNumber:
             if prg_rams is None or prg_rams.shape[-1] < begin + self.size:
                 raise ConfigError(f"the cartridge has no RAM at address {self.address}")
             memory = prg_rams
-        parts = memory[..., begin : begin + self.size].astype(np.int64)
-        if not self.big:
-            parts = parts[..., ::-1]
-        base = {"d": 100, "n": 10}.get(self.format, 256)
-        if self.format in "dn":
-            high = (parts >> 4) % 10 * 10 if self.format == "d" else 0
-            parts = high + (parts & 15) % 10
-        value = np.zeros(parts.shape[:-1], np.int64)
-        for place in range(self.size):
-            value = value * base + parts[..., place]
+        parts = memory[..., begin : begin + self.size]
+        value = decoded(parts[..., ::-1] if self.big else parts, CODINGS[self.format], "modulo")
         if self.format == "i" and self.size < 8:
             half = 1 << (8 * self.size - 1)
             value = (value ^ half) - half

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from warpzone.compat.nes_py.arrays import checked_output
 from warpzone.errors import ConfigError
+from warpzone.nes.variables import Coding, decoded
 
 RAM_BYTES = 0x800
 RAM_READ_ENCODINGS = {"byte": 0, "little": 1, "big": 2, "bcd": 3, "digits": 4}
 """A byte; low or high byte first; two digits to a byte; one digit to a byte."""
+CODINGS: tuple[Coding, ...] = ("binary", "binary", "binary", "bcd", "digits")
+"""By number. Of a digit the whole byte counts."""
 LONGEST = {"byte": 1, "little": 4, "big": 4, "bcd": 4, "digits": 9}
 """Bytes of a number at most."""
 
@@ -88,16 +91,9 @@ def read_values(
     for column, (address, size, encoding) in enumerate(
         zip(addresses.tolist(), sizes.tolist(), encodings.tolist(), strict=True)
     ):
-        parts = rams[:, address : address + size].astype(np.uint32)
-        if encoding == RAM_READ_ENCODINGS["little"]:
-            parts = parts[:, ::-1]
-        elif encoding == RAM_READ_ENCODINGS["bcd"]:
-            parts = (parts >> 4) * 10 + (parts & 15)
-        base = {RAM_READ_ENCODINGS["bcd"]: 100, RAM_READ_ENCODINGS["digits"]: 10}.get(encoding, 256)
-        value = np.zeros(len(rams), np.uint32)
-        for place in range(size):
-            value = value * np.uint32(base) + parts[:, place]
-        out[:, column] = value
+        parts = rams[:, address : address + size]
+        little = encoding == RAM_READ_ENCODINGS["little"]
+        out[:, column] = decoded(parts if little else parts[:, ::-1], CODINGS[encoding], "byte")
     return out
 
 

@@ -227,6 +227,17 @@ def test_old_files_go(cache_directory: Path) -> None:
     assert left == [*programs[-(cache.KEPT_FILES - 1) :], last]
 
 
+def test_what_is_used_stays(cache_directory: Path) -> None:
+    programs = [bytes([i]) * 0x8000 for i in range(cache.KEPT_FILES)]
+    for age, program in enumerate(programs):
+        cache.write(program, ENTRY)
+        os.utime(cache.path_of(program), (age, age))
+    assert cache.read(programs[0]) is not None
+    cache.write(bytes([200]) * 0x8000, ENTRY)
+    assert cache.path_of(programs[0]).exists()
+    assert not cache.path_of(programs[1]).exists()
+
+
 def test_wanted_addresses_add_up() -> None:
     assert cache.read_wanted(PROGRAM) == frozenset()
     cache.add_wanted(PROGRAM, {0x9000, 0x8000})

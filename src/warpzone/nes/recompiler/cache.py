@@ -8,6 +8,7 @@ is whole and nobody but this user can have written it; any other is made again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,8 @@ from warpzone import _native
 from warpzone.files import open_regular_file, read_regular_file, write_atomically
 
 MAGIC = b"warpzone compiled cartridge 1\n"
-KEPT_FILES = 8
+KEPT_FILES = 32
+"""Those used last: over three times as many as the cartridges that are known by name need."""
 MOST_BYTES = 64 << 20
 """Of a file: twenty times what the largest program of 32 KB needs."""
 MOST_PLACES = 0xFFFFFF
@@ -100,6 +102,8 @@ def read(program: bytes) -> Entry | None:
         return None
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror or error}") from None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # what is used stays longest
     try:
         return unpack(program, data)
     except Unusable as error:
@@ -109,11 +113,11 @@ def read(program: bytes) -> Entry | None:
 def write(program: bytes, entry: Entry) -> None:
     """Keeps a translation; raises FileError when the disk does not take it."""
     write_atomically(path_of(program), pack(program, entry), mode=ONLY_THIS_USER)
-    for old in sorted(directory().glob("*.code"), key=_time_made)[:-KEPT_FILES]:
+    for old in sorted(directory().glob("*.code"), key=_time_used)[:-KEPT_FILES]:
         old.unlink(missing_ok=True)
 
 
-def _time_made(path: Path) -> float:
+def _time_used(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:  # another process has just tidied up

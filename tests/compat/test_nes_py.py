@@ -199,6 +199,27 @@ def test_joypad_space(env: NESEnv) -> None:
     assert env.controllers[0][0] == 130
 
 
+@pytest.mark.parametrize("action", [-1, 2, 1.5, "a", "1", None, [0, 1]])
+def test_actions_that_there_are_not_are_told(env: NESEnv, action: Any) -> None:
+    two = JoypadSpace(env, [["NOOP"], ["right", "A"]])
+    two.reset()
+    before = env.ram.copy()
+    with pytest.raises(ConfigError, match=r"there is no action .*: actions are 0 to 1"):
+        two.step(action)
+    with pytest.raises(ConfigError, match="actions are 0 to 255"):
+        env.step(256 if action in (2, 1) else action)
+    assert np.array_equal(env.ram, before)
+    two.step(np.int64(1))
+    two.step(np.array([1]))
+
+
+def test_a_second_controller_where_there_is_none(env: NESEnv) -> None:
+    env.reset()
+    env.controllers[1][0] = 8
+    with pytest.raises(ConfigError, match=r"controllers\[1\] holds 8, and must stay at 0"):
+        env.step(0)
+
+
 def test_many_consoles_are_each_like_one(env: NESEnv) -> None:
     vector = VectorNESEmulator(GAME, 3)
     vector.reset()

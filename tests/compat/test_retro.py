@@ -14,9 +14,10 @@ import pytest
 from warpzone import Console
 from warpzone.compat import retro
 from warpzone.compat.retro.types import RamNumber
-from warpzone.errors import ConfigError
+from warpzone.errors import ConfigError, RomError
 from warpzone.games import catch
 from warpzone.nes import make_vec
+from warpzone.nes.cartridge import open_rom
 
 RAM = bytes([0x12, 0x34, 0x81, 0x99, 3, 9, 7, 0xFF])
 """From address 16 on."""
@@ -201,7 +202,7 @@ def test_what_else_is_in_a_folder(tmp_path: Path) -> None:
     (folder / "rom.sha").write_text("FACEE9C577A5262DBE33AC4930BB0B58C8C037F7\n")
     found = retro.load_integration(folder)
     assert (found.name, found.default_state, found.states) == ("Some", "Level1", ("Level1",))
-    assert found.contents_sha1 == "facee9c577a5262dbe33ac4930bb0b58c8c037f7"
+    assert found.contents == ("facee9c577a5262dbe33ac4930bb0b58c8c037f7",)
     assert found.actions == (((), ("LEFT",), ("RIGHT",)), ((), ("A",)))
     assert found.rom is None
     (folder / "rom.nes").write_bytes(b"")
@@ -333,6 +334,31 @@ def test_an_integration_is_played(tmp_path: Path) -> None:
         before = infos["lives"], infos["score"]
         ended += int(terminated.sum())
     assert ended > 2
+
+
+def test_the_cartridge_is_that_of_the_integration(tmp_path: Path) -> None:
+    rom = tmp_path / "catch.nes"
+    catch.cartridge(rom)
+    folder = written(tmp_path, **CATCH)
+    start = catch.GAME.starts["game"]
+    sha = folder / "rom.sha"
+    sha.write_text("facee9c577a5262dbe33ac4930bb0b58c8c037f7\n")
+    with pytest.raises(RomError, match="is not the cartridge that Some describes"):
+        make_vec(None, retro.game_of(folder, start, cartridge=str(rom)), 1)
+    make_vec(None, retro.game_of(folder, start, cartridge=str(rom), any_revision=True), 1)
+    sha.write_text(f"{'0' * 40}\n{open_rom(rom).contents_sha1.upper()}  other\n")
+    make_vec(None, retro.game_of(folder, start, cartridge=str(rom)), 1)
+    for damaged in ("", "none\n"):
+        sha.write_text(damaged)
+        with pytest.raises(ConfigError, match="holds no SHA-1 of a cartridge"):
+            retro.load_integration(folder)
+
+
+@pytest.mark.parametrize("actions", [[["LEFT"]], ["LEFT"], "LEFT", {"a": []}, [[[1]]]])
+def test_actions_that_are_no_groups_are_told(tmp_path: Path, actions: Any) -> None:
+    folder = written(tmp_path, scenario={"actions": actions})
+    with pytest.raises(ConfigError, match="actions must be groups of lists of buttons"):
+        retro.load_integration(folder)
 
 
 def test_numbers_in_play_are_those_that_stable_retro_reads(tmp_path: Path) -> None:

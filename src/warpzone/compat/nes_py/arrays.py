@@ -1,4 +1,4 @@
-"""Arrays of the caller that are written to."""
+"""What callers give: actions, and arrays to write to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from numpy.typing import NDArray
 from warpzone.errors import ConfigError
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def checked_action(action: Any, count: int) -> int:
+    """Returns the action's number: a whole one, or an array or a tensor with one.
+
+    Raises:
+        ConfigError: it is none of `count`.
+    """
+    try:
+        number = -1 if isinstance(action, str | bytes) else int(action)
+        one = bool(number == action)
+    except (TypeError, ValueError, OverflowError):
+        number, one = -1, False
+    if not one or not 0 <= number < count:
+        raise ConfigError(f"there is no action {action!r}: actions are 0 to {count - 1}")
+    return number
 
 
 def checked_output(output: Any, shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 import warpzone._native as _native
 from warpzone.compat.nes_py.palette import GREYS, PALETTE
-from warpzone.errors import EngineError
+from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
 
 CYCLES = 29781
@@ -51,10 +51,16 @@ class Emulator:
             second: likewise, of the second controller.
 
         Raises:
-            ValueError: buttons of a second controller, for a program that never looks at it.
+            ConfigError: buttons of a second controller, where the console is run without one.
             EngineError: the program has run into an opcode that halts the processor.
         """
-        self._native.step(buttons, second)
+        try:
+            self._native.step(buttons, second)
+        except ValueError:
+            raise ConfigError(
+                f"{self.rom.path.name} is run without sound and a second controller, for speed: "
+                f"controllers[1] holds {second}, and must stay at 0"
+            ) from None
         if self._native.jammed:
             raise EngineError("the program has crashed: it ran into an opcode that halts the CPU")
 

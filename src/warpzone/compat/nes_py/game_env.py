@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from warpzone.compat.nes_py.arrays import checked_action
 from warpzone.compat.nes_py.emulator import SCREEN_SHAPE, Emulator
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
@@ -126,7 +127,7 @@ class GameEnv(gymnasium.Env[NDArray[np.uint8], int]):
 
     def _frame_advance(self, action: int) -> None:
         """Runs a step without looking at rewards or ends."""
-        held = int(action) & 255
+        held = checked_action(action, 256)
         self.controllers[0][0] = held
         self._screen = None
         self.emulator.step(held, int(self.controllers[1][0]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 
+from warpzone.compat.nes_py.arrays import checked_action
 from warpzone.errors import ConfigError
 from warpzone.nes.buttons import BUTTONS
 
@@ -37,7 +38,8 @@ class JoypadSpace(gymnasium.Wrapper[Any, int, Any, int]):
         return ["right", "left", "down", "up", "start", "select", "B", "A", "NOOP"]
 
     def step(self, action: Any) -> Any:
-        return self.env.step(self._bytes[int(action)])
+        """Raises `ConfigError` for an action that there is not, else gives what `env.step` does."""
+        return self.env.step(self._bytes[checked_action(action, len(self._bytes))])
 
     def reset(self, **given: Any) -> Any:
         return self.env.reset(**given)

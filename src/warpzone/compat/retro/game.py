@@ -29,6 +29,7 @@ def game_of(
     reward: Function | None = None,
     done: Function | None = None,
     cartridge: str | None = None,
+    any_revision: bool = False,
 ) -> Game:
     """Returns a game that stable-retro knows as `warpzone.nes.make_vec` takes it.
 
@@ -40,6 +41,7 @@ def game_of(
         done: likewise.
         cartridge: the ROM: a file, or a name that `warpzone rom --list` shows; None: the one that
             stable-retro has put into the folder.
+        any_revision: take other cartridges too than those whose hash is in the folder.
 
     Raises:
         ConfigError: there is no such integration, it cannot be understood, or a script says what is
@@ -63,6 +65,7 @@ def game_of(
         done=done or (lambda now, before: integration.dones(seen(now), seen(before))),
         info=lambda now, before: seen.masked(now),
         cartridge=cartridge,
+        contents=() if any_revision else integration.contents,
     )
 
 

@@ -126,7 +126,7 @@ class Integration:
         actions: what may be held together, if that is limited: groups of lists of buttons.
         default_state: from `metadata.json`, or "".
         states: savestates in the folder. Only the emulator that wrote them reads them.
-        contents_sha1: of the cartridge without its header, or "".
+        contents: SHA-1 of the cartridges that it is for, without their headers.
         rom: the cartridge in the folder, which stable-retro puts there, or None.
     """
 
@@ -141,7 +141,7 @@ class Integration:
     actions: tuple[tuple[tuple[str, ...], ...], ...]
     default_state: str
     states: tuple[str, ...]
-    contents_sha1: str
+    contents: tuple[str, ...]
     rom: Path | None
 
     def rewards(self, now: Values, before: Values) -> NDArray[np.float32]:
@@ -252,7 +252,6 @@ def load_integration(game: str | Path) -> Integration:
     reward = _object(scenario.get("reward", {}), "reward", path)
     done = _object(scenario.get("done", {}), "done", path)
     reward_script = _script(reward)
-    sha = folder / "rom.sha"
     rom = folder / "rom.nes"
     return Integration(
         name=re.sub(rf"{SUFFIX}(-v\d+)?$", "", folder.name),
@@ -266,7 +265,7 @@ def load_integration(game: str | Path) -> Integration:
         actions=_actions(scenario.get("actions", []), path),
         default_state=str(meta.get("default_state") or ""),
         states=tuple(sorted(p.stem for p in folder.glob("*.state"))),
-        contents_sha1=sha.read_text().split()[0].lower() if sha.is_file() else "",
+        contents=_hashes(folder / "rom.sha"),
         rom=rom if rom.is_file() else None,
     )
 
@@ -278,6 +277,19 @@ def _read(path: Path) -> Any:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not JSON: {error}") from None
+
+
+def _hashes(path: Path) -> tuple[str, ...]:
+    if not path.exists():
+        return ()
+    try:
+        words = read_regular_file(path, MOST_BYTES).decode("ascii", "replace").lower().split()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    found = tuple(word for word in words if re.fullmatch("[0-9a-f]{40}", word))
+    if not found:
+        raise ConfigError(f"{path} holds no SHA-1 of a cartridge")
+    return found
 
 
 def _object(value: Any, where: str, path: Path) -> dict[str, Any]:
@@ -387,7 +399,9 @@ def _script(section: dict[str, Any]) -> str:
 
 
 def _actions(entry: Any, path: Path) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    try:
-        return tuple(tuple(tuple(map(str, held)) for held in group) for group in entry)
-    except TypeError:
-        raise ConfigError(f"{path}: actions must be groups of lists of buttons") from None
+    groups = entry if isinstance(entry, list) else [entry]
+    lists = all(isinstance(group, list) for group in groups)
+    held = [one for group in groups for one in group] if lists else [None]
+    if not all(isinstance(one, list) and all(isinstance(b, str) for b in one) for one in held):
+        raise ConfigError(f"{path}: actions must be groups of lists of buttons")
+    return tuple(tuple(tuple(one) for one in group) for group in groups)

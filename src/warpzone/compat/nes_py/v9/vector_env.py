@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from warpzone.compat.nes_py.arrays import checked_output
+from warpzone.compat.nes_py.arrays import checked_action, checked_output
 from warpzone.compat.nes_py.emulator import SCREEN_SHAPE, Emulator
 from warpzone.compat.nes_py.v9.nes_env import (
     OBSERVATION_MODE_GRAYSCALE,
@@ -133,7 +133,7 @@ class VectorNESEmulator:
     def step_one(self, index: int, action: int) -> NDArray[np.uint8]:
         """Runs a step of one console. Returns its picture."""
         emulator = self._at(index)
-        emulator.step(int(action) & 255)
+        emulator.step(checked_action(action, 256))
         self._stale[int(index)] = True
         return self._draw(int(index), emulator)
 

@@ -32,6 +32,7 @@ from warpzone.episodes.play_recorder import PlayRecorder
 from warpzone.episodes.replay import Replay, ram_digest
 from warpzone.errors import AgentError, ConfigError, EpisodeError
 from warpzone.games.catch import GAME, cartridge
+from warpzone.nes import game as game_module
 from warpzone.nes.console import Console
 from warpzone.nes.game import register_game
 from warpzone.nes.variables import Variable
@@ -125,6 +126,23 @@ def test_a_run_goes_on_bit_for_bit(rom: Path, tmp_path: Path) -> None:
         assert np.array_equal(weights.numpy(), split.state_dict()[name].numpy()), name
 
 
+def test_settings_of_a_measurement_are_checked(trained: Path, rom: Path) -> None:
+    agent, wrong = Agent.load(trained), "best"
+    for settings, message in (
+        ({"noop_mx": 3}, "noop_mx"),
+        ({"noop_max": "many"}, "noop_max"),
+        ({"starts": "moon"}, "no start 'moon'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            described_envs(agent, 1, rom=rom, **settings)
+    with pytest.raises(ConfigError, match="policy is 'best': it must be 'sample' or 'argmax'"):
+        evaluate_described(agent, policy=wrong, rom=rom)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="policy is 'best'"):
+        described_frames(agent, policy=wrong, rom=rom)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="episodes is 0: there must be at least one"):
+        evaluate_described(agent, episodes=0, rom=rom)
+
+
 def test_a_run_goes_on_in_the_same_games(trained: Path, rom: Path) -> None:
     def resume(**game: Any) -> Any:
         settings = {"name": "easy-catch", "observation": "variables", **game}
@@ -138,7 +156,7 @@ def test_a_run_goes_on_in_the_same_games(trained: Path, rom: Path) -> None:
 
 def test_variables_may_have_the_names_of_signals_of_other_games(rom: Path, tmp_path: Path) -> None:
     names = ("start", "x", "level", "flag", "death", "area", "map")
-    named = GAME.variables | dict.fromkeys(names, GAME.variables["ball_x"])
+    named = {**GAME.variables, **dict.fromkeys(names, GAME.variables["ball_x"])}
     game = dataclasses.replace(EASY, name="named-catch", variables=named)
     register_game(game.name, lambda: game)
     settings = {"name": game.name, "observation": "variables", "max_steps": 20}
@@ -356,6 +374,17 @@ def test_on_the_command_line(rom: Path, tmp_path: Path, monkeypatch: pytest.Monk
     run("record", "r", "game", "--description", "mine.py", "--overlay", "-o", "best.gif")
     refused = CliRunner().invoke(app, ["record", "r", "--saliency"])
     assert "this agent plays mine" in " ".join(refused.output.split())
+    # Another program does not know the description unless it is named.
+    monkeypatch.delitem(game_module._games, "mine")
+    assert "name the file that describes it with --description FILE" in error_of("eval", "r")
+    told = error_of("train", "--resume", "--out", "r")
+    assert "warpzone train FILE.py --resume --out r" in told
+    assert "'nowhere'" in error_of("eval", "nowhere", "--description", "mine.py")
+    Path("other.py").write_text(Path("mine.py").read_text().replace("'mine'", "'other'"))
+    told = error_of("eval", "r", "--description", "other.py")
+    assert "r plays mine, and other.py describes other" in told
+    Path("catch.py").write_text("from warpzone.games.catch import GAME\n")
+    assert "give it another name" in error_of("train", "catch.py")
 
 
 def test_watched_on_the_command_line(

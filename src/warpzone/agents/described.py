@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import FAIL_FRAMES, Moment, Playback
@@ -19,10 +20,13 @@ from warpzone.episodes.outcome import Outcome
 from warpzone.errors import AgentError, ConfigError
 from warpzone.nes.arrays import rows_of
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import require, whole_number
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
+from warpzone.nes.game_config import GameConfig
 from warpzone.nes.game_vector_env import GameVectorEnv
 from warpzone.ppo.policy import shapes_of
+from warpzone.settings import describe
 from warpzone.smb.env import MarioEnv
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.described_games import DescribedEnv
@@ -71,14 +75,17 @@ def described_envs(
 
     Raises:
         AgentError: the agent plays Super Mario Bros., or its game is described otherwise now.
-        ConfigError: there is no game of that name.
+        ConfigError: there is no game of that name, or an unknown or impossible setting.
         RomError: no usable ROM.
     """
     trained = agent.info.game
     if trained.name is None:
         raise AgentError(f"{agent.path} plays Super Mario Bros., which is no described game")
     described = game or game_named(trained.name)
-    config = trained.without_name().model_copy(update=settings)
+    try:
+        config = GameConfig(**{**trained.without_name().model_dump(), **settings})
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from None
     games = GameVectorEnv(
         rom,
         described,
@@ -100,6 +107,11 @@ def described_envs(
     return env
 
 
+def _check_policy(policy: PolicyMode) -> None:
+    modes = get_args(PolicyMode)
+    require(policy in modes, "policy", policy, " or ".join(map(repr, modes)))
+
+
 def evaluate_described(
     agent: Agent,
     *,
@@ -114,8 +126,11 @@ def evaluate_described(
 ) -> DescribedEvaluation:
     """Measures an agent in whole episodes of its game.
 
-    Raises as `described_envs` does.
+    Raises as `described_envs` does, and `ConfigError` for less than one episode or another policy.
     """
+    if whole_number(episodes, "episodes") < 1:
+        raise ConfigError(f"episodes is {episodes}: there must be at least one")
+    _check_policy(policy)
     ended: list[dict[str, float]] = []
 
     def see(signals: dict[str, NDArray[Any]], row: int) -> None:
@@ -206,6 +221,7 @@ class DescribedPlayback(Playback):
             game, rom: see `described_envs`, and for what is raised.
             policy, noop_max, repeat_action_probability: see `Playback`.
         """
+        _check_policy(policy)
         self.agent, self.policy, self.saliency = agent, policy, False
         settings: dict[str, Any] = {} if start is None else {"starts": {start: 1.0}}
         self._games = described_envs(

@@ -87,6 +87,7 @@ def described_game(text: str | Path) -> Game | None:
     Raises:
         ConfigError: the file has no such description.
     """
+    from warpzone import games
     from warpzone.nes.game import Game, game_named, game_names, register_game
 
     if str(text) in game_names():
@@ -101,6 +102,11 @@ def described_game(text: str | Path) -> Game | None:
         raise ConfigError(f"{str(text)!r} cannot be read: {error.strerror or error}") from None
     if not isinstance(found, Game):
         raise ConfigError(f"{str(text)!r} describes no game: it needs a `GAME = Game(…)`")
+    if found.name in games.names():
+        raise ConfigError(
+            f"{str(text)!r} describes a game named {found.name!r}, as one that comes along is:"
+            " give it another name"
+        )
     register_game(found.name, lambda: found)
     return found
 
@@ -113,22 +119,33 @@ def described_agent(path: Path | None, device: str, description: Path | None) ->
         ConfigError: a description without an agent that it is for.
         AgentError: there is no such agent.
     """
+    from warpzone.nes.game import game_names
     from warpzone.training.packaged_index import game_agents
 
-    if description is not None and described_game(description) is None:
+    found = None if description is None else described_game(description)
+    if description is not None and found is None:
         raise ConfigError(f"--description {str(description)!r} is no Python file (.py)")
     agent = None
-    if path is not None and (path.exists() or str(path) in game_agents()):
+    named = path is not None and (path.exists() or str(path) in game_agents())
+    if path is not None and (named or found is not None):
         from warpzone.agents.agent import Agent
         from warpzone.training.resolve_agent import resolve_agent
 
         use_one_torch_thread()
         agent = Agent.load(resolve_agent(path), device=device)
-    if agent is not None and agent.info.game.name is not None:
-        return agent
-    if description is not None:
+    name = None if agent is None else agent.info.game.name
+    if name is None and found is not None:
         raise ConfigError("--description is for an agent of a described game")
-    return None
+    if name is None:
+        return None
+    if found is not None and found.name != name:
+        raise ConfigError(f"{path} plays {name}, and {description} describes {found.name}")
+    if name not in game_names():
+        raise ConfigError(
+            f"{path} plays {name}, a game that does not come along: name the file that describes"
+            " it with --description FILE"
+        )
+    return agent
 
 
 def warn_of_rom(agent: Agent, cartridge: Rom) -> None:

@@ -31,7 +31,7 @@ from warpzone.cli.record import film
 from warpzone.cli.watch import described_starts, open_described, open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
-from warpzone.nes.game import Game
+from warpzone.nes.game import Game, game_names
 from warpzone.smb.levels import LEVELS, parse_levels
 
 
@@ -42,7 +42,7 @@ def train(
             metavar="LEVEL",
             help="1-1 to 8-4, several with commas (1-1,1-2), or all; or another game: tetris, "
             "super-mario-bros-3 …, or a Python file that describes one. "
-            "May be left out with --resume --out.",
+            "May be left out with --resume --out, but for such a file.",
         ),
     ] = None,
     preset: Annotated[
@@ -130,7 +130,7 @@ def train(
         "learner": None if learner is None else learner.value,
         "num_envs": num_envs,
         "env": None if levels is None else {"levels": levels},
-        "game": None if game is None else _settings_for(game, name),
+        "game": None if game is None else _settings_for(game, name, resume=resume),
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
     }
     if game is not None and demonstrations:
@@ -143,6 +143,11 @@ def train(
         if preset is not None:
             changes["preset"] = preset.value
         config = resumed(run, changes)
+        if config.game.name is not None and config.game.name not in game_names():
+            raise ConfigError(
+                f"{run} was trained on {config.game.name}, a game that does not come along: name"
+                f" the file that describes it, warpzone train FILE.py --resume --out {run}"
+            )
     else:
         config = training.resolve(name.value, **changes)
     if config.game.name is not None and any(text.startswith("env.") for text in settings or []):
@@ -166,8 +171,9 @@ def _preset_for(game: Game | None, settings: list[str], *, shown: bool) -> Prese
     return Preset.pixels if seen in ("pixels", "rgb") else Preset.tiles
 
 
-def _settings_for(game: Game, preset: Preset) -> dict[str, str]:
-    if game.observe is None or preset is not Preset.tiles:
+def _settings_for(game: Game, preset: Preset, *, resume: bool) -> dict[str, str]:
+    """Returns the settings that name a game, and what it shows, which a run that goes on knows."""
+    if resume or game.observe is None or preset is not Preset.tiles:
         return {"name": game.name}
     return {"name": game.name, "observation": "variables"}
 

@@ -20,5 +20,10 @@ def load(name: str) -> Game:
     return game
 
 
+def names() -> list[str]:
+    """Returns what they are called."""
+    return [name.replace("_", "-") for name in NAMES]
+
+
 for _name in NAMES:
     register_game(_name.replace("_", "-"), lambda name=_name: load(name))  # type: ignore[misc]

@@ -202,10 +202,11 @@ class TrainConfig(PPOConfig):
     """Draw levels the more often the more of their last 100 episodes failed, besides their weights
     in `env.levels` (see `warpzone.training.level_priority`)."""
     last_end_penalty: float | None = Field(None, ge=0.0, le=100.0)
-    """What an end without the flag costs in a level of which the last 100 training episodes were
-    all cleared, from `env.end_penalty` where none was: who cannot play it yet must dare, who can
-    should take care; None: always `env.end_penalty`. Without effect on other rewards than
-    `progress` and `landed`, and on other games."""
+    """What an end without the flag costs in a level of which all training episodes of late were
+    cleared, the last 100 or as many as have ended, be it one; from `env.end_penalty` where none
+    was: who cannot play it yet must dare, who can should take care. None: always
+    `env.end_penalty`. Without effect on other rewards than `progress` and `landed`, and on other
+    games."""
     practice: PracticeConfig = PracticeConfig()
     """Episodes that begin where earlier ones failed."""
     corrections: CorrectionsConfig = CorrectionsConfig()

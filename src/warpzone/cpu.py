@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
+from typing import SupportsIndex
 
 from warpzone.errors import ConfigError
 
@@ -39,7 +40,9 @@ def thread_count(threads: int | None) -> int:
     """
     if threads is None:
         return min(available_cores(), MOST_THREADS)
-    if not 1 <= threads <= MOST_THREADS:
+    if isinstance(threads, bool) or not isinstance(threads, SupportsIndex):
+        raise ConfigError(f"threads is {threads!r}: it must be a whole number, or None")
+    if not 1 <= (threads := threads.__index__()) <= MOST_THREADS:
         raise ConfigError(
             f"threads is {threads}: it must be from 1 to {MOST_THREADS}, or None for one for each "
             "core that this process may use"

@@ -265,6 +265,7 @@ def title_screen() -> bytes:
     [
         ({"state": b"nothing"}, EngineError, "a snapshot has"),
         ({"state": title_screen}, EngineError, "no level is being played at this moment"),
+        ({"state": b""}, ConfigError, "a state of 0 bytes is no snapshot"),
         ({"state": 5}, ConfigError, r"options\['state'\] must be bytes"),
         ({"level": "1-5"}, LevelError, "there is no level '1-5'"),
         ({"level": 3}, ConfigError, r"options\['level'\] must be str"),

@@ -529,6 +529,9 @@ def test_wrong_numbers_are_named() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"num_envs": 0}, "num_envs is 0: there must be at least one game"),
         ({"num_envs": -3}, "num_envs is -3"),
+        ({"num_envs": "8"}, "num_envs is '8': it must be a whole number"),
+        ({"threads": 2.5}, r"threads is 2\.5: it must be a whole number, or None"),
+        ({"config": {"levels": "1-1"}}, "it must be an EnvConfig, or None"),
         ({"seed": -1}, "seed is -1: it must be at least 0"),
         ({"threads": 0}, "threads is 0: it must be from 1 to 1024"),
         ({"num_groups": 4}, "groups must hold at least one game each"),
@@ -713,5 +716,24 @@ def test_memory_is_free_as_soon_as_nobody_holds_the_environment(observation: Obs
     gc.disable()
     try:
         assert played()() is None
+    finally:
+        gc.enable()
+
+
+def test_memory_is_free_after_a_step_that_failed() -> None:
+    """The error has a traceback with the frame of the step, which has the games."""
+
+    def failed() -> weakref.ref[warpzone.MarioVectorEnv]:
+        envs = make_vec(num_groups=2, autoreset="disabled", max_steps=1)
+        envs.reset()
+        envs.step(np.ones(3, np.int64))
+        with pytest.raises(EngineError):
+            envs.step(np.ones(3, np.int64))
+        return weakref.ref(envs)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert failed()() is None
     finally:
         gc.enable()

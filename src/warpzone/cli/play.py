@@ -11,7 +11,6 @@ from warpzone.cli.choose import check_level, described_game, find_rom, levels_fr
 from warpzone.cli.options import EngineOption, RomOption
 from warpzone.cli.output import err, out, plain, print_episode
 from warpzone.errors import ConfigError
-from warpzone.nes.cartridge import open_rom
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game
 from warpzone.nes.rom import Rom
@@ -96,9 +95,7 @@ def _starts_from(game: Game, start: str | None) -> list[str]:
 def _cartridge(rom: Path | None, game: Game | None) -> Rom:
     if game is None:
         return find_rom(rom)
-    cartridge = open_rom(game.cartridge if rom is None else rom)
-    game.check_cartridge(cartridge)
-    return cartridge
+    return game.open_rom(rom)
 
 
 def replay(

@@ -252,7 +252,7 @@ class Renderer:
         if game not in self._consoles:
             rom = self._rom
             if rom is None and game is not None and game in game_names():
-                rom = game_named(game).cartridge
+                rom = game_named(game).open_rom()
             # Drawing and packing take longer than playing: native code is not worth its start.
             self._consoles[game] = Console(rom, engine="interpreter")
         return self._consoles[game]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -36,6 +37,8 @@ def open_rom(rom: RomSource = None) -> Rom:
     """
     if isinstance(rom, Rom):
         return rom
+    if not isinstance(rom, str | os.PathLike | None):
+        raise RomError(f"rom is {rom!r:.80}: it must be a file, a Rom, a known name, or None")
     for find in _default_rom:
         return find(rom)
     if rom is not None:

@@ -30,10 +30,26 @@ def seed_or_drawn(seed: int | None) -> int:
     return secrets.randbits(64) if seed is None else checked_seed(seed)
 
 
+def require(fits: bool, name: str, value: Any, must: str) -> None:
+    """Raises `ConfigError` unless `fits`: "NAME is VALUE: it must be …"."""
+    if not fits:
+        raise ConfigError(f"{name} is {value!r:.80}: it must be {must}")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def whole_number(value: Any, name: str) -> int:
+    """Returns it. Raises `ConfigError` where it is none."""
+    require(is_whole(value), name, value, "a whole number")
+    return int(value)
+
+
 def checked_seed(seed: Any) -> int:
     """Returns a seed of the native core's random streams. Raises `ConfigError`."""
-    if not isinstance(seed, int | np.integer):
-        raise ConfigError(f"seed is {seed!r}: it must be a whole number")
-    if not 0 <= seed < 2**64:
+    number = whole_number(seed, "seed")
+    if not 0 <= number < 2**64:
         raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
-    return int(seed)
+    return number

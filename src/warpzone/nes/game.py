@@ -6,7 +6,7 @@ described here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError, RomError
 from warpzone.nes.buttons import buttons_of
+from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.checks import is_whole, require
 from warpzone.nes.game_start import Startup
-from warpzone.nes.rom import Rom
+from warpzone.nes.rom import Rom, rom_of
 from warpzone.nes.variables import Memory, Values, Variable
 
 Function: TypeAlias = Callable[[Values, Values], Any]
@@ -25,13 +27,66 @@ Function: TypeAlias = Callable[[Values, Values], Any]
 
 Infos: TypeAlias = Callable[[Values, Values], Mapping[str, Any]]
 
-Start: TypeAlias = bytes | Path | Callable[[Startup], None]
+Start: TypeAlias = bytes | str | Path | Callable[[Startup], None]
 """Where an episode begins: a snapshot of `Console.save`, a file of one, or a function that plays
 there from power-on, once."""
 
 
-RESERVED = {"steps", "frames", "progress", "best_progress", "episode_return", "success", "start"}
-"""Names that are told beside the variables, the last one in training alone."""
+RESERVED = {"steps", "frames", "progress", "best_progress", "episode_return", "success"}
+"""Names that are told beside the variables."""
+RESERVED |= {"final_obs", "final_info"}  # Gymnasium's own
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether a file and a folder can have that name, and a command take it."""
+    if not isinstance(name, str) or not name.isprintable():
+        return False
+    return name.strip() == name != "" and name[0] not in ".-" and not set(name) & set("/\\:")
+
+
+def _are_buttons(actions: Any) -> bool:
+    lists = isinstance(actions, list | tuple) and all(isinstance(a, list | tuple) for a in actions)
+    return lists and all(isinstance(name, str) for action in actions for name in action)
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, Variable)
+
+
+def _is_memory(value: Any) -> bool:
+    return isinstance(value, Memory)
+
+
+def _is_start(value: Any) -> bool:
+    return isinstance(value, bytes | str | Path) or callable(value)
+
+
+_KINDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (
+        ("variables", "memory", "starts", "settings"),
+        lambda value: isinstance(value, Mapping),
+        "a dict",
+    ),
+    (("actions",), _are_buttons, "a list of lists of buttons, e.g. [[], ['right', 'A']]"),
+    (("reward", "done", "success"), callable, "a function"),
+    (
+        ("progress", "info", "observe"),
+        lambda value: value is None or callable(value),
+        "a function, or None",
+    ),
+    (
+        ("cartridge",),
+        lambda value: value is None or isinstance(value, str | Path) or callable(value),
+        "a file, a name, a function that makes it, or None",
+    ),
+    (
+        ("contents",),
+        lambda value: isinstance(value, Collection) and not isinstance(value, str | bytes),
+        "a list of SHA-1s",
+    ),
+    (("status_bar",), is_whole, "a whole number"),
+)
+"""Fields of a description, what their values must be, and that for people."""
 
 
 def _no_success(now: Values, before: Values) -> NDArray[Any]:
@@ -45,7 +100,8 @@ class Game:
 
     Args:
         name: what it is called in commands and files.
-        cartridge: the ROM where none is given: a file, or a name that `warpzone rom --list` shows.
+        cartridge: the ROM where none is given: a file, a name that `warpzone rom --list` shows, or
+            a function that makes the bytes of the file.
         contents: SHA-1 of program and pictures of the cartridges that it is known to describe;
             empty: any. `Rom.contents_sha1` is that of one.
         variables: numbers in memory by name. A name that begins with "_" is not shown in `info`.
@@ -75,13 +131,25 @@ class Game:
     progress: Function | None = None
     info: Infos | None = None
     observe: Function | None = None
-    cartridge: str | None = None
+    cartridge: str | Path | Callable[[], bytes] | None = None
     contents: Sequence[str] = ()
     memory: Mapping[str, Memory] = field(default_factory=dict)
     status_bar: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require(_is_plain(self.name), "name of a game", self.name, "one that a file could have")
+        for fields, of_kind, must in _KINDS:
+            for name in fields:
+                value = getattr(self, name)
+                require(of_kind(value), f"{self.name}: {name}", value, must)
+        for what, parts, of_kind, must in (
+            ("variable", self.variables, _is_variable, "a Variable(address=…)"),
+            ("memory", self.memory, _is_memory, "a Memory(address=…, size=…)"),
+            ("start", self.starts, _is_start, "a snapshot, its file, or a function"),
+        ):
+            for name, value in dict(parts).items():
+                require(of_kind(value), f"{self.name}: {what} {name!r}", value, must)
         if not self.variables:
             raise ConfigError(f"{self.name}: a game needs at least one variable")
         if not self.actions:
@@ -96,6 +164,29 @@ class Game:
             raise ConfigError(f"{self.name}: a stretch of memory must not be called {name!r}")
         if not 0 <= self.status_bar < 240:
             raise ConfigError(f"{self.name}: status_bar is {self.status_bar}: it is 0 to 239 lines")
+
+    def __deepcopy__(self, memo: Any) -> Game:
+        """Returns itself: nothing in it changes, and starts that were played to belong to it."""
+        return self
+
+    def open_rom(self, rom: RomSource = None) -> Rom:
+        """Returns the ROM that is named, or else the game's own.
+
+        Raises:
+            RomError: there is none, it cannot be used, or it is of another cartridge.
+        """
+        if rom is None:
+            if self.cartridge is None:
+                raise RomError(
+                    f"{self.name} names no cartridge: give its ROM, e.g. rom='my.nes' (--rom my.nes"
+                    " on the command line)"
+                )
+            if callable(self.cartridge):
+                return rom_of(self.cartridge(), Path(f"{self.name}.nes"), "made by its description")
+            rom = self.cartridge
+        found = open_rom(rom)
+        self.check_cartridge(found)
+        return found
 
     def check_cartridge(self, rom: Rom) -> None:
         """Raises `RomError` for another cartridge than the one that is described."""
@@ -128,3 +219,21 @@ def game_named(name: str) -> Game:
     if name not in _games:
         raise ConfigError(f"there is no game {name!r}: there are {', '.join(game_names())}")
     return _games[name]()
+
+
+def meant_game(rom: Any, game: Any) -> Game:
+    """Returns the description that is meant beside a ROM, which says what was mixed up with it.
+
+    Raises:
+        ConfigError: there is no game of that name, or it is neither a name nor a description.
+    """
+    if isinstance(game, str):
+        return game_named(game)
+    if not isinstance(game, Game):
+        first = isinstance(rom, Game) or (isinstance(rom, str) and rom in game_names())
+        named = repr(rom) if isinstance(rom, str) and first else "GAME"
+        raise ConfigError(
+            f"game is {game!r:.60}: it must be a Game, or the name of one. The ROM comes first: "
+            f"make_vec(rom, {named}, 8) or make(rom, {named}), with rom=None for the game's own"
+        )
+    return game

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -21,7 +21,11 @@ def _starts(value: Any) -> Any:
     """A name, several with commas between or as a list, or a mapping from names to weights."""
     if isinstance(value, str):
         value = [name.strip() for name in value.split(",")]
-    return value if isinstance(value, Mapping) or value is None else dict.fromkeys(value, 1.0)
+    if isinstance(value, Mapping) or value is None:
+        return value
+    if not isinstance(value, Iterable) or not all(isinstance(name, str) for name in value):
+        raise ValueError("it must be a name, several, or a mapping from names to weights")
+    return dict.fromkeys(value, 1.0)
 
 
 class GameConfig(BaseModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.game import Game
 from warpzone.nes.game_config import GameConfig
@@ -49,16 +49,14 @@ class GameEnv(OneGame):
         render_mode: str | None = None,
         **settings: Any,
     ) -> None:
-        if game is None:
-            raise ConfigError("name a game, or give a description of one")
         refuse_autoreset(settings)
-        if config is not None:
+        if isinstance(config, GameConfig):
             config = config.model_copy(update={"autoreset": "disabled"})
-        else:
+        elif config is None:
             settings["autoreset"] = "disabled"
         games = GameVectorEnv(
             rom,
-            game,
+            game,  # type: ignore[arg-type]  # None is refused there
             1,
             config=config,
             threads=1,
@@ -86,6 +84,10 @@ class GameEnv(OneGame):
             EngineError: a state that is not one of this cartridge, or the environment is closed.
         """
         return self._reset(seed, options)
+
+    def prg_ram(self) -> NDArray[np.uint8]:
+        """Returns the cartridge's RAM, uint8[n]: a view, as of `ram`."""
+        return self._games.prg_ram(0)
 
     def console_state(self) -> bytes:
         """Returns a snapshot of the console, for `Console.load` or `options["state"]`."""

@@ -21,7 +21,7 @@ from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.arrays import Arrays
 from warpzone.nes.buttons import action_names
 from warpzone.nes.cartridge import RomSource, open_rom
-from warpzone.nes.checks import native_errors
+from warpzone.nes.checks import native_errors, require, whole_number
 from warpzone.nes.console import PALETTE
 from warpzone.nes.env_fields import Seen
 from warpzone.nes.exclusive import InUse, exclusive
@@ -63,11 +63,11 @@ class GameGroups(InUse):
         keep_frames: bool,
     ) -> None:
         super().__init__()
+        self.config: Any = config
+        self.num_envs = num_envs = whole_number(num_envs, "num_envs")
         if num_envs < 1:
             raise ConfigError(f"num_envs is {num_envs}: there must be at least one game")
-        self.config: Any = config
-        self.num_envs = num_envs
-        self.num_groups = num_groups
+        self.num_groups = whole_number(num_groups, "num_groups")
         self.threads = thread_count(threads)
         self.rom = open_rom(rom)
         self.single_action_space = gymnasium.spaces.Discrete(len(actions))
@@ -114,6 +114,7 @@ class GameGroups(InUse):
                 changed then.
         """
         index = -1 if game is None else self.checked_game(game)
+        require(isinstance(state, bytes | bytearray), "state", state, "bytes of save_state")
         arrays = self._beside(_rows(game))
         split = max(len(state) - sum(array.nbytes for array in arrays), 0)
         try:
@@ -158,9 +159,10 @@ class GameGroups(InUse):
 
     def checked_game(self, game: int) -> int:
         """Returns `game` if there is one of that number. Raises `ConfigError`."""
+        game = whole_number(game, "the number of a game")
         if not 0 <= game < self.num_envs:
             raise ConfigError(f"there is no game {game}: games are 0 to {self.num_envs - 1}")
-        return int(game)
+        return game
 
     # --- for those that know the game -----------------------------------------------------------
 

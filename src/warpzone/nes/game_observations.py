@@ -58,6 +58,10 @@ def observed(game: Game, now: Values, before: Values, shape: tuple[int, ...]) ->
 
 def _seen(game: Game, now: Values, before: Values) -> NDArray[Any]:
     if game.observe is not None:
-        return np.asarray(game.observe(now, before), np.float32)
+        found = game.observe(now, before)
+        try:
+            return np.asarray(found, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{game.name}: observe returned {found!r:.60}: {error}") from None
     scaled = [now[name] / variable.most for name, variable in game.variables.items()]
     return np.stack(scaled, axis=1).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.nes.game import Function, Game
+from warpzone.nes.game import RESERVED, Function, Game
 from warpzone.nes.game_config import GameConfig
 from warpzone.nes.variables import Values
 
@@ -140,10 +140,7 @@ class Referee:
         }
         told["episode_return"] = self.returns[rows].copy()
         told["success"] = ask(self.game, "success", now, before, np.bool_)
-        if self.game.info is not None:
-            for name, values in self.game.info(now, before).items():
-                told[name] = checked(self.game, f"info {name!r}", values, now, None)
-        return told
+        return told | infos(self.game, now, before)
 
     def _named(self, when: int, rows: Any) -> Values:
         """The variables of some games now (0), or before the last step (1)."""
@@ -199,13 +196,31 @@ def ask(game: Game, name: str, now: Values, before: Values, dtype: Any) -> NDArr
 
 def checked(game: Game, name: str, found: Any, now: Values, dtype: Any) -> NDArray[Any]:
     """Returns what a function has returned as an array [n]. Raises `ConfigError` if it is none."""
-    array = np.asarray(found, dtype)
+    try:
+        array = np.asarray(found, dtype)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{game.name}: {name} returned {found!r:.60}: {error}") from None
     if array.shape != now["steps"].shape:
         raise ConfigError(
             f"{game.name}: {name} returned shape {array.shape}; there must be one value for each"
             f" game: {now['steps'].shape}"
         )
     return array
+
+
+def infos(game: Game, now: Values, before: Values) -> dict[str, NDArray[Any]]:
+    """Returns what a game's `info` shows beside the variables.
+
+    Raises:
+        ConfigError: it does not return a mapping from names, that are not taken, to arrays [n].
+    """
+    found = {} if game.info is None else game.info(now, before)
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{game.name}: info returned {found!r:.60}; it must be a dict of arrays")
+    for name in found:
+        if name in RESERVED or not isinstance(name, str):
+            raise ConfigError(f"{game.name}: info must not name something {name!r}")
+    return {name: checked(game, f"info {name!r}", v, now, None) for name, v in found.items()}
 
 
 def at_start(
@@ -222,6 +237,7 @@ def at_start(
     if game.progress is not None:
         now["progress"] = now["best_progress"] = ask(game, "progress", now, now, np.float64)
     ask(game, "reward", now, now, np.float32)
+    infos(game, now, now)
     for name in ("done", "success"):
         if ask(game, name, now, now, np.bool_).any():
             raise ConfigError(

@@ -30,9 +30,9 @@ def snapshot_of(game: Game, name: str, rom: Rom, engine: str | None) -> bytes:
     start = game.starts[name]
     if isinstance(start, bytes):
         return start
-    if isinstance(start, Path):
+    if isinstance(start, str | Path):
         try:
-            return read_regular_file(start, _MOST_BYTES)
+            return read_regular_file(Path(start), _MOST_BYTES)
         except OSError as error:
             raise ConfigError(f"start {name!r} of {game.name} cannot be read: {error}") from None
     known = _played.setdefault(game, {})

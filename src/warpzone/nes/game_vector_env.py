@@ -16,9 +16,9 @@ import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.nes.buttons import buttons_of
 from warpzone.nes.cartridge import RomSource, cartridge_of
-from warpzone.nes.checks import native_errors, seed_or_drawn
+from warpzone.nes.checks import native_errors, require, seed_or_drawn
 from warpzone.nes.exclusive import exclusive
-from warpzone.nes.game import Game, game_named
+from warpzone.nes.game import Game, meant_game
 from warpzone.nes.game_config import GameConfig, check_config, game_config
 from warpzone.nes.game_groups import GameGroups, whole
 from warpzone.nes.game_observations import observation_space, observed
@@ -65,7 +65,7 @@ class GameVectorEnv(VectorGames):
 
     config: GameConfig
     _place = "start"
-    _OF_THIS_PROCESS = (*GameGroups._OF_THIS_PROCESS, "_referee")
+    _OF_THIS_PROCESS = (*GameGroups._OF_THIS_PROCESS, "_referee", "_game_views")
     _batch: _native.ConsoleBatch
     _obs: NDArray[Any]
 
@@ -84,7 +84,8 @@ class GameVectorEnv(VectorGames):
         render_mode: str | None = None,
         **settings: Any,
     ) -> None:
-        self.game = game_named(game) if isinstance(game, str) else game
+        self.game = meant_game(rom, game)
+        require(isinstance(config, GameConfig | None), "config", config, "a GameConfig, or None")
         if config is not None and settings:
             raise ConfigError(f"give either config or settings, not both: {', '.join(settings)}")
         made = game_config(self.game, settings) if config is None else config
@@ -95,12 +96,11 @@ class GameVectorEnv(VectorGames):
             num_envs,
             threads=threads,
             num_groups=num_groups,
-            rom=self.game.cartridge if rom is None else rom,
+            rom=self.game.open_rom(rom),
             engine=engine,
             keep_frames=keep_frames,
         )
         self._show_as(render_mode)
-        self.game.check_cartridge(self.rom)
         self.starts = dict(self.config.starts or {next(iter(self.game.starts)): 1.0})
         """The starts that are played, and their weights."""
         self._build(seed_or_drawn(seed))
@@ -350,5 +350,5 @@ class GameVectorEnv(VectorGames):
 def make_registered(
     num_envs: int = 1, *, game: Game | str, rom: RomSource = None, **settings: Mapping[str, Any]
 ) -> GameVectorEnv:
-    """`GameVectorEnv` as `gymnasium.make_vec("warpzone/Tetris-v0", num_envs=8)` calls it."""
+    """`GameVectorEnv` as `gymnasium.make_vec("warpzone/Game-v0", game="tetris")` calls it."""
     return GameVectorEnv(rom, game, num_envs, **settings)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from warpzone.errors import ConfigError
 from warpzone.nes.arrays import rows_of
 from warpzone.nes.buttons import keys_to_action
 from warpzone.nes.vector_games import VectorGames
+from warpzone.nes.vector_options import options_of
 
 
 class OneGame(gymnasium.Env[Any, np.int64]):
@@ -100,7 +101,7 @@ class OneGame(gymnasium.Env[Any, np.int64]):
         self.action_meanings = games.action_meanings
 
     def _reset(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, Any]:
-        if options is not None and "reset_mask" in options:
+        if "reset_mask" in options_of(options):
             raise ConfigError("options['reset_mask'] is for many games: this is one")
         observations, infos = self._games.reset(seed=seed, options=options)
         super().reset(seed=seed)

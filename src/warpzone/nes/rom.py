@@ -92,7 +92,16 @@ def load_rom(path: str | os.PathLike[str], origin: str = "argument") -> Rom:
         raise RomError(f"{source} does not exist. {HELP}") from None
     except OSError as error:
         raise RomError(f"{source} cannot be read: {error.strerror or error}. {HELP}") from error
-    validate(data, source)
+    return rom_of(data, path, origin)
+
+
+def rom_of(data: bytes, path: Path, origin: str) -> Rom:
+    """Checks what was read of the file at `path`, or would be; `origin` says where it comes from.
+
+    Raises:
+        RomError: it cannot be used.
+    """
+    validate(data, f"the ROM {str(path)!r} ({origin})")
     sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     return Rom(
         path=path.absolute(),

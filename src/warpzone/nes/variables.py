@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 import warpzone._native as _native
 from warpzone.errors import ConfigError
+from warpzone.nes.checks import is_whole, require
 
 Coding = Literal["binary", "bcd", "digits"]
 AboveNine = Literal["kept", "modulo", "byte"]
@@ -58,11 +60,20 @@ class Variable:
     above_nine: Literal["kept", "modulo"] = "kept"
 
     def __post_init__(self) -> None:
+        given: Any = self.address
+        one = not isinstance(given, tuple | list)
+        addresses: Sequence[Any] = [given] if one else given
+        whole = "a whole number"
+        require(all(map(is_whole, addresses)), "address", self.address, f"{whole}, or several")
+        require(is_whole(self.width), "width", self.width, whole)
+        require(self.bit is None or is_whole(self.bit), "bit", self.bit, f"{whole}, or None")
+        require(is_whole(self.bits), "bits", self.bits, whole)
+        require(isinstance(self.signed, bool), "signed", self.signed, "True or False")
         if self.coding not in ("binary", "bcd", "digits"):
             raise ConfigError(f"coding is {self.coding!r}: there is 'binary', 'bcd' or 'digits'")
         if self.order not in ("little", "big"):
             raise ConfigError(f"order is {self.order!r}: there is 'little' or 'big'")
-        if not isinstance(self.address, int) and (self.width != 1 or self.order != "little"):
+        if not one and (self.width != 1 or self.order != "little"):
             raise ConfigError("width and order are for a single address, and several are given")
         if self.width < 1:
             raise ConfigError(f"width is {self.width}: a variable has at least one byte")
@@ -89,11 +100,13 @@ class Variable:
             raise ConfigError(
                 f"bit {self.bit} and {self.bits} in all: there are {8 * len(self.addresses)}"
             )
+        if self.bit is not None and self.bits == 1 and self.signed:
+            raise ConfigError("a single bit has no sign: leave out signed, or give more bits")
 
     @property
     def addresses(self) -> tuple[int, ...]:
         """Of its bytes, the least significant one first."""
-        if not isinstance(self.address, int):
+        if isinstance(self.address, tuple | list):
             return tuple(self.address)
         bytes_ = range(self.address, self.address + self.width)
         return tuple(bytes_ if self.order == "little" else reversed(bytes_))
@@ -186,6 +199,8 @@ class Memory:
     size: int
 
     def __post_init__(self) -> None:
+        require(is_whole(self.address), "address", self.address, "a whole number")
+        require(is_whole(self.size), "size", self.size, "a whole number")
         last = self.address + self.size - 1
         if self.size < 1 or not (
             0 <= self.address <= last < 0x800 or 0x6000 <= self.address <= last < 0x8000

@@ -15,7 +15,8 @@ from warpzone.nes.checks import native_errors
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.nes.env_fields import AUTORESET_MODES
 from warpzone.nes.game_groups import GameGroups
-from warpzone.nes.vector_options import each_of, infos_of, mask_of, seeds_of
+from warpzone.nes.game_view import GameView, attribute, set_attribute
+from warpzone.nes.vector_options import each_of, infos_of, mask_of, options_of, seeds_of
 
 
 class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
@@ -36,6 +37,32 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         with native_errors():
             self._batch.close()
 
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Calls a method of each game, or gets an attribute of each: see `GameView`.
+
+        Raises:
+            ConfigError: games have no such method or attribute.
+        """
+        found = [attribute(view, name) for view in self._game_views]
+        return tuple(one(*args, **kwargs) if callable(one) else one for one in found)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Returns an attribute of each game. Raises `ConfigError` where there is none."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Sets an attribute of each game: a list or tuple has a value for each, anything else is
+        the value of all.
+
+        Raises:
+            ConfigError: not one value for each, or an attribute that is the environment's.
+        """
+        each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise ConfigError(f"set_attr({name!r}): {len(each)} values for {self.num_envs} games")
+        for view, value in zip(self._game_views, each, strict=True):
+            set_attribute(view, name, value)
+
     # --- for those that know the game -----------------------------------------------------------
 
     def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:
@@ -54,6 +81,10 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """Waits for a group. Returns what came of its step."""
         raise NotImplementedError
 
+    def _open(self, batch: Any) -> None:
+        super()._open(batch)
+        self._game_views = [GameView(self, index) for index in range(self.num_envs)]
+
     def _show_as(self, render_mode: str | None) -> None:
         """Says how games are shown. Raises `ConfigError`."""
         if render_mode not in (None, "rgb_array"):
@@ -69,7 +100,7 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     def _reset(
         self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> tuple[Any, dict[str, Any]]:
-        options = {} if options is None else dict(options)
+        options = options_of(options)
         mask = mask_of(options.pop("reset_mask", None), self.num_envs)
         places = each_of(options.pop(self._place, None), self._place, (str,), self.num_envs)
         states = each_of(options.pop("state", None), "state", (bytes, bytearray), self.num_envs)
@@ -110,7 +141,10 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
             except Exception as error:
                 failure = failure or error
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback has this frame, which would keep all games alive
         return results
 
 

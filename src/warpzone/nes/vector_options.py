@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.nes.checks import checked_seed
+from warpzone.nes.checks import checked_seed, require
+
+
+def options_of(given: Any) -> dict[str, Any]:
+    """Returns the options of a reset as a dict of their own. Raises `ConfigError` for others."""
+    require(given is None or isinstance(given, Mapping), "options", given, "a dict, or None")
+    return dict(given or {})
 
 
 def mask_of(given: Any, games: int) -> NDArray[np.bool_]:
@@ -32,12 +38,11 @@ def each_of(given: Any, name: str, kinds: tuple[type, ...], games: int) -> list[
     Raises:
         ConfigError: neither one value nor as many as there are games.
     """
+    values: list[Any] = []
     if given is None or isinstance(given, kinds):
-        return [given] * games
-    try:
+        values = [given] * games
+    elif isinstance(given, Iterable):
         values = list(given)
-    except TypeError:
-        values = []
     if len(values) != games or not all(
         value is None or isinstance(value, kinds) for value in values
     ):
@@ -45,6 +50,8 @@ def each_of(given: Any, name: str, kinds: tuple[type, ...], games: int) -> list[
             f"options[{name!r}] must be {kinds[0].__name__}, or one or None for each of "
             f"{games} games"
         )
+    if any(isinstance(value, bytes | bytearray) and not value for value in values):
+        raise ConfigError(f"options[{name!r}]: a state of 0 bytes is no snapshot")
     return values
 
 

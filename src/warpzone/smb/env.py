@@ -70,11 +70,9 @@ class MarioEnv(OneGame):
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ConfigError(f"render_mode {render_mode!r}: there is None, 'rgb_array' or 'human'")
         refuse_autoreset({**settings})
-        if config is not None:
+        alone: dict[str, Any] = {} if config is not None else {"autoreset": "disabled"}
+        if isinstance(config, EnvConfig):
             config = config.model_copy(update={"autoreset": "disabled"})
-            alone: dict[str, Any] = {}
-        else:
-            alone = {"autoreset": "disabled"}
         games = MarioVectorEnv(
             level,
             1,

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from warpzone.errors import ConfigError
 from warpzone.nes.arrays import Arrays, copy_of, empty_like, rows_of
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import require
 from warpzone.nes.exclusive import exclusive
 from warpzone.nes.vector_games import VectorGames
 from warpzone.nes.vector_options import infos_after, infos_of
 from warpzone.smb.cartridges import check_levels
 from warpzone.smb.config import EnvConfig, VectorEnvSettings, env_config
 from warpzone.smb.game_batch import GameBatch
-from warpzone.smb.game_view import GameView, attribute, set_attribute
 from warpzone.smb.levels import LevelSpec, level_index
 from warpzone.smb.signals import RewardFunction, signal_arrays
 
@@ -180,34 +180,6 @@ class MarioVectorEnv(GameBatch, VectorGames):
         twin.set_progress_masks(self._masks)
         return twin
 
-    # --- one game of them -----------------------------------------------------------------------
-
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Calls a method of each game, or gets an attribute of each: see `GameView`.
-
-        Raises:
-            ConfigError: games have no such method or attribute.
-        """
-        found = [attribute(view, name) for view in self._game_views]
-        return tuple(one(*args, **kwargs) if callable(one) else one for one in found)
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Returns an attribute of each game. Raises `ConfigError` where there is none."""
-        return self.call(name)
-
-    def set_attr(self, name: str, values: Any) -> None:
-        """Sets an attribute of each game: a list or tuple has a value for each, anything else is
-        the value of all.
-
-        Raises:
-            ConfigError: not one value for each, or an attribute that is the environment's.
-        """
-        each = list(values) if isinstance(values, list | tuple) else [values] * self.num_envs
-        if len(each) != self.num_envs:
-            raise ConfigError(f"set_attr({name!r}): {len(each)} values for {self.num_envs} games")
-        for view, value in zip(self._game_views, each, strict=True):
-            set_attribute(view, name, value)
-
     # --- inside ---------------------------------------------------------------------------------
 
     def _place_number(self, name: str) -> int:
@@ -222,10 +194,6 @@ class MarioVectorEnv(GameBatch, VectorGames):
         self._outs.pop(group, None)
         self._wait(group)
 
-    def _map_memory(self) -> None:
-        super()._map_memory()
-        self._game_views = [GameView(self, index) for index in range(self.num_envs)]
-
 
 def _config_of(
     config: EnvConfig | None,
@@ -238,6 +206,7 @@ def _config_of(
     if levels is not None and level is not None:
         raise ConfigError("level and levels are the same setting: give one of them")
     chosen = levels if levels is not None else level
+    require(isinstance(config, EnvConfig | None), "config", config, "an EnvConfig, or None")
     if config is not None:
         beside = list(settings)
         beside += ["levels"] if chosen is not None else []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from warpzone.episodes.format import DescribedStart, Episode
 from warpzone.episodes.replay import Replay
 from warpzone.errors import ConfigError, EpisodeError
-from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
 from warpzone.nes.game_referee import at_start
@@ -223,7 +223,7 @@ def moments_along(
             f"{name} cannot be a demonstration of {game.name} {start}: it begins at {begins}."
             f" Record one with `warpzone play {game.name} --start {start} --record FILE`"
         )
-    replay = Replay(episode, Console(open_rom(game.cartridge if rom is None else rom)))
+    replay = Replay(episode, Console(game.open_rom(rom)))
     console, found = replay.console, {}
     while not replay.ended:
         replay.step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from warpzone.games.catch.cartridge import cartridge
 from warpzone.nes.game import Game
 from warpzone.nes.game_start import Startup
 from warpzone.nes.variables import Values, Variable
@@ -36,6 +37,7 @@ GAME = Game(
     done=lambda now, before: now["state"] == 2,
     success=lambda now, before: now["score"] >= 20,
     progress=lambda now, before: now["score"],
+    cartridge=cartridge,
     status_bar=24,
     settings={"noop_max": 30, "max_steps": 3000},
 )

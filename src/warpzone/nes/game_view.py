@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium
@@ -14,18 +15,17 @@ from warpzone.nes.buttons import keys_to_action
 
 if TYPE_CHECKING:
     from warpzone.nes.rom import Rom
-    from warpzone.smb.config import EnvConfig
 
 
 class Games(Protocol):
-    """What a view needs of the environment that it looks into, a `MarioVectorEnv`."""
+    """What a view needs of the environment that it looks into, a vector environment of ours."""
 
     metadata: dict[str, Any]
     render_mode: str | None
     spec: Any
 
-    @property
-    def config(self) -> EnvConfig: ...
+    config: Any
+
     @property
     def rom(self) -> Rom: ...
     @property
@@ -34,6 +34,8 @@ class Games(Protocol):
     def single_action_space(self) -> gymnasium.Space[Any]: ...
     @property
     def action_meanings(self) -> list[str]: ...
+    @property
+    def buttons(self) -> Sequence[Sequence[str]]: ...
     def picture(self, game: int, /) -> NDArray[np.uint8]: ...
     def ram(self, game: int, /) -> NDArray[np.uint8]: ...
     def save_state(self, game: int, /) -> bytes: ...
@@ -41,7 +43,7 @@ class Games(Protocol):
 
 
 class GameView:
-    """What of a `MarioEnv` a game of a `MarioVectorEnv` has too.
+    """What of a single environment a game of a vector environment has too.
 
     Other attributes may be set to anything, as on any object, and are found again; those that are
     the vector environment's cannot be changed for one game.
@@ -53,7 +55,7 @@ class GameView:
         self._index = index
 
     @property
-    def config(self) -> EnvConfig:
+    def config(self) -> Any:
         return self._envs.config
 
     @property
@@ -89,7 +91,7 @@ class GameView:
         return list(self._envs.action_meanings)
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
-        return keys_to_action(self._envs.config.action_list)
+        return keys_to_action(self._envs.buttons)
 
     def render(self) -> NDArray[np.uint8] | None:
         return None if self.render_mode is None else self._envs.picture(self._index)

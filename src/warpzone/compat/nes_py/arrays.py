@@ -19,11 +19,11 @@ def checked_action(action: Any, count: int) -> int:
         ConfigError: it is none of `count`.
     """
     try:
-        number = -1 if isinstance(action, str | bytes) else int(action)
-        one = bool(number == action)
-    except (TypeError, ValueError, OverflowError):
-        number, one = -1, False
-    if not one or not 0 <= number < count:
+        given = action.item() if hasattr(action, "item") else action
+        number = -1 if isinstance(given, str | bytes) or int(given) != given else int(given)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        number = -1
+    if not 0 <= number < count:
         raise ConfigError(f"there is no action {action!r}: actions are 0 to {count - 1}")
     return number
 

@@ -89,6 +89,9 @@ struct Address {
   uint16_t at;
 };
 inline constexpr std::array kAddresses = {
+    Address{"random", kRandom},
+    Address{"frame_counter", kFrameCounter},
+    Address{"slow_tick", kSlowTick},
     Address{"oper_mode", kOperMode},
     Address{"oper_mode_task", kOperModeTask},
     Address{"pause", kPause},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import warpzone._native as _native
 
 MEMORY: dict[str, int] = dict(_native.MEMORY)
-"""All addresses by name, "oper_mode" to "moving_direction"."""
+"""All addresses by name, "random" to "moving_direction"."""
 
 OPER_MODE = MEMORY["oper_mode"]
 """0 title, 1 game, 2 castle victory, 3 game over."""

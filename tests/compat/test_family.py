@@ -121,7 +121,8 @@ PARTED = {
 }
 """Steps behind which sums differ. In the first, a frame of the game takes just longer than one of
 the console in step 1,782, and on nes-py not; from step 1,802 on `info` is equal again. In the
-others episodes begin differently, for a reason that is not known yet."""
+others the player's height stays what the title has left at $00CE, 176 here and 0 on nes-py; why is
+not known yet."""
 
 
 class Told(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -428,7 +428,8 @@ def test_packaged_agents_are_asked_for_by_name(
     file = tmp_path / "games" / "easy.safetensors"
     shutil.copy(trained / "agent.safetensors", file)
     monkeypatch.setattr(packaged_index, "trained_folder", lambda: tmp_path)
-    assert Agent.load("easy").path == file
+    agent = Agent.load("easy")
+    assert (agent.path, agent.policy_mode) == (file, "argmax")
     told = invoke("eval", "easy", "--episodes", "2", "--rom", rom, "--json")
     assert told.exit_code == 0, told.output
     assert '"game": "easy-catch"' in told.output

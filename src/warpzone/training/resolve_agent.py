@@ -67,7 +67,7 @@ def resolve_agent(name: str | Path) -> AgentSource:
         network = packaged_index.read_index(folder).network(text)
         return AgentSource(folder / network.file, policy=network.policy)
     if (of_game := packaged_index.game_agents().get(text)) is not None:
-        return AgentSource(of_game)
+        return AgentSource(of_game, policy="argmax")  # what they play best with, or as well
     if path.name == text and (packaged := _packaged_by_file(text)):
         return packaged
     raise AgentError(f"there is no {text!r}: no run, no agent, no level. {TRAIN_HINT}")

@@ -109,10 +109,11 @@ IN_THE_MIDST: dict[str, dict[int, dict[str, tuple[int, int]]]] = {
             "position_progress": (24, 40),
         }
     },
+    "SuperMarioBros2USA-4-2-v0": {1988: {"character_status": (10, 0)}},
 }
 """Steps that end in the midst of what the game does for several frames, where nes-py is some
 instructions behind. What `info` says of that step, ours and theirs; in the next it is equal.
-Here the player is lifted out of the ground, 16 px at a time, until there is room."""
+In the first two the player is lifted out of the ground, 16 px at a time, until there is room."""
 
 PARTED = {
     "SuperMarioBros2USA-3-3-v0": 1700,

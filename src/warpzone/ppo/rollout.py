@@ -23,18 +23,12 @@ class Transition(Protocol):
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
-    finished: np.ndarray
-    """int64 [k]: rows whose episode ended."""
-    final_obs: Any
-    """[k, ...]: their last observations."""
-    task: np.ndarray
-    """int [n]: which of the environment's tasks is played."""
-    success: np.ndarray
-    """bool [n]: whether it is done; read where an episode ends."""
-    score: np.ndarray
-    """[n]: how far the episode has come, in the environment's own unit."""
-    signals: dict[str, np.ndarray]
-    """[n] each: what else is known, at least `steps`, `frames` and `episode_return`."""
+    finished: np.ndarray  # int64 [k]: rows whose episode ended
+    final_obs: Any  # [k, ...]: their last observations
+    task: np.ndarray  # int [n]: which of the environment's tasks is played
+    success: np.ndarray  # bool [n]: whether it is done; read where an episode ends
+    score: np.ndarray  # [n]: how far the episode has come, in the environment's own unit
+    signals: dict[str, np.ndarray]  # [n] each, at least `steps`, `frames` and `episode_return`
 
     @property
     def partial(self) -> np.ndarray:

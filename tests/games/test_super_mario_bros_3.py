@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from warpzone import Console
+from warpzone.agents.agent import Agent
+from warpzone.agents.described import evaluate_described
 from warpzone.games.side_view import ABOVE, COLUMNS, LEFT, ROWS
 from warpzone.games.super_mario_bros_3 import PANELS, SCREEN, tiles_around
 from warpzone.nes import make, make_vec
@@ -35,6 +37,14 @@ def test_the_numbers_are_those_on_the_screen(found: Callable[[str], Rom], stage:
     assert digits(bar[17:20]) == info["time"]
     assert digits(bar[8:15]) == info["points"]
     assert bar[6] - 0xF0 == info["lives"]
+
+
+def test_the_packaged_agent_clears_a_stage(found: Callable[[str], Rom]) -> None:
+    measured = evaluate_described(
+        Agent.load(NAME), episodes=20, policy="argmax", seed=4, rom=found(NAME), threads=1
+    )
+    assert measured.start == "1-1"
+    assert measured.result.clear_rate >= 0.9
 
 
 def test_stages_differ(found: Callable[[str], Rom]) -> None:

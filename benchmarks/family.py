@@ -18,11 +18,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from benchmarks.turns import row, summary
 
 IDS = (
     "SuperMarioBros-v0",
@@ -95,19 +96,8 @@ def compare(args: argparse.Namespace, env_id: str, console: bool) -> dict[str, A
     return {
         "id": env_id,
         "what": CONSOLE if console else "environment",
-        "before": statistics.median(was for was, _ in turns),
-        "after": statistics.median(now for _, now in turns),
-        "ratio": statistics.median(now / was for was, now in turns),
-        "turns": turns,
+        **summary(turns),
     }
-
-
-def row(found: dict[str, Any]) -> str:
-    ratios = [now / was for was, now in found["turns"]]
-    return (
-        f"| {found['id']} | {found['what']} | {found['before']:,.0f} | {found['after']:,.0f} | "
-        f"{found['ratio']:.1f} ({min(ratios):.1f}–{max(ratios):.1f}) |"
-    )
 
 
 def main() -> None:
@@ -123,7 +113,7 @@ def main() -> None:
     for env_id in IDS:
         for console in (False, True):
             results.append(compare(args, env_id, console))
-            print(row(results[-1]), file=sys.stderr, flush=True)
+            print(row(results[-1], "id", "what"), file=sys.stderr, flush=True)
     text = json.dumps({"results": results}, indent=1)
     if args.out is None:
         print(text)

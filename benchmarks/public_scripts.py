@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.turns import row, summary
 from scripts.adapt_imports import adapt
 
 
@@ -159,25 +159,13 @@ def compare(
         if what == "environment" and old["reward"] != new["reward"]:
             raise SystemExit(f"{script.repository}: rewards differ, {old} and {new}")
         turns.append((steps / old["seconds"], steps / new["seconds"]))
-    ratios = [now / was for was, now in turns]
     return {
         "repository": script.repository,
         "commit": script.commit,
         "what": what,
         "steps": steps,
-        "before": statistics.median(was for was, _ in turns),
-        "after": statistics.median(now for _, now in turns),
-        "ratio": statistics.median(ratios),
-        "turns": turns,
+        **summary(turns),
     }
-
-
-def row(found: dict[str, Any]) -> str:
-    ratios = [now / was for was, now in found["turns"]]
-    return (
-        f"| {found['repository']} | {found['what']} | {found['before']:,.0f} | "
-        f"{found['after']:,.0f} | {found['ratio']:.1f} ({min(ratios):.1f}–{max(ratios):.1f}) |"
-    )
 
 
 def main() -> None:
@@ -205,7 +193,7 @@ def main() -> None:
                         args.repeats,
                     )
                 )
-                print(row(results[-1]), file=sys.stderr, flush=True)
+                print(row(results[-1], "repository", "what"), file=sys.stderr, flush=True)
     text = json.dumps({"results": results}, indent=1)
     if args.out is None:
         print(text)

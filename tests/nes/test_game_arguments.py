@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import gc
 import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.memory import freed_at_once
 
 from warpzone.errors import ConfigError, EngineError, RomError
 from warpzone.games.catch import GAME, cartridge
@@ -171,12 +171,7 @@ def test_games_that_failed_are_free_as_soon_as_nobody_holds_them(catch: Path) ->
             envs.step(np.zeros(2, np.int64))
         return weakref.ref(envs)
 
-    gc.collect()
-    gc.disable()
-    try:
-        assert failed()() is None
-    finally:
-        gc.enable()
+    assert freed_at_once(failed)
 
 
 def test_games_of_many_are_asked_one_by_one(catch: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
+from tests.support.memory import freed_at_once
 from tests.support.scripts import ACTIONS, INDEX, RUN, WALK
 
 import warpzone
@@ -713,11 +713,7 @@ def test_memory_is_free_as_soon_as_nobody_holds_the_environment(observation: Obs
         envs.call("ram")
         return weakref.ref(envs)
 
-    gc.disable()
-    try:
-        assert played()() is None
-    finally:
-        gc.enable()
+    assert freed_at_once(played)
 
 
 def test_memory_is_free_after_a_step_that_failed() -> None:
@@ -731,9 +727,4 @@ def test_memory_is_free_after_a_step_that_failed() -> None:
             envs.step(np.ones(3, np.int64))
         return weakref.ref(envs)
 
-    gc.collect()
-    gc.disable()
-    try:
-        assert failed()() is None
-    finally:
-        gc.enable()
+    assert freed_at_once(failed)

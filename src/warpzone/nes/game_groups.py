@@ -168,14 +168,14 @@ class GameGroups(InUse):
 
     def _build(self, seed: int) -> None:
         """Makes the native games anew, and ends with `_open`."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of games has its own
 
     def _restore(self) -> None:
         """Tells a copy's native games what the original's were told."""
 
     def _beside(self, rows: slice) -> list[NDArray[Any]]:
         """Returns what of some games is to be saved beside the native state: views."""
-        raise NotImplementedError
+        raise NotImplementedError  # likewise
 
     def _observe(self, space: gymnasium.Space[Any]) -> None:
         """Takes what one game shows."""

@@ -1,7 +1,8 @@
 // Search over snapshots, after "First return, then explore" (Ecoffet et al. 2021): places that play
 // has reached are kept with the game as it stood there; again and again one is returned to, rather
-// one that was chosen rarely, and random actions are tried from it. Knows where Mario is, and the
-// game's own count of right turns in a maze; nothing of any level.
+// one that was chosen rarely, and random actions are tried from it. Knows where Mario is, the
+// game's own count of right turns in a maze and, where rules pay for them, extra lives; nothing of
+// any level.
 #pragma once
 
 #include <algorithm>
@@ -231,6 +232,7 @@ class Explorer {
     const Beginning beginning{-1, begin};
     game.reset(*levels_, rules_, InitialStates{}, [](const Game&, bool) {}, beginning);
     places_.push_back({game, kNowhere, 0, 0});
+    first_lives_ = game.signals.lives;
     by_cell_[cell(game)] = 0;
     recent_.push_back(0);
     farthest_ = {kNowhere, 0, 0};
@@ -247,8 +249,8 @@ class Explorer {
   bool cleared() const { return clear_.steps > 0; }
   int32_t best_progress() const { return farthest_.progress; }
 
-  // Actions from the level's start: the shortest way found that clears it, else to the farthest
-  // point.
+  // Actions from the level's start: the shortest way found that clears it, with as many extra lives
+  // as any where they are paid for; else to the farthest point.
   std::vector<uint8_t> trajectory() const {
     const Leaf& best = cleared() ? clear_ : farthest_;
     std::vector<uint8_t> actions;
@@ -281,17 +283,23 @@ class Explorer {
     uint32_t first, count;
   };
   struct Leaf {
-    int32_t node, steps, progress;
+    int32_t node, steps, progress, lives = 0;
   };
 
-  static uint64_t cell(const Game& game) {
+  uint64_t cell(const Game& game) const {
     namespace m = memory;
     const nes::State& s = game.nes;
     const auto y = static_cast<uint64_t>(s.ram[m::kYPage] * 256 + s.ram[m::kY]) / 16;
     const auto x = static_cast<uint64_t>(player_x(s)) / 16;
     const uint64_t climbing = s.ram[m::kFloatState] == 3 ? 1 : 0;
     const uint64_t turns = s.ram[m::kMazeCorrect] & 15;
-    return area_id(s) | x << 16 | (y & 127) << 32 | climbing << 40 | turns << 41;
+    const uint64_t place = area_id(s) | x << 16 | (y & 127) << 32 | climbing << 40 | turns << 41;
+    if (!(rules_.life_reward > 0)) return place;
+    // An extra life is a mushroom before that, which has to be caught.
+    const bool mushroom =
+        s.ram[m::kObjectActive + m::kPowerUpSlot] != 0 && s.ram[m::kPowerUpType] == m::kExtraLife;
+    return place | static_cast<uint64_t>((game.signals.lives - first_lives_) & 15) << 45 |
+           static_cast<uint64_t>(mushroom) << 49;
   }
 
   size_t choose() {
@@ -341,9 +349,12 @@ class Explorer {
       }
       tried.push_back(action);
       if (game.over != 0) {
-        if (game.signals.flag != 0 && (!cleared() || steps < clear_.steps)) {
+        // An extra life is worth any detour, if anything is paid for it.
+        const int32_t lives = rules_.life_reward > 0 ? game.signals.lives : 0;
+        const bool better = lives != clear_.lives ? lives > clear_.lives : steps < clear_.steps;
+        if (game.signals.flag != 0 && (!cleared() || better)) {
           keep();
-          clear_ = {node, steps, game.progress.total};
+          clear_ = {node, steps, game.progress.total, lives};
         }
         return;
       }
@@ -377,6 +388,7 @@ class Explorer {
   size_t next_recent_ = 0;
   std::vector<Node> nodes_;
   std::vector<uint8_t> actions_, tried_;
+  int32_t first_lives_ = 0;
   Leaf clear_{kNowhere, 0, 0}, farthest_{kNowhere, 0, 0};
   int64_t spent_ = 0;
 };

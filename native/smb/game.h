@@ -28,7 +28,7 @@ struct Outcome {
 
 inline constexpr int kProgressCap = 16;  // px a step: more is a jump between areas
 inline constexpr float kProgressScale = 1.0F / 20;
-inline constexpr float kProgressFlag = 5.0F, kProgressStep = -0.01F;
+inline constexpr float kProgressFlag = 5.0F;
 inline constexpr float kProgressPassage = 2.5F;  // with a route: a pipe that leads on
 inline constexpr int kPassage = 128;             // px at once that only a pipe brings
 inline constexpr int kThrownBack =
@@ -131,6 +131,7 @@ struct Game {
     const int32_t x_before = signals.x;
     const uint16_t area_before = area_id(nes);
     const int32_t cleared_before = signals.levels_cleared;
+    const int32_t lives_before = signals.lives, status_before = signals.status;
     int32_t gym = 0;
     signals.death = 0;  // of a life before
     for (int i = 0; i < rules.frame_skip && over == 0 && passed == 0; ++i) {
@@ -140,6 +141,7 @@ struct Game {
       see_frame(*this, false);
       if (rules.skip_cutscenes) skip_cutscene(cart, rules, mask, see_frame);
     }
+    const float found = for_finds(rules, lives_before, status_before);
     const bool elsewhere = passed != 0;
     if (elsewhere) go_on(cart, rules, see_frame);  // what comes then begins with a decision
     if (rules.end_thrown_back && over == 0 && !elsewhere && area_id(nes) == area_before &&
@@ -166,6 +168,7 @@ struct Game {
     if (for_progress && !mask.empty() && passage) {
       outcome.reward += kProgressPassage;
     }
+    if (for_progress) outcome.reward += found;
     episode_return += outcome.reward;
     if (outcome.truncated) over = 1;
     ending = outcome.terminated ? ending_now() : kNoEnding;
@@ -458,6 +461,14 @@ struct Game {
     return std::clamp(moved + ticked + death, -kGymLimit, kGymLimit);
   }
 
+  // For an extra life, and for a power-up or the loss of it. A life that is lost is an end.
+  float for_finds(const Rules& rules, int32_t lives_before, int32_t status_before) const {
+    if (signals.death != 0) return 0;
+    const int32_t lives = std::max(signals.lives - lives_before, 0);
+    return static_cast<float>(lives) * rules.life_reward +
+           static_cast<float>(signals.status - status_before) * rules.power_reward;
+  }
+
   // `reached`: a level is cleared in this step.
   float reward(const Rules& rules, int32_t gym, int32_t gained, bool reached) {
     const bool end = reached || over != 0 || signals.death != 0;
@@ -481,7 +492,7 @@ struct Game {
     const float for_end = !end      ? 0.0F
                           : reached ? kProgressFlag
                                     : -rules.end_penalty_of(signals.level);
-    return px * kProgressScale + kProgressStep + for_end;
+    return px * kProgressScale - rules.step_penalty + for_end;
   }
 };
 

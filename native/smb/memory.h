@@ -53,7 +53,9 @@ inline constexpr int kObjects = 6;
 inline constexpr uint16_t kObjectActive = 0x000F, kObjectId = 0x0016, kObjectState = 0x001E;
 inline constexpr uint16_t kObjectXPage = 0x006E, kObjectX = 0x0087;
 inline constexpr uint16_t kObjectYPage = 0x00B6, kObjectY = 0x00CF;
-inline constexpr uint16_t kPowerUpType = 0x0039;       // 0 mushroom, 1 flower, 2 star, 3 1-up
+inline constexpr size_t kPowerUpSlot = 5;
+inline constexpr uint16_t kPowerUpType = 0x0039;  // 0 mushroom, 1 flower, 2 star, 3 1-up
+inline constexpr uint8_t kExtraLife = 3;
 inline constexpr uint16_t kFirebarSpin = 0x00A0;       // 32 positions, clockwise, 0 is up,
 inline constexpr uint16_t kFirebarPart = 0x0058;       // and 1/256 of one,
 inline constexpr uint16_t kFirebarSpeed = 0x0388;      // of which it turns so many a frame

@@ -34,6 +34,9 @@ struct Rules {
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
   float end_penalty = 2.5F;  // of `progress` and `landed`: taken for an end other than the flag
+  float step_penalty = 0.01F;        // and for each step
+  float life_reward = 0;     // and brought by an extra life
+  float power_reward = 0;    // by a mushroom or a flower; taken for what a hit costs
   std::vector<float> end_penalties;  // that by level, where it is not the same in all
   bool end_thrown_back = false;      // an episode ends where a maze sends Mario back
   bool show_level = false;           // the tile view's scalars name the level
@@ -93,6 +96,9 @@ struct Rules {
     const auto priced = [&require](float penalty) {
       require(penalty >= 0 && penalty <= 100, "end_penalty must be from 0 to 100");
     };
+    require(step_penalty >= 0 && step_penalty <= 10, "step_penalty must be from 0 to 10");
+    require(life_reward >= 0 && life_reward <= 100, "life_reward must be from 0 to 100");
+    require(power_reward >= 0 && power_reward <= 100, "power_reward must be from 0 to 100");
     priced(end_penalty);
     require(end_penalties.empty() || end_penalties.size() == kLevels,
             "there must be an end penalty for each of the 32 levels");

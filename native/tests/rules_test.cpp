@@ -110,6 +110,12 @@ TEST(rules_that_make_no_sense_say_why) {
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.row_share = 1.5; }), "row_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.phase_share = -0.5; }),
               "phase_share must be from 0 to 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.step_penalty = -1; }),
+              "step_penalty must be from 0 to 10");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.life_reward = -1; }),
+              "life_reward must be from 0 to 100");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.power_reward = 101; }),
+              "power_reward must be from 0 to 100");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.max_steps = -1; }), "step limits must not be negative");
 }
 

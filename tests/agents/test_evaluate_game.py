@@ -49,7 +49,7 @@ def test_a_game_is_as_one_that_is_played_by_itself(specialists: Team) -> None:
     with closing(env):
         random = specialists.agent("1-1").random(7)
         _, info = env.reset(seed=7)
-        ended, levels = False, [0]
+        ended, levels, lives, lives_won = False, [0], int(info["lives"][0]), 0
         while not ended:
             agent, mode = specialists.players[LEVELS[int(info["level"][0])]]
             view = agent.info.env
@@ -64,11 +64,15 @@ def test_a_game_is_as_one_that_is_played_by_itself(specialists: Team) -> None:
                 np.array([specialists.actions.index(names)])
             )
             ended = bool(terminated[0] or truncated[0])
+            now = int((info["final_info"] if ended else info)["lives"][0])
+            lives_won += max(now - lives, 0)
+            lives = now
             if not ended:
                 levels.append(int(info["level"][0]))
     last = {name: values[0] for name, values in info["final_info"].items()}
     assert sum(count.reached for count in found.levels.values()) == len(set(levels)) > 2
     assert found.mean_lives_lost == last["lives_lost"]
+    assert found.mean_lives_won == lives_won
     assert found.mean_levels == last["levels_cleared"]
     assert found.saved == int(last["flag"])
     assert_adds_up(found)

@@ -131,6 +131,11 @@ def test_one_setting_by_all_its_names() -> None:
         ({"observation": "ram", "show_paths": True}, "show_paths is for the observation 'tiles'"),
         ({"reward": "gym", "end_penalty": 5.0}, "end_penalty is for the rewards progress and"),
         ({"end_penalty": -1.0}, "end_penalty"),
+        ({"reward": "gym", "life_reward": 5.0}, "life_reward is for the rewards progress and"),
+        ({"reward": "tutorial", "power_reward": 5.0}, "power_reward is for the rewards progress"),
+        ({"reward": "gym", "step_penalty": 5.0}, "step_penalty is for the rewards progress"),
+        ({"life_reward": 101.0}, "life_reward"),
+        ({"power_reward": -1.0}, "power_reward"),
         ({"sticky_share": 0.5}, "sticky_share needs a repeat_action_probability above 0"),
         (
             {"row_share": 0.5},
@@ -247,6 +252,9 @@ def test_every_field_reaches_the_native_core() -> None:
             "life_share": 0.75,
             "phase_share": 0.5,
             "end_penalty": 4.0,
+            "step_penalty": 0.5,
+            "life_reward": 6.0,
+            "power_reward": 2.0,
             "whole_game": True,
             "lives": 1,
             "warps": True,
@@ -262,7 +270,8 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.row_share, rules.life_share, rules.phase_share) == (0.25, 0.75, 0.5)
     assert rules.show_paths
-    assert rules.end_penalty == 4.0
+    assert rules.step_penalty == 0.5
+    assert (rules.end_penalty, rules.life_reward, rules.power_reward) == (4.0, 6.0, 2.0)
     assert rules.start_noop_max == 9
     assert (rules.whole_game, rules.one_life, rules.warps) == (True, True, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)

@@ -19,6 +19,9 @@ from warpzone.smb.signals import DEATHS
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.evaluation import quotas, wilson
 
+FIRST_LIVES = 2
+"""Lives besides the first one that the console begins a game with."""
+
 
 @dataclass(frozen=True, slots=True)
 class GameProtocol:
@@ -93,6 +96,7 @@ class GameEvaluation:
         mean_frames: time to the princess in emulated frames, mean of those games; None: of none.
         mean_levels: levels cleared in a game, mean of all.
         mean_lives_lost: lives lost in a game, mean of all.
+        mean_lives_won: extra lives in a game, mean of all.
         levels: by level, in the order of the game, what happened there.
         protocol: how the games were played.
         rom: `revision` and `sha1`.
@@ -104,6 +108,7 @@ class GameEvaluation:
     mean_frames: float | None
     mean_levels: float
     mean_lives_lost: float
+    mean_lives_won: float
     levels: dict[str, LevelCount]
     protocol: GameProtocol
     rom: dict[str, str]
@@ -182,6 +187,7 @@ def evaluate_game(
         mean_frames=float(np.mean(count.saved)) if count.saved else None,
         mean_levels=sum(one.cleared for one in count.by_level.values()) / episodes,
         mean_lives_lost=sum(one.deaths for one in count.by_level.values()) / episodes,
+        mean_lives_won=count.won / episodes,
         levels=count.by_level,
         protocol=GameProtocol(
             games=episodes,
@@ -209,6 +215,8 @@ class _Count:
         self.by_level[LEVELS[0]].reached = int(np.count_nonzero(wanted))
         self.saved: list[int] = []
         """Frames of the games in which the princess was saved."""
+        self.won = 0
+        """Extra lives of all games."""
 
     def observe(self, step: Any) -> None:
         """Takes in a step of all games."""
@@ -226,6 +234,10 @@ class _Count:
             if not ended[game]:
                 self.by_level[LEVELS[level[game]]].reached += int(level[game] != self.levels[game])
                 continue
+            # The console counts lives besides the one that is played, at first two; a last death
+            # has not been taken off yet.
+            died = bool(lost[game] > self.lost[game])
+            self.won += int(signals["lives"][game]) - FIRST_LIVES + int(lost[game]) - died
             if signals["flag"][game]:
                 self.saved.append(int(signals["frames"][game]))
             else:

@@ -140,6 +140,7 @@ def _play(job: _Job, find: Callable[[str], Path], settings: Settings, log: _Log)
         mean_frames=found.mean_frames,
         mean_levels=found.mean_levels,
         mean_lives_lost=found.mean_lives_lost,
+        mean_lives_won=found.mean_lives_won,
         ended={level: count.ended for level, count in found.levels.items() if count.ended},
         deaths={level: count.deaths for level, count in found.levels.items() if count.deaths},
         seed=settings.seed,

@@ -146,6 +146,8 @@ class GameRecord(BaseModel):
     """Emulated frames to the princess, mean of those games."""
     mean_levels: float
     mean_lives_lost: float
+    mean_lives_won: float | None = None
+    """Extra lives; None in records of before they were counted."""
     ended: dict[str, int]
     """Games that ended without her, by level."""
     deaths: dict[str, int]

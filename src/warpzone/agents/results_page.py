@@ -86,8 +86,8 @@ WHOLE_GAME = """\
 {games} games each, as a person plays: power on, Start, lives, half-way points and 1-ups as the game
 gives them, from 1-1 to the princess in 8-4, without warp zones. 0 to {noop_max} frames without
 buttons pass whenever Mario can be played again. Shares of games in which the princess is saved with
-Wilson's 95 % intervals, means of all games of levels cleared and of lives lost, minutes of the
-console to the princess, and the levels in which most of the other games end.
+Wilson's 95 % intervals, means of all games of levels cleared, extra lives and lives lost, minutes
+of the console to the princess, and the levels in which most of the other games end.
 """
 
 ENDS = """\
@@ -205,8 +205,11 @@ def _games(results: Results) -> Iterator[str]:
     yield WHOLE_GAME.format(
         games=" or ".join(map(str, counts)), noop_max=GAMES["three_lives"].noop_max
     )
-    yield "| who plays | lives | sticky | princess | levels cleared | lives lost | minutes | ends |"
-    yield "|---|--:|--:|--:|--:|--:|--:|---|"
+    yield (
+        "| who plays | lives | sticky | princess | levels cleared | extra lives | lives lost"
+        " | minutes | ends |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|---|"
     for who, name, record in rows:
         conditions, frames = GAMES[name], record.mean_frames
         low, high = record.ci95
@@ -216,6 +219,7 @@ def _games(results: Results) -> Iterator[str]:
         yield (
             f"| {who} | {conditions.lives} | {conditions.repeat_action_probability:g}"
             f" | {share.replace('%', ' %')} | {record.mean_levels:.1f}"
+            f" | {NONE if record.mean_lives_won is None else f'{record.mean_lives_won:.1f}'}"
             f" | {record.mean_lives_lost:.1f} | {minutes}"
             f" | {', '.join(f'{level}: {count}' for level, count in ends) or NONE} |"
         )

@@ -291,8 +291,9 @@ def _print_game(evaluation: GameEvaluation) -> None:
     seconds = evaluation.mean_frames
     time = "" if seconds is None else f", in {seconds / FRAMES_PER_SECOND / 60:.1f} min"
     out.print(
-        f"a game: {evaluation.mean_levels:.1f} levels cleared, {evaluation.mean_lives_lost:.1f}"
-        f" lives lost{time}",
+        f"a game: {evaluation.mean_levels:.1f} levels cleared,"
+        f" {evaluation.mean_lives_won:.1f} extra lives,"
+        f" {evaluation.mean_lives_lost:.1f} lives lost{time}",
         soft_wrap=True,
     )
     _print_origin([str(evaluation.protocol)], evaluation.rom)

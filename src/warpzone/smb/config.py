@@ -55,6 +55,13 @@ class EnvConfig(BaseModel):
     flag, -50 for another end, divided by 10."""
     end_penalty: float = Field(2.5, ge=0.0, le=100.0)
     """What `progress` and `landed` take for an end other than the flag."""
+    step_penalty: float = Field(0.01, ge=0.0, le=10.0)
+    """What they take for each step: the dearer it is, the less an agent waits."""
+    life_reward: float = Field(0.0, ge=0.0, le=100.0)
+    """What `progress` and `landed` pay for an extra life. A search for a way through a level then
+    looks for one with as many as can be found."""
+    power_reward: float = Field(0.0, ge=0.0, le=100.0)
+    """What they pay for a mushroom, and for a flower once more; taken where a hit costs them."""
     frame_skip: int = Field(4, ge=1, le=60)
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
@@ -176,7 +183,8 @@ class EnvConfig(BaseModel):
             why = f"is for the observation 'tiles', and this is {self.observation!r}"
             reasons |= dict.fromkeys(("show_level", "show_paths"), why)
         if self.reward not in ("progress", "landed"):
-            reasons["end_penalty"] = f"is for the rewards progress and landed, not {self.reward!r}"
+            why = f"is for the rewards progress and landed, not {self.reward!r}"
+            reasons |= dict.fromkeys(("end_penalty", "step_penalty", "life_reward", "power_reward"), why)
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
         if not any(pair[0] in self.levels and pair[1] in self.levels for pair in pairwise(LEVELS)):
@@ -220,6 +228,9 @@ class EnvConfig(BaseModel):
         rules.life_share = self.life_share
         rules.phase_share = self.phase_share
         rules.end_penalty = self.end_penalty
+        rules.step_penalty = self.step_penalty
+        rules.life_reward = self.life_reward
+        rules.power_reward = self.power_reward
         rules.whole_game = self.whole_game
         rules.one_life = self.lives == 1
         rules.warps = self.warps
@@ -256,6 +267,9 @@ class EnvSettings(TypedDict, total=False):
     life_share: float
     phase_share: float
     end_penalty: float
+    step_penalty: float
+    life_reward: float
+    power_reward: float
     whole_game: bool
     lives: Literal[1, 3]
     warps: bool

@@ -1,0 +1,73 @@
+"""What `life_reward` and `power_reward` pay for: extra lives, mushrooms and flowers."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pytest
+
+import warpzone
+from warpzone.errors import ConfigError
+from warpzone.smb.actions import ACTION_SETS
+
+
+def play(actions: np.ndarray, **settings: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns rewards [T, N] of `actions` [T, N] in 1-1, and lives, status, deaths and ends
+    [T, N]."""
+    names = ("lives", "status", "death")
+    rewards, seen = [], {name: [] for name in (*names, "ended")}
+    with closing(warpzone.make_vec("1-1", actions.shape[1], threads=1, **settings)) as envs:
+        envs.reset(seed=0)
+        for step in actions:
+            _, reward, terminated, truncated, info = envs.step(step)
+            ended = terminated | truncated
+            rewards.append(reward)
+            seen["ended"].append(ended)
+            for name in names:
+                last = info["final_info"][name] if "final_info" in info else info[name]
+                seen[name].append(np.where(ended, last, info[name]))
+    return np.array(rewards), {name: np.array(values) for name, values in seen.items()}
+
+
+def test_a_search_finds_the_extra_life_of_1_1_and_it_is_paid_once() -> None:
+    with closing(warpzone.make_vec("1-1", 1, threads=1, life_reward=10.0)) as envs:
+        way = envs.explorer("1-1").search(600_000)
+        plain = warpzone.make_vec("1-1", 1, threads=1)
+        with closing(plain):
+            without = plain.explorer("1-1").search(600_000)
+    assert way.cleared
+    assert without.cleared
+    actions = np.frombuffer(way.inputs, np.uint8).astype(np.int64)[:, None]
+    paid, seen = play(actions, life_reward=10.0)
+    unpaid, _ = play(actions)
+    assert seen["lives"].max() == 3
+    at = int(np.argmax(seen["lives"][:, 0] == 3))
+    difference = (paid - unpaid)[:, 0]
+    assert difference[at] == pytest.approx(10.0)
+    assert np.count_nonzero(difference) == 1
+    quick = np.frombuffer(without.inputs, np.uint8).astype(np.int64)[:, None]
+    assert play(quick)[1]["lives"].max() == 2
+
+
+def test_a_power_up_is_paid_and_a_hit_takes_it_back() -> None:
+    random = np.random.default_rng(0)
+    names = ACTION_SETS["simple"]
+    weights = np.array([3.0 if "right" in name else 1.0 for name in names])
+    held = random.choice(len(names), (100, 256), p=weights / weights.sum())
+    actions = np.repeat(held, 6, axis=0)
+    paid, seen = play(actions, power_reward=3.0)
+    unpaid, _ = play(actions)
+    before = np.vstack([np.zeros_like(seen["status"][:1]), seen["status"][:-1]])
+    before[1:][seen["ended"][:-1]] = 0
+    change = np.where(seen["death"] != 0, 0, seen["status"] - before)
+    assert (change > 0).sum() > 3
+    assert (change < 0).sum() > 0
+    np.testing.assert_allclose(paid - unpaid, 3.0 * change, atol=1e-4)
+
+
+@pytest.mark.parametrize("reward", ["gym", "tutorial"])
+def test_other_rewards_know_nothing_of_it(reward: Any) -> None:
+    with pytest.raises(ConfigError, match="life_reward is for the rewards progress"):
+        warpzone.make_vec("1-1", 1, reward=reward, life_reward=1.0)

@@ -533,6 +533,10 @@ def test_functions_that_are_wrong_are_named(catch: Path) -> None:
         make_vec(catch, with_(done=lambda now, before: now["state"] == 1), 1)
     with pytest.raises(ConfigError, match=r"reward returned shape \(\); there must be one value"):
         make_vec(catch, with_(reward=lambda now, before: 1.0), 1)
+    with pytest.raises(ConfigError, match="reward returned nan; it must be a finite number"):
+        make_vec(catch, with_(reward=lambda now, before: now["state"] * np.nan), 1)
+    with pytest.raises(ConfigError, match="progress returned inf; it must be a finite number"):
+        make_vec(catch, with_(progress=lambda now, before: now["state"] + np.inf), 1)
     with pytest.raises(ConfigError, match="there is no variable 'points': there are score, lives"):
         make_vec(catch, with_(reward=lambda now, before: now["points"]), 1)
     with pytest.raises(ConfigError, match="there is no button 'jump'"):

@@ -188,10 +188,15 @@ def ask(game: Game, name: str, now: Values, before: Values, dtype: Any) -> NDArr
     """Returns what one of a game's functions says, as `dtype`.
 
     Raises:
-        ConfigError: it does not return one value for each game.
+        ConfigError: it does not return one value for each game, or a number that is none.
     """
     function: Function = getattr(game, name)
-    return checked(game, name, function(now, before), now, dtype)
+    array = checked(game, name, function(now, before), now, dtype)
+    # One of these in a rollout would make all weights of a network NaN.
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        wrong = array[~np.isfinite(array)][0]
+        raise ConfigError(f"{game.name}: {name} returned {wrong}; it must be a finite number")
+    return array
 
 
 def checked(game: Game, name: str, found: Any, now: Values, dtype: Any) -> NDArray[Any]:

@@ -184,7 +184,9 @@ class EnvConfig(BaseModel):
             reasons |= dict.fromkeys(("show_level", "show_paths"), why)
         if self.reward not in ("progress", "landed"):
             why = f"is for the rewards progress and landed, not {self.reward!r}"
-            reasons |= dict.fromkeys(("end_penalty", "step_penalty", "life_reward", "power_reward"), why)
+            reasons |= dict.fromkeys(
+                ("end_penalty", "step_penalty", "life_reward", "power_reward"), why
+            )
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
         if not any(pair[0] in self.levels and pair[1] in self.levels for pair in pairwise(LEVELS)):

@@ -227,6 +227,20 @@ def test_old_files_go(cache_directory: Path) -> None:
     assert left == [*programs[-(cache.KEPT_FILES - 1) :], last]
 
 
+def test_old_locks_without_a_translation_go(cache_directory: Path) -> None:
+    cache.write(PROGRAM, ENTRY)
+    beside = cache.path_of(PROGRAM).with_suffix(".lock")
+    old, new = cache_directory / "old.lock", cache_directory / "new.lock"
+    for lock in (beside, old, new):
+        lock.touch()
+    for lock in (beside, old):
+        os.utime(lock, (0, 0))
+    cache.write(OTHER, ENTRY)
+    assert beside.exists()
+    assert new.exists()
+    assert not old.exists()
+
+
 def test_what_is_used_stays(cache_directory: Path) -> None:
     programs = [bytes([i]) * 0x8000 for i in range(cache.KEPT_FILES)]
     for age, program in enumerate(programs):

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,8 @@ from warpzone.files import open_regular_file, read_regular_file, write_atomicall
 MAGIC = b"warpzone compiled cartridge 1\n"
 KEPT_FILES = 32
 """Those used last: over three times as many as the cartridges that are known by name need."""
+OLD_LOCK = 3600
+"""Seconds after which a lock without a translation beside it goes: none takes so long."""
 MOST_BYTES = 64 << 20
 """Of a file: twenty times what the largest program of 32 KB needs."""
 MOST_PLACES = 0xFFFFFF
@@ -115,6 +118,10 @@ def write(program: bytes, entry: Entry) -> None:
     write_atomically(path_of(program), pack(program, entry), mode=ONLY_THIS_USER)
     for old in sorted(directory().glob("*.code"), key=_time_used)[:-KEPT_FILES]:
         old.unlink(missing_ok=True)
+    # Who waits at a lock that goes translates as well, which costs time and nothing else.
+    for lock in directory().glob("*.lock"):
+        if not lock.with_suffix(".code").exists() and _time_used(lock) < time.time() - OLD_LOCK:
+            lock.unlink(missing_ok=True)
 
 
 def _time_used(path: Path) -> float:

@@ -1,0 +1,396 @@
+"""Teaches an agent to take the extra life of a level on its way: a search finds how, it imitates.
+
+    python -m scripts.teach_extra_lives AGENT OUT.safetensors --level 1-1
+
+Gradients do not find it: who stops below a hidden block loses progress at once, and what comes up
+has to be waited for. So, as in DAgger (Ross et al. 2011):
+
+1. A search from the level's start looks for an extra life (`env.life_reward`) and tells where the
+   mushroom appears; others begin on the agent's own way, a little before that place.
+2. The agent plays. In states of its own before that place the ways that are known are tried with
+   small changes, and the soonest that catches the mushroom is written down, with what the agent
+   does after it.
+3. The network learns what was done in these ways, and to stay what it was in its states of all its
+   levels, by KL divergence.
+
+The file written tells how the agent came about, as that of a training does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from warpzone.agents.agent import Agent
+from warpzone.errors import ConfigError, WarpzoneError
+from warpzone.smb.config import EnvConfig
+from warpzone.smb.memory import MEMORY
+from warpzone.smb.search import Trajectory
+from warpzone.smb.vector_env import MarioVectorEnv
+from warpzone.training.agent_file import PolicyMode, save_agent
+from warpzone.training.provenance import code_commit
+
+FIRST_SEARCH, SEARCHES, SEARCH = 2_000_000, 8, 1_000_000
+"""Agent steps of the search from the start; how many begin on the agent's way, and their steps."""
+BEFORE, NEAR, BEHIND = 145, 35, 70
+"""px before the mushroom between which ways begin, and px behind it where they may lead."""
+PLAYERS, TRIES, LONGEST = 32, 256, 60
+"""Games that come to where ways begin, ways tried from there, and their steps at the most."""
+LIKELIEST, STICKY = 0.6, 0.1
+"""How often those games play likeliest actions, and the probability that a button sticks."""
+KNOWN = 120
+"""Ways that others are made of; new ones replace the oldest."""
+THEN = 45
+"""Steps after the extra life that are learnt too."""
+OWN_GAMES, OWN_STEPS, OWN_EVERY = 32, 330, 5
+"""Games and steps of each level in which the agent stays what it was, every which step."""
+LEARNING_RATE, ROWS, STAY = 3e-4, 256, 0.5
+"""Of Adam, falling to 0; samples of each kind in an update; weight of the KL divergence."""
+Tiles: TypeAlias = dict[str, NDArray[Any]]
+"""Observations of games, arrays [k, ...] by name."""
+POWER_UP, EXTRA_LIFE = MEMORY["object_active"] + 5, 3
+"""Whether there is one; the type of a mushroom that is an extra life."""
+
+
+@dataclass
+class Way:
+    """Actions up to an extra life, and px from the left end of the area before each."""
+
+    places: list[int]
+    actions: list[int]
+
+
+@dataclass
+class Shown:
+    """Observations, and what to do then."""
+
+    rows: list[Tiles] = field(default_factory=list)
+    actions: list[int] = field(default_factory=list)
+
+    def add(self, observation: Tiles, action: int) -> None:
+        """Takes the first game's."""
+        self.rows.append({name: array[0].copy() for name, array in observation.items()})
+        self.actions.append(action)
+
+    def arrays(self) -> Tiles:
+        """Returns the observations, arrays [k, ...] by name."""
+        return {name: np.stack([row[name] for row in self.rows]) for name in self.rows[0]}
+
+
+def by_name(observation: Any) -> Tiles:
+    """Returns the observation of an agent that sees `tiles`.
+
+    Raises:
+        ConfigError: it sees something else.
+    """
+    if not isinstance(observation, dict):
+        raise ConfigError("extra lives are taught to agents that see tiles, and this sees pictures")
+    return observation
+
+
+def settings(agent: Agent, level: str, **changes: object) -> EnvConfig:
+    """Returns how the agent plays a level, without a limit of steps."""
+    envs = agent.make_envs(level, 1, noop_max=0, repeat_action_probability=0.0, threads=1)
+    with closing(envs):
+        plain = envs.config.model_dump()
+    return EnvConfig(**{**plain, "no_progress_steps": None, **changes})
+
+
+def find(agent: Agent, level: str, seed: int) -> tuple[int, list[Way]]:
+    """Returns px of Mario when the mushroom appears, and ways to it that begin on the agent's own.
+
+    Raises:
+        ConfigError: none is found, or the agent does not come so far.
+    """
+    config = settings(agent, level, life_reward=1.0)
+    with closing(MarioVectorEnv(config=config, num_envs=1, threads=1)) as envs:
+        first = envs.explorer(level, seed).search(FIRST_SEARCH).inputs
+        where, way = follow(envs, list(first))
+        if way is None:
+            raise ConfigError(f"no extra life is found in {level}")
+        own = own_way(agent, envs, where - NEAR, seed)
+        states = envs.record_initial_states(level, Trajectory(bytes(own)))
+        near = [state for state in states if state.x >= where - BEFORE]
+        ways = []
+        for number in range(SEARCHES if near else 0):
+            state = near[number * len(near) // SEARCHES]
+            beyond = envs.explorer_from(state, seed + number).search(SEARCH).inputs
+            _, way = follow(envs, [*own[: state.step], *beyond])
+            if way is not None:
+                ways.append(way)
+    if not ways:
+        raise ConfigError(f"no way to the extra life of {level} begins on the agent's own")
+    return where, ways
+
+
+def own_way(agent: Agent, envs: MarioVectorEnv, where: int, seed: int) -> list[int]:
+    """Returns the actions with which the agent comes as far as `where` px.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    observation, _ = envs.reset(seed=0)
+    random, own, x = agent.random(seed), [], 0
+    while x < where:
+        action = agent.act(observation, "argmax", random)
+        observation, _, terminated, truncated, info = envs.step(action)
+        own.append(int(action[0]))
+        x = int(info["x"][0])
+        if terminated[0] or truncated[0]:
+            raise ConfigError(f"the agent does not come to the extra life, near {where} px")
+    return own
+
+
+def follow(envs: MarioVectorEnv, actions: list[int]) -> tuple[int, Way | None]:
+    """Plays actions from the level's start in one game; returns px of Mario when the mushroom of an
+    extra life is first seen, and the way to that life; None: he catches none."""
+    _, info = envs.reset(seed=0)
+    lives, places, where = int(info["lives"][0]), [], -1
+    for count, action in enumerate(actions, start=1):
+        places.append(int(info["x"][0]))
+        _, _, terminated, truncated, info = envs.step(np.array([action]))
+        ram = envs.ram(0)
+        if where < 0 and ram[POWER_UP] != 0 and ram[MEMORY["power_up_type"]] == EXTRA_LIFE:
+            where = int(info["x"][0])
+        if terminated[0] or truncated[0]:
+            break
+        if int(info["lives"][0]) > lives:
+            return where, Way(places, actions[:count])
+    return where, None
+
+
+def demonstrate(
+    agent: Agent, level: str, where: int, ways: list[Way], wanted: int, seconds: float, seed: int
+) -> Shown:
+    """Returns what leads to the extra life from the agent's own states before it, and what the
+    agent does after it."""
+    draws = np.random.default_rng(seed)
+    config = settings(agent, level, noop_max=30, repeat_action_probability=STICKY)
+    shown, found, tried, end = Shown(), 0, 0, time.monotonic() + seconds
+    with (
+        closing(MarioVectorEnv(config=config, num_envs=PLAYERS, threads=1)) as players,
+        closing(MarioVectorEnv(config=config, num_envs=TRIES, threads=1)) as games,
+    ):
+        games.reset(seed=0)
+        observation, _ = players.reset(seed=seed)
+        random = agent.random(seed)
+        goals = draws.integers(where - BEFORE, where - NEAR, PLAYERS)
+        while found < wanted and time.monotonic() < end:
+            mode: PolicyMode = "argmax" if draws.random() < LIKELIEST else "sample"
+            action = agent.act(observation, mode, random)
+            observation, _, terminated, truncated, info = players.step(action)
+            for player in range(PLAYERS):
+                x = int(info["x"][player])
+                if terminated[player] or truncated[player]:
+                    goals[player] = draws.integers(where - BEFORE, where - NEAR)
+                elif goals[player] <= x < goals[player] + 16:
+                    goals[player] = np.iinfo(goals.dtype).max  # once an episode
+                    tried += 1
+                    state = players.save_state(player)
+                    actions = catch(games, state, ways, x, int(info["lives"][player]), draws)
+                    if actions is None:
+                        continue
+                    found += 1
+                    ways.append(show(agent, games, state, actions, shown, random))
+                    del ways[:-KNOWN]
+    print(f"{level}: the extra life is reached from {found} of {tried} states of the agent's own")
+    return shown
+
+
+def catch(
+    games: MarioVectorEnv,
+    state: bytes,
+    ways: list[Way],
+    x: int,
+    lives: int,
+    draws: np.random.Generator,
+) -> list[int] | None:
+    """Tries what is left of known ways at `x` px, with small changes; returns the actions that
+    bring an extra life soonest, or None."""
+    tries = [changed(rest(ways[draws.integers(len(ways))], x, draws), draws) for _ in range(TRIES)]
+    for game in range(TRIES):
+        games.load_state(state, game)
+    over = np.zeros(TRIES, np.bool_)
+    for step in range(min(max(map(len, tries)), LONGEST)):
+        actions = np.array([one[step] if step < len(one) else 0 for one in tries])
+        _, _, terminated, truncated, info = games.step(actions)
+        over |= terminated | truncated
+        caught = np.flatnonzero((info["lives"] > lives) & ~over)
+        if len(caught):
+            one = tries[int(caught[0])]
+            return [*one, *[0] * LONGEST][: step + 1]
+    return None
+
+
+def rest(way: Way, x: int, draws: np.random.Generator) -> list[int]:
+    """Returns the actions of a way from about `x` px on."""
+    nearest = int(np.abs(np.array(way.places) - x).argmin()) + int(draws.integers(-2, 3))
+    return way.actions[max(0, min(nearest, len(way.actions) - 5)) :]
+
+
+def changed(actions: list[int], draws: np.random.Generator) -> list[int]:
+    """Returns a copy with up to three changes: actions left out, held for longer, replaced, or idle
+    ones put in."""
+    actions = list(actions)
+    for _ in range(draws.integers(4)):
+        at, length = int(draws.integers(max(len(actions), 1))), int(draws.integers(1, 4))
+        match int(draws.integers(4)):
+            case 0:
+                del actions[at : at + length]
+            case 1:
+                actions[at:at] = actions[at : at + 1] * length
+            case 2:
+                other = actions[int(draws.integers(max(len(actions), 1))) :][:1]
+                actions[at : at + length] = other
+            case _:
+                actions[at:at] = [0] * int(draws.integers(1, 6))
+    return actions
+
+
+def show(
+    agent: Agent,
+    games: MarioVectorEnv,
+    state: bytes,
+    actions: list[int],
+    shown: Shown,
+    random: torch.Generator,
+) -> Way:
+    """Writes down what is seen and done along actions and after them; returns them as a way."""
+    games.load_state(state, 0)
+    everyone = np.zeros(TRIES, np.int64)
+    places = []
+    for step in range(len(actions) + THEN):
+        observation = by_name(games.observations())
+        ram = games.ram(0).astype(int)
+        places.append(ram[MEMORY["x_page"]] * 256 + ram[MEMORY["x"]])
+        if step < len(actions):
+            action = actions[step]
+        else:
+            first = {name: array[:1] for name, array in observation.items()}
+            action = int(agent.act(first, "argmax", random)[0])
+        shown.add(observation, action)
+        everyone[0] = action
+        _, _, terminated, truncated, _ = games.step(everyone)
+        if terminated[0] or truncated[0]:
+            break
+    return Way(places[: len(actions)], actions)
+
+
+def own_states(agent: Agent, level: str, where: int) -> Tiles:
+    """Returns observations [k, ...] of the agent's own episodes in all its levels, those left out
+    that ways to the extra life lead past."""
+    rows: list[Tiles] = []
+    for played in agent.levels:
+        envs = agent.make_envs(
+            played, OWN_GAMES, noop_max=30, repeat_action_probability=0.25, threads=1
+        )
+        with closing(envs):
+            observation, _ = envs.reset(seed=1)
+            random = agent.random(1)
+            for step in range(OWN_STEPS):
+                action = agent.act(observation, "sample", random)
+                observation, _, _, _, info = envs.step(action)
+                if step % OWN_EVERY:
+                    continue
+                x = info["x"]
+                led_past = (x >= where - BEFORE - 10) & (x <= where + BEHIND)
+                kept = ~led_past if played == level else np.ones(OWN_GAMES, np.bool_)
+                rows.append({name: array[kept] for name, array in by_name(observation).items()})
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def imitate(agent: Agent, shown: Shown, own: Tiles, updates: int, seed: int) -> float:
+    """Changes the agent's network; returns how often its likeliest action is the shown one."""
+    policy = agent.policy.requires_grad_(True)
+
+    def log_probs(observation: Tiles) -> torch.Tensor:
+        tensors = {name: torch.from_numpy(array) for name, array in observation.items()}
+        logits: torch.Tensor = policy(tensors)[0]
+        return logits.float().log_softmax(1)
+
+    def rows(arrays: Tiles, chosen: NDArray[np.int64]) -> Tiles:
+        return {name: array[chosen] for name, array in arrays.items()}
+
+    ways, wanted = shown.arrays(), torch.tensor(shown.actions)
+    count = len(next(iter(own.values())))
+    with torch.no_grad():
+        slices = [np.arange(i, min(i + 1024, count)) for i in range(0, count, 1024)]
+        before = torch.cat([log_probs(rows(own, one)) for one in slices])
+    optimizer = torch.optim.Adam(policy.parameters(), LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
+    draws = np.random.default_rng(seed)
+    for _ in range(updates):
+        some, others = draws.integers(len(wanted), size=ROWS), draws.integers(count, size=ROWS)
+        imitation = functional.nll_loss(log_probs(rows(ways, some)), wanted[some])
+        now, was = log_probs(rows(own, others)), before[others]
+        divergence = (was.exp() * (was - now)).sum(1).mean()
+        optimizer.zero_grad()
+        torch.autograd.backward(imitation + STAY * divergence)
+        optimizer.step()
+        schedule.step()
+    policy.requires_grad_(False)
+    with torch.no_grad():
+        likeliest = torch.cat(
+            [
+                log_probs(rows(ways, np.arange(i, min(i + 1024, len(wanted))))).argmax(1)
+                for i in range(0, len(wanted), 1024)
+            ]
+        )
+    return float((likeliest == wanted).float().mean())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("agent", help="a run directory, a file, or generalist")
+    parser.add_argument("out", type=Path, help="the file that is written")
+    parser.add_argument("--level", default="1-1")
+    parser.add_argument("--ways", type=int, default=300, help="to learn from")
+    parser.add_argument("--seconds", type=float, default=200, help="to look for them at the most")
+    parser.add_argument("--updates", type=int, default=3000, help="of the network")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    begun = time.monotonic()
+    torch.set_num_threads(1)
+    torch.manual_seed(given.seed)
+    try:
+        agent = Agent.load(given.agent)
+        where, ways = find(agent, given.level, given.seed)
+        print(f"{given.level}: the mushroom appears at {where} px; {len(ways)} ways to it searched")
+        shown = demonstrate(agent, given.level, where, ways, given.ways, given.seconds, given.seed)
+        if not shown.actions:
+            raise ConfigError("none of the agent's own states is led to the extra life")
+        own = own_states(agent, given.level, where)
+        same = imitate(agent, shown, own, given.updates, given.seed)
+        command = ["python", "-m", "scripts.teach_extra_lives", *(arguments or sys.argv[1:])]
+        info = agent.info.model_copy(
+            update={
+                "earlier": (*agent.info.earlier, agent.info.stage),
+                "command": shlex.join(command),
+                "commit": code_commit(),
+                "steps": 0,
+                "seconds": time.monotonic() - begun,
+                "threads": 1,
+                "clear_rate": None,
+            }
+        )
+        save_agent(given.out, agent.policy.state_dict(), info)
+    except WarpzoneError as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"{given.out}: likeliest actions are those shown in {same:.1%} of {len(shown.actions)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""An agent learns to take an extra life from what a search found: `scripts/teach_extra_lives.py`."""
+"""An agent learns to take an extra life from what a search finds: scripts/teach_extra_lives.py."""
 
 from __future__ import annotations
 

@@ -66,20 +66,26 @@ inline void replay_frames(Game& game, const nes::Cartridge& cart, const Rules& r
   }
 }
 
+// Rules of episodes of one level that are the same each time: nothing is drawn, and nothing but the
+// game ends them.
+inline Rules without_chance(Rules rules, int level, const LevelStarts& levels) {
+  rules.noop_max = rules.start_noop_max = 0;
+  rules.whole_game = false;
+  rules.repeat_action_probability = 0;
+  rules.row_share = rules.life_share = rules.phase_share = 0;
+  rules.max_steps = rules.no_progress_steps = 0;
+  rules.level_weights.assign(kLevels, 0.0);
+  rules.level_weights[static_cast<size_t>(level)] = 1.0;
+  return rules.of(levels);
+}
+
 // Plays a way, without idle frames or sticky buttons; `see(Replayed)` is called after each step.
 // Throws std::invalid_argument.
 template <typename See>
 inline void replay(LevelStarts& levels, const Rules& rules, const Trajectory& trajectory,
                    See&& see) {
   if (!levels.has(trajectory.level)) throw std::invalid_argument("no such level");
-  Rules plain = rules;
-  plain.noop_max = plain.start_noop_max = 0;
-  plain.whole_game = false;
-  plain.repeat_action_probability = 0;
-  plain.max_steps = plain.no_progress_steps = 0;
-  plain.level_weights.assign(kLevels, 0.0);
-  plain.level_weights[static_cast<size_t>(trajectory.level)] = 1.0;
-  plain = plain.of(levels);
+  const Rules plain = without_chance(rules, trajectory.level, levels);
   InitialStates starts;
   if (trajectory.begin) {
     InitialState start{*trajectory.begin, {}, trajectory.level, 0, {}, {}};
@@ -209,13 +215,7 @@ class Explorer {
            uint64_t seed, const std::optional<InitialState>& begin = std::nullopt)
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
     if (!levels_->has(level)) throw std::invalid_argument("no such level");
-    rules_.noop_max = rules_.start_noop_max = 0;
-    rules_.whole_game = false;
-    rules_.repeat_action_probability = 0;
-    rules_.max_steps = rules_.no_progress_steps = 0;
-    rules_.level_weights.assign(kLevels, 0.0);
-    rules_.level_weights[static_cast<size_t>(level)] = 1.0;
-    rules_ = rules_.of(*levels_);
+    rules_ = without_chance(rules_, level, *levels_);
     if (weights.size() != rules_.actions.size()) {
       throw std::invalid_argument("there must be a weight for each action");
     }

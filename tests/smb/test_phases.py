@@ -103,3 +103,27 @@ def test_no_input_log_leads_to_another_phase() -> None:
         envs.reset()
         envs.step(np.array([INDEX[RUN]]))
         assert (envs.input_log(0) is not None) is known
+
+
+def test_a_way_is_played_in_the_levels_own_phase_whatever_is_drawn() -> None:
+    """Else it leads nowhere, and with it the places where progress counts."""
+    plain, drawn = make_vec(1, phase_share=0.0), make_vec(1, phase_share=1.0)
+    way = plain.explorer("1-1").search(60_000)
+    assert drawn.explorer("1-1").search(60_000).inputs == way.inputs
+    steps = [
+        [(start.step, start.progress) for start in envs.record_initial_states("1-1", way)]
+        for envs in (plain, drawn)
+    ]
+    assert len(steps[0]) > 20
+    assert steps[0] == steps[1]
+    reached = []
+    for envs in (plain, drawn):
+        envs.set_progress_masks({"1-1": [way]})
+        envs.reset(options={"level": "1-1"})
+        for action in way.inputs:
+            _, _, terminated, truncated, infos = envs.step(np.array([action]))
+            if terminated[0] or truncated[0]:
+                break
+            progress = int(infos["progress"][0])
+        reached.append(progress)
+    assert reached[0] == reached[1] > 300

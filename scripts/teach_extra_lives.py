@@ -11,7 +11,7 @@ has to be waited for. So, as in DAgger (Ross et al. 2011):
    small changes, and the soonest that catches the mushroom is written down, with what the agent
    does after it.
 3. The network learns what was done in these ways, and to stay what it was in its states of all its
-   levels, by KL divergence.
+   levels, by KL divergence, and to value states as it did.
 
 The file written tells how the agent came about, as that of a training does.
 """
@@ -56,7 +56,7 @@ THEN = 45
 OWN_GAMES, OWN_STEPS, OWN_EVERY = 32, 330, 5
 """Games and steps of each level in which the agent stays what it was, every which step."""
 LEARNING_RATE, ROWS, STAY = 3e-4, 256, 0.5
-"""Of Adam, falling to 0; samples of each kind in an update; weight of the KL divergence."""
+"""Of Adam, falling to 0; samples of each kind in an update; weight of staying the same."""
 Tiles: TypeAlias = dict[str, NDArray[Any]]
 """Observations of games, arrays [k, ...] by name."""
 POWER_UP, EXTRA_LIFE = MEMORY["object_active"] + 5, 3
@@ -311,43 +311,44 @@ def own_states(agent: Agent, level: str, where: int) -> Tiles:
 
 
 def imitate(agent: Agent, shown: Shown, own: Tiles, updates: int, seed: int) -> float:
-    """Changes the agent's network; returns how often its likeliest action is the shown one."""
+    """Changes the agent's network; returns how often its likeliest action is the shown one.
+
+    What the network says of the value of a state is to stay too: a training that goes on from here
+    would else begin with large errors, and forget all in repairing them."""
     policy = agent.policy.requires_grad_(True)
 
-    def log_probs(observation: Tiles) -> torch.Tensor:
+    def decide(observation: Tiles) -> tuple[torch.Tensor, torch.Tensor]:
         tensors = {name: torch.from_numpy(array) for name, array in observation.items()}
-        logits: torch.Tensor = policy(tensors)[0]
-        return logits.float().log_softmax(1)
+        logits, values = policy(tensors)
+        return logits.float().log_softmax(1), values.float()
 
-    def rows(arrays: Tiles, chosen: NDArray[np.int64]) -> Tiles:
-        return {name: array[chosen] for name, array in arrays.items()}
+    def all_of(arrays: Tiles) -> tuple[torch.Tensor, torch.Tensor]:
+        count = len(next(iter(arrays.values())))
+        slices = [slice(start, start + 1024) for start in range(0, count, 1024)]
+        with torch.no_grad():
+            parts = [decide({name: array[one] for name, array in arrays.items()}) for one in slices]
+        return torch.cat([one for one, _ in parts]), torch.cat([one for _, one in parts])
 
     ways, wanted = shown.arrays(), torch.tensor(shown.actions)
-    count = len(next(iter(own.values())))
-    with torch.no_grad():
-        slices = [np.arange(i, min(i + 1024, count)) for i in range(0, count, 1024)]
-        before = torch.cat([log_probs(rows(own, one)) for one in slices])
+    was, own_values = all_of(own)
+    _, way_values = all_of(ways)
+    spread = own_values.var()
     optimizer = torch.optim.Adam(policy.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
     draws = np.random.default_rng(seed)
     for _ in range(updates):
-        some, others = draws.integers(len(wanted), size=ROWS), draws.integers(count, size=ROWS)
-        imitation = functional.nll_loss(log_probs(rows(ways, some)), wanted[some])
-        now, was = log_probs(rows(own, others)), before[others]
-        divergence = (was.exp() * (was - now)).sum(1).mean()
+        some, others = (draws.integers(len(one), size=ROWS) for one in (wanted, was))
+        rows = {name: np.concatenate([ways[name][some], own[name][others]]) for name in ways}
+        log_probs, values = decide(rows)
+        imitation = functional.nll_loss(log_probs[:ROWS], wanted[some])
+        divergence = (was[others].exp() * (was[others] - log_probs[ROWS:])).sum(1).mean()
+        drift = (values - torch.cat([way_values[some], own_values[others]])).square().mean()
         optimizer.zero_grad()
-        torch.autograd.backward(imitation + STAY * divergence)
+        torch.autograd.backward(imitation + STAY * (divergence + drift / spread))
         optimizer.step()
         schedule.step()
     policy.requires_grad_(False)
-    with torch.no_grad():
-        likeliest = torch.cat(
-            [
-                log_probs(rows(ways, np.arange(i, min(i + 1024, len(wanted))))).argmax(1)
-                for i in range(0, len(wanted), 1024)
-            ]
-        )
-    return float((likeliest == wanted).float().mean())
+    return float((all_of(ways)[0].argmax(1) == wanted).float().mean())
 
 
 def main(arguments: list[str] | None = None) -> None:

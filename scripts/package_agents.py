@@ -43,6 +43,13 @@ def main(arguments: list[str] | None = None) -> None:
         "--margin", type=float, default=MARGIN, help="by which a specialist must be better"
     )
     parser.add_argument("--rom", type=Path)
+    parser.add_argument(
+        "--network",
+        type=Path,
+        metavar="RUN",
+        help="the network for all levels to package, whatever its clear rates: one that plays the"
+        " whole game better",
+    )
     given = parser.parse_args(arguments)
     levels = None if given.levels is None else list(parse_levels(given.levels))
     results = read_results(RESULTS)
@@ -53,8 +60,14 @@ def main(arguments: list[str] | None = None) -> None:
                 files.append(stage(run, folder, FOLDER))
             except WarpzoneError as error:  # one that is only just in training, for example
                 print(f"left out: {error}")
+        network = None
+        if given.network is not None:
+            network = stage(given.network, folder, FOLDER)
+            files.append(network)
         settings = Settings(folder, given.episodes, given.seed, given.jobs, given.rom, LOG)
-        results = best_of(results, files, settings, levels=levels, again=given.again)
+        results = best_of(
+            results, files, settings, levels=levels, again=given.again, network=network
+        )
         sizes = file_sizes(folder, FOLDER)
         results = choose(results, sizes, margin=given.margin, most_bytes=MOST_BYTES)
 

@@ -75,7 +75,16 @@ class Skill:
         counts = {"8-3": LevelCount(reached=games), "8-4": LevelCount(ended=lost, deaths=2 * lost)}
         interval = wilson(games - lost, games)
         return GameEvaluation(
-            games - lost, 1 - lost / games, interval, 36_059.28, 31.6, 2.5, counts, protocol, {}
+            games - lost,
+            1 - lost / games,
+            interval,
+            36_059.28,
+            31.6,
+            2.5,
+            1.9,
+            counts,
+            protocol,
+            {},
         )
 
     def measure(self, one: Measurement, folder: Path, rom: Path | None) -> Played:
@@ -269,7 +278,9 @@ def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_be
     assert results.team is None
     assert told.games["one_life"].saved == 30
     assert told.games["three_lives"].ended == {"8-4": 40}
-    row = "| one network, told the level | 3 | 0 | 60 % (50–69) | 31.6 | 2.5 | 10.0 | 8-4: 40 |"
+    row = (
+        "| one network, told the level | 3 | 0 | 60 % (50–69) | 31.6 | 1.9 | 2.5 | 10.0 | 8-4: 40 |"
+    )
     assert row in text
     assert (
         "warpzone eval generalist --game --lives 1 --episodes 100 --seed 0 --noop-max 30 --sticky 0"
@@ -305,6 +316,14 @@ def test_a_network_for_all_levels_takes_the_place_of_specialists_that_are_not_be
     skill.rates["6"] = {"sample": (1.0, 0.8, 0.8)}
     package_agents.main([str(agent(tmp_path, 6, TOLD))])
     assert read_results(file).networks["generalist"].steps == 3
+    # Unless it is asked for.
+    package_agents.main(["--network", str(agent(tmp_path, 6, TOLD))])
+    results = read_results(file)
+    assert results.networks["generalist"].steps == 6
+    assert results.networks["generalist-untold"].steps == 4
+    assert {entry.file for entry in read_index(folder).networks.values()} >= {
+        results.networks["generalist"].file
+    }
 
 
 def test_specialists_that_are_better_by_most_come_first_where_the_place_is_short(

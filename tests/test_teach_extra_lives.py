@@ -10,6 +10,7 @@ from scripts import teach_extra_lives as lives
 from tests.support.agents import write_agent
 
 from warpzone.agents.agent import Agent
+from warpzone.errors import ConfigError
 from warpzone.smb.config import EnvConfig
 
 
@@ -81,5 +82,5 @@ def test_a_level_without_an_extra_life_is_refused(
     generalist: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lives, "FIRST_SEARCH", 50_000)
-    with pytest.raises(lives.ConfigError, match="no extra life is found in 1-4"):
+    with pytest.raises(ConfigError, match="no extra life is found in 1-4"):
         lives.find(generalist, "1-4", seed=0)

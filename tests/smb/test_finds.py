@@ -17,7 +17,8 @@ def play(actions: np.ndarray, **settings: Any) -> tuple[np.ndarray, dict[str, np
     """Returns rewards [T, N] of `actions` [T, N] in 1-1, and lives, status, deaths and ends
     [T, N]."""
     names = ("lives", "status", "death")
-    rewards, seen = [], {name: [] for name in (*names, "ended")}
+    rewards: list[np.ndarray] = []
+    seen: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "ended")}
     with closing(warpzone.make_vec("1-1", actions.shape[1], threads=1, **settings)) as envs:
         envs.reset(seed=0)
         for step in actions:

@@ -5,7 +5,8 @@ packaged (float16). First come the episodes that agents and policies are chosen 
 likeliest actions, and what counts is the worst of the three clear rates, then their mean. Those
 that win are measured anew on other episodes, which are those that are told. A specialist is chosen,
 and has its policy, level by level; a network for all levels as a whole, by the means over its
-levels, and its policy by the mean of all its rates.
+levels, unless one is named that plays the whole game better, and its policy by the mean of all its
+rates.
 
 What was measured of the same file before, under the same conditions, is not measured again: it is
 in the results, and in a log beside them that an interruption leaves whole.
@@ -32,6 +33,7 @@ from warpzone.agents.results import (
     Record,
     Results,
 )
+from warpzone.errors import AgentError
 from warpzone.hardware import torch_threads
 from warpzone.smb.levels import parse_levels
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
@@ -150,6 +152,7 @@ def best_of(
     *,
     levels: Iterable[str] | None = None,
     again: bool = False,
+    network: str | None = None,
     say: Callable[[str], None] = print,
 ) -> Results:
     """Measures the agents `files` and returns `results` with those that are better.
@@ -159,19 +162,23 @@ def best_of(
         files: names of staged files in `settings.folder`.
         levels: that specialists are measured on, of those that they were trained on; None: all.
         again: measure anew what is known already.
+        network: of `files`, the best for all levels whatever its rates, such as one that plays the
+            whole game better. Others of its kind count as specialists then.
         say: receives a line for each agent, and of specialists for each level.
 
     Raises:
-        AgentError: a file is damaged or does not fit.
+        AgentError: a file is damaged or does not fit, or `network` is not for all levels.
     """
     infos = {file: load_agent(settings.folder / file)[1] for file in files}
+    if network is not None and network_name(infos[network], results.table) is None:
+        raise AgentError(f"{network} is no network for all levels")
     measured = Measured(Results(), None) if again else Measured(results, settings.log)
     # Each measurement sets this for itself, and must not put back what another one has set.
     with torch_threads(1), _Player(settings, measured) as player:
         # All work is given out before any of it is waited for.
         contests: list[_Contest[Any]] = [
-            _Specialists(player, results, infos, levels, say),
-            _Networks(player, results, infos, say),
+            _Specialists(player, results, infos, levels, say, network),
+            _Networks(player, results, infos, say, network),
         ]
         for contest in contests:
             contest.choose()
@@ -358,13 +365,17 @@ class _Specialists(_Contest[str]):
         infos: Mapping[str, AgentInfo],
         levels: Iterable[str] | None,
         say: Callable[[str], None],
+        network: str | None,
     ) -> None:
         self._results = results
         wanted = set(results.table if levels is None else levels)
+        kind = None if network is None else network_name(infos[network], results.table)
         candidates = [
             (level, file, [level])
             for file, info in infos.items()
-            if network_name(info, results.table) is None
+            if (name := network_name(info, results.table)) is None
+            # Networks that give way to the one that is named may still be best in some levels.
+            or (name == kind and file != network)
             for level in info.env.levels
             if level in wanted
         ]
@@ -390,17 +401,20 @@ class _Networks(_Contest[NetworkName]):
         results: Results,
         infos: Mapping[str, AgentInfo],
         say: Callable[[str], None],
+        wanted: str | None,
     ) -> None:
         self._results = results
+        self._name = None if wanted is None else network_name(infos[wanted], results.table)
         candidates = [
             (name, file, results.table)
             for file, info in infos.items()
             if (name := network_name(info, results.table)) is not None
+            and (name != self._name or file == wanted)
         ]
         super().__init__(player, candidates, infos, say)
 
     def present(self, name: NetworkName) -> tuple[str, tuple[float, float]] | None:
-        record = self._results.networks.get(name)
+        record = None if name == self._name else self._results.networks.get(name)
         return None if record is None else (record.file, record.score)
 
     def updated(self, results: Results) -> Results:

@@ -54,8 +54,9 @@ there the rate is 0 % or 100 % and its interval says nothing.
 
 Intervals are Wilson's, 95 %. Of the two policies, sampled and likeliest actions, a specialist plays
 with the one that is better by the worst of the three rates, then by their mean; a network for all
-levels plays all of them with the one that is better by the mean of all its rates. Agents and
-policies are chosen on other episodes than those told here. Weights are in float16, as packaged.
+levels plays all of them with the one that is better by the mean of all its rates, and that network
+is packaged which saves the princess more often. Agents and policies are chosen on other episodes
+than those told here. Weights are in float16, as packaged.
 
 What agents know: no coordinates of any level were written by hand. They see the game's memory
 as a map of tiles and a few numbers. Progress, which rewards and partial

@@ -31,8 +31,7 @@ inline constexpr float kProgressScale = 1.0F / 20;
 inline constexpr float kProgressFlag = 5.0F;
 inline constexpr float kProgressPassage = 2.5F;  // with a route: a pipe that leads on
 inline constexpr int kPassage = 128;             // px at once that only a pipe brings
-inline constexpr int kThrownBack =
-    512;  // px to the left at once: by a maze, or a pipe to its start
+inline constexpr int kThrownBack = 512;          // px to the left at once: by a maze, or a pipe
 inline constexpr int kGymLimit = 15, kGymJump = 5, kGymDeath = -25;
 inline constexpr uint64_t kWaits = uint64_t{1} << 32;  // streams for them, beyond all frames
 inline constexpr int kTitleFrames = 100;     // of the whole game: its title is seen for a second
@@ -164,11 +163,9 @@ struct Game {
     outcome.reward = reward(rules, gym, gained, signals.levels_cleared > cleared_before);
     const bool jumped = gained > 0 && !elsewhere && signals.x - x_before > kPassage;
     const bool passage = progress.areas > areas_before || jumped;
-    const bool for_progress = rules.reward == Reward::progress || rules.reward == Reward::landed;
-    if (for_progress && !mask.empty() && passage) {
-      outcome.reward += kProgressPassage;
+    if (rules.reward == Reward::progress || rules.reward == Reward::landed) {
+      outcome.reward += found + (!mask.empty() && passage ? kProgressPassage : 0);
     }
-    if (for_progress) outcome.reward += found;
     episode_return += outcome.reward;
     if (outcome.truncated) over = 1;
     ending = outcome.terminated ? ending_now() : kNoEnding;

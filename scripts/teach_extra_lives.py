@@ -39,7 +39,7 @@ from warpzone.smb.memory import MEMORY
 from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import PolicyMode, save_agent
-from warpzone.training.provenance import code_commit
+from warpzone.training.provenance import code_commit, portable
 
 FIRST_SEARCH, SEARCHES, SEARCH = 2_000_000, 8, 1_000_000
 """Agent steps of the search from the start; how many begin on the agent's way, and their steps."""
@@ -60,7 +60,8 @@ LEARNING_RATE, ROWS, STAY = 3e-4, 256, 0.5
 Tiles: TypeAlias = dict[str, NDArray[Any]]
 """Observations of games, arrays [k, ...] by name."""
 POWER_UP, EXTRA_LIFE = MEMORY["object_active"] + 5, 3
-"""Whether there is one; the type of a mushroom that is an extra life."""
+"""Where the last of the six things that move tells whether a power-up is there; the type of a mushroom
+that is an extra life."""
 
 
 @dataclass
@@ -375,7 +376,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise ConfigError("none of the agent's own states is led to the extra life")
         own = own_states(agent, given.level, where)
         same = imitate(agent, shown, own, given.updates, given.seed)
-        command = ["python", "-m", "scripts.teach_extra_lives", *(arguments or sys.argv[1:])]
+        given_as = sys.argv[1:] if arguments is None else arguments
+        command = ["python", "-m", "scripts.teach_extra_lives", *map(portable, given_as)]
         info = agent.info.model_copy(
             update={
                 "earlier": (*agent.info.earlier, agent.info.stage),

@@ -38,7 +38,7 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
     changed = differences(PRESETS[preset].model_dump(mode="json"), settings)
     for name in ("init", "distillation_policies"):
         if name in changed:
-            changed[name] = _portable(changed[name])
+            changed[name] = portable(changed[name])
     changed.pop("curriculum.demonstrations", None)
     # Named by the argument; only other weights than 1 need more.
     changed.pop("env.levels", None)
@@ -49,7 +49,7 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
     if preset != TrainConfig().preset:
         words += ["--preset", preset]
     for demonstration in config.curriculum.demonstrations:
-        words += ["--demonstration", _portable(demonstration.file)]
+        words += ["--demonstration", portable(demonstration.file)]
     for name, option in OPTIONS.items():
         if changed.get(name) is not None:
             words += [option, str(changed.pop(name))]
@@ -58,10 +58,11 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
     return shlex.join(words)
 
 
-def _portable(files: Any) -> Any:
-    """Paths without the folders of this machine, which mean nothing on another."""
+def portable(files: Any) -> Any:
+    """Returns a path, or paths by name, without the folders of this machine, which mean nothing on
+    another."""
     if isinstance(files, dict):
-        return {level: _portable(file) for level, file in files.items()}
+        return {level: portable(file) for level, file in files.items()}
     return Path(files).name if Path(files).is_absolute() else files
 
 

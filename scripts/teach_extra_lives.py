@@ -60,7 +60,7 @@ LEARNING_RATE, ROWS, STAY = 3e-4, 256, 0.5
 Tiles: TypeAlias = dict[str, NDArray[Any]]
 """Observations of games, arrays [k, ...] by name."""
 POWER_UP, EXTRA_LIFE = MEMORY["object_active"] + 5, 3
-"""Where the last of the six things that move, the power-up, tells whether it is there; the type of a
+"""Address that tells whether the power-up, the sixth thing that moves, is there; the type of a
 mushroom that is an extra life."""
 
 

@@ -33,10 +33,10 @@ struct Rules {
   int64_t start_steps = 0;        // limit of episodes that begin within a level; 0: none
   bool skip_cutscenes = true;
   Reward reward = Reward::progress;
-  float end_penalty = 2.5F;  // of `progress` and `landed`: taken for an end other than the flag
-  float step_penalty = 0.01F;        // and for each step
-  float life_reward = 0;     // and brought by an extra life
-  float power_reward = 0;    // by a mushroom or a flower; taken for what a hit costs
+  float end_penalty = 2.5F;    // of `progress` and `landed`: taken for an end other than the flag
+  float step_penalty = 0.01F;  // and for each step
+  float life_reward = 0;       // and brought by an extra life
+  float power_reward = 0;      // by a mushroom or a flower; taken for what a hit costs
   std::vector<float> end_penalties;  // that by level, where it is not the same in all
   bool end_thrown_back = false;      // an episode ends where a maze sends Mario back
   bool show_level = false;           // the tile view's scalars name the level

@@ -115,14 +115,16 @@ void bind_smb(nb::module_& m) {
       .def_prop_ro("count", [](const smb::LevelStarts& self) { return self.edition().levels; })
       .def(
           "start",
-          [](smb::LevelStarts& self, int level) {
+          [](smb::LevelStarts& self, int level, int power) {
+            nes::State state = self.start(level);
+            if (power > 0) smb::give_power(state, power);
             std::vector<uint8_t> bytes(nes::kSnapshotBytes);
-            nes::save(self.start(level), self.cartridge(), bytes.data());
+            nes::save(state, self.cartridge(), bytes.data());
             return to_bytes(bytes);
           },
-          "level"_a,
-          "The start of level 0-31 as a snapshot. Raises RuntimeError when the cartridge does not "
-          "behave like Super Mario Bros.");
+          "level"_a, "power"_a = 0,
+          "The start of level 0-31 as a snapshot, where Mario is small, big (power 1) or has fire "
+          "(2). Raises RuntimeError when the cartridge does not behave like Super Mario Bros.");
   m.def(
       "tiles",
       [](Console& console) {
@@ -181,6 +183,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("end_penalty", &smb::Rules::end_penalty)
       .def_rw("life_share", &smb::Rules::life_share)
       .def_rw("phase_share", &smb::Rules::phase_share)
+      .def_rw("power_share", &smb::Rules::power_share)
       .def_rw("step_penalty", &smb::Rules::step_penalty)
       .def_rw("life_reward", &smb::Rules::life_reward)
       .def_rw("power_reward", &smb::Rules::power_reward)

@@ -1,8 +1,8 @@
 // Search over snapshots, after "First return, then explore" (Ecoffet et al. 2021): places that play
 // has reached are kept with the game as it stood there; again and again one is returned to, rather
 // one that was chosen rarely, and random actions are tried from it. Knows where Mario is, the
-// game's own count of right turns in a maze and, where rules pay for them, extra lives; nothing of
-// any level.
+// game's own count of right turns in a maze and, where rules pay for them, extra lives and
+// power-ups; nothing of any level.
 #pragma once
 
 #include <algorithm>
@@ -72,7 +72,8 @@ inline Rules without_chance(Rules rules, int level, const LevelStarts& levels) {
   rules.noop_max = rules.start_noop_max = 0;
   rules.whole_game = false;
   rules.repeat_action_probability = 0;
-  rules.row_share = rules.life_share = rules.phase_share = 0;
+  rules.row_share = rules.life_share = 0;
+  rules.phase_share = rules.power_share = 0;
   rules.max_steps = rules.no_progress_steps = 0;
   rules.level_weights.assign(kLevels, 0.0);
   rules.level_weights[static_cast<size_t>(level)] = 1.0;
@@ -249,8 +250,8 @@ class Explorer {
   bool cleared() const { return clear_.steps > 0; }
   int32_t best_progress() const { return farthest_.progress; }
 
-  // Actions from the level's start: the shortest way found that clears it, with as many extra lives
-  // as any where they are paid for; else to the farthest point.
+  // Actions from the level's start: the shortest way found that clears it, of those that bring
+  // the most in extra lives and power-ups where these are paid for; else to the farthest point.
   std::vector<uint8_t> trajectory() const {
     const Leaf& best = cleared() ? clear_ : farthest_;
     std::vector<uint8_t> actions;
@@ -283,7 +284,8 @@ class Explorer {
     uint32_t first, count;
   };
   struct Leaf {
-    int32_t node, steps, progress, lives = 0;
+    int32_t node, steps, progress;
+    float finds = 0;
   };
 
   uint64_t cell(const Game& game) const {
@@ -294,12 +296,20 @@ class Explorer {
     const uint64_t climbing = s.ram[m::kFloatState] == 3 ? 1 : 0;
     const uint64_t turns = s.ram[m::kMazeCorrect] & 15;
     const uint64_t place = area_id(s) | x << 16 | (y & 127) << 32 | climbing << 40 | turns << 41;
-    if (!(rules_.life_reward > 0)) return place;
-    // An extra life is a mushroom before that, which has to be caught.
-    const bool mushroom =
-        s.ram[m::kObjectActive + m::kPowerUpSlot] != 0 && s.ram[m::kPowerUpType] == m::kExtraLife;
+    if (!(rules_.life_reward > 0 || rules_.power_reward > 0)) return place;
+    // What is found lies about before that, and has to be caught.
+    const bool out = s.ram[m::kObjectActive + m::kPowerUpSlot] != 0;
+    const bool paid =
+        (s.ram[m::kPowerUpType] == m::kExtraLife ? rules_.life_reward : rules_.power_reward) > 0;
+    const bool big = rules_.power_reward > 0 && game.signals.status > 0;
     return place | static_cast<uint64_t>((game.signals.lives - first_lives_) & 15) << 45 |
-           static_cast<uint64_t>(mushroom) << 49;
+           static_cast<uint64_t>(out && paid) << 49 | static_cast<uint64_t>(big) << 50;
+  }
+
+  // What is paid for that Mario has.
+  float finds(const Game& game) const {
+    return static_cast<float>(game.signals.lives - first_lives_) * rules_.life_reward +
+           static_cast<float>(game.signals.status) * rules_.power_reward;
   }
 
   size_t choose() {
@@ -349,12 +359,12 @@ class Explorer {
       }
       tried.push_back(action);
       if (game.over != 0) {
-        // An extra life is worth any detour, if anything is paid for it.
-        const int32_t lives = rules_.life_reward > 0 ? game.signals.lives : 0;
-        const bool better = lives != clear_.lives ? lives > clear_.lives : steps < clear_.steps;
+        // What is found is worth any detour, if anything is paid for it.
+        const float found = finds(game);
+        const bool better = found != clear_.finds ? found > clear_.finds : steps < clear_.steps;
         if (game.signals.flag != 0 && (!cleared() || better)) {
           keep();
-          clear_ = {node, steps, game.progress.total, lives};
+          clear_ = {node, steps, game.progress.total, found};
         }
         return;
       }

@@ -42,9 +42,9 @@ enum View : uint8_t { kOwnView = 1, kShowLevel = 2, kShowPaths = 4 };
 
 // What led to where an episode begins.
 enum Origin : uint8_t {
-  kPlayed,      // buttons since a level's start
-  kCarried,     // the game went on from the episode before
-  kOtherPhase,  // what the game counts by was drawn anew
+  kPlayed,   // buttons since a level's start
+  kCarried,  // the game went on from the episode before
+  kVaried,   // what the game counts by, or what Mario has, was drawn anew
 };
 
 // Of an episode after which the game can go on by itself.
@@ -93,17 +93,15 @@ struct Game {
     } else if (const InitialState* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
       begin_at(*start, levels.cartridge(), rules, see_frame);
-      draw_phase(rules, draws);
+      if (chosen(rules.phase_share, draws)) vary_phase(draws);
       if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
     } else {
       signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
       begin_level(levels, rules, draws, drawn);
       see_frame(*this, false);
     }
-    const bool some = rules.repeat_action_probability > 0 && rules.sticky_share < 1;
-    sticky = rules.repeat_action_probability > 0 && (!some || draws.uniform() < rules.sticky_share)
-                 ? 1
-                 : 0;
+    const double share = rules.repeat_action_probability > 0 ? rules.sticky_share : 0;
+    sticky = share >= 1 || chosen(share, draws) ? 1 : 0;
     over = 0;
     passed = 0;
     off_route = 0;
@@ -248,14 +246,17 @@ struct Game {
 
   void begin_level(LevelStarts& levels, const Rules& rules, Random& draws, bool drawn) {
     nes = levels.start(signals.level);
-    if (drawn) draw_phase(rules, draws);
+    if (drawn && chosen(rules.phase_share, draws)) vary_phase(draws);
+    if (drawn && chosen(rules.power_share, draws)) {
+      give_power(nes, 1 + draws.below(2));
+      origin = kVaried;
+    }
     idle_unseen(levels.cartridge(), rules, draws);
   }
 
-  void draw_phase(const Rules& rules, Random& draws) {
-    if (!(rules.phase_share > 0) || draws.uniform() >= rules.phase_share) return;
-    smb::draw_phase(nes, draws);
-    origin = kOtherPhase;
+  void vary_phase(Random& draws) {
+    draw_phase(nes, draws);
+    origin = kVaried;
   }
 
   // Returns whether Mario lives.

@@ -1,4 +1,5 @@
-// What the game counts by, and so in which phase Mario meets what moves.
+// What of a start is drawn anew: what the game counts by, and so in which phase Mario meets what
+// moves; and what he has.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,17 @@ inline void advance_random(nes::State& s, int frames) {
   for (int i = memory::kRandomBytes; i-- > 0; bits >>= 8) {
     s.ram[memory::kRandom + i] = static_cast<uint8_t>(bits);
   }
+}
+
+// With that probability; where it is 0, nothing is drawn.
+inline bool chosen(double probability, Random& draws) {
+  return probability > 0 && draws.uniform() < probability;
+}
+
+// As if Mario had caught a mushroom before (1), or a flower too (2).
+inline void give_power(nes::State& s, int power) {
+  s.ram[memory::kPower] = static_cast<uint8_t>(power);
+  s.ram[memory::kSize] = 0;
 }
 
 // As if the game had been going on for any time.

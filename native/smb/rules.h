@@ -50,6 +50,7 @@ struct Rules {
   double life_share = 0.0;  // and of deaths, while lives are left
   // Of other episodes, in which what the game counts by is drawn anew.
   double phase_share = 0.0;
+  double power_share = 0.0;  // and of those at a level's start, in which Mario is big or has fire
 
   Edition edition = kSuperMarioBros;  // that of the cartridge, as `of` puts it in
 
@@ -93,6 +94,7 @@ struct Rules {
     require(row_share >= 0 && row_share <= 1, "row_share must be from 0 to 1");
     require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");
     require(phase_share >= 0 && phase_share <= 1, "phase_share must be from 0 to 1");
+    require(power_share >= 0 && power_share <= 1, "power_share must be from 0 to 1");
     const auto priced = [&require](float penalty) {
       require(penalty >= 0 && penalty <= 100, "end_penalty must be from 0 to 100");
     };

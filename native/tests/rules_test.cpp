@@ -110,6 +110,8 @@ TEST(rules_that_make_no_sense_say_why) {
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.row_share = 1.5; }), "row_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.phase_share = -0.5; }),
               "phase_share must be from 0 to 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.power_share = 1.5; }),
+              "power_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.step_penalty = -1; }),
               "step_penalty must be from 0 to 10");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.life_reward = -1; }),

@@ -227,9 +227,9 @@ class LevelStarts:
     @property
     def count(self) -> int: ...
 
-    def start(self, level: int) -> bytes:
+    def start(self, level: int, power: int = ...) -> bytes:
         """
-        The start of level 0-31 as a snapshot. Raises RuntimeError when the cartridge does not behave like Super Mario Bros.
+        The start of level 0-31 as a snapshot, where Mario is small, big (power 1) or has fire (2). Raises RuntimeError when the cartridge does not behave like Super Mario Bros.
         """
 
 def tiles(console: Console) -> NDArray[numpy.uint8]:
@@ -361,6 +361,12 @@ class Rules:
 
     @phase_share.setter
     def phase_share(self, arg: float, /) -> None: ...
+
+    @property
+    def power_share(self) -> float: ...
+
+    @power_share.setter
+    def power_share(self, arg: float, /) -> None: ...
 
     @property
     def step_penalty(self) -> float: ...

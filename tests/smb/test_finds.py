@@ -13,13 +13,15 @@ from warpzone.errors import ConfigError
 from warpzone.smb.actions import ACTION_SETS
 
 
-def play(actions: np.ndarray, **settings: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Returns rewards [T, N] of `actions` [T, N] in 1-1, and lives, status, deaths and ends
+def play(
+    actions: np.ndarray, level: str = "1-1", **settings: Any
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns rewards [T, N] of `actions` [T, N], and lives, status, deaths, flags and ends
     [T, N]."""
-    names = ("lives", "status", "death")
+    names = ("lives", "status", "death", "flag")
     rewards: list[np.ndarray] = []
     seen: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "ended")}
-    with closing(warpzone.make_vec("1-1", actions.shape[1], threads=1, **settings)) as envs:
+    with closing(warpzone.make_vec(level, actions.shape[1], threads=1, **settings)) as envs:
         envs.reset(seed=0)
         for step in actions:
             _, reward, terminated, truncated, info = envs.step(step)
@@ -50,6 +52,15 @@ def test_a_search_finds_the_extra_life_of_1_1_and_it_is_paid_once() -> None:
     assert np.count_nonzero(difference) == 1
     quick = np.frombuffer(without.inputs, np.uint8).astype(np.int64)[:, None]
     assert play(quick)[1]["lives"].max() == 2
+
+
+def test_a_search_finds_a_mushroom_where_it_is_paid_for() -> None:
+    with closing(warpzone.make_vec("1-3", 1, threads=1, power_reward=10.0)) as envs:
+        way = envs.explorer("1-3").search(600_000)
+    assert way.cleared
+    _, seen = play(np.frombuffer(way.inputs, np.uint8).astype(np.int64)[:, None], level="1-3")
+    assert seen["flag"].any()
+    assert seen["status"][seen["flag"][:, 0].argmax(), 0] == 1
 
 
 def test_a_power_up_is_paid_and_a_hit_takes_it_back() -> None:

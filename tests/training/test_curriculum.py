@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from tests.support.toy import toy_config
 
+import warpzone
 from warpzone.errors import ConfigError
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.search import Trajectory
@@ -346,6 +348,32 @@ def test_it_comes_back_from_json() -> None:
     for each in (curriculum, other):
         each.observe(ended([1, 80], [False, True]))
     assert other.state() == curriculum.state()
+
+
+def test_where_mario_may_begin_big_there_are_ways_for_him_too() -> None:
+    env = EnvConfig(levels={"1-1": 1.0}, start_steps=20, power_share=0.5)
+    config = toy_config(
+        env=env, curriculum=CurriculumConfig(share=0.8, search_steps=100_000), seed=3
+    )
+    with closing(warpzone.make_vec("1-1", 4, threads=1)) as games:
+        curriculum = Curriculum(config, games)
+        small, big = curriculum.trajectories["1-1"]
+        assert small == curriculum.searched["1-1"]
+        assert small.begin is None
+        assert big == curriculum.searched["1-1 big"]
+        assert big.begin == games.big_start("1-1")
+        assert small.cleared
+        assert big.cleared
+        for way, power in ((small, 0), (big, 1)):
+            games.set_initial_states(games.record_initial_states("1-1", way)[:1])
+            games.set_start_weights(np.ones(1), 1.0)
+            _, info = games.reset(seed=0)
+            assert set(info["status"]) == {power}
+        saved = json.loads(json.dumps(curriculum.state()))
+        other = Curriculum(config, games, searched=Curriculum.searched_in(saved))
+        other.load_state(saved)
+        for ours, theirs in zip((small, big), other.trajectories["1-1"], strict=True):
+            assert (ours.inputs, ours.begin) == (theirs.inputs, theirs.begin)
 
 
 def test_levels_are_searched_side_by_side_and_end_together() -> None:

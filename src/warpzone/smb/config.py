@@ -109,6 +109,10 @@ class EnvConfig(BaseModel):
     anew, as if it had been going on for any time: its random numbers, its frame counter and the
     tick of its timers. Enemies then meet Mario in phases that no wait at the level's own start
     brings. There is no input log of such an episode."""
+    power_share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of those episodes that begin at a level's own start, in which Mario is big there, or,
+    in half of them, has fire: as he comes from another level. There is no input log of such an
+    episode."""
     whole_game: bool = False
     """An episode is the game as it is played: power on, Start, the console's lives, half-way points
     and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,
@@ -198,6 +202,7 @@ class EnvConfig(BaseModel):
             reasons |= dict.fromkeys(
                 (
                     *("levels", "last_level", "row_share", "life_share", "phase_share"),
+                    "power_share",
                     *("start_steps", "start_noop_max"),
                 ),
                 why,
@@ -229,6 +234,7 @@ class EnvConfig(BaseModel):
         rules.row_share = self.row_share
         rules.life_share = self.life_share
         rules.phase_share = self.phase_share
+        rules.power_share = self.power_share
         rules.end_penalty = self.end_penalty
         rules.step_penalty = self.step_penalty
         rules.life_reward = self.life_reward
@@ -268,6 +274,7 @@ class EnvSettings(TypedDict, total=False):
     row_share: float
     life_share: float
     phase_share: float
+    power_share: float
     end_penalty: float
     step_penalty: float
     life_reward: float

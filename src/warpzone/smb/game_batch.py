@@ -229,6 +229,14 @@ class GameBatch(GameGroups):
         """
         return Explorer(self.level_starts, self.config, LEVELS[start.level], seed, start)
 
+    def big_start(self, level: str) -> bytes:
+        """Returns a snapshot of the console at a level's start, where Mario is big.
+
+        Raises:
+            LevelError: no such level.
+        """
+        return self.level_starts.start(level_index(level), power=1)
+
     def record_initial_states(
         self, level: str, trajectory: Trajectory
     ) -> list[_native.InitialState]:

@@ -47,6 +47,8 @@ Y_PAGE, Y = MEMORY["y_page"], MEMORY["y"]
 """Page 1 is the screen, 2 is below it; see `player_y`."""
 POWER, STAR_TIMER = MEMORY["power"], MEMORY["star_timer"]
 """0 small, 1 big, 2 fire; not 0 while a star works."""
+SIZE = MEMORY["size"]
+"""0 of a big Mario, 1 of a small one."""
 NO_COLLISIONS = MEMORY["no_collisions"]
 """Not 0: Mario goes through everything."""
 

@@ -61,6 +61,7 @@ class Corrections:
                 "row_share": 0.0,
                 "life_share": 0.0,
                 "phase_share": 0.0,
+                "power_share": 0.0,
                 "start_steps": None,
                 "no_progress_steps": None,
                 "max_steps": None,

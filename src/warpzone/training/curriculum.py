@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from warpzone.training.step_result import StepResult
 
 LEAST_WEIGHT = 0.1
 """Of a segment that never fails; one that always does has 1 more."""
+BIG = " big"
+"""After the name of a level: the way of a big Mario."""
 MEMORY = 30
 """Episodes over which the success rate of a segment is averaged."""
 
@@ -44,17 +47,29 @@ class Curriculum:
         log: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`demonstrated`: ways by level, as many as there are. `searched`: ways through the other
-        levels, as an earlier process found them; None: search. `log` receives lines meanwhile."""
+        levels, as an earlier process found them; None: search. `log` receives lines meanwhile.
+
+        Where episodes may begin with a big Mario, who has a harder time below low ceilings, ways
+        for him are searched too."""
         self.config, self.env = config.curriculum, env
         self.level_weights = config.env.levels
         assert config.env.start_steps is not None
         reach = config.env.start_steps // 2
         demonstrated = demonstrated or {}
         wanted = [level for level in config.env.levels if level not in demonstrated]
-        self.searched = searched or search(config, env, wanted, log)
-        """A way through each level that nobody has demonstrated."""
+        if config.env.power_share > 0:
+            wanted += [level + BIG for level in wanted]
+        found = searched or search(config, env, wanted, log)
+        self.searched = {
+            name: replace(way, begin=env.big_start(level_of(name)) if name.endswith(BIG) else None)
+            for name, way in found.items()
+        }
+        """A way through each level that nobody has demonstrated; after its name with `BIG`, one for
+        a big Mario."""
         self.trajectories = {
-            level: list(demonstrated[level] if level in demonstrated else [self.searched[level]])
+            level: list(demonstrated[level])
+            if level in demonstrated
+            else [self.searched[name] for name in (level, level + BIG) if name in self.searched]
             for level in config.env.levels
         }
         starts: list[Any] = []
@@ -68,15 +83,15 @@ class Curriculum:
             for level, trajectories in self.trajectories.items()
             for trajectory in trajectories
         ]:
-            found = env.record_initial_states(level, trajectory)
-            if not found:
+            along = env.record_initial_states(level, trajectory)
+            if not along:
                 continue
-            starts += found
-            steps = np.array([start.step for start in found])
-            progress = np.array([start.progress for start in found])
+            starts += along
+            steps = np.array([start.step for start in along])
+            progress = np.array([start.progress for start in along])
             then = np.searchsorted(steps, steps + reach)
-            beyond = then >= len(found)
-            reached = progress[np.minimum(then, len(found) - 1)]
+            beyond = then >= len(along)
+            reached = progress[np.minimum(then, len(along) - 1)]
             # Where a whole way ends is not in it: the last goals are the flag, which ends an
             # episode. That of another is its end.
             flag = beyond & trajectory.cleared
@@ -86,8 +101,8 @@ class Curriculum:
             segments.append(count + segment)
             count += len(filled)
             share = 1 / len(self.trajectories[level])
-            factors.append(np.full(len(found), share / len(np.unique(steps))))
-            of_level.append(np.full(len(found), list(config.env.levels).index(level)))
+            factors.append(np.full(len(along), share / len(np.unique(steps))))
+            of_level.append(np.full(len(along), list(config.env.levels).index(level)))
         env.set_initial_states(starts)
         if self.config.progress_mask:
             # Where no way leads to the end there is more to be found than they know.
@@ -187,25 +202,39 @@ class Curriculum:
         self.episodes = np.array(state["episodes"], np.int64)
 
 
+def level_of(name: str) -> str:
+    """Returns the level of a way, which may be one of a big Mario."""
+    return name.removesuffix(BIG)
+
+
+def search_way(
+    config: TrainConfig, env: LevelEnv, name: str, stop: Callable[[], bool]
+) -> Trajectory:
+    """Returns a way through a level, without where it begins."""
+    level, most = level_of(name), config.curriculum.search_steps
+    if level == name:
+        found: Trajectory = env.explorer(level, config.seed).search(most, stop)
+        return found
+    idle = bytes(config.env.frame_stack + 1)  # a moment has so many steps before it
+    begin = env.record_initial_states(level, Trajectory(idle, begin=env.big_start(level)))[0]
+    way: Trajectory = env.explorer_from(begin, config.seed).search(most, stop)
+    return replace(way, inputs=idle[: begin.step] + way.inputs)
+
+
 def search(
-    config: TrainConfig, env: LevelEnv, levels: Sequence[str], log: Callable[[str], None]
+    config: TrainConfig, env: LevelEnv, names: Sequence[str], log: Callable[[str], None]
 ) -> dict[str, Trajectory]:
-    """Returns a way through each of `levels`, in this order. As many are searched at once as there
-    are threads, which changes none of them."""
+    """Returns a way for each of `names`, levels and ones with `BIG` behind, in this order. As many
+    are searched at once as there are threads, which changes none of them."""
     found: dict[str, Trajectory] = {}
     stop = threading.Event()
     with ThreadPoolExecutor(config.threads or available_cores()) as pool:
-        tasks = {
-            level: pool.submit(
-                env.explorer(level, config.seed).search, config.curriculum.search_steps, stop.is_set
-            )
-            for level in levels
-        }
+        tasks = {name: pool.submit(search_way, config, env, name, stop.is_set) for name in names}
         try:
-            for number, (level, task) in enumerate(tasks.items(), start=1):
-                found[level] = task.result()
-                if len(levels) > 1:
-                    log(f"a way through {level} searched, {number} of {len(levels)}")
+            for number, (name, task) in enumerate(tasks.items(), start=1):
+                found[name] = task.result()
+                if len(names) > 1:
+                    log(f"a way through {name} searched, {number} of {len(names)}")
         except BaseException:  # a signal too: the threads must not search on
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -66,6 +66,7 @@ class EvaluationSchedule:
                     "row_share": 0.0,
                     "life_share": 0.0,
                     "phase_share": 0.0,
+                    "power_share": 0.0,
                     "end_thrown_back": False,
                 }
             )

@@ -1,15 +1,14 @@
-"""Teaches an agent to take the extra life of a level on its way: a search finds how, it imitates.
+"""Teaches an agent to take extra lives and mushrooms on its way: a search finds how, it imitates.
 
-    python -m scripts.teach_extra_lives AGENT OUT.safetensors --level 1-1
+    python -m scripts.teach_finds AGENT OUT.safetensors --lives 1-1 --mushrooms 5-3,6-4
 
-Gradients do not find it: who stops below a hidden block loses progress at once, and what comes up
-has to be waited for. So, as in DAgger (Ross et al. 2011):
+Gradients do not find them: who stops below a block loses progress at once, and what comes up has to
+be waited for. So, as in DAgger (Ross et al. 2011), for each:
 
-1. A search from the level's start looks for an extra life (`env.life_reward`) and tells where the
-   mushroom appears; others begin on the agent's own way, a little before that place.
+1. A search from the level's start looks for it (`env.life_reward`, `env.power_reward`) and tells
+   where it appears; others begin on the agent's own way, a little before that place.
 2. The agent plays. In states of its own before that place the ways that are known are tried with
-   small changes, and the soonest that catches the mushroom is written down, with what the agent
-   does after it.
+   small changes, and the soonest that catches it is written down, with what the agent does after.
 3. The network learns what was done in these ways, and to stay what it was in its states of all its
    levels, by KL divergence, and to value states as it did.
 
@@ -44,29 +43,57 @@ from warpzone.training.provenance import code_commit, portable
 FIRST_SEARCH, SEARCHES, SEARCH = 2_000_000, 8, 1_000_000
 """Agent steps of the search from the start; how many begin on the agent's way, and their steps."""
 BEFORE, NEAR, BEHIND = 145, 35, 70
-"""px before the mushroom between which ways begin, and px behind it where they may lead."""
+"""px before the find between which ways begin, and px behind it where they may lead."""
 PLAYERS, TRIES, LONGEST = 32, 256, 60
 """Games that come to where ways begin, ways tried from there, and their steps at the most."""
 LIKELIEST, STICKY = 0.6, 0.1
 """How often those games play likeliest actions, and the probability that a button sticks."""
+PHASES, BIG = 0.5, 0.5
+"""Share of games in another phase; and of the agent's own in which Mario begins big."""
 KNOWN = 120
 """Ways that others are made of; new ones replace the oldest."""
 THEN = 45
-"""Steps after the extra life that are learnt too."""
+"""Steps after the find that are learnt too."""
 OWN_GAMES, OWN_STEPS, OWN_EVERY = 32, 330, 5
 """Games and steps of each level in which the agent stays what it was, every which step."""
 LEARNING_RATE, ROWS, STAY = 3e-4, 256, 0.5
 """Of Adam, falling to 0; samples of each kind in an update; weight of staying the same."""
 Tiles: TypeAlias = dict[str, NDArray[Any]]
 """Observations of games, arrays [k, ...] by name."""
-POWER_UP, EXTRA_LIFE = MEMORY["object_active"] + 5, 3
-"""Address that tells whether the power-up, the sixth thing that moves, is there; the type of a
-mushroom that is an extra life."""
+POWER_UP = MEMORY["object_active"] + 5
+"""Address that tells whether what comes out of a block, the sixth thing that moves, is there."""
+
+
+@dataclass(frozen=True)
+class Find:
+    """Something that a level hides."""
+
+    name: str
+    level: str
+    signal: str
+    """That grows when Mario has it, of those that `step` tells."""
+    paid_by: str
+    """The setting with which a search looks for it."""
+    kind: int
+    """As the game numbers what comes out of blocks: 0 a mushroom, 3 an extra life."""
+
+    def __str__(self) -> str:
+        return f"the {self.name} of {self.level}"
+
+
+def extra_life(level: str) -> Find:
+    """Returns the extra life of a level."""
+    return Find("extra life", level, "lives", "life_reward", 3)
+
+
+def mushroom(level: str) -> Find:
+    """Returns a mushroom of a level that makes a small Mario big."""
+    return Find("mushroom", level, "status", "power_reward", 0)
 
 
 @dataclass
 class Way:
-    """Actions up to an extra life, and px from the left end of the area before each."""
+    """Actions up to a find, and px from the left end of the area before each."""
 
     places: list[int]
     actions: list[int]
@@ -96,7 +123,7 @@ def by_name(observation: Any) -> Tiles:
         ConfigError: it sees something else.
     """
     if not isinstance(observation, dict):
-        raise ConfigError("extra lives are taught to agents that see tiles, and this sees pictures")
+        raise ConfigError("finds are taught to agents that see tiles, and this sees pictures")
     return observation
 
 
@@ -108,30 +135,30 @@ def settings(agent: Agent, level: str, **changes: object) -> EnvConfig:
     return EnvConfig(**{**plain, "no_progress_steps": None, **changes})
 
 
-def find(agent: Agent, level: str, seed: int) -> tuple[int, list[Way]]:
-    """Returns px of Mario when the mushroom appears, and ways to it that begin on the agent's own.
+def search(agent: Agent, find: Find, seed: int) -> tuple[int, list[Way]]:
+    """Returns px of Mario when the find appears, and ways to it that begin on the agent's own.
 
     Raises:
         ConfigError: none is found, or the agent does not come so far.
     """
-    config = settings(agent, level, life_reward=1.0)
+    config = settings(agent, find.level, **{find.paid_by: 1.0})
     with closing(MarioVectorEnv(config=config, num_envs=1, threads=1)) as envs:
-        first = envs.explorer(level, seed).search(FIRST_SEARCH).inputs
-        where, way = follow(envs, list(first))
+        first = envs.explorer(find.level, seed).search(FIRST_SEARCH).inputs
+        where, way = follow(envs, find, list(first))
         if way is None:
-            raise ConfigError(f"no extra life is found in {level}")
+            raise ConfigError(f"{find} is not found")
         own = own_way(agent, envs, where - NEAR, seed)
-        states = envs.record_initial_states(level, Trajectory(bytes(own)))
+        states = envs.record_initial_states(find.level, Trajectory(bytes(own)))
         near = [state for state in states if state.x >= where - BEFORE]
         ways = []
         for number in range(SEARCHES if near else 0):
             state = near[number * len(near) // SEARCHES]
             beyond = envs.explorer_from(state, seed + number).search(SEARCH).inputs
-            _, way = follow(envs, [*own[: state.step], *beyond])
+            _, way = follow(envs, find, [*own[: state.step], *beyond])
             if way is not None:
                 ways.append(way)
     if not ways:
-        raise ConfigError(f"no way to the extra life of {level} begins on the agent's own")
+        raise ConfigError(f"no way to {find} begins on the agent's own")
     return where, ways
 
 
@@ -149,35 +176,39 @@ def own_way(agent: Agent, envs: MarioVectorEnv, where: int, seed: int) -> list[i
         own.append(int(action[0]))
         x = int(info["x"][0])
         if terminated[0] or truncated[0]:
-            raise ConfigError(f"the agent does not come to the extra life, near {where} px")
+            raise ConfigError(f"the agent does not come to what it is to find, near {where} px")
     return own
 
 
-def follow(envs: MarioVectorEnv, actions: list[int]) -> tuple[int, Way | None]:
-    """Plays actions from the level's start in one game; returns px of Mario when the mushroom of an
-    extra life is first seen, and the way to that life; None: he catches none."""
+def follow(envs: MarioVectorEnv, find: Find, actions: list[int]) -> tuple[int, Way | None]:
+    """Plays actions from the level's start in one game; returns px of Mario when the find that he
+    takes is first seen, and the way to it; None: he takes none."""
     _, info = envs.reset(seed=0)
-    lives, places, where = int(info["lives"][0]), [], -1
+    had, places, where, was_there = int(info[find.signal][0]), [], -1, False
     for count, action in enumerate(actions, start=1):
         places.append(int(info["x"][0]))
         _, _, terminated, truncated, info = envs.step(np.array([action]))
         ram = envs.ram(0)
-        if where < 0 and ram[POWER_UP] != 0 and ram[MEMORY["power_up_type"]] == EXTRA_LIFE:
-            where = int(info["x"][0])
+        there = ram[POWER_UP] != 0 and ram[MEMORY["power_up_type"]] == find.kind
         if terminated[0] or truncated[0]:
             break
-        if int(info["lives"][0]) > lives:
+        if int(info[find.signal][0]) > had:
             return where, Way(places, actions[:count])
+        if there and not was_there:
+            where = int(info["x"][0])
+        was_there = there
     return where, None
 
 
 def demonstrate(
-    agent: Agent, level: str, where: int, ways: list[Way], wanted: int, seconds: float, seed: int
+    agent: Agent, find: Find, where: int, ways: list[Way], wanted: int, seconds: float, seed: int
 ) -> Shown:
-    """Returns what leads to the extra life from the agent's own states before it, and what the
-    agent does after it."""
+    """Returns what leads to the find from the agent's own states before it, and what the agent does
+    after it."""
     draws = np.random.default_rng(seed)
-    config = settings(agent, level, noop_max=30, repeat_action_probability=STICKY)
+    config = settings(
+        agent, find.level, noop_max=30, repeat_action_probability=STICKY, phase_share=PHASES
+    )
     shown, found, tried, end = Shown(), 0, 0, time.monotonic() + seconds
     with (
         closing(MarioVectorEnv(config=config, num_envs=PLAYERS, threads=1)) as players,
@@ -199,26 +230,28 @@ def demonstrate(
                     goals[player] = np.iinfo(goals.dtype).max  # once an episode
                     tried += 1
                     state = players.save_state(player)
-                    actions = catch(games, state, ways, x, int(info["lives"][player]), draws)
+                    had = int(info[find.signal][player])
+                    actions = catch(games, state, find, had, ways, x, draws)
                     if actions is None:
                         continue
                     found += 1
                     ways.append(show(agent, games, state, actions, shown, random))
                     del ways[:-KNOWN]
-    print(f"{level}: the extra life is reached from {found} of {tried} states of the agent's own")
+    print(f"{find} is reached from {found} of {tried} states of the agent's own", flush=True)
     return shown
 
 
 def catch(
     games: MarioVectorEnv,
     state: bytes,
+    find: Find,
+    had: int,
     ways: list[Way],
     x: int,
-    lives: int,
     draws: np.random.Generator,
 ) -> list[int] | None:
     """Tries what is left of known ways at `x` px, with small changes; returns the actions that
-    bring an extra life soonest, or None."""
+    bring the find soonest, where its signal was `had`, or None."""
     tries = [changed(rest(ways[draws.integers(len(ways))], x, draws), draws) for _ in range(TRIES)]
     for game in range(TRIES):
         games.load_state(state, game)
@@ -227,7 +260,7 @@ def catch(
         actions = np.array([one[step] if step < len(one) else 0 for one in tries])
         _, _, terminated, truncated, info = games.step(actions)
         over |= terminated | truncated
-        caught = np.flatnonzero((info["lives"] > lives) & ~over)
+        caught = np.flatnonzero((info[find.signal] > had) & ~over)
         if len(caught):
             one = tries[int(caught[0])]
             return [*one, *[0] * LONGEST][: step + 1]
@@ -288,25 +321,35 @@ def show(
     return Way(places[: len(actions)], actions)
 
 
-def own_states(agent: Agent, level: str, where: int) -> Tiles:
-    """Returns observations [k, ...] of the agent's own episodes in all its levels, those left out
-    that ways to the extra life lead past."""
+def own_states(agent: Agent, places: list[tuple[Find, int]]) -> Tiles:
+    """Returns observations [k, ...] of the agent's own episodes in all its levels, in half of which
+    Mario begins big or with fire; those left out that ways to finds, from these px on, lead past
+    while he has them not."""
     rows: list[Tiles] = []
     for played in agent.levels:
-        envs = agent.make_envs(
-            played, OWN_GAMES, noop_max=30, repeat_action_probability=0.25, threads=1
+        config = settings(
+            agent,
+            played,
+            noop_max=30,
+            repeat_action_probability=0.25,
+            phase_share=PHASES,
+            power_share=BIG,
         )
-        with closing(envs):
-            observation, _ = envs.reset(seed=1)
-            random = agent.random(1)
+        with closing(MarioVectorEnv(config=config, num_envs=OWN_GAMES, threads=1)) as envs:
+            observation, info = envs.reset(seed=1)
+            random, had = agent.random(1), info["lives"].copy()
             for step in range(OWN_STEPS):
                 action = agent.act(observation, "sample", random)
                 observation, _, _, _, info = envs.step(action)
                 if step % OWN_EVERY:
                     continue
-                x = info["x"]
-                led_past = (x >= where - BEFORE - 10) & (x <= where + BEHIND)
-                kept = ~led_past if played == level else np.ones(OWN_GAMES, np.bool_)
+                kept = np.ones(OWN_GAMES, np.bool_)
+                for find, where in places:
+                    if find.level == played:
+                        x = info["x"]
+                        past = (x >= where - BEFORE - 10) & (x <= where + BEHIND)
+                        has = info[find.signal] > (0 if find.signal == "status" else had)
+                        kept &= ~past | has
                 rows.append({name: array[kept] for name, array in by_name(observation).items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
@@ -358,9 +401,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("agent", help="a run directory, a file, or generalist")
     parser.add_argument("out", type=Path, help="the file that is written")
-    parser.add_argument("--level", default="1-1")
-    parser.add_argument("--ways", type=int, default=300, help="to learn from")
-    parser.add_argument("--seconds", type=float, default=200, help="to look for them at the most")
+    parser.add_argument("--lives", default="", help="levels, as in 1-1,8-2")
+    parser.add_argument("--mushrooms", default="", help="levels, as in 5-3,6-4")
+    parser.add_argument("--ways", type=int, default=300, help="to each, to learn from")
+    parser.add_argument("--seconds", type=float, default=200, help="for each at the most")
     parser.add_argument("--updates", type=int, default=3000, help="of the network")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
@@ -369,15 +413,23 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(given.seed)
     try:
         agent = Agent.load(given.agent)
-        where, ways = find(agent, given.level, given.seed)
-        print(f"{given.level}: the mushroom appears at {where} px; {len(ways)} ways to it searched")
-        shown = demonstrate(agent, given.level, where, ways, given.ways, given.seconds, given.seed)
-        if not shown.actions:
-            raise ConfigError("none of the agent's own states is led to the extra life")
-        own = own_states(agent, given.level, where)
-        same = imitate(agent, shown, own, given.updates, given.seed)
+        finds = [extra_life(level) for level in given.lives.split(",") if level]
+        finds += [mushroom(level) for level in given.mushrooms.split(",") if level]
+        if not finds:
+            raise ConfigError("nothing to find: name levels with --lives or --mushrooms")
+        shown, places = Shown(), []
+        for find in finds:
+            where, ways = search(agent, find, given.seed)
+            print(f"{find} appears at {where} px; {len(ways)} ways to it searched", flush=True)
+            more = demonstrate(agent, find, where, ways, given.ways, given.seconds, given.seed)
+            if not more.actions:
+                raise ConfigError(f"none of the agent's own states is led to {find}")
+            shown.rows += more.rows
+            shown.actions += more.actions
+            places.append((find, where))
+        same = imitate(agent, shown, own_states(agent, places), given.updates, given.seed)
         given_as = sys.argv[1:] if arguments is None else arguments
-        command = ["python", "-m", "scripts.teach_extra_lives", *map(portable, given_as)]
+        command = ["python", "-m", "scripts.teach_finds", *map(portable, given_as)]
         info = agent.info.model_copy(
             update={
                 "earlier": (*agent.info.earlier, agent.info.stage),

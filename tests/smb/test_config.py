@@ -251,6 +251,7 @@ def test_every_field_reaches_the_native_core() -> None:
             "row_share": 0.25,
             "life_share": 0.75,
             "phase_share": 0.5,
+            "power_share": 0.125,
             "end_penalty": 4.0,
             "step_penalty": 0.5,
             "life_reward": 6.0,
@@ -269,6 +270,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.frame_skip, rules.noop_max, rules.repeat_action_probability) == (3, 7, 0.25)
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.row_share, rules.life_share, rules.phase_share) == (0.25, 0.75, 0.5)
+    assert rules.power_share == 0.125
     assert rules.show_paths
     assert rules.step_penalty == 0.5
     assert (rules.end_penalty, rules.life_reward, rules.power_reward) == (4.0, 6.0, 2.0)

@@ -188,6 +188,13 @@ class Corridor:
         trajectory = Trajectory(bytes(LENGTH))
         return SimpleNamespace(search=lambda most_steps, stop: trajectory)
 
+    def explorer_from(self, start: Start, seed: int = 0) -> Any:
+        trajectory = Trajectory(bytes(max(LENGTH - start.step, 0)))
+        return SimpleNamespace(search=lambda most_steps, stop: trajectory)
+
+    def big_start(self, level: str) -> bytes:
+        return level.encode()
+
     def record_initial_states(self, level: str, trajectory: Trajectory) -> list[Start]:
         index = level_index(level)
         return [Start(index, step, step * STEP_PX) for step in range(1, len(trajectory.inputs))]

@@ -56,7 +56,9 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
         made.append((config.levels, config.noop_max, seed))
         # Buttons stick as measurements have it, and in every episode; no level begins in a row.
         assert (config.repeat_action_probability, config.sticky_share) == (0.25, 1.0)
-        assert config.row_share == config.life_share == config.phase_share == 0
+        assert (
+            config.row_share == config.life_share == config.phase_share == config.power_share == 0
+        )
         return Corridor(config, games, groups, seed)
 
     levels = {"1-1": 1.0, "1-2": 3.0}
@@ -67,6 +69,7 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
         row_share=0.5,
         life_share=0.5,
         phase_share=0.5,
+        power_share=0.5,
     )
     config = toy_config(env=env, eval_noop_max=17, eval_repeat_action_probability=0.25)
     schedule = EvaluationSchedule(config, make)

@@ -238,6 +238,7 @@ class Agent:
             "row_share": 0.0,
             "life_share": 0.0,
             "phase_share": float(any_phase),
+            "power_share": 0.0,
             "autoreset": "same_step",
         }
         return env_config(**{**self.info.env.model_dump(), **changes})

@@ -185,6 +185,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("phase_share", &smb::Rules::phase_share)
       .def_rw("power_share", &smb::Rules::power_share)
       .def_rw("step_penalty", &smb::Rules::step_penalty)
+      .def_rw("coin_reward", &smb::Rules::coin_reward)
       .def_rw("life_reward", &smb::Rules::life_reward)
       .def_rw("power_reward", &smb::Rules::power_reward)
       .def_rw("max_steps", &smb::Rules::max_steps)

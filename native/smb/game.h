@@ -125,10 +125,8 @@ struct Game {
                uint8_t buttons, SeeFrame&& see_frame) {
     remember_motion(nes, motion);
     const int32_t before = progress.total, areas_before = progress.areas;
-    const int32_t x_before = signals.x;
+    const Signals was = signals;
     const uint16_t area_before = area_id(nes);
-    const int32_t cleared_before = signals.levels_cleared;
-    const int32_t lives_before = signals.lives, status_before = signals.status;
     int32_t gym = 0;
     signals.death = 0;  // of a life before
     for (int i = 0; i < rules.frame_skip && over == 0 && passed == 0; ++i) {
@@ -138,11 +136,11 @@ struct Game {
       see_frame(*this, false);
       if (rules.skip_cutscenes) skip_cutscene(cart, rules, mask, see_frame);
     }
-    const float found = for_finds(rules, lives_before, status_before);
+    const float found = for_finds(rules, was);
     const bool elsewhere = passed != 0;
     if (elsewhere) go_on(cart, rules, see_frame);  // what comes then begins with a decision
     if (rules.end_thrown_back && over == 0 && !elsewhere && area_id(nes) == area_before &&
-        signals.x < x_before - kThrownBack) {
+        signals.x < was.x - kThrownBack) {
       signals.death = static_cast<int32_t>(Death::thrown_back);
       over = 1;
     }
@@ -158,8 +156,8 @@ struct Game {
                                 at_limit(rules.no_progress_steps, stuck_steps) ||
                                 (signals.start >= 0 && at_limit(rules.start_steps, signals.steps)));
     const int32_t gained = progress.total - before;
-    outcome.reward = reward(rules, gym, gained, signals.levels_cleared > cleared_before);
-    const bool jumped = gained > 0 && !elsewhere && signals.x - x_before > kPassage;
+    outcome.reward = reward(rules, gym, gained, signals.levels_cleared > was.levels_cleared);
+    const bool jumped = gained > 0 && !elsewhere && signals.x - was.x > kPassage;
     const bool passage = progress.areas > areas_before || jumped;
     if (rules.reward == Reward::progress || rules.reward == Reward::landed) {
       outcome.reward += found + (!mask.empty() && passage ? kProgressPassage : 0);
@@ -459,12 +457,13 @@ struct Game {
     return std::clamp(moved + ticked + death, -kGymLimit, kGymLimit);
   }
 
-  // For an extra life, and for a power-up or the loss of it. A life that is lost is an end.
-  float for_finds(const Rules& rules, int32_t lives_before, int32_t status_before) const {
+  // For coins, for an extra life, and for a power-up or the loss of it. A life that is lost is an
+  // end.
+  float for_finds(const Rules& rules, const Signals& was) const {
     if (signals.death != 0) return 0;
-    const int32_t lives = std::max(signals.lives - lives_before, 0);
-    return static_cast<float>(lives) * rules.life_reward +
-           static_cast<float>(signals.status - status_before) * rules.power_reward;
+    return static_cast<float>(signals.total_coins - was.total_coins) * rules.coin_reward +
+           static_cast<float>(std::max(signals.lives - was.lives, 0)) * rules.life_reward +
+           static_cast<float>(signals.status - was.status) * rules.power_reward;
   }
 
   // `reached`: a level is cleared in this step.

@@ -35,6 +35,7 @@ struct Rules {
   Reward reward = Reward::progress;
   float end_penalty = 2.5F;    // of `progress` and `landed`: taken for an end other than the flag
   float step_penalty = 0.01F;  // and for each step
+  float coin_reward = 0;       // and brought by a coin
   float life_reward = 0;       // and brought by an extra life
   float power_reward = 0;      // by a mushroom or a flower; taken for what a hit costs
   std::vector<float> end_penalties;  // that by level, where it is not the same in all
@@ -99,6 +100,7 @@ struct Rules {
       require(penalty >= 0 && penalty <= 100, "end_penalty must be from 0 to 100");
     };
     require(step_penalty >= 0 && step_penalty <= 10, "step_penalty must be from 0 to 10");
+    require(coin_reward >= 0 && coin_reward <= 100, "coin_reward must be from 0 to 100");
     require(life_reward >= 0 && life_reward <= 100, "life_reward must be from 0 to 100");
     require(power_reward >= 0 && power_reward <= 100, "power_reward must be from 0 to 100");
     priced(end_penalty);

@@ -114,6 +114,8 @@ TEST(rules_that_make_no_sense_say_why) {
               "power_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.step_penalty = -1; }),
               "step_penalty must be from 0 to 10");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.coin_reward = -1; }),
+              "coin_reward must be from 0 to 100");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.life_reward = -1; }),
               "life_reward must be from 0 to 100");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.power_reward = 101; }),

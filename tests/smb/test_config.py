@@ -254,6 +254,7 @@ def test_every_field_reaches_the_native_core() -> None:
             "power_share": 0.125,
             "end_penalty": 4.0,
             "step_penalty": 0.5,
+            "coin_reward": 0.75,
             "life_reward": 6.0,
             "power_reward": 2.0,
             "whole_game": True,
@@ -274,6 +275,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert rules.show_paths
     assert rules.step_penalty == 0.5
     assert (rules.end_penalty, rules.life_reward, rules.power_reward) == (4.0, 6.0, 2.0)
+    assert rules.coin_reward == 0.75
     assert rules.start_noop_max == 9
     assert (rules.whole_game, rules.one_life, rules.warps) == (True, True, True)
     assert (rules.max_steps, rules.no_progress_steps, rules.skip_cutscenes) == (11, 5, False)

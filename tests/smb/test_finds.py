@@ -1,4 +1,5 @@
-"""What `life_reward` and `power_reward` pay for: extra lives, mushrooms and flowers."""
+"""What `coin_reward`, `life_reward` and `power_reward` pay for: coins, extra lives, mushrooms and
+flowers."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ def play(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Returns rewards [T, N] of `actions` [T, N], and lives, status, deaths, flags and ends
     [T, N]."""
-    names = ("lives", "status", "death", "flag")
+    names = ("lives", "status", "death", "flag", "total_coins")
     rewards: list[np.ndarray] = []
     seen: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "ended")}
     with closing(warpzone.make_vec(level, actions.shape[1], threads=1, **settings)) as envs:
@@ -63,6 +64,21 @@ def test_a_search_finds_a_mushroom_where_it_is_paid_for() -> None:
     assert seen["status"][seen["flag"][:, 0].argmax(), 0] == 1
 
 
+def test_each_coin_is_paid() -> None:
+    random = np.random.default_rng(0)
+    names = ACTION_SETS["simple"]
+    weights = np.array([3.0 if "right" in name else 1.0 for name in names])
+    held = random.choice(len(names), (60, 128), p=weights / weights.sum())
+    actions = np.repeat(held, 6, axis=0)
+    paid, seen = play(actions, coin_reward=0.5)
+    unpaid, _ = play(actions)
+    before = np.vstack([np.zeros_like(seen["total_coins"][:1]), seen["total_coins"][:-1]])
+    before[1:][seen["ended"][:-1]] = 0
+    coins = np.where(seen["death"] != 0, 0, seen["total_coins"] - before)
+    assert (coins > 0).sum() > 20
+    np.testing.assert_allclose(paid - unpaid, 0.5 * coins, atol=1e-4)
+
+
 def test_a_power_up_is_paid_and_a_hit_takes_it_back() -> None:
     random = np.random.default_rng(0)
     names = ACTION_SETS["simple"]
@@ -80,6 +96,8 @@ def test_a_power_up_is_paid_and_a_hit_takes_it_back() -> None:
 
 
 @pytest.mark.parametrize("reward", ["gym", "tutorial"])
-def test_other_rewards_know_nothing_of_it(reward: Any) -> None:
-    with pytest.raises(ConfigError, match="life_reward is for the rewards progress"):
-        warpzone.make_vec("1-1", 1, reward=reward, life_reward=1.0)
+@pytest.mark.parametrize("setting", ["coin_reward", "life_reward", "power_reward"])
+def test_other_rewards_know_nothing_of_it(reward: Any, setting: str) -> None:
+    settings: dict[str, Any] = {setting: 1.0}
+    with pytest.raises(ConfigError, match=f"{setting} is for the rewards progress"):
+        warpzone.make_vec("1-1", 1, reward=reward, **settings)

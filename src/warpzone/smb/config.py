@@ -57,8 +57,10 @@ class EnvConfig(BaseModel):
     """What `progress` and `landed` take for an end other than the flag."""
     step_penalty: float = Field(0.01, ge=0.0, le=10.0)
     """What they take for each step: the dearer it is, the less an agent waits."""
+    coin_reward: float = Field(0.0, ge=0.0, le=100.0)
+    """What `progress` and `landed` pay for a coin. A hundred of them are an extra life."""
     life_reward: float = Field(0.0, ge=0.0, le=100.0)
-    """What `progress` and `landed` pay for an extra life. A search for a way through a level then
+    """What they pay for an extra life. A search for a way through a level then
     looks for one with as many as can be found."""
     power_reward: float = Field(0.0, ge=0.0, le=100.0)
     """What they pay for a mushroom, and for a flower once more; taken where a hit costs them."""
@@ -189,7 +191,8 @@ class EnvConfig(BaseModel):
         if self.reward not in ("progress", "landed"):
             why = f"is for the rewards progress and landed, not {self.reward!r}"
             reasons |= dict.fromkeys(
-                ("end_penalty", "step_penalty", "life_reward", "power_reward"), why
+                ("end_penalty", "step_penalty", "coin_reward", "life_reward", "power_reward"),
+                why,
             )
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
@@ -237,6 +240,7 @@ class EnvConfig(BaseModel):
         rules.power_share = self.power_share
         rules.end_penalty = self.end_penalty
         rules.step_penalty = self.step_penalty
+        rules.coin_reward = self.coin_reward
         rules.life_reward = self.life_reward
         rules.power_reward = self.power_reward
         rules.whole_game = self.whole_game
@@ -277,6 +281,7 @@ class EnvSettings(TypedDict, total=False):
     power_share: float
     end_penalty: float
     step_penalty: float
+    coin_reward: float
     life_reward: float
     power_reward: float
     whole_game: bool

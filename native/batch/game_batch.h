@@ -390,19 +390,20 @@ class GameBatch : public Batch {
       if (config().keep_frames) keep_frame(g.nes);
       if (pictures && !cutscene) pictures->see(g.nes);
     };
-    beginning ? game_.reset(game, see, *beginning) : game_.reset(game, see);
+    const uint32_t variation =
+        beginning ? game_.reset(game, see, *beginning) : game_.reset(game, see);
     if (!pixels()) observe(i);
     start_signals[i] = game.signals;
     needs_reset[i] = 0;
     if (watched_.empty() || watched_[i] == nullptr) return;
-    begin_log(*watched_[i], game, game.nes.frame - frame);
+    begin_log(*watched_[i], game, game.nes.frame - frame, variation);
     // Nobody knows what led to a moment that was given.
     if (beginning && beginning->moment) watched_[i]->now.clear();
   }
 
   // After a reset: what has led to where the game stands. `frames` have passed since the episode
   // before, if the game just went on.
-  void begin_log(Watched& watched, const State& game, uint64_t frames) {
+  void begin_log(Watched& watched, const State& game, uint64_t frames, uint32_t variation) {
     InputLog& log = watched.now;
     log.clear();
     log.carried = G::carried(game);
@@ -411,6 +412,7 @@ class GameBatch : public Batch {
       const InputLog& before = watched.ended.back().log;
       if (!before.whole() || before.buttons.size() > InputLog::kMostCarried) return;
       log.level = before.level;
+      log.variation = before.variation;
       log.own_start = false;
       log.buttons.reserve(before.buttons.size() + frames);
       log.buttons = before.buttons;
@@ -419,6 +421,7 @@ class GameBatch : public Batch {
       return;
     }
     log.level = G::level(game);
+    log.variation = variation;
     log.own_start = G::at_level_start(game);
     log.known = game_.prefix(game, log.buttons);
   }

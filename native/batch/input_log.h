@@ -21,6 +21,7 @@ struct InputLog {
   int32_t level = 0;              // where it began
   bool own_start = true;          // the episode too, not only the level
   bool carried = false;           // the episode began as the game went on from the one before
+  uint32_t variation = 0;         // what was drawn anew of where it began, as the game knows it
   std::vector<uint8_t> buttons;   // of each frame
   std::vector<uint32_t> decided;  // how many frames there were before each action of the episode
 
@@ -29,7 +30,7 @@ struct InputLog {
 
   // Appends it, and whose it is, to `bytes`.
   void save(uint32_t game, std::vector<uint8_t>& bytes) const {
-    const Header header{game, level + (carried ? kCarried : 0),
+    const Header header{game, level + (carried ? kCarried : 0) + (variation != 0 ? kVaried : 0),
                         static_cast<uint32_t>(buttons.size()),
                         static_cast<uint32_t>(decided.size())};
     const auto append = [&bytes](const void* data, size_t size) {
@@ -37,6 +38,7 @@ struct InputLog {
       bytes.insert(bytes.end(), from, from + size);
     };
     append(&header, sizeof(header));
+    if (variation != 0) append(&variation, sizeof(variation));
     append(buttons.data(), buttons.size());
     append(decided.data(), decided.size() * sizeof(uint32_t));
   }
@@ -46,9 +48,11 @@ struct InputLog {
     Header header{};
     take(bytes, &header, sizeof(header), 1);
     known = true;
-    carried = header.level >= kCarried;
+    variation = 0;
+    if ((header.level & kVaried) != 0) take(bytes, &variation, sizeof(variation), 1);
+    carried = (header.level & kCarried) != 0;
     own_start = !carried;
-    level = header.level - (carried ? kCarried : 0);
+    level = header.level & ~(kCarried | kVaried);
     if (header.frames > bytes.size() || header.steps > bytes.size() / sizeof(uint32_t)) {
       throw std::invalid_argument("input logs are cut short");
     }
@@ -68,16 +72,17 @@ struct InputLog {
 
   void clear() {
     known = false;
+    variation = 0;
     buttons.clear();
     decided.clear();
   }
 
  private:
-  static constexpr int32_t kCarried = 1 << 16;
+  static constexpr int32_t kCarried = 1 << 16, kVaried = 1 << 17;
 
   struct Header {
     uint32_t game;
-    int32_t level;  // kCarried more where the episode is
+    int32_t level;  // kCarried more where the episode is, kVaried where its start is
     uint32_t frames, steps;
   };
 

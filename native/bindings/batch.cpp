@@ -75,11 +75,11 @@ class FunctionDecider : public Decider {
   nb::callable function_;
 };
 
-using Played = std::tuple<int32_t, bool, nb::bytes, std::vector<uint32_t>>;
+using Played = std::tuple<int32_t, bool, nb::bytes, std::vector<uint32_t>, uint32_t>;
 
 std::optional<Played> to_python(const InputLog& log) {
   if (!log.known) return std::nullopt;
-  return Played(log.level, log.own_start, to_bytes(log.buttons), log.decided);
+  return Played(log.level, log.own_start, to_bytes(log.buttons), log.decided, log.variation);
 }
 
 constexpr size_t kSignals = 20;
@@ -255,16 +255,18 @@ void bind_mario(nb::module_& m) {
       .def(
           "record_moments",
           [](MarioBatch& self, int level, const nb::bytes& buttons,
-             const std::vector<std::pair<size_t, int32_t>>& moments, size_t tail) {
+             const std::vector<std::pair<size_t, int32_t>>& moments, size_t tail,
+             uint32_t variation) {
             std::vector<smb::Moment> at;
             for (const auto& [frames, step] : moments) at.push_back({frames, step});
             const auto played = view(buttons);
             const nb::gil_scoped_release release;
             const auto hold = self.enter();
-            return self.game_to_change().record_moments(level, played, at, tail);
+            return self.game_to_change().record_moments(level, played, at, tail, variation);
           },
-          "level"_a, "buttons"_a, "moments"_a, "tail"_a,
-          "Plays the buttons of each frame since level 0-31 began; returns the moments after so "
+          "level"_a, "buttons"_a, "moments"_a, "tail"_a, "variation"_a = 0,
+          "Plays the buttons of each frame since level 0-31 began, with what was drawn anew of its "
+          "start; returns the moments after so "
           "many frames and agent steps, the last `tail` frames before each leading to it.")
       .def(
           "set_progress_masks",
@@ -333,8 +335,9 @@ void bind_mario(nb::module_& m) {
           "game"_a,
           "Of a watched game: the level 0-31 that it began in, whether the running episode began "
           "there, "
-          "buttons of each frame since, and how many frames there were before each action of the "
-          "episode; None where they are not known.")
+          "buttons of each frame since, how many frames there were before each action of the "
+          "episode, and what was drawn anew of the start, as record_moments takes it; None where "
+          "they are not known.")
       .def(
           "ended_input_logs",
           [](const MarioBatch& self, size_t game) {

@@ -44,7 +44,7 @@ enum View : uint8_t { kOwnView = 1, kShowLevel = 2, kShowPaths = 4 };
 enum Origin : uint8_t {
   kPlayed,   // buttons since a level's start
   kCarried,  // the game went on from the episode before
-  kVaried,   // what the game counts by, or what Mario has, was drawn anew
+  kVaried,   // what the game counts by was drawn anew within a level
 };
 
 // Of an episode after which the game can go on by itself.
@@ -70,10 +70,10 @@ struct Game {
   int32_t unpaid;             // px of progress since Mario left the ground (reward `landed`)
 
   // `see_frame(game, cutscene)` is called after every frame that the agent may look back at, with
-  // whether nobody played it.
+  // whether nobody played it. Returns what was drawn anew of a level's start, see `Variation`.
   template <typename SeeFrame>
-  void reset(LevelStarts& levels, const Rules& rules, const InitialStates& starts,
-             SeeFrame&& see_frame, const Beginning& beginning = {}) {
+  uint32_t reset(LevelStarts& levels, const Rules& rules, const InitialStates& starts,
+                 SeeFrame&& see_frame, const Beginning& beginning = {}) {
     Random draws{random.next()};
     signals.frames = 0;
     signals.steps = 0;
@@ -82,6 +82,7 @@ struct Game {
     const bool drawn = !beginning.moment && beginning.level < 0;
     origin = drawn && goes_on(rules, signals.level, draws) ? kCarried : kPlayed;
     ending = kNoEnding;
+    Variation variation = std::bit_cast<Variation>(beginning.variation);
     if (origin == kCarried) {
       carry_over(levels.cartridge(), rules, draws);
       see_frame(*this, false);
@@ -93,11 +94,15 @@ struct Game {
     } else if (const InitialState* start = beginning.level < 0 ? starts.draw(draws) : nullptr) {
       signals.start = starts.index(start);
       begin_at(*start, levels.cartridge(), rules, see_frame);
-      if (chosen(rules.phase_share, draws)) vary_phase(draws);
+      if (chosen(rules.phase_share, draws)) {
+        vary(nes, draw_phase(draws));
+        origin = kVaried;
+      }
       if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
     } else {
       signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
-      begin_level(levels, rules, draws, drawn);
+      if (drawn) variation = draw_variation(rules.phase_share, rules.power_share, draws);
+      begin_level(levels, rules, draws, variation);
       see_frame(*this, false);
     }
     const double share = rules.repeat_action_probability > 0 ? rules.sticky_share : 0;
@@ -118,6 +123,7 @@ struct Game {
     signals.lives_lost = 0;
     last_x = signals.x;
     last_time = signals.time;
+    return variation.number();
   }
 
   template <typename SeeFrame>
@@ -242,19 +248,10 @@ struct Game {
     idle(cart, rules, draws, see_frame);
   }
 
-  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws, bool drawn) {
+  void begin_level(LevelStarts& levels, const Rules& rules, Random& draws, Variation variation) {
     nes = levels.start(signals.level);
-    if (drawn && chosen(rules.phase_share, draws)) vary_phase(draws);
-    if (drawn && chosen(rules.power_share, draws)) {
-      give_power(nes, 1 + draws.below(2));
-      origin = kVaried;
-    }
+    vary(nes, variation);
     idle_unseen(levels.cartridge(), rules, draws);
-  }
-
-  void vary_phase(Random& draws) {
-    draw_phase(nes, draws);
-    origin = kVaried;
   }
 
   // Returns whether Mario lives.

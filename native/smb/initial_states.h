@@ -35,6 +35,7 @@ struct InitialState {
 struct Beginning {
   int32_t level = -1;                  // at the start of this level
   std::optional<InitialState> moment;  // or here
+  uint32_t variation = 0;              // of the level's start, see `Variation`
 };
 
 // Starts to draw from, each with a weight.

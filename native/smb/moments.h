@@ -21,14 +21,18 @@ struct Moment {
   int32_t step;   // agent steps before it
 };
 
-// Plays the buttons of all frames since `level` began once more. The last `tail` frames before each
-// moment lead to it, and must be of steps without a cutscene. What counts as progress is as the
-// masks of `starts` have it. Throws std::invalid_argument.
+// Plays the buttons of all frames since `level` began once more, of its start as it was varied. The
+// last `tail` frames before each moment lead to it, and must be of steps without a cutscene. What
+// counts as progress is as the masks of `starts` have it. Throws std::invalid_argument.
 inline std::vector<InitialState> record_moments(LevelStarts& levels, const Rules& rules,
                                                 const InitialStates& starts, int level,
                                                 std::span<const uint8_t> buttons,
-                                                std::span<const Moment> moments, size_t tail) {
+                                                std::span<const Moment> moments, size_t tail,
+                                                uint32_t variation) {
   if (!levels.has(level)) throw std::invalid_argument("no such level");
+  if (!std::bit_cast<Variation>(variation).possible()) {
+    throw std::invalid_argument("no start is varied so");
+  }
   size_t last = 0;
   for (const Moment& moment : moments) {
     if (moment.frames < tail || moment.frames > buttons.size()) {
@@ -42,7 +46,8 @@ inline std::vector<InitialState> record_moments(LevelStarts& levels, const Rules
   plain.whole_game = true;  // several levels may have been played, and lives lost
   plain.one_life = false;
   Game game{};
-  game.reset(levels, plain, InitialStates{}, [](const Game&, bool) {}, Beginning{level, {}});
+  game.reset(
+      levels, plain, InitialStates{}, [](const Game&, bool) {}, Beginning{level, {}, variation});
   std::vector<InitialState> found(moments.size());
   for (size_t frame = 0;; ++frame) {
     for (size_t i = 0; i < moments.size(); ++i) {

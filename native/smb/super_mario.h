@@ -58,8 +58,9 @@ class SuperMario {
 
   // Moments of a game that was played from the start of a level, see smb/moments.h.
   std::vector<InitialState> record_moments(int level, std::span<const uint8_t> buttons,
-                                           std::span<const Moment> moments, size_t tail) const {
-    return smb::record_moments(*levels_, rules_, starts_, level, buttons, moments, tail);
+                                           std::span<const Moment> moments, size_t tail,
+                                           uint32_t variation) const {
+    return smb::record_moments(*levels_, rules_, starts_, level, buttons, moments, tail, variation);
   }
 
   // Elsewhere than on its route nothing counts as progress in a level that has one.
@@ -106,8 +107,8 @@ class SuperMario {
   }
 
   template <typename SeeFrame>
-  void reset(State& game, SeeFrame&& see_frame, const Beginning& beginning = {}) const {
-    game.reset(*levels_, rules_, starts_, see_frame, beginning);
+  uint32_t reset(State& game, SeeFrame&& see_frame, const Beginning& beginning = {}) const {
+    return game.reset(*levels_, rules_, starts_, see_frame, beginning);
   }
 
   template <typename SeeFrame>

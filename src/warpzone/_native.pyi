@@ -716,9 +716,9 @@ class MarioBatch(Batch):
     def put_initial_state(self, index: int, start: InitialState) -> None:
         """Replaces one of these moments, or adds the next, without a weight."""
 
-    def record_moments(self, level: int, buttons: bytes, moments: Sequence[tuple[int, int]], tail: int) -> list[InitialState]:
+    def record_moments(self, level: int, buttons: bytes, moments: Sequence[tuple[int, int]], tail: int, variation: int = ...) -> list[InitialState]:
         """
-        Plays the buttons of each frame since level 0-31 began; returns the moments after so many frames and agent steps, the last `tail` frames before each leading to it.
+        Plays the buttons of each frame since level 0-31 began, with what was drawn anew of its start; returns the moments after so many frames and agent steps, the last `tail` frames before each leading to it.
         """
 
     def set_progress_masks(self, masks: Sequence[tuple[int, ProgressMask]]) -> None:
@@ -759,12 +759,12 @@ class MarioBatch(Batch):
     def load_input_logs(self, logs: bytes) -> None:
         """Goes on with them after load; raises ValueError when they are damaged."""
 
-    def input_log(self, game: int) -> tuple[int, bool, bytes, list[int]] | None:
+    def input_log(self, game: int) -> tuple[int, bool, bytes, list[int], int] | None:
         """
-        Of a watched game: the level 0-31 that it began in, whether the running episode began there, buttons of each frame since, and how many frames there were before each action of the episode; None where they are not known.
+        Of a watched game: the level 0-31 that it began in, whether the running episode began there, buttons of each frame since, how many frames there were before each action of the episode, and what was drawn anew of the start, as record_moments takes it; None where they are not known.
         """
 
-    def ended_input_logs(self, game: int) -> list[tuple[tuple[int, bool, bytes, list[int]], bytes] | None]:
+    def ended_input_logs(self, game: int) -> list[tuple[tuple[int, bool, bytes, list[int], int], bytes] | None]:
         """
         The same of each episode that ended in the last play, or of the last one that ended; and work RAM as it ended, 2,048 bytes.
         """

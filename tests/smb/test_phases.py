@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from tests.support.scripts import ACTIONS, INDEX, RUN
 
 import warpzone
+from warpzone.errors import ConfigError
 from warpzone.nes.console import Console
 from warpzone.smb.starts import start_level
 
@@ -96,13 +98,68 @@ def test_an_episode_within_a_level_is_in_another_phase_too() -> None:
     assert len({row[RANDOM].tobytes() for row in memories}) == 8
 
 
-def test_no_input_log_leads_to_another_phase() -> None:
+def test_buttons_alone_do_not_lead_to_another_phase() -> None:
     for share, known in ((1.0, False), (0.0, True)):
         envs = make_vec(1, phase_share=share)
         envs.watch_games([0])
         envs.reset()
-        envs.step(np.array([INDEX[RUN]]))
+        for _ in range(200):  # into the first Goomba
+            _, _, terminated, _, _ = envs.step(np.array([INDEX[RUN]]))
+            if terminated[0]:
+                break
         assert (envs.input_log(0) is not None) is known
+        (ended,) = envs.ended_input_logs(0)
+        assert (ended is not None) is known
+        (varied,) = envs.ended_input_logs(0, varied=True)
+        assert varied is not None
+        assert (varied[0].variation == 0) is known
+
+
+def test_a_variation_that_no_start_has_is_refused() -> None:
+    with closing(make_vec(1)) as envs, pytest.raises(ConfigError, match="no start is varied so"):
+        envs.record_moments("1-1", bytes(40), [(40, 10)], 2**32 - 1)
+
+
+@pytest.mark.parametrize("settings", [{"phase_share": 1.0}, {"power_share": 1.0}, {}])
+def test_with_what_was_drawn_anew_an_episode_is_played_again(settings: dict[str, float]) -> None:
+    draws = np.random.default_rng(3)
+    settings = {"noop_max": 30, **settings}
+    with (
+        closing(make_vec(4, **settings)) as envs,
+        closing(make_vec(1, autoreset="disabled")) as again,
+    ):
+        envs.watch_games(range(4))
+        envs.reset()
+        steps: list[list[int]] = [[] for _ in range(4)]
+        compared = 0
+        while compared < 6:
+            actions = draws.integers(len(ACTIONS), size=4)
+            _, _, terminated, truncated, _ = envs.step(actions)
+            for game in range(4):
+                steps[game].append(int(actions[game]))
+                if not terminated[game] and not truncated[game]:
+                    continue
+                (ended,) = envs.ended_input_logs(game, varied=True)
+                assert ended is not None
+                log, ram = ended
+                assert len(log.decided) == len(steps[game])
+                assert (log.variation != 0) is (len(settings) > 1)
+                if len(steps[game]) > 12:
+                    number = len(steps[game]) - 6
+                    at = (int(log.decided[number]), number)
+                    again.set_initial_states(
+                        again.record_moments(log.level, log.buttons, [at], log.variation)
+                    )
+                    again.set_start_weights(np.ones(1), 1.0)
+                    again.reset()
+                    for action in steps[game][number:]:
+                        _, _, over, cut, _ = again.step(np.array([action]))
+                        if over[0] or cut[0]:
+                            break
+                    assert over[0] == terminated[game]
+                    assert again.ram(0).tobytes() == ram
+                    compared += 1
+                steps[game] = []
 
 
 def test_a_way_is_played_in_the_levels_own_phase_whatever_is_drawn() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,13 @@ from warpzone.smb.search import Trajectory
 from warpzone.smb.transition import InputLog
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training import resolve
-from warpzone.training.checkpoint import FailureValues, RunValues, Snapshot, checked_values
+from warpzone.training.checkpoint import (
+    FailureValues,
+    PracticeValues,
+    RunValues,
+    Snapshot,
+    checked_values,
+)
 from warpzone.training.config import PracticeConfig, TrainConfig
 from warpzone.training.curriculum import LEAST_WEIGHT, Curriculum
 from warpzone.training.learner import Learner
@@ -41,16 +48,21 @@ class Games:
         self.logs = logs
         self.watched: list[int] = []
         self.recorded: list[tuple[str, int, int]] = []
+        self.variations: list[int] = []
         self.starts: list[Any] = []
         self.weights, self.share = np.zeros(0), 0.0
 
     def watch_games(self, games: Any) -> None:
         self.watched = list(games)
 
-    def ended_input_logs(self, game: int) -> list[Any]:
+    def ended_input_logs(self, game: int, *, varied: bool = False) -> list[Any]:
+        assert varied
         return self.logs.get(game, [])
 
-    def record_moments(self, level: str, buttons: bytes, moments: Any) -> list[Any]:
+    def record_moments(
+        self, level: str, buttons: bytes, moments: Any, variation: int = 0
+    ) -> list[Any]:
+        self.variations.append(variation)
         self.recorded += [(level, *moment) for moment in moments]
         world, stage = map(int, level.split("-"))
         number = 4 * (world - 1) + stage - 1
@@ -159,8 +171,8 @@ def test_progress_into_a_later_level_is_that_of_its_own_episode() -> None:
     games = Games({0: [(log, ram)]})
     record = games.record_moments
 
-    def whole_game(level: str, buttons: bytes, moments: Any) -> list[Any]:
-        found = record(level, buttons, moments)
+    def whole_game(level: str, buttons: bytes, moments: Any, variation: int = 0) -> list[Any]:
+        found = record(level, buttons, moments, variation)
         for start in found:
             start.progress += 7000
         return found
@@ -467,7 +479,13 @@ def learner_of(learner: str, threads: int = 1) -> Learner:
         update_epochs=1,
         network={"hidden": (16,)},
         practice={"share": 0.5, "moments": 4},
-        env={"start_steps": 60, "no_progress_steps": 40, "levels": "1-1,1-2"},
+        env={
+            "start_steps": 60,
+            "no_progress_steps": 40,
+            "levels": "1-1,1-2",
+            "phase_share": 0.5,
+            "power_share": 0.25,
+        },
     )
     return learner_with(config)
 
@@ -496,6 +514,7 @@ def test_a_run_that_goes_on_is_the_same_to_the_last_bit(kind: str) -> None:
     for _ in range(5):
         learner.improve()
     assert any(moment.episodes > 0 for moment in learner.practice.moments)
+    assert any(moment.variation for moment in learner.practice.moments)
 
     other = learner_of(kind, threads=2)
     snapshot = Snapshot.unpack(packed, "memory")
@@ -550,6 +569,20 @@ def test_both_ways_to_play_take_the_same_moments() -> None:
     assert len(practices[0].moments) > 0
 
 
+def test_what_was_drawn_anew_of_a_start_belongs_to_its_moments() -> None:
+    log, ram = log_of(200)
+    games = Games({0: [(replace(log, variation=77), ram)]})
+    practice = failed(games)
+    assert set(games.variations) == {77}
+    state = json.loads(json.dumps(practice.state()))
+    PracticeValues.model_validate(state)
+    again = Games({})
+    other = Practice(config_of(), again, 0)  # type: ignore[arg-type]  # a fake
+    other.load_state(state)
+    assert set(again.variations) == {77}
+    assert [moment.variation for moment in other.moments] == [77] * len(practice.moments)
+
+
 def test_a_damaged_state_is_refused() -> None:
     learner = learner_of("native")
     for _ in range(4):
@@ -557,7 +590,7 @@ def test_a_damaged_state_is_refused() -> None:
     assert learner.practice is not None
     state = learner.practice.state()
     assert state["moments"]
-    state["moments"][0]["buttons"] = "81" * 4000
+    state["moments"][0] |= {"level": "1-1", "buttons": "81" * 4000, "variation": 0}
     with pytest.raises(ValueError, match="practise"):
         learner_of("native")._new_practice().load_state(state)
     with pytest.raises(ValueError, match="rate"):

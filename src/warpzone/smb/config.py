@@ -110,11 +110,12 @@ class EnvConfig(BaseModel):
     """Share of episodes that do not go on from another, in which what the game counts by is drawn
     anew, as if it had been going on for any time: its random numbers, its frame counter and the
     tick of its timers. Enemies then meet Mario in phases that no wait at the level's own start
-    brings. There is no input log of such an episode."""
+    brings. Buttons alone do not lead to where such an episode is, so it cannot be saved as one; see
+    `InputLog.variation`."""
     power_share: float = Field(0.0, ge=0.0, le=1.0)
     """Share of those episodes that begin at a level's own start, in which Mario is big there, or,
-    in half of them, has fire: as he comes from another level. There is no input log of such an
-    episode."""
+    in half of them, has fire: as he comes from another level. The same
+    holds of its buttons."""
     whole_game: bool = False
     """An episode is the game as it is played: power on, Start, the console's lives, half-way points
     and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,

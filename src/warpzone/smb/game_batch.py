@@ -350,7 +350,11 @@ class GameBatch(GameGroups):
             self._start_weights = np.append(weights, 0.0), share
 
     def record_moments(
-        self, level: str, buttons: bytes, moments: Sequence[tuple[int, int]]
+        self,
+        level: str,
+        buttons: bytes,
+        moments: Sequence[tuple[int, int]],
+        variation: int = 0,
     ) -> list[_native.InitialState]:
         """Returns moments of a game that was played, as `InputLog` tells it, as initial states.
 
@@ -359,6 +363,7 @@ class GameBatch(GameGroups):
             buttons: of each frame since then.
             moments: of each, frames and agent steps before it. No cutscene may lie in the last
                 `leading_frames` of them.
+            variation: of the level's start, as the log tells it.
 
         Raises:
             LevelError: no such level.
@@ -367,7 +372,7 @@ class GameBatch(GameGroups):
         """
         with native_errors():
             return self._batch.record_moments(
-                level_index(level), buttons, list(moments), self.leading_frames
+                level_index(level), buttons, list(moments), self.leading_frames, variation
             )
 
     @property
@@ -455,8 +460,9 @@ class GameBatch(GameGroups):
 
     def input_log(self, game: int) -> InputLog | None:
         """Of the running episode of a watched game, whose group is not stepping; None if its
-        beginning is not known: it ran already before it was watched or before `load_state`, or it
-        began at a start that was not reached from the level's own.
+        beginning is not known: it ran already before it was watched or before `load_state`, it
+        began at a start that was not reached from the level's own, or something of that was drawn
+        anew (`InputLog.variation`).
 
         Raises:
             ConfigError: the game is not watched.
@@ -464,14 +470,20 @@ class GameBatch(GameGroups):
         """
         with native_errors():
             found = self._batch.input_log(self.checked_game(game))
-        return None if found is None else _input_log(found)
+        return None if found is None or found[-1] else _input_log(found)
 
-    def ended_input_logs(self, game: int) -> list[tuple[InputLog, bytes] | None]:
+    def ended_input_logs(
+        self, game: int, *, varied: bool = False
+    ) -> list[tuple[InputLog, bytes] | None]:
         """The same of each of its episodes that ended in the last `play`, else of the last one that
-        ended, and the RAM, 2,048 bytes, as it ended."""
+        ended, and the RAM, 2,048 bytes, as it ended. With `varied` those are told too that can only
+        be played again with what was drawn anew of their start."""
         with native_errors():
             found = self._batch.ended_input_logs(self.checked_game(game))
-        return [None if one is None else (_input_log(one[0]), one[1]) for one in found]
+        return [
+            None if one is None or (one[0][-1] and not varied) else (_input_log(one[0]), one[1])
+            for one in found
+        ]
 
     # --- what comes after -----------------------------------------------------------------------
 
@@ -585,9 +597,9 @@ class GameBatch(GameGroups):
 _MOST_RUN_ON = 3600
 
 
-def _input_log(found: tuple[int, bool, bytes, list[int]]) -> InputLog:
-    level, own_start, buttons, decided = found
-    return InputLog(LEVELS[level], own_start, buttons, np.array(decided, np.uint32))
+def _input_log(found: tuple[int, bool, bytes, list[int], int]) -> InputLog:
+    level, own_start, buttons, decided, variation = found
+    return InputLog(LEVELS[level], own_start, buttons, np.array(decided, np.uint32), variation)
 
 
 def _named(arrays: Arrays) -> dict[str, NDArray[Any]]:

@@ -72,3 +72,6 @@ class InputLog:
     within the level among them."""
     decided: NDArray[np.uint32]
     """[S]: how many frames there were before each action of the episode."""
+    variation: int = 0
+    """What was drawn anew of the level's start (`EnvConfig.phase_share`, `EnvConfig.power_share`),
+    as `record_moments` takes it; 0: nothing, and the buttons alone tell all."""

@@ -63,6 +63,9 @@ class CurriculumValues(_Part):
     episodes: list[Counted]
 
 
+Variation = Annotated[int, Field(ge=0, lt=2**32)]
+
+
 class MomentValues(_Part):
     """See `Practice.state`."""
 
@@ -76,6 +79,7 @@ class MomentValues(_Part):
     episodes: Counted
     searched: bool = False
     hopeless: bool = False
+    variation: Variation = 0
 
 
 class FailureValues(_Part):
@@ -87,6 +91,7 @@ class FailureValues(_Part):
     decided: list[Annotated[int, Field(ge=0, lt=2**32)]]
     end: int
     progress: Counted
+    variation: Variation = 0
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

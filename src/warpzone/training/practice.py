@@ -61,6 +61,8 @@ class Moment:
     """Whether a correction has been looked for (see `warpzone.training.corrections`)."""
     hopeless: bool = False
     """Whether nothing led on from here, as far as was searched."""
+    variation: int = 0
+    """Of the level's start, see `InputLog`."""
 
     def count(self, success: bool) -> None:
         """Takes in an episode."""
@@ -139,7 +141,7 @@ class Practice:
                     moment.count(bool(step.success[row] or far))
             elif start < 0 and not step.success[row] and len(self._new) < self.most_failures:
                 if game not in logs:
-                    logs[game] = self.env.ended_input_logs(game)
+                    logs[game] = self.env.ended_input_logs(game, varied=True)
                 found = logs[game][number]
                 if found is not None:
                     self._new.append(self._failure(found[0], int(step.score[row]), step, int(row)))
@@ -199,6 +201,7 @@ class Practice:
                 "episodes": moment.episodes,
                 "searched": moment.searched,
                 "hopeless": moment.hopeless,
+                "variation": moment.variation,
             }
             for moment in self.moments
         ]
@@ -208,6 +211,7 @@ class Practice:
                 "own_start": failure.log.own_start,
                 "buttons": failure.log.buttons.hex(),
                 "decided": failure.log.decided.tolist(),
+                "variation": failure.log.variation,
                 "end": failure.end,
                 "progress": failure.progress,
             }
@@ -226,7 +230,7 @@ class Practice:
             buttons = bytes.fromhex(moment.buttons)
             try:
                 at = [(len(buttons), moment.step)]
-                (start,) = self.env.record_moments(moment.level, buttons, at)
+                (start,) = self.env.record_moments(moment.level, buttons, at, moment.variation)
             except WarpzoneError as error:
                 raise ValueError(f"a moment of {moment.level} to practise from: {error}") from None
             self._put(moment, start)
@@ -240,6 +244,7 @@ class Practice:
                     own_start=saved["own_start"],
                     buttons=bytes.fromhex(saved["buttons"]),
                     decided=np.array(saved["decided"], np.uint32),
+                    variation=saved.get("variation", 0),  # written since starts are varied
                 ),
                 saved["end"],
                 saved["progress"],
@@ -264,13 +269,15 @@ class Practice:
         if not at:
             return
         first = [] if log.own_start else [(int(log.decided[0]), 0)]
-        found = self.env.record_moments(log.level, log.buttons, first + at)
+        found = self.env.record_moments(log.level, log.buttons, first + at, log.variation)
         # Progress is that since the episode began, which may not be where the game did.
         before = found.pop(0).progress if first else 0
         for (frames, step), start in zip(at, found, strict=True):
             goal = max(failure.progress - (start.progress - before), 0) + MARGIN
             played = log.buttons[:frames].hex()
-            self._put(Moment(log.level, played, step, failure.end - step, goal, born), start)
+            moment = Moment(log.level, played, step, failure.end - step, goal, born)
+            moment.variation = log.variation
+            self._put(moment, start)
 
     def _usable(self, log: InputLog, wanted: int) -> int:
         """Returns the last step, `wanted` at most, behind enough whole steps without a cutscene; -1

@@ -18,8 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
 from warpzone.process import prepare_for_training
 
 WINDOW = 100
@@ -171,71 +169,31 @@ def stable_baselines3(order: Order) -> Watch:
     import torch
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.vec_env import VecEnv
+
+    from warpzone.compat.sb3 import GamesVecEnv
 
     torch.set_num_threads(order.threads)
     chosen: dict[str, Any] = dict(SB3)
-    envs = games(order, chosen.pop("n_envs"))
+    envs = GamesVecEnv(games(order, chosen.pop("n_envs")))
     total = chosen.pop("total_timesteps")
     watch = Watch(order)
 
-    # Whether Stable-Baselines3 is there to be checked against differs from machine to machine.
-    class Adapter(VecEnv):  # type: ignore[misc]
-        """Our vector environment with Stable-Baselines3's face."""
-
-        def __init__(self) -> None:
-            space = envs.single_observation_space
-            super().__init__(envs.num_envs, space, envs.single_action_space)
-            self.actions = np.zeros(envs.num_envs, dtype=np.int64)
-
-        def reset(self) -> Any:
-            return envs.reset(seed=order.seed)[0]
-
-        def step_async(self, actions: Any) -> None:
-            self.actions = actions
-
-        def step_wait(self) -> Any:
-            obs, rewards, terminated, truncated, infos = envs.step(self.actions)
-            ended = terminated | truncated
-            told: list[dict[str, Any]] = [{} for _ in range(envs.num_envs)]
-            for game in np.flatnonzero(ended):
-                told[game] = {
-                    "terminal_observation": infos["final_obs"][game],
-                    "TimeLimit.truncated": bool(truncated[game] and not terminated[game]),
-                    "flag": bool(infos["final_info"]["flag"][game]),
-                }
-            return obs, rewards, ended, told
-
-        def close(self) -> None:
-            envs.close()
-
-        def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-            return [getattr(envs, attr_name)] * envs.num_envs
-
-        # PPO calls neither of these, and the base class wants them.
-        def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-            raise NotImplementedError
-
-        def env_method(self, method_name: str, *args: Any, **kwargs: Any) -> list[Any]:
-            raise NotImplementedError
-
-        def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-            return [False] * envs.num_envs
-
-    class Callback(BaseCallback):  # type: ignore[misc]  # as above
+    # What Stable-Baselines3 has is not looked at by mypy, because it is not installed everywhere.
+    class Callback(BaseCallback):  # type: ignore[misc]
         def _on_training_start(self) -> None:
             watch.begin()
 
         def _on_step(self) -> bool:
             infos = self.locals["infos"]
-            return watch.step(self.num_timesteps, [i["flag"] for i in infos if "flag" in i])
+            cleared = [info["flag"] for info in infos if "episode" in info]
+            return watch.step(self.num_timesteps, cleared)
 
     def falling(start: float) -> Callable[[float], float]:
         return lambda left: left * start
 
     chosen["learning_rate"] = falling(2.5e-4)
     chosen["clip_range"] = falling(0.1)
-    model = PPO(env=Adapter(), seed=order.seed, device="cpu", **chosen)
+    model = PPO(env=envs, seed=order.seed, device="cpu", **chosen)
     model.learn(total, callback=Callback())
     return watch
 

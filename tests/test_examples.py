@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -31,3 +32,18 @@ def test_ppo_in_one_file_is_short_and_needs_only_the_environments() -> None:
     text = (EXAMPLES / "ppo.py").read_text()
     assert len(text.splitlines()) < 240
     assert set(re.findall(r"warpzone\.\w+", text)) == {"warpzone.make_vec"}
+
+
+def test_stable_baselines3_gets_farther(tmp_path: Path) -> None:
+    ppo = pytest.importorskip("stable_baselines3").PPO
+    out = tmp_path / "agent.zip"
+    command = [sys.executable, "-P", str(EXAMPLES / "sb3_ppo.py"), "--total-steps", "6144"]
+    command += ["--num-envs", "32", "--num-steps", "32", "--out", str(out), "--seed", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    progress = [int(px.replace(",", "")) for px in re.findall(r"progress ([\d,]+) px", done.stdout)]
+    assert len(progress) == 6
+    assert progress[-1] > 1.3 * progress[1]  # chance in the second rollout; in the first few ended
+    model = ppo.load(out, device="cpu")
+    assert model.policy.features_extractor.first.weight.isfinite().all()
+    assert model.num_timesteps == 6144

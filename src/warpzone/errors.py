@@ -60,5 +60,9 @@ class DisplayError(WarpzoneError):
     """No window can be opened, e.g. on a machine without a screen."""
 
 
+class MissingPackageError(WarpzoneError, ImportError):
+    """A package that does not come along with warpzone and is not installed; the text names it."""
+
+
 class EngineError(WarpzoneError, RuntimeError):
     """The native engine stopped: a game did not start, or a worker thread failed."""

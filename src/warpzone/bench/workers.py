@@ -145,9 +145,9 @@ def _warpzone_env(settings: Settings, observation: str) -> Any:
 
 def stable_retro(settings: Settings) -> Play:
     """Its Gymnasium environment: four of its steps make one agent step."""
-    env, buttons = _retro_env(settings)
+    env, buttons = retro_env(settings)
     actions = _Actions(settings.seed, len(ACTIONS))
-    pictures = _Pictures(env.reset()[0])
+    pictures = Pictures(env.reset()[0])
 
     def step() -> int:
         pressed = buttons[actions.next()]
@@ -164,9 +164,9 @@ def stable_retro(settings: Settings) -> Play:
 
 def stable_retro_bare(settings: Settings) -> Play:
     """Its emulator without its environment: RAM, end of episode and picture read once per step."""
-    env, buttons = _retro_env(settings)
+    env, buttons = retro_env(settings)
     actions = _Actions(settings.seed, len(ACTIONS))
-    pictures = _Pictures(env.reset()[0])
+    pictures = Pictures(env.reset()[0])
     emulator, data = env.em, env.data
 
     def step() -> int:
@@ -185,7 +185,7 @@ def stable_retro_bare(settings: Settings) -> Play:
 
 def stable_retro_frames(settings: Settings) -> Play:
     """Its emulator with nothing around it: a step is a frame, and nobody looks at any."""
-    env, buttons = _retro_env(settings)
+    env, buttons = retro_env(settings)
     actions = _Actions(settings.seed, len(ACTIONS))
     emulator, start = env.em, env.initial_state
     frames = 0
@@ -203,7 +203,7 @@ def stable_retro_frames(settings: Settings) -> Play:
     return Play(step, HELD_FRAMES, ("stable-retro",), settings.rom)
 
 
-def _retro_env(settings: Settings) -> tuple[Any, Any]:
+def retro_env(settings: Settings) -> tuple[Any, Any]:
     """An environment that starts in 1-1 and ends with Mario's life; the buttons of each action."""
     retro = import_module("stable_retro")
     read = ("oper_mode", "world", "stage", "player_state", "x_page", "x", "y_page")
@@ -263,7 +263,7 @@ def gym_super_mario_bros(settings: Settings) -> Play:
 
     env = wrappers.JoypadSpace(package.SuperMarioBrosEnv(target=(1, 1)), actions_of.SIMPLE_MOVEMENT)
     actions = _Actions(settings.seed, len(ACTIONS))
-    pictures = _Pictures(env.reset())
+    pictures = Pictures(env.reset())
 
     def step() -> int:
         action = actions.next()
@@ -340,7 +340,7 @@ class _Actions:
         return self._drawn[self._at]
 
 
-class _Pictures:
+class Pictures:
     """The last pictures in grey, uint8[4, 84, 84], made the fastest way that OpenCV offers."""
 
     def __init__(self, first: Any) -> None:

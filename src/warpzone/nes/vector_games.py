@@ -63,6 +63,14 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         for view, value in zip(self._game_views, each, strict=True):
             set_attribute(view, name, value)
 
+    def game_view(self, game: int) -> GameView:
+        """Returns what of a single environment one of the games has too.
+
+        Raises:
+            ConfigError: there is no such game.
+        """
+        return self._game_views[self.checked_game(game)]
+
     # --- for those that know the game -----------------------------------------------------------
 
     def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:

@@ -47,3 +47,36 @@ def test_stable_baselines3_gets_farther(tmp_path: Path) -> None:
     model = ppo.load(out, device="cpu")
     assert model.policy.features_extractor.first.weight.isfinite().all()
     assert model.num_timesteps == 6144
+
+
+def test_torchrl_learns(tmp_path: Path) -> None:
+    pytest.importorskip("torchrl")
+    out = tmp_path / "agent.pt"
+    command = [sys.executable, "-P", str(EXAMPLES / "torchrl_ppo.py"), "--total-steps", "12288"]
+    command += ["--num-envs", "32", "--num-steps", "64", "--out", str(out), "--seed", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    returns = [float(number) for number in re.findall(r"return (-?[\d.]+)", done.stdout)]
+    assert len(returns) == 6
+    assert returns[-1] > 1.5 * returns[0]
+    weights = torch.load(out, weights_only=True)
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_tianshou_learns(tmp_path: Path) -> None:
+    pytest.importorskip("tianshou")
+    out = tmp_path / "agent.pt"
+    saved = []
+    for steps in ("128", "2048"):
+        command = [sys.executable, "-P", str(EXAMPLES / "tianshou_dqn.py"), "--seed", "2"]
+        command += ["--total-steps", steps, "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        saved.append(torch.load(out, weights_only=True))
+    found = re.fullmatch(r"2,048 steps · (\d+) episodes · (\d+) gradient steps\n", done.stdout)
+    assert found is not None, done.stdout
+    assert int(found[1]) > 8
+    assert int(found[2]) >= 30
+    for before, after in zip(saved[0].values(), saved[1].values(), strict=True):
+        assert after.isfinite().all()
+        assert not torch.equal(before, after)

@@ -48,16 +48,22 @@ PLAYERS, TRIES, LONGEST = 32, 256, 60
 """Games that come to where ways begin, ways tried from there, and their steps at the most."""
 LIKELIEST, STICKY = 0.6, 0.1
 """How often those games play likeliest actions, and the probability that a button sticks."""
-PHASES, BIG = 0.5, 0.5
+PHASES, BIG = 0.5, 0.1
 """Share of games in another phase; and of the agent's own in which Mario begins big."""
 KNOWN = 120
 """Ways that others are made of; new ones replace the oldest."""
-THEN = 45
-"""Steps after the find that are learnt too."""
-OWN_GAMES, OWN_STEPS, OWN_EVERY = 32, 330, 5
-"""Games and steps of each level in which the agent stays what it was, every which step."""
-LEARNING_RATE, ROWS, STAY = 3e-4, 256, 0.5
-"""Of Adam, falling to 0; samples of each kind in an update; weight of staying the same."""
+THEN, LIVES_ON = 45, 70
+"""Steps after the find that are learnt too, and that Mario must live on for."""
+LATEST, HELD = 24, 12
+"""Where he would not: steps after the find in which an action is held, and for how many at most."""
+OWN = -1
+"""In the place of an action: what the agent does."""
+OWN_GAMES, OWN_STEPS, OWN_EVERY = 24, 330, 5
+"""Games and steps of each level in which the agent stays what it was, every which step: once with
+likeliest actions in any phase, once with drawn ones and sticky buttons."""
+LEARNING_RATE, ROWS, OWN_ROWS, STAY = 2e-4, 192, 512, 3.0
+"""Of Adam, falling to 0; samples of ways and of its own states in an update; weight of staying the
+same."""
 Tiles: TypeAlias = dict[str, NDArray[Any]]
 """Observations of games, arrays [k, ...] by name."""
 POWER_UP = MEMORY["object_active"] + 5
@@ -234,8 +240,11 @@ def demonstrate(
                     actions = catch(games, state, find, had, ways, x, draws)
                     if actions is None:
                         continue
+                    then = live_on(agent, games, state, actions, draws, random)
+                    if then is None:
+                        continue
                     found += 1
-                    ways.append(show(agent, games, state, actions, shown, random))
+                    ways.append(show(agent, games, state, actions, then, shown, random))
                     del ways[:-KNOWN]
     print(f"{find} is reached from {found} of {tried} states of the agent's own", flush=True)
     return shown
@@ -292,11 +301,43 @@ def changed(actions: list[int], draws: np.random.Generator) -> list[int]:
     return actions
 
 
+def live_on(
+    agent: Agent,
+    games: MarioVectorEnv,
+    state: bytes,
+    actions: list[int],
+    draws: np.random.Generator,
+    random: torch.Generator,
+) -> list[int] | None:
+    """Returns what to do in `THEN` steps after `actions` so that Mario lives on: what the agent
+    does, or that with an action held in between with which he comes farthest; None: he dies."""
+    for game in range(TRIES):
+        games.load_state(state, game)
+    for action in actions:
+        _, _, _, _, info = games.step(np.full(TRIES, action))
+    plans = np.full((TRIES, LIVES_ON), OWN)
+    for plan in plans[1:]:
+        begin = int(draws.integers(LATEST))
+        plan[begin : begin + int(draws.integers(1, HELD + 1))] = draws.integers(agent.info.actions)
+    alive = np.ones(TRIES, np.bool_)
+    for step in range(LIVES_ON):
+        own = agent.act(games.observations(), "argmax", random)
+        plan = plans[:, step]
+        _, _, terminated, truncated, info = games.step(np.where(plan == OWN, own, plan))
+        alive &= ~(terminated | truncated)
+    if not alive.any():
+        return None
+    best = 0 if alive[0] else int(np.where(alive, info["x"], -1).argmax())
+    then: list[int] = plans[best, :THEN].tolist()
+    return then
+
+
 def show(
     agent: Agent,
     games: MarioVectorEnv,
     state: bytes,
     actions: list[int],
+    then: list[int],
     shown: Shown,
     random: torch.Generator,
 ) -> Way:
@@ -304,13 +345,12 @@ def show(
     games.load_state(state, 0)
     everyone = np.zeros(TRIES, np.int64)
     places = []
-    for step in range(len(actions) + THEN):
+    for planned in [*actions, *then]:
         observation = by_name(games.observations())
         ram = games.ram(0).astype(int)
         places.append(ram[MEMORY["x_page"]] * 256 + ram[MEMORY["x"]])
-        if step < len(actions):
-            action = actions[step]
-        else:
+        action = planned
+        if planned == OWN:
             first = {name: array[:1] for name, array in observation.items()}
             action = int(agent.act(first, "argmax", random)[0])
         shown.add(observation, action)
@@ -327,31 +367,42 @@ def own_states(agent: Agent, places: list[tuple[Find, int]]) -> Tiles:
     while he has them not."""
     rows: list[Tiles] = []
     for played in agent.levels:
-        config = settings(
-            agent,
-            played,
-            noop_max=30,
-            repeat_action_probability=0.25,
-            phase_share=PHASES,
-            power_share=BIG,
-        )
-        with closing(MarioVectorEnv(config=config, num_envs=OWN_GAMES, threads=1)) as envs:
-            observation, info = envs.reset(seed=1)
-            random, had = agent.random(1), info["lives"].copy()
-            for step in range(OWN_STEPS):
-                action = agent.act(observation, "sample", random)
-                observation, _, _, _, info = envs.step(action)
-                if step % OWN_EVERY:
-                    continue
-                kept = np.ones(OWN_GAMES, np.bool_)
-                for find, where in places:
-                    if find.level == played:
-                        x = info["x"]
-                        past = (x >= where - BEFORE - 10) & (x <= where + BEHIND)
-                        has = info[find.signal] > (0 if find.signal == "status" else had)
-                        kept &= ~past | has
-                rows.append({name: array[kept] for name, array in by_name(observation).items()})
+        kinds: list[tuple[PolicyMode, float, float]]
+        kinds = [("argmax", 0.0, 1.0), ("sample", 0.25, PHASES)]
+        for mode, sticky, phases in kinds:
+            config = settings(
+                agent,
+                played,
+                noop_max=30,
+                repeat_action_probability=sticky,
+                phase_share=phases,
+                power_share=BIG,
+            )
+            here = [(find, where) for find, where in places if find.level == played]
+            with closing(MarioVectorEnv(config=config, num_envs=OWN_GAMES, threads=1)) as envs:
+                rows += seen_by(agent, envs, mode, here)
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def seen_by(
+    agent: Agent, envs: MarioVectorEnv, mode: PolicyMode, places: list[tuple[Find, int]]
+) -> list[Tiles]:
+    """Returns what the agent sees in its games, without what `own_states` leaves out."""
+    rows: list[Tiles] = []
+    observation, info = envs.reset(seed=1)
+    random, had = agent.random(1), info["lives"].copy()
+    for step in range(OWN_STEPS):
+        action = agent.act(observation, mode, random)
+        observation, _, _, _, info = envs.step(action)
+        if step % OWN_EVERY:
+            continue
+        kept = np.ones(OWN_GAMES, np.bool_)
+        for find, where in places:
+            past = (info["x"] >= where - BEFORE - 10) & (info["x"] <= where + BEHIND)
+            has = info[find.signal] > (0 if find.signal == "status" else had)
+            kept &= ~past | has
+        rows.append({name: array[kept] for name, array in by_name(observation).items()})
+    return rows
 
 
 def imitate(agent: Agent, shown: Shown, own: Tiles, updates: int, seed: int) -> float:
@@ -381,7 +432,8 @@ def imitate(agent: Agent, shown: Shown, own: Tiles, updates: int, seed: int) -> 
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, updates)
     draws = np.random.default_rng(seed)
     for _ in range(updates):
-        some, others = (draws.integers(len(one), size=ROWS) for one in (wanted, was))
+        some = draws.integers(len(wanted), size=ROWS)
+        others = draws.integers(len(was), size=OWN_ROWS)
         rows = {name: np.concatenate([ways[name][some], own[name][others]]) for name in ways}
         log_probs, values = decide(rows)
         imitation = functional.nll_loss(log_probs[:ROWS], wanted[some])
@@ -405,7 +457,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--mushrooms", default="", help="levels, as in 5-3,6-4")
     parser.add_argument("--ways", type=int, default=300, help="to each, to learn from")
     parser.add_argument("--seconds", type=float, default=200, help="for each at the most")
-    parser.add_argument("--updates", type=int, default=3000, help="of the network")
+    parser.add_argument("--updates", type=int, default=6000, help="of the network")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     begun = time.monotonic()

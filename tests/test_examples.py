@@ -80,3 +80,16 @@ def test_tianshou_learns(tmp_path: Path) -> None:
     for before, after in zip(saved[0].values(), saved[1].values(), strict=True):
         assert after.isfinite().all()
         assert not torch.equal(before, after)
+
+
+def test_a_tree_search_gets_farther_than_its_policy_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", str(EXAMPLES / "tree_search.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    alone, ahead = map(int, re.findall(r"(\d+) px", done.stdout))
+    assert alone < 600
+    assert ahead > 3000
+    assert "px, cleared" in done.stdout
+    text = (EXAMPLES / "tree_search.py").read_text()
+    assert len(text.splitlines()) < 90
+    assert set(re.findall(r"warpzone\.\w+", text)) == {"warpzone.make", "warpzone.make_vec"}

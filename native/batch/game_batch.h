@@ -99,6 +99,15 @@ class GameBatch : public Batch {
     playing_ = nullptr;
   }
 
+  // A snapshot of the console of a game.
+  std::vector<uint8_t> snapshot(size_t game) const {
+    const auto hold = enter();
+    require_idle(game);
+    std::vector<uint8_t> bytes(nes::snapshot_bytes(cart()));
+    nes::save(games_[game].nes, cart(), bytes.data());
+    return bytes;
+  }
+
   // From its next episode on, the inputs are logged of each of these games, and of no other; those
   // that are logged already go on. Not part of `save`.
   void watch(std::span<const int> games) {

@@ -238,6 +238,22 @@ void bind_mario(nb::module_& m) {
           "levels"_a, "rules"_a, "config"_a,
           "Raises ValueError when the rules or the config make no sense.")
       .def(
+          "console",
+          [](const MarioBatch& self, size_t game) { return to_bytes(self.snapshot(game)); },
+          "game"_a, "A snapshot of the console of a game.")
+      .def(
+          "set_own_starts",
+          [](MarioBatch& self, const std::vector<nb::bytes>& snapshots,
+             nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> weights,
+             double share) {
+            const auto hold = self.enter();
+            self.game_to_change().set_own_starts(copies(snapshots),
+                                                 {weights.data(), weights.size()}, share);
+          },
+          "snapshots"_a, "weights"_a, "share"_a,
+          "That share of the episodes that would begin at the start of one of their levels begins "
+          "at these moments, drawn by weights, float64[k], and counts as whole.")
+      .def(
           "set_initial_states",
           [](MarioBatch& self, std::vector<smb::InitialState> starts) {
             const auto hold = self.enter();

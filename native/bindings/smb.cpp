@@ -21,6 +21,7 @@
 #include "smb/explore.h"
 #include "smb/game.h"
 #include "smb/starts.h"
+#include "smb/super_mario.h"
 #include "smb/tiles.h"
 
 namespace warpzone::bindings {
@@ -231,6 +232,14 @@ void bind_smb(nb::module_& m) {
         std::memcpy(static_cast<void*>(&self.progress), progress.data(), progress.size());
         if (!state[5].is_none()) self.prefix = bytes(5);
       });
+  m.def(
+      "level_of_snapshot",
+      [](const nb::bytes& snapshot) {
+        return smb::SuperMario::beginning(-1, nes::peek(view(snapshot))).moment->level;
+      },
+      "snapshot"_a,
+      "The level 0-31 that is played at that moment. Raises ValueError where none is, and where "
+      "the bytes are no snapshot of a plain cartridge.");
   nb::class_<smb::Trajectory>(m, "Trajectory", "How level 0-31 is played.")
       .def(
           "__init__",

@@ -111,10 +111,10 @@ inline void save(const S& s, const Cartridge& cart, uint8_t* out) {
   std::memcpy(out + sizeof(header), static_cast<const void*>(&s), size);
 }
 
-// Throws std::invalid_argument with the reason when the bytes are not such a snapshot.
-template <typename S = State>
-inline S load(std::span<const uint8_t> bytes, const Cartridge& cart) {
-  const size_t size = bytes_in_use<S>(cart);
+// Of a snapshot with so many bytes of a state. Throws std::invalid_argument with the reason when
+// the bytes are none.
+template <typename S>
+inline SnapshotHeader header_of(std::span<const uint8_t> bytes, size_t size) {
   if (bytes.size() != sizeof(SnapshotHeader) + size) {
     throw std::invalid_argument("a snapshot has " + std::to_string(sizeof(SnapshotHeader) + size) +
                                 " bytes, these are " + std::to_string(bytes.size()));
@@ -128,12 +128,27 @@ inline S load(std::span<const uint8_t> bytes, const Cartridge& cart) {
     throw std::invalid_argument("the snapshot has version " + std::to_string(header.version) +
                                 ", this program reads version " + std::to_string(kVersionOf<S>));
   }
-  if (header.cartridge != cart.fingerprint) {
+  return header;
+}
+
+// The state in a snapshot of any plain cartridge, to be looked at. Throws std::invalid_argument.
+inline State peek(std::span<const uint8_t> bytes) {
+  header_of<State>(bytes, sizeof(State));
+  State s;
+  std::memcpy(static_cast<void*>(&s), bytes.data() + sizeof(SnapshotHeader), sizeof(s));
+  return s;
+}
+
+// Throws std::invalid_argument with the reason when the bytes are not such a snapshot.
+template <typename S = State>
+inline S load(std::span<const uint8_t> bytes, const Cartridge& cart) {
+  const size_t size = bytes_in_use<S>(cart);
+  if (header_of<S>(bytes, size).cartridge != cart.fingerprint) {
     throw std::invalid_argument("the snapshot was made with another cartridge");
   }
   S s;
   if constexpr (kFull<S>) std::memset(static_cast<void*>(&s), 0, sizeof(s));
-  std::memcpy(static_cast<void*>(&s), bytes.data() + sizeof(header), size);
+  std::memcpy(static_cast<void*>(&s), bytes.data() + sizeof(SnapshotHeader), size);
   const bool sane = [&] {
     if constexpr (kFull<S>)
       return plausible(s, cart);

@@ -40,13 +40,6 @@ inline constexpr int kCutsceneLimit = 1800;  // frames; no cutscene of the game 
 // Of one game, in place of what all games show.
 enum View : uint8_t { kOwnView = 1, kShowLevel = 2, kShowPaths = 4 };
 
-// What led to where an episode begins.
-enum Origin : uint8_t {
-  kPlayed,   // buttons since a level's start
-  kCarried,  // the game went on from the episode before
-  kVaried,   // what the game counts by was drawn anew within a level
-};
-
 // Of an episode after which the game can go on by itself.
 enum Ending : uint8_t { kNoEnding, kLevelCleared, kLifeLost };
 
@@ -101,9 +94,15 @@ struct Game {
       if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
     } else {
       signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
-      if (drawn) variation = draw_variation(rules.phase_share, rules.power_share, draws);
-      begin_level(levels, rules, draws, variation);
-      see_frame(*this, false);
+      if (const InitialState* own = drawn ? starts.draw_own(signals.level, draws) : nullptr) {
+        origin = kElsewhere;
+        begin_at(*own, levels.cartridge(), rules, see_frame);
+        if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
+      } else {
+        if (drawn) variation = draw_variation(rules.phase_share, rules.power_share, draws);
+        begin_level(levels, rules, draws, variation);
+        see_frame(*this, false);
+      }
     }
     const double share = rules.repeat_action_probability > 0 ? rules.sticky_share : 0;
     sticky = share >= 1 || chosen(share, draws) ? 1 : 0;

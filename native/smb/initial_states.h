@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -29,6 +31,14 @@ struct InitialState {
   Progress progress;  // that they brought: what lies behind is no progress any more
   // Buttons of all frames from the level's start to `nes`; nullopt: it was not reached from there.
   std::optional<std::vector<uint8_t>> prefix;
+};
+
+// What led to where an episode begins.
+enum Origin : uint8_t {
+  kPlayed,     // buttons since a level's start
+  kCarried,    // the game went on from the episode before
+  kVaried,     // what the game counts by was drawn anew within a level
+  kElsewhere,  // nobody knows: a user's moment
 };
 
 // Where an episode begins, if that is not to be drawn.
@@ -92,6 +102,37 @@ class InitialStates {
     return &all_[std::min(index, all_.size() - 1)];
   }
 
+  // A user's moments: that share of the episodes of their levels begins at them, and counts as one
+  // from the level's start. Throws std::invalid_argument.
+  void set_own(const std::vector<InitialState>& all, std::span<const double> weights,
+               double share) {
+    if (weights.size() != all.size()) {
+      throw std::invalid_argument("there must be a weight for each start");
+    }
+    std::map<int32_t, std::shared_ptr<const InitialStates>> own;
+    for (const InitialState& first : all) {
+      if (own.contains(first.level)) continue;
+      std::vector<InitialState> of_level;
+      std::vector<double> their;
+      for (size_t i = 0; i < all.size(); ++i) {
+        if (all[i].level != first.level) continue;
+        of_level.push_back(all[i]);
+        their.push_back(weights[i]);
+      }
+      const auto starts = std::make_shared<InitialStates>();
+      starts->set(std::move(of_level));
+      starts->weigh(their, share);
+      own[first.level] = starts;
+    }
+    own_ = std::move(own);
+  }
+
+  // Where the next episode of a level begins; nullptr: at its start.
+  const InitialState* draw_own(int32_t level, Random& random) const {
+    const auto found = own_.find(level);
+    return found == own_.end() ? nullptr : found->second->draw(random);
+  }
+
   // A route for each level that has one.
   void set_progress_masks(std::vector<std::pair<int, ProgressMask>> masks) {
     for (auto& [level, mask] : masks) masks_.at(static_cast<size_t>(level)) = std::move(mask);
@@ -112,6 +153,7 @@ class InitialStates {
   std::vector<InitialState> all_;
   std::vector<double> sums_;  // of the weights up to each
   double share_ = 0;
+  std::map<int32_t, std::shared_ptr<const InitialStates>> own_;  // by level
   std::array<ProgressMask, kLevels> masks_;
   ProgressMask none_;
 };

@@ -73,6 +73,18 @@ class SuperMario {
     starts_.weigh(weights, share);
   }
 
+  // From now on that share of the episodes of their levels begins at these snapshots of a console,
+  // drawn by weight. Throws std::invalid_argument.
+  void set_own_starts(const std::vector<std::vector<uint8_t>>& snapshots,
+                      std::span<const double> weights, double share) {
+    std::vector<InitialState> moments;
+    for (const auto& snapshot : snapshots) {
+      moments.push_back(*beginning(-1, nes::load(snapshot, cartridge())).moment);
+      check(moments.back());
+    }
+    starts_.set_own(moments, weights, share);
+  }
+
   // From now on an episode that begins at a level's start draws the level by these.
   void set_level_weights(std::vector<double> weights) {
     Rules rules = rules_;

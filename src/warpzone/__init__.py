@@ -1,8 +1,8 @@
 """warpzone: train agents that beat Super Mario Bros., and watch them do it.
 
-This is what a user imports; nothing inside the package imports it. `Agent`, `train`, `evaluate`
-and `evaluate_game` are loaded when they are first used: who only wants games does not wait for
-PyTorch.
+This is what a user imports; nothing inside the package imports it. `Agent`, `train`, `evaluate`,
+`evaluate_game` and `RecordVideo` are loaded when they are first used: who only wants games does not
+wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from warpzone.agents.evaluate import evaluate
     from warpzone.agents.evaluate_game import evaluate_game
     from warpzone.training.trainer import train
+    from warpzone.video.record_video import RecordVideo
 
 __all__ = [
     "Agent",
@@ -39,6 +40,7 @@ __all__ = [
     "EnvConfig",
     "MarioEnv",
     "MarioVectorEnv",
+    "RecordVideo",
     "WarpzoneError",
     "evaluate",
     "evaluate_game",
@@ -53,6 +55,7 @@ __version__ = VERSION
 
 _LATER = {
     "Agent": "warpzone.agents.agent",
+    "RecordVideo": "warpzone.video.record_video",
     "evaluate": "warpzone.agents.evaluate",
     "evaluate_game": "warpzone.agents.evaluate_game",
     "train": "warpzone.training.trainer",

@@ -446,6 +446,11 @@ class InitialState:
 
     def __setstate__(self, arg: tuple, /) -> None: ...
 
+def level_of_snapshot(snapshot: bytes) -> int:
+    """
+    The level 0-31 that is played at that moment. Raises ValueError where none is, and where the bytes are no snapshot of a plain cartridge.
+    """
+
 class Trajectory:
     """How level 0-31 is played."""
 
@@ -707,6 +712,14 @@ class MarioBatch(Batch):
 
     def __init__(self, levels: LevelStarts, rules: Rules, config: Config) -> None:
         """Raises ValueError when the rules or the config make no sense."""
+
+    def console(self, game: int) -> bytes:
+        """A snapshot of the console of a game."""
+
+    def set_own_starts(self, snapshots: Sequence[bytes], weights: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], share: float) -> None:
+        """
+        That share of the episodes that would begin at the start of one of their levels begins at these moments, drawn by weights, float64[k], and counts as whole.
+        """
 
     def set_initial_states(self, starts: Sequence[InitialState]) -> None:
         """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.support.episodes import CLEAR, make_episode
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import Evaluation, Protocol, evaluate, evaluate_row
 from warpzone.agents.packaged import Collection
+from warpzone.episodes.replay import snapshot_at
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import open_rom
 from warpzone.training.evaluation import EvalResult
@@ -111,3 +113,19 @@ def test_a_row_goes_on_with_what_the_game_goes_on_with() -> None:
 def test_a_row_backwards(agent: Agent) -> None:
     with pytest.raises(ConfigError, match="1-2 comes before 2-1"):
         evaluate_row(agent, "2-1", "1-2")
+
+
+def test_measures_from_moments_of_ones_own(agent: Agent) -> None:
+    near_the_flag = snapshot_at(make_episode(CLEAR), len(CLEAR) - 40)
+    evaluation = evaluate(agent, [], episodes=6, noop_max=0, starts=[near_the_flag], threads=1)
+    (name, result), *more = evaluation.levels.items()
+    assert (name, more) == ("state 1", [])
+    assert result.episodes == 6
+    assert result.mean_progress < 300, "from there on, not from the level's start"
+    assert (
+        evaluate(agent, [], episodes=6, noop_max=0, starts=near_the_flag, threads=1) == evaluation
+    )
+    with pytest.raises(ConfigError, match="is no snapshot of a console"):
+        evaluate(agent, [], episodes=1, starts=b"nothing")
+    with pytest.raises(ConfigError, match="any_phase is for levels from their own starts"):
+        evaluate(agent, [], episodes=1, starts=near_the_flag, any_phase=True)

@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 
 from tests.support.commands import error_of, run
+from tests.support.episodes import CLEAR, make_episode
 
 from warpzone.agents.agent import Agent
+from warpzone.episodes.replay import snapshot_at
 from warpzone.training.agent_file import save_agent
 from warpzone.training.packaged_index import read_index, trained_folder
 
@@ -64,3 +66,31 @@ def test_a_packaged_agent_may_be_named_by_its_file() -> None:
     arguments = ("--levels", "1-1", "--episodes", "2", "--json")
     by_level = json.loads(run("eval", "1-1", *arguments).stdout)
     assert json.loads(run("eval", Path(file).stem, *arguments).stdout) == by_level
+
+
+def test_from_a_moment_of_an_episode(tmp_path: Path) -> None:
+    """Written by `replay --at`; measured under the name of its file."""
+    make_episode(CLEAR[:400]).save(tmp_path / "game.json")
+    state = tmp_path / "here.state"
+    told = run("replay", tmp_path / "game.json", "--at", "240", "-o", state)
+    assert told.exit_code == 0, told.output
+    assert "the moment after frame 240" in told.stdout
+    assert state.read_bytes() == snapshot_at(make_episode(CLEAR[:400]), 240)
+    measured = run("eval", "1-1", "--start", state, "--episodes", "2", "--json")
+    assert set(json.loads(measured.stdout)["levels"]) == {"here.state"}
+
+
+def test_moments_that_cannot_be_written_or_measured_are_told(tmp_path: Path) -> None:
+    game = tmp_path / "game.json"
+    make_episode(CLEAR[:40]).save(game)
+    state = tmp_path / "here.state"
+    both = "give both or neither"
+    assert both in error_of("replay", game, "--at", "3")
+    assert both in error_of("replay", game, "-o", state)
+    assert both in error_of("replay", game, "--at", "3", "-o", tmp_path / "clip.mp4")
+    assert "has 40 frames" in error_of("replay", game, "--at", "41", "-o", state)
+    assert not state.exists()
+    assert "cannot be read" in error_of("eval", "1-1", "--start", state)
+    assert "--start needs an agent" in error_of("eval", "--start", game)
+    assert "leave out" in error_of("eval", "1-1", "--start", game, "--levels", "1-1")
+    assert "is no snapshot of a console" in error_of("eval", "1-1", "--start", game)

@@ -15,6 +15,7 @@ import warpzone
 from warpzone.errors import ConfigError, EngineError, LevelError, WarpzoneError
 from warpzone.nes.env_fields import MOST_NOOPS, MOST_STEPS, Actions, Autoreset
 from warpzone.nes.game_groups import native_config
+from warpzone.nes.start_states import StartStates
 from warpzone.smb.config import (
     EnvConfig,
     EnvSettings,
@@ -179,12 +180,13 @@ def test_human_is_for_one_game() -> None:
 
 
 def test_the_keywords_that_editors_complete_are_the_settings() -> None:
-    """Their names and their types, but for three that take more than they hold."""
+    """Their names and their types, but for four that take more than they hold."""
     wider = {
         "actions": Actions,
         "size": int | tuple[int, int],
         "autoreset": Autoreset | AutoresetMode,
         "autoreset_mode": Autoreset | AutoresetMode,
+        "start_states": StartStates,
     }
     keywords = get_type_hints(VectorEnvSettings)
     own = {"levels", "reward"}  # arguments of their own
@@ -262,8 +264,10 @@ def test_every_field_reaches_the_native_core() -> None:
             "warps": True,
         }
     )
+    # A batch of games is told of these by itself, see test_start_states.py.
+    apart = {"start_states", "start_state_share"}
     assert {name for name, field in EnvConfig.model_fields.items()
-            if getattr(config, name) == field.get_default()} == set()  # fmt: skip
+            if getattr(config, name) == field.get_default()} == apart  # fmt: skip
     native = native_config(config, num_games=6, num_groups=2, threads=3, seed=99, keep_frames=False)
     rules = config.native_rules()
     assert list(rules.actions) == [128, 65]

@@ -28,7 +28,11 @@ def through_pickle(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))
 
 
-COPIES = pytest.mark.parametrize("copied", [copy.deepcopy, through_pickle])
+def cloned(value: Any) -> Any:
+    return value.clone()
+
+
+COPIES = pytest.mark.parametrize("copied", [copy.deepcopy, through_pickle, cloned])
 
 
 def flat(obs: Any) -> bytes:
@@ -40,7 +44,8 @@ def play_one(env: warpzone.MarioEnv, count: int = 30) -> list[bytes]:
     rng, seen = np.random.default_rng(1), []
     for _ in range(count):
         obs, reward, terminated, truncated, info = env.step(int(rng.integers(len(ACTIONS))))
-        seen.append(flat(obs) + repr((reward, terminated, truncated, info)).encode())
+        told = repr((reward, terminated, truncated, info)).encode()
+        seen.append(flat(obs) + env.ram().tobytes() + told)
         if terminated or truncated:
             seen.append(flat(env.reset()[0]))
     return seen

@@ -17,6 +17,7 @@ from warpzone.errors import ConfigError, DisplayError
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.human import HumanWindow
 from warpzone.smb.signals import ram_number
+from warpzone.video.record_video import cubes
 
 
 def test_names_of_actions_and_keys() -> None:
@@ -64,6 +65,77 @@ def test_a_film_is_recorded_by_gymnasium(tmp_path: Path) -> None:
         env.step(1)
     env.close()
     assert list(tmp_path.glob("*.mp4"))
+
+
+class Pictures:
+    """Takes what would be written as films."""
+
+    def __init__(self) -> None:
+        self.films: dict[str, list[Any]] = {}
+
+    def __call__(self, path: Path, frames: Any, **_: Any) -> int:
+        self.films[path.name] = list(frames)
+        return len(self.films[path.name])
+
+
+def test_a_film_shows_every_emulated_frame_and_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of the start, of each step, and of cutscenes, as `frames` has them."""
+    films = Pictures()
+    monkeypatch.setattr("warpzone.video.record_video.write_film", films)
+    plain = warpzone.make("1-1", keep_frames=True, max_steps=5)
+    env: Any = warpzone.RecordVideo(
+        gymnasium.wrappers.RecordEpisodeStatistics(
+            warpzone.make("1-1", keep_frames=True, max_steps=5)
+        ),
+        tmp_path,
+        episode_trigger=lambda episode: episode != 1,
+    )
+    expected: list[list[Any]] = []
+    for episode in range(3):
+        for one in (plain, env):
+            one.reset(seed=episode)
+        expected.append(list(plain.frames()))
+        for step in range(5 if episode < 2 else 2):
+            for one in (plain, env):
+                *_, truncated, _ = one.step(INDEX[WALK])
+            expected[-1] += list(plain.frames())
+            assert truncated is (step == 4)
+    assert list(films.films) == ["rl-video-episode-0.mp4"], "written where the episode ends"
+    env.close()
+    assert list(films.films) == ["rl-video-episode-0.mp4", "rl-video-episode-2.mp4"]
+    for name, episode in (("rl-video-episode-0.mp4", 0), ("rl-video-episode-2.mp4", 2)):
+        shown = films.films[name]
+        assert len(shown) == len(expected[episode]) == (21 if episode == 0 else 9)
+        assert all(np.array_equal(a, b) for a, b in zip(shown, expected[episode], strict=True))
+
+
+def test_which_episodes_are_filmed_where_nobody_says() -> None:
+    filmed = [episode for episode in range(3001) if cubes(episode)]
+    assert filmed == [n**3 for n in range(10)] + [1000, 2000, 3000]
+
+
+def test_a_film_is_written_with_as_many_frames(tmp_path: Path) -> None:
+    import imageio_ffmpeg
+
+    env: Any = warpzone.RecordVideo(
+        warpzone.make("1-1", keep_frames=True, max_steps=5), tmp_path / "films", scale=1
+    )
+    env.reset()
+    for _ in range(5):
+        env.step(1)
+    (film,) = (tmp_path / "films").glob("*.mp4")
+    assert imageio_ffmpeg.count_frames_and_secs(str(film))[0] == 21
+    env.close()
+
+
+def test_a_film_needs_an_environment_that_keeps_frames(tmp_path: Path) -> None:
+    for env in (warpzone.make("1-1"), gymnasium.make("CartPole-v1")):
+        with pytest.raises(ConfigError, match="keep_frames=True"):
+            warpzone.RecordVideo(env, tmp_path)
+    with pytest.raises(ConfigError, match="scale is 9"):
+        warpzone.RecordVideo(warpzone.make("1-1", keep_frames=True), tmp_path, scale=9)
 
 
 class Clock:

@@ -105,8 +105,10 @@ def test_the_autoreset_mode_is_declared(mode: AutoresetMode) -> None:
 
 
 def test_gymnasiums_wrappers_work() -> None:
-    """Of which RecordEpisodeStatistics depends on the autoreset mode."""
-    for autoreset in ("same_step", "next_step"):
+    """Of which RecordEpisodeStatistics depends on the autoreset mode. Before 1.4 it miscounts where
+    any games begin anew in the step that ends them."""
+    miscounts = tuple(map(int, gymnasium.__version__.split(".")[:2])) < (1, 4)
+    for autoreset in ("next_step",) if miscounts else ("same_step", "next_step"):
         envs = gymnasium.wrappers.vector.RecordEpisodeStatistics(
             make_vec(max_steps=5, autoreset=autoreset, num_envs=2)
         )

@@ -17,6 +17,7 @@ from warpzone.hardware import pick_device
 from warpzone.nes.arrays import Arrays
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.rom import Rom
+from warpzone.nes.start_states import StartState
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Decide, Policy, shapes_of, to_tensors
 from warpzone.smb.config import EnvConfig, env_config
@@ -186,13 +187,15 @@ class Agent:
         repeat_action_probability: float,
         last_level: str | None = None,
         any_phase: bool = False,
+        start_states: tuple[StartState, ...] = (),
         threads: int | None = None,
         rom: RomSource = None,
     ) -> MarioVectorEnv:
         """Makes many games of one level as this agent knows them, in two groups where possible.
 
         With `last_level` they go on from level to level up to that one. With `any_phase` what the
-        game counts by is drawn anew for each (`phase_share`).
+        game counts by is drawn anew for each (`phase_share`). With `start_states` they begin there,
+        after idle frames where Mario stands.
 
         Raises:
             LevelError: no such level.
@@ -205,7 +208,12 @@ class Agent:
             threads=threads,
             rom=rom,
             config=self._settings(
-                level, noop_max, repeat_action_probability, last_level, any_phase
+                level,
+                noop_max,
+                repeat_action_probability,
+                last_level,
+                any_phase,
+                start_states,
             ),
         )
         self._check_fit(envs)
@@ -227,6 +235,7 @@ class Agent:
         repeat_action_probability: float,
         last_level: str | None = None,
         any_phase: bool = False,
+        start_states: tuple[StartState, ...] = (),
     ) -> EnvConfig:
         changes: dict[str, Any] = {
             "levels": parse_levels(level),
@@ -240,7 +249,11 @@ class Agent:
             "phase_share": float(any_phase),
             "power_share": 0.0,
             "autoreset": "same_step",
+            "start_states": start_states,
+            "start_state_share": 1.0,
         }
+        if start_states:
+            changes["start_noop_max"] = noop_max
         return env_config(**{**self.info.env.model_dump(), **changes})
 
     def check_plays_levels(self) -> None:

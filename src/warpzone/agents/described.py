@@ -25,6 +25,7 @@ from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
 from warpzone.nes.game_config import GameConfig
 from warpzone.nes.game_vector_env import GameVectorEnv
+from warpzone.nes.start_states import StartStates
 from warpzone.ppo.policy import shapes_of
 from warpzone.settings import describe
 from warpzone.smb.env import MarioEnv
@@ -123,8 +124,10 @@ def evaluate_described(
     game: Game | None = None,
     rom: RomSource = None,
     threads: int | None = None,
+    start: StartStates | None = None,
 ) -> DescribedEvaluation:
-    """Measures an agent in whole episodes of its game.
+    """Measures an agent in whole episodes of its game, which begin where it was trained, or at
+    `start`, a moment as `GameConfig.start_states` has them.
 
     Raises as `described_envs` does, and `ConfigError` for less than one episode or another policy.
     """
@@ -132,6 +135,7 @@ def evaluate_described(
         raise ConfigError(f"episodes is {episodes}: there must be at least one")
     _check_policy(policy)
     ended: list[dict[str, float]] = []
+    own: dict[str, Any] = {} if start is None else {"starts": None, "start_states": start}
 
     def see(signals: dict[str, NDArray[Any]], row: int) -> None:
         ended.append({name: float(values[row]) for name, values in signals.items()})
@@ -146,8 +150,13 @@ def evaluate_described(
             seed=seed,
             noop_max=noop_max,
             repeat_action_probability=repeat_action_probability,
+            **own,
         )
     ) as env:
+        if len(env.games.starts) > 1:
+            raise ConfigError(
+                f"a measurement begins at one start, not at {', '.join(env.games.starts)}"
+            )
         random = agent.random(seed)
         result = play_episodes(
             lambda seen: agent.act(seen, policy, random), env, episodes, seed=seed, on_episode=see

@@ -15,6 +15,8 @@ from warpzone.errors import ConfigError
 from warpzone.hardware import torch_threads
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
+from warpzone.nes.start_states import StartState, StartStates
+from warpzone.smb.config import env_config, level_played
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.evaluation import EvalResult, play_episodes
@@ -92,6 +94,7 @@ def evaluate(
     repeat_action_probability: float = 0.0,
     policy: PolicyMode = "sample",
     any_phase: bool = False,
+    starts: StartStates | None = None,
     seed: int = 0,
     threads: int | None = None,
     rom: RomSource = None,
@@ -111,6 +114,8 @@ def evaluate(
         repeat_action_probability: 0 to below 1.
         policy: "sample" or "argmax".
         any_phase: see `Protocol`.
+        starts: moments to measure it from besides, as `EnvConfig.start_states` has them, under
+            their names.
         seed: the same seed gives the same result, on any number of threads.
         threads: for the games; None: all cores.
         rom: the ROM, or None to look for it.
@@ -119,17 +124,27 @@ def evaluate(
 
     Raises:
         LevelError: an unknown level.
-        ConfigError: a number out of its range.
+        ConfigError: a number out of its range, or a file with no moment of a level in it.
+        EngineError: a moment of another cartridge.
         AgentError: the agent does not fit this version's games.
     """
     protocol = _protocol(
         agent, policy, episodes, noop_max, repeat_action_probability, seed, any_phase
     )
+    states = env_config(start_states=starts).start_states
+    if states and any_phase:
+        raise ConfigError("any_phase is for levels from their own starts: leave it or starts out")
     cartridge = open_rom(rom)
     results: dict[str, EvalResult] = {}
     for number, level in enumerate(levels, start=1):
         log(f"level {level} ({number} of {len(levels)}), {episodes} episodes")
         results[level] = _play(agent, level, protocol, threads, cartridge, watch=on_episode)
+    for state in states:
+        log(f"{state.name}, {episodes} episodes")
+        level = level_played(state)
+        results[state.name] = _play(
+            agent, level, protocol, threads, cartridge, start_states=(state,), watch=on_episode
+        )
     return Evaluation(results, protocol, {"revision": cartridge.revision, "sha1": cartridge.sha1})
 
 
@@ -215,6 +230,7 @@ def _play(
     rom: Rom,
     *,
     last_level: str | None = None,
+    start_states: tuple[StartState, ...] = (),
     watch: Callable[[dict[str, np.ndarray], int], None] = lambda signals, game: None,
 ) -> EvalResult:
     episodes, seed = protocol.episodes, protocol.seed
@@ -225,6 +241,7 @@ def _play(
         repeat_action_probability=protocol.repeat_action_probability,
         last_level=last_level,
         any_phase=protocol.any_phase,
+        start_states=start_states,
         threads=threads,
         rom=rom,
     )

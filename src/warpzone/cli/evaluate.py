@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -82,6 +83,14 @@ def evaluate(
             "come as they may after any levels before.",
         ),
     ] = False,
+    start: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Measure from this moment on, a .state of Console.save or of `warpzone replay "
+            "--at`, instead of from the start of levels. May be given several times.",
+        ),
+    ] = None,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
     threads: Annotated[
@@ -108,6 +117,11 @@ def evaluate(
             "--any-phase is for levels from their own starts: in a row or a whole game, phases come"
             " about by themselves"
         )
+    if start and (levels is not None or through is not None or game or any_phase):
+        raise ConfigError(
+            "--start is where episodes begin, in the level that is played there: leave out"
+            " --levels, --through, --game and --any-phase"
+        )
     described = described_agent(agent_path, device, description)
     if described is not None:
         if levels is not None or through is not None or game or any_phase:
@@ -125,6 +139,7 @@ def evaluate(
             seed=seed,
             threads=threads,
             rom=rom,
+            start=start or None,
         )
         return
     if game and (levels is not None or through is not None):
@@ -160,6 +175,8 @@ def evaluate(
                 **settings,
             )
         elif agent_path is None:
+            if start:
+                raise ConfigError("--start needs an agent: name one, or its level")
             settings["any_phase"] = any_phase
             collection, cartridge = open_collection(device, rom)
             evaluation = evaluate_packaged(
@@ -174,7 +191,8 @@ def evaluate(
             own = [agent.packaged_for] if agent.packaged_for else list(agent.levels)
             evaluation = measure(
                 agent,
-                levels_on(levels, own, cartridge),
+                [] if start else levels_on(levels, own, cartridge),
+                starts=start or None,
                 policy=policy_of(policy, agent),
                 any_phase=any_phase,
                 rom=cartridge,

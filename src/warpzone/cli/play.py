@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,14 @@ from warpzone.cli.choose import check_level, described_game, find_rom, levels_fr
 from warpzone.cli.options import EngineOption, RomOption
 from warpzone.cli.output import err, out, plain, print_episode
 from warpzone.errors import ConfigError
+from warpzone.files import check_output_path, write_atomically
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game
 from warpzone.nes.rom import Rom
+from warpzone.nes.start_states import SUFFIX
+
+if TYPE_CHECKING:
+    from warpzone.episodes.format import Episode
 
 
 def play(
@@ -111,7 +116,16 @@ def replay(
             "-o",
             "--output",
             help="No window, but a file: a film (.mp4, .gif), a sheet of pictures (.png), "
-            "a movie (.fm2) or an episode (.json).",
+            "a movie (.fm2), an episode (.json), or with --at a moment (.state).",
+        ),
+    ] = None,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            metavar="FRAME",
+            help="With -o name.state: write the moment after so many frames, for "
+            "`warpzone eval --start` and the setting start_states.",
+            min=0,
         ),
     ] = None,
     check: Annotated[
@@ -132,12 +146,19 @@ def replay(
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
-    """Play an episode again, exactly: in a window, or into a film, a sheet or an FM2 movie."""
+    """Play an episode again, exactly: in a window, or into a film, a sheet, an FM2 movie or a
+    moment at which others begin."""
     from warpzone.episodes.replay import Replay
     from warpzone.viewers import replay as again
 
+    to_state = output is not None and output.suffix.lower() == SUFFIX
+    if (at is not None) != to_state:
+        raise ConfigError("a moment is written by --at FRAME -o name.state: give both or neither")
     cartridge = find_rom(rom)
     episode = again.read_episode(file, cartridge)
+    if output is not None and at is not None:
+        _write_moment(episode, at, output, cartridge)
+        return
     player = Replay(episode, Console(cartridge))
     if not check and output is None:
         from warpzone.viewers.window import require_display
@@ -159,3 +180,11 @@ def replay(
     if output is not None:
         size = output.stat().st_size / 1e6
         out.print(f"[bold]{plain(output)}[/]  {size:.2f} MB", soft_wrap=True)
+
+
+def _write_moment(episode: Episode, frame: int, output: Path, cartridge: Rom) -> None:
+    from warpzone.episodes.replay import snapshot_at
+
+    check_output_path(output, "a moment", (SUFFIX,))
+    write_atomically(output, snapshot_at(episode, frame, cartridge))
+    out.print(f"[bold]{plain(output)}[/]  the moment after frame {frame:,}", soft_wrap=True)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.episodes.format import POWER_ON, DescribedStart, Episode
-from warpzone.errors import EngineError, EpisodeError
+from warpzone.errors import ConfigError, EngineError, EpisodeError
+from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.smb.starts import start_level
 
@@ -36,6 +37,25 @@ def begin(console: Console, start: str, described: DescribedStart | None = None)
         console.reset()
     else:
         start_level(console, start)
+
+
+def snapshot_at(episode: Episode, frame: int, rom: RomSource = None) -> bytes:
+    """Returns a snapshot of the console at a moment of an episode, for the setting `start_states`.
+
+    Args:
+        episode: what was played.
+        frame: how many frames of it lie before the moment, 0 to all of them.
+        rom: its cartridge; None: the ROM that `warpzone rom` shows.
+
+    Raises:
+        ConfigError: there is no such frame.
+        EpisodeError: it was recorded on another ROM.
+    """
+    if not 0 <= frame <= episode.frames:
+        raise ConfigError(f"there is no frame {frame}: the episode has {episode.frames} frames")
+    replay = Replay(episode, Console(rom))
+    replay.seek(frame)
+    return replay.console.save()
 
 
 class Replay:

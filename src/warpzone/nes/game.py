@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,6 +168,12 @@ class Game:
     def __deepcopy__(self, memo: Any) -> Game:
         """Returns itself: nothing in it changes, and starts that were played to belong to it."""
         return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """A game that was registered is pickled by its name: its functions may have none."""
+        if self.name in _games and _games[self.name]() is self:
+            return game_named, (self.name,)
+        return super().__reduce_ex__(protocol)
 
     def open_rom(self, rom: RomSource = None) -> Rom:
         """Returns the ROM that is named, or else the game's own.

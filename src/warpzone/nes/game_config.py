@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from warpzone.errors import ConfigError
 from warpzone.nes.env_fields import MOST_NOOPS, MOST_STEPS, Autoreset, autoreset_named, size_of
 from warpzone.nes.game import Game
+from warpzone.nes.start_states import OwnStarts
 from warpzone.settings import describe
 
 Observation = Literal["pixels", "variables", "ram", "rgb"]
@@ -41,6 +42,10 @@ class GameConfig(BaseModel):
     starts: Annotated[dict[str, float] | None, BeforeValidator(_starts)] = None
     """Where episodes begin, and how often: a name of the game's starts, several, or a mapping from
     names to weights; None: the first of them."""
+    start_states: OwnStarts = ()
+    """Moments of your own at which episodes begin in place of the game's starts: files of what
+    `Console.save` or an environment's `console_state` returned, with commas between or as a list,
+    in which these bytes themselves may stand too; or a mapping from files to weights."""
     observation: Observation = "pixels"
     """What the agent sees. `pixels`: grey pictures. `variables`: those that the game observes.
     `ram`: the work RAM. `rgb`: the whole picture."""
@@ -70,6 +75,8 @@ class GameConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> GameConfig:
+        if self.starts is not None and self.start_states:
+            raise ValueError("starts and start_states both say where episodes begin: give one")
         height, width = self.size
         if not (1 <= height <= 240 and 1 <= width <= 256):
             raise ValueError(f"size {self.size}: at least (1, 1) and at most (240, 256)")

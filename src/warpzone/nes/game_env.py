@@ -66,7 +66,11 @@ class GameEnv(OneGame):
             **settings,
         )
         self._take(games, render_mode)
-        self.game = games.game
+
+    @property
+    def game(self) -> Game:
+        """The description."""
+        return self._games.game
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -88,7 +92,3 @@ class GameEnv(OneGame):
     def prg_ram(self) -> NDArray[np.uint8]:
         """Returns the cartridge's RAM, uint8[n]: a view, as of `ram`."""
         return self._games.prg_ram(0)
-
-    def console_state(self) -> bytes:
-        """Returns a snapshot of the console, for `Console.load` or `options["state"]`."""
-        return self._games.console_state(0)

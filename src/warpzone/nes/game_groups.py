@@ -25,6 +25,7 @@ from warpzone.nes.checks import native_errors, require, whole_number
 from warpzone.nes.console import PALETTE
 from warpzone.nes.env_fields import Seen
 from warpzone.nes.exclusive import InUse, exclusive
+from warpzone.nes.saved_states import refusal
 
 
 class GameGroups(InUse):
@@ -115,12 +116,14 @@ class GameGroups(InUse):
         """
         index = -1 if game is None else self.checked_game(game)
         require(isinstance(state, bytes | bytearray), "state", state, "bytes of save_state")
+        state = bytes(state)
         arrays = self._beside(_rows(game))
-        split = max(len(state) - sum(array.nbytes for array in arrays), 0)
+        beside = sum(array.nbytes for array in arrays)
+        split = max(len(state) - beside, 0)
         try:
             self._batch.load(state[:split], index)
         except (ValueError, RuntimeError) as error:
-            raise EngineError(str(error)) from None
+            raise EngineError(self._refusal(state, str(error), index, beside)) from None
         for array in arrays:
             array[:] = np.frombuffer(state, array.dtype, array.size, split).reshape(array.shape)
             split += array.nbytes
@@ -149,6 +152,11 @@ class GameGroups(InUse):
         """
         with native_errors():
             return self._batch.ram(self.checked_game(game))
+
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether `frames` has all frames of the last step."""
+        return self._keep_frames
 
     @exclusive
     def frames(self) -> NDArray[np.uint8]:
@@ -227,6 +235,13 @@ class GameGroups(InUse):
             raise EngineError(str(error)) from None
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _refusal(self, state: bytes, error: str, game: int, beside: int) -> str:
+        """Why a saved state is not taken, where the native core says that it is none of these."""
+        if "not saved by environments like these" not in error:
+            return error
+        own = self._batch.save(game) + bytes(beside)
+        return f"these bytes were not saved by environments like these: {refusal(state, own)}"
 
     def __getstate__(self) -> dict[str, Any]:
         saved = self.save_state()

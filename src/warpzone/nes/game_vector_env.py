@@ -6,6 +6,7 @@ For trainers there is a second face on the same games, `send` and `recv` on grou
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ class GameVectorEnv(VectorGames):
     float32[N, k], `ram` uint8[N, 2048], `rgb` uint8[N, 240, 256, 3]. `info` holds the variables,
     and what the game's `info` adds, as arrays [N]. Whether an episode has ended is asked after each
     step of `frame_skip` frames. Can be copied (`copy.deepcopy`), and pickled if the description
-    can.
+    can: one that was registered (`register_game`) can, whatever its functions are.
 
     Args:
         rom: a file, a `Rom`, a name that `warpzone rom --list` shows, or None: the game's own.
@@ -101,7 +102,11 @@ class GameVectorEnv(VectorGames):
             keep_frames=keep_frames,
         )
         self._show_as(render_mode)
-        self.starts = dict(self.config.starts or {next(iter(self.game.starts)): 1.0})
+        self._described = self.game
+        self.game = _with_own_starts(self.game, self.config)
+        own = {state.name: state.weight for state in self.config.start_states}
+        weights = own or self.config.starts
+        self.starts = dict(weights or {next(iter(self.game.starts)): 1.0})
         """The starts that are played, and their weights."""
         self._build(seed_or_drawn(seed))
         start = next(iter(self.starts))
@@ -270,7 +275,8 @@ class GameVectorEnv(VectorGames):
             return self._batch.prg_ram(self.checked_game(game))
 
     def console_state(self, game: int) -> bytes:
-        """Returns a snapshot of a game's console, for `Console.load` or `options["state"]`."""
+        """Returns a snapshot of a game's console: for `Console.load`, `options["state"]` and
+        `GameConfig.start_states`."""
         with native_errors():
             return self._batch.console(self.checked_game(game))
 
@@ -304,6 +310,14 @@ class GameVectorEnv(VectorGames):
 
     def _restore(self) -> None:
         self._map_observations()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A description may only be found again, and not pickled, as it was given.
+        return {**super().__getstate__(), "game": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state["game"] = _with_own_starts(state["_described"], state["config"])
+        super().__setstate__(state)
 
     def _beside(self, rows: slice) -> list[NDArray[Any]]:
         arrays = self._referee.kept(rows)
@@ -345,6 +359,14 @@ class GameVectorEnv(VectorGames):
 
     def _arrived(self, group: int) -> GameTransition:
         return self.recv(group)
+
+
+def _with_own_starts(game: Game, config: GameConfig) -> Game:
+    """A description whose starts are the user's own moments, where there are any."""
+    if not config.start_states:
+        return game
+    moments = {state.name: state.snapshot for state in config.start_states}
+    return dataclasses.replace(game, starts=moments)
 
 
 def make_registered(

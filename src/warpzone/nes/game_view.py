@@ -40,6 +40,7 @@ class Games(Protocol):
     def ram(self, game: int, /) -> NDArray[np.uint8]: ...
     def save_state(self, game: int, /) -> bytes: ...
     def load_state(self, state: bytes, game: int, /) -> None: ...
+    def console_state(self, game: int, /) -> bytes: ...
 
 
 class GameView:
@@ -104,6 +105,9 @@ class GameView:
 
     def load_state(self, state: bytes) -> None:
         self._envs.load_state(state, self._index)
+
+    def console_state(self) -> bytes:
+        return self._envs.console_state(self._index)
 
 
 def attribute(view: GameView, name: str) -> Any:

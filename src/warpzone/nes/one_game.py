@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -77,6 +78,29 @@ class OneGame(gymnasium.Env[Any, np.int64]):
             EngineError: the bytes are not from such an environment, or damaged. Nothing is changed.
         """
         self._games.load_state(state)
+
+    def console_state(self) -> bytes:
+        """Returns a snapshot of the console: for `Console.load`, `options["state"]` of `reset` and
+        the setting `start_states`.
+
+        Raises:
+            EngineError: the environment is closed.
+        """
+        return self._games.console_state(0)
+
+    def clone(self) -> Self:
+        """Returns another environment that goes on as this one does, as `copy.deepcopy` makes it.
+        To try several actions out, `load_state` in one environment takes less time.
+
+        Raises:
+            EngineError: the environment is closed.
+        """
+        return copy.deepcopy(self)
+
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether `frames` has all frames of the last step."""
+        return self._games.keeps_frames
 
     def frames(self) -> NDArray[np.uint8]:
         """With `keep_frames`: all frames of the last step or reset as colours of `PALETTE`:

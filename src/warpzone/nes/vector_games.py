@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -71,10 +72,22 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """
         return self._game_views[self.checked_game(game)]
 
+    def clone(self) -> Self:
+        """Returns other games that go on as these do, as `copy.deepcopy` makes them.
+
+        Raises:
+            EngineError: a group is stepping, or the games are closed.
+        """
+        return copy.deepcopy(self)
+
     # --- for those that know the game -----------------------------------------------------------
 
     def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:
         """Begins to step the games of a group."""
+        raise NotImplementedError
+
+    def console_state(self, game: int) -> bytes:
+        """Returns a snapshot of a game's console."""
         raise NotImplementedError
 
     def _place_number(self, name: str) -> int:

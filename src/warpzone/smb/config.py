@@ -7,7 +7,15 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, TypedDict
 
 from gymnasium.vector import AutoresetMode
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 import warpzone._native as _native
 from warpzone.errors import ConfigError, WarpzoneError
@@ -20,6 +28,7 @@ from warpzone.nes.env_fields import (
     autoreset_named,
     size_of,
 )
+from warpzone.nes.start_states import OwnStarts, StartState, StartStates
 from warpzone.settings import describe
 from warpzone.smb.actions import ACTION_SETS, action_set
 from warpzone.smb.levels import LEVELS, level_index, parse_levels
@@ -130,6 +139,15 @@ class EnvConfig(BaseModel):
     """Steps without a new farthest point after which an episode is truncated."""
     start_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps after which an episode that began within its level is truncated."""
+    start_states: OwnStarts = ()
+    """Moments of your own at which episodes begin in place of the start of their level, as whole
+    ones: files of what `Console.save` or an environment's `console_state` returned, with commas
+    between or as a list, in which these bytes themselves may stand too; or a mapping from files to
+    weights. Where `levels` are not given they are those of these moments."""
+    start_state_share: float = Field(1.0, ge=0.0, le=1.0)
+    """Share of the episodes of their levels that begin at `start_states`, with `start_noop_max`,
+    not `noop_max`. Measurements in a training begin there too where it is 1, and otherwise none
+    does."""
     autoreset: Annotated[Autoreset, BeforeValidator(autoreset_named)] = "same_step"
     """When a game of many begins anew: in the step that ended its episode, in the next, or when
     asked to. Gymnasium's `AutoresetMode` works too."""
@@ -137,13 +155,18 @@ class EnvConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _other_names(cls, data: Any) -> Any:
-        """`autoreset_mode`, as in Gymnasium's vector environments, is `autoreset`."""
-        if not isinstance(data, dict) or "autoreset_mode" not in data:
+        """`autoreset_mode`, as in Gymnasium's vector environments, is `autoreset`; levels that are
+        not given are those of `start_states`."""
+        if not isinstance(data, dict):
             return data
-        if "autoreset" in data:
-            raise ValueError("autoreset and autoreset_mode are the same setting: give one of them")
-        renamed = {"autoreset_mode": "autoreset"}
-        return {renamed.get(name, name): value for name, value in data.items()}
+        if "autoreset_mode" in data:
+            if "autoreset" in data:
+                raise ValueError(
+                    "autoreset and autoreset_mode are the same setting: give one of them"
+                )
+            renamed = {"autoreset_mode": "autoreset"}
+            data = {renamed.get(name, name): value for name, value in data.items()}
+        return _with_levels(data)
 
     @model_validator(mode="after")
     def _fits_together(self) -> EnvConfig:
@@ -164,6 +187,13 @@ class EnvConfig(BaseModel):
                 raise ValueError(
                     "row_share is for episodes of one level, and there is a last_level"
                 )
+        if not self.whole_game:
+            for state in self.start_states:
+                if not self.levels.get(level := level_played(state)):
+                    raise ValueError(
+                        f"start_states: {state.name!r} is a moment of {level}, which is none of the"
+                        f" levels {', '.join(self.levels)}: name it there too"
+                    )
         height, width = self.size
         if not (1 <= height <= 240 and 1 <= width <= 256):
             raise ValueError(f"size {self.size}: at least (1, 1) and at most (240, 256)")
@@ -201,13 +231,15 @@ class EnvConfig(BaseModel):
             reasons["row_share"] = "needs two levels, of which one follows the other in the game"
         elif self.last_level is not None:
             reasons["row_share"] = "is for episodes of one level, and there is a last_level"
+        if not self.start_states:
+            reasons["start_state_share"] = "needs start_states"
         if self.whole_game:
             why = "is for episodes that begin at levels, and this is the whole game"
             reasons |= dict.fromkeys(
                 (
                     *("levels", "last_level", "row_share", "life_share", "phase_share"),
                     "power_share",
-                    *("start_steps", "start_noop_max"),
+                    *("start_steps", "start_noop_max", "start_states", "start_state_share"),
                 ),
                 why,
             )
@@ -291,6 +323,8 @@ class EnvSettings(TypedDict, total=False):
     max_steps: int | None
     no_progress_steps: int | None
     start_steps: int | None
+    start_states: StartStates
+    start_state_share: float
 
 
 class VectorEnvSettings(EnvSettings, total=False):
@@ -298,6 +332,33 @@ class VectorEnvSettings(EnvSettings, total=False):
 
     autoreset: Autoreset | AutoresetMode
     autoreset_mode: Autoreset | AutoresetMode
+
+
+def level_played(state: StartState) -> str:
+    """Returns the level that is played at a moment. Raises `ValueError` where none is."""
+    try:
+        return LEVELS[_native.level_of_snapshot(state.snapshot)]
+    except ValueError as error:
+        raise ValueError(f"start_states: {state.name!r}: {error}") from None
+
+
+def _with_levels(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of an `EnvConfig`, with the levels of its moments where none are given."""
+    given = fields.get("start_states")
+    if "levels" in fields or not given or fields.get("whole_game"):
+        return fields
+    levels: dict[str, float] = {}
+    try:
+        states = _STATES.validate_python(given)
+        for state in states:
+            level = level_played(state)
+            levels[level] = levels.get(level, 0.0) + state.weight
+    except ValueError:
+        return fields  # it is said of the field itself
+    return {**fields, "start_states": states, "levels": levels}
+
+
+_STATES: TypeAdapter[tuple[StartState, ...]] = TypeAdapter(OwnStarts)
 
 
 def env_config(**fields: Any) -> EnvConfig:

@@ -93,6 +93,7 @@ class GameBatch(GameGroups):
         with native_errors():
             self._open(_native.MarioBatch(self.level_starts, self.config.native_rules(), native))
         self._map_memory()
+        self._set_own_starts()
 
     def _restore(self) -> None:
         self.set_progress_masks(self._masks)
@@ -485,6 +486,20 @@ class GameBatch(GameGroups):
             for one in found
         ]
 
+    # --- moments --------------------------------------------------------------------------------
+
+    @exclusive
+    def console_state(self, game: int) -> bytes:
+        """Returns a snapshot of a game's console: for `Console.load`, `options["state"]` and
+        `EnvConfig.start_states`.
+
+        Raises:
+            ConfigError: there is no such game.
+            EngineError: its group is stepping, or the games are closed.
+        """
+        with native_errors():
+            return self._batch.console(self.checked_game(game))
+
     # --- what comes after -----------------------------------------------------------------------
 
     @exclusive
@@ -510,6 +525,21 @@ class GameBatch(GameGroups):
             return self._batch.kept_frames()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _set_own_starts(self) -> None:
+        """Lets episodes begin at the user's own moments."""
+        states = self.config.start_states
+        with native_errors():
+            for state in states:  # one by one, so that the message has its name
+                try:
+                    self._batch.set_own_starts([state.snapshot], np.ones(1), 0.0)
+                except ValueError as error:
+                    raise EngineError(f"start_states: {state.name!r}: {error}") from None
+            self._batch.set_own_starts(
+                [state.snapshot for state in states],
+                np.array([state.weight for state in states]),
+                self.config.start_state_share,
+            )
 
     def _map_memory(self) -> None:
         batch = self._batch

@@ -166,6 +166,8 @@ class GameTraining(GameConfig):
                 raise ValueError(f"game.{changed[0]} is for a described game: set game.name too")
         if self.name is not None and self.starts is not None and len(self.starts) != 1:
             raise ValueError("training is on one start: name one in game.starts")
+        if len(self.start_states) > 1:
+            raise ValueError("training is on one start: name one in game.start_states")
         return self
 
     def without_name(self) -> GameConfig:

@@ -62,6 +62,8 @@ class Corrections:
                 "life_share": 0.0,
                 "phase_share": 0.0,
                 "power_share": 0.0,
+                "start_states": (),
+                "start_state_share": 1.0,
                 "start_steps": None,
                 "no_progress_steps": None,
                 "max_steps": None,

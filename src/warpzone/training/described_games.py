@@ -135,7 +135,7 @@ class DescribedGames:
         remarks: a line about each recorded game.
 
     Raises:
-        ConfigError: there is no game of that name.
+        ConfigError: there is no game of that name, or both recorded games and `start_states`.
         EpisodeError: a recorded game of another cartridge or start, or one that is too short.
     """
 
@@ -156,6 +156,11 @@ class DescribedGames:
         self.remarks = []
         start = next(iter(self.config.starts or self.game.starts))
         every = curriculum.segment * config.frame_skip
+        if self.config.start_states and shown.recordings:
+            raise ConfigError(
+                "demonstrations lead from one of the game's starts, and game.start_states says that"
+                " episodes begin elsewhere: leave out one of them"
+            )
         for number, recording in enumerate(shown.recordings):
             found = moments_along(self.game, start, recording.name, recording.episode, rom, every)
             self.moments |= {f"{number}-{frame}": snapshot for frame, snapshot in found.items()}

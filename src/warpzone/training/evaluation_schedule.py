@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from warpzone.ppo.rollout import VectorEnv
-from warpzone.smb.config import EnvConfig
+from warpzone.smb.config import EnvConfig, level_played
 from warpzone.training.config import TrainConfig
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.learner import Learner
@@ -68,6 +68,7 @@ class EvaluationSchedule:
                     "phase_share": 0.0,
                     "power_share": 0.0,
                     "end_thrown_back": False,
+                    **_own_starts(config, task),
                 }
             )
             games = min(config.eval_episodes, MAX_GAMES)
@@ -106,3 +107,13 @@ class EvaluationSchedule:
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.measured_at, self.best = state["measured_at"], state["best"]
+
+
+def _own_starts(config: TrainConfig, task: str) -> dict[str, Any]:
+    """What the games of a measurement on a level are told of a user's moments: where all episodes
+    begin at them, measured ones do too."""
+    all_begin_there = config.env.start_states and config.env.start_state_share == 1
+    own = config.env.start_states if all_begin_there else ()
+    of_level = tuple(state for state in own if level_played(state) == task)
+    idle = {"start_noop_max": config.eval_noop_max} if of_level else {}
+    return {"start_states": of_level, "start_state_share": 1.0, **idle}

@@ -527,6 +527,13 @@ def test_a_bad_action_reaches_the_caller(threads: int, num_groups: int) -> None:
         assert infos["steps"].tolist() == [1] * 8
 
 
+def test_games_that_were_never_opened_can_be_closed() -> None:
+    """Older versions of Gymnasium do so where settings were refused."""
+    envs = warpzone.MarioVectorEnv.__new__(warpzone.MarioVectorEnv)
+    envs.close()
+    assert envs.closed
+
+
 def test_wrong_numbers_are_named() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"num_envs": 0}, "num_envs is 0: there must be at least one game"),

@@ -333,7 +333,9 @@ def test_around_many_games(
         pytest.skip("converters of Gymnasium do not know the arrays that its final_obs are")
     bare = made()
     envs = fits.wrap(made(render_mode="rgb_array"), tmp_path)
-    assert holds(envs.observation_space, envs.reset()[0])
+    # Older ones say that normalised observations are bytes.
+    misnamed = OLD and name == "NormalizeObservation"
+    assert holds(envs.observation_space, envs.reset()[0]) or misnamed
     bare.reset()
     rng = np.random.default_rng(1)
     ends = 0
@@ -343,8 +345,7 @@ def test_around_many_games(
         if name in CONVERTERS:
             given = importlib.import_module("torch").from_numpy(actions)
         obs, rewards, terminated, truncated, infos = envs.step(given)
-        # Older ones say that normalised observations are bytes.
-        assert holds(envs.observation_space, obs) or (OLD and name == "NormalizeObservation")
+        assert holds(envs.observation_space, obs) or misnamed
         assert tuple(rewards.shape) == tuple(terminated.shape) == tuple(truncated.shape) == (2,)
         expected: Any = bare.step(actions) if fits.plays != "else" else None
         if expected is not None:

@@ -35,6 +35,8 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     def close_extras(self, **_: Any) -> None:
         """Ends the threads. `close` calls it; after that, games can neither be reset nor stepped,
         and only arrays that were handed out may still be read."""
+        if not hasattr(self, "_batch"):
+            return  # never opened: older versions of Gymnasium close it all the same
         with native_errors():
             self._batch.close()
 

@@ -35,7 +35,14 @@ from warpzone.smb.actions import ACTION_SETS
 from warpzone.smb.config import EnvConfig, Observation
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.spaces import observation_space
-from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
+from warpzone.training.config import (
+    CorrectionsConfig,
+    CurriculumConfig,
+    GameTraining,
+    NetworkConfig,
+    PracticeConfig,
+    TrainConfig,
+)
 from warpzone.training.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +51,10 @@ Maker = Callable[..., str]
 MAKERS: dict[str, Maker] = {}
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
-    for model in (TrainConfig, NetworkConfig, CurriculumConfig, EnvConfig, GameConfig)
+    for model in (
+        *(TrainConfig, NetworkConfig, CurriculumConfig, PracticeConfig, CorrectionsConfig),
+        *(EnvConfig, GameConfig, GameTraining),
+    )
 }
 
 SHIM = "https://unpkg.com/iframe-worker/shim"

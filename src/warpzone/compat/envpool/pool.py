@@ -221,12 +221,13 @@ def make(
     """Makes games of Super Mario Bros. with EnvPool's interface.
 
     Args:
-        levels, num_envs, reward, rom, engine: as `MarioVectorEnv` takes them.
         batch_size: games that `recv` gives at a time, a divisor of `num_envs`; None: all.
         num_threads: threads that step the games; None: one for each core.
         seed: game `i` draws as a `MarioEnv` that is reset with `seed + i` does.
         max_episode_steps: `max_steps` of `EnvConfig`.
         settings: fields of `EnvConfig`.
+
+    `levels`, `num_envs`, `reward`, `rom` and `engine` are as `MarioVectorEnv` takes them.
 
     Raises:
         ConfigError: an impossible setting or one that is given twice, or a `batch_size` that does

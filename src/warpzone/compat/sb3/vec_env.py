@@ -280,9 +280,10 @@ def make_vec_env(
         n_envs: number of games.
         seed: game `i` draws as a `MarioEnv` that is reset with `seed + i` does. None: other draws
             each time, unless the algorithm gives a seed.
-        level, config, reward, threads, rom, engine, render_mode: as `MarioVectorEnv` takes them.
-        action_masks, monitor_dir, info_keywords: as `GamesVecEnv` takes them.
         settings: fields of `EnvConfig`.
+
+    All others are as `MarioVectorEnv` (`level`, `config`, `reward`, `threads`, `rom`, `engine`,
+    `render_mode`) and `GamesVecEnv` (`action_masks`, `monitor_dir`, `info_keywords`) take them.
 
     Raises:
         ConfigError: a setting with an unknown name, an impossible value, or without any effect

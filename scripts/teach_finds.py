@@ -49,7 +49,7 @@ PLAYERS, TRIES, LONGEST = 32, 256, 60
 LIKELIEST, STICKY = 0.6, 0.1
 """How often those games play likeliest actions, and the probability that a button sticks."""
 PHASES, BIG = 0.5, 0.1
-"""Share of games in another phase; and of the agent's own in which Mario begins big."""
+"""Share of games in another phase; and of its own in which Mario begins big or with fire."""
 KNOWN = 120
 """Ways that others are made of; new ones replace the oldest."""
 THEN, LIVES_ON = 45, 70
@@ -59,8 +59,10 @@ LATEST, HELD = 24, 12
 OWN = -1
 """In the place of an action: what the agent does."""
 OWN_GAMES, OWN_STEPS, OWN_EVERY = 24, 330, 5
-"""Games and steps of each level in which the agent stays what it was, every which step: once with
-likeliest actions in any phase, once with drawn ones and sticky buttons."""
+"""Games and steps of each level in which the agent stays what it was, every which step."""
+OWN_KINDS: list[tuple[PolicyMode, float, float]] = [("argmax", 0.0, 1.0), ("sample", 0.25, PHASES)]
+"""How it plays them, one kind after the other: the policy, the probability that a button sticks,
+the share of games in another phase."""
 LEARNING_RATE, ROWS, OWN_ROWS, STAY = 2e-4, 192, 512, 3.0
 """Of Adam, falling to 0; samples of ways and of its own states in an update; weight of staying the
 same."""
@@ -314,7 +316,7 @@ def live_on(
     for game in range(TRIES):
         games.load_state(state, game)
     for action in actions:
-        _, _, _, _, info = games.step(np.full(TRIES, action))
+        games.step(np.full(TRIES, action))
     plans = np.full((TRIES, LIVES_ON), OWN)
     for plan in plans[1:]:
         begin = int(draws.integers(LATEST))
@@ -362,14 +364,12 @@ def show(
 
 
 def own_states(agent: Agent, places: list[tuple[Find, int]]) -> Tiles:
-    """Returns observations [k, ...] of the agent's own episodes in all its levels, in half of which
-    Mario begins big or with fire; those left out that ways to finds, from these px on, lead past
-    while he has them not."""
+    """Returns observations [k, ...] of the agent's own episodes in all its levels; those left out
+    that ways to finds, from these px on, lead past while Mario has them not."""
     rows: list[Tiles] = []
     for played in agent.levels:
-        kinds: list[tuple[PolicyMode, float, float]]
-        kinds = [("argmax", 0.0, 1.0), ("sample", 0.25, PHASES)]
-        for mode, sticky, phases in kinds:
+        here = [(find, where) for find, where in places if find.level == played]
+        for mode, sticky, phases in OWN_KINDS:
             config = settings(
                 agent,
                 played,
@@ -378,7 +378,6 @@ def own_states(agent: Agent, places: list[tuple[Find, int]]) -> Tiles:
                 phase_share=phases,
                 power_share=BIG,
             )
-            here = [(find, where) for find, where in places if find.level == played]
             with closing(MarioVectorEnv(config=config, num_envs=OWN_GAMES, threads=1)) as envs:
                 rows += seen_by(agent, envs, mode, here)
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

@@ -136,6 +136,9 @@ def test_a_film_needs_an_environment_that_keeps_frames(tmp_path: Path) -> None:
             warpzone.RecordVideo(env, tmp_path)
     with pytest.raises(ConfigError, match="scale is 9"):
         warpzone.RecordVideo(warpzone.make("1-1", keep_frames=True), tmp_path, scale=9)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="films cannot be written to"):
+        warpzone.RecordVideo(warpzone.make("1-1", keep_frames=True), tmp_path / "file")
 
 
 class Clock:

@@ -35,6 +35,23 @@ def play(
     return np.array(rewards), {name: np.array(values) for name, values in seen.items()}
 
 
+def wandering(holds: int, games: int) -> np.ndarray:
+    """Returns drawn actions int[T, N], rather to the right, each held for six steps."""
+    random = np.random.default_rng(0)
+    names = ACTION_SETS["simple"]
+    weights = np.array([3.0 if "right" in name else 1.0 for name in names])
+    held = random.choice(len(names), (holds, games), p=weights / weights.sum())
+    return np.repeat(held, 6, axis=0)
+
+
+def gained(seen: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Returns by how much a signal grew in each step [T, N], but for those in which Mario died."""
+    before = np.vstack([np.zeros_like(seen[name][:1]), seen[name][:-1]])
+    before[1:][seen["ended"][:-1]] = 0
+    grown: np.ndarray = np.where(seen["death"] != 0, 0, seen[name] - before)
+    return grown
+
+
 def test_a_search_finds_the_extra_life_of_1_1_and_it_is_paid_once() -> None:
     with closing(warpzone.make_vec("1-1", 1, threads=1, life_reward=10.0)) as envs:
         way = envs.explorer("1-1").search(600_000)
@@ -65,31 +82,19 @@ def test_a_search_finds_a_mushroom_where_it_is_paid_for() -> None:
 
 
 def test_each_coin_is_paid() -> None:
-    random = np.random.default_rng(0)
-    names = ACTION_SETS["simple"]
-    weights = np.array([3.0 if "right" in name else 1.0 for name in names])
-    held = random.choice(len(names), (60, 128), p=weights / weights.sum())
-    actions = np.repeat(held, 6, axis=0)
+    actions = wandering(60, 128)
     paid, seen = play(actions, coin_reward=0.5)
     unpaid, _ = play(actions)
-    before = np.vstack([np.zeros_like(seen["total_coins"][:1]), seen["total_coins"][:-1]])
-    before[1:][seen["ended"][:-1]] = 0
-    coins = np.where(seen["death"] != 0, 0, seen["total_coins"] - before)
+    coins = gained(seen, "total_coins")
     assert (coins > 0).sum() > 20
     np.testing.assert_allclose(paid - unpaid, 0.5 * coins, atol=1e-4)
 
 
 def test_a_power_up_is_paid_and_a_hit_takes_it_back() -> None:
-    random = np.random.default_rng(0)
-    names = ACTION_SETS["simple"]
-    weights = np.array([3.0 if "right" in name else 1.0 for name in names])
-    held = random.choice(len(names), (100, 256), p=weights / weights.sum())
-    actions = np.repeat(held, 6, axis=0)
+    actions = wandering(100, 256)
     paid, seen = play(actions, power_reward=3.0)
     unpaid, _ = play(actions)
-    before = np.vstack([np.zeros_like(seen["status"][:1]), seen["status"][:-1]])
-    before[1:][seen["ended"][:-1]] = 0
-    change = np.where(seen["death"] != 0, 0, seen["status"] - before)
+    change = gained(seen, "status")
     assert (change > 0).sum() > 3
     assert (change < 0).sum() > 0
     np.testing.assert_allclose(paid - unpaid, 3.0 * change, atol=1e-4)

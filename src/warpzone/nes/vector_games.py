@@ -88,6 +88,10 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """Begins to step the games of a group."""
         raise NotImplementedError
 
+    def recv(self, group: int) -> Any:
+        """Waits until a group has been stepped; returns what came of it."""
+        raise NotImplementedError
+
     def console_state(self, game: int) -> bytes:
         """Returns a snapshot of a game's console."""
         raise NotImplementedError

@@ -69,10 +69,11 @@ class EnvConfig(BaseModel):
     coin_reward: float = Field(0.0, ge=0.0, le=100.0)
     """What `progress` and `landed` pay for a coin. A hundred of them are an extra life."""
     life_reward: float = Field(0.0, ge=0.0, le=100.0)
-    """What they pay for an extra life. A search for a way through a level then
-    looks for one with as many as can be found."""
+    """What they pay for an extra life. A search for a way through a level then looks for one with
+    as many as can be found."""
     power_reward: float = Field(0.0, ge=0.0, le=100.0)
-    """What they pay for a mushroom, and for a flower once more; taken where a hit costs them."""
+    """What they pay for a mushroom, and for a flower once more; taken where a hit costs them. A
+    search looks for these too."""
     frame_skip: int = Field(4, ge=1, le=60)
     """Emulated frames that an action is held for: an agent step."""
     frame_stack: int = Field(4, ge=1, le=16)
@@ -123,8 +124,7 @@ class EnvConfig(BaseModel):
     `InputLog.variation`."""
     power_share: float = Field(0.0, ge=0.0, le=1.0)
     """Share of those episodes that begin at a level's own start, in which Mario is big there, or,
-    in half of them, has fire: as he comes from another level. The same
-    holds of its buttons."""
+    in half of them, has fire: as he comes from another level. The same holds of its buttons."""
     whole_game: bool = False
     """An episode is the game as it is played: power on, Start, the console's lives, half-way points
     and 1-ups. It is cleared when the princess is saved. Each time that Mario can be played again,

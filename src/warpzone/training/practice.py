@@ -275,9 +275,8 @@ class Practice:
         for (frames, step), start in zip(at, found, strict=True):
             goal = max(failure.progress - (start.progress - before), 0) + MARGIN
             played = log.buttons[:frames].hex()
-            moment = Moment(log.level, played, step, failure.end - step, goal, born)
-            moment.variation = log.variation
-            self._put(moment, start)
+            reach = (failure.end - step, goal, born)
+            self._put(Moment(log.level, played, step, *reach, variation=log.variation), start)
 
     def _usable(self, log: InputLog, wanted: int) -> int:
         """Returns the last step, `wanted` at most, behind enough whole steps without a cutscene; -1

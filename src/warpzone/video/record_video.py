@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 
 from warpzone.errors import ConfigError
+from warpzone.files import make_directory
 from warpzone.nes.console import PALETTE
 from warpzone.nes.one_game import OneGame
 from warpzone.video.film import DEFAULT_SCALE, check_film_path, pick_scale, write_film
@@ -68,7 +69,12 @@ class RecordVideo(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordC
         self._folder = Path(video_folder)
         self._trigger = episode_trigger or cubes
         self._prefix, self._scale = name_prefix, scale
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            make_directory(self._folder)
+        except OSError as error:
+            raise ConfigError(
+                f"films cannot be written to {self._folder}: {error.strerror or error}"
+            ) from None
         pick_scale(check_film_path(self._path(0)), scale)
         self._episode = -1
         self._frames: list[bytes] | None = None

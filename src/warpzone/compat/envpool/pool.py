@@ -171,7 +171,7 @@ class GroupPool:
             none = np.zeros(len(ids), np.bool_)
             self._last_ids = ids
             return obs, np.zeros(len(ids), np.float32), none, none.copy(), self._info(ids, begun)
-        result = self.envs.recv(group)  # type: ignore[attr-defined]
+        result = self.envs.recv(group)
         terminated, truncated = result.terminated.copy(), result.truncated.copy()
         self._elapsed[rows] = np.where(self._ended[rows], 0, self._elapsed[rows] + 1)
         self._ended[rows] = terminated | truncated

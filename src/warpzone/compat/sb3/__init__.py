@@ -12,18 +12,16 @@ Knows no algorithm: which one learns is the caller's. Needs the packages stable-
 sb3-contrib for its algorithms; without the first, importing it raises `MissingPackageError`.
 """
 
+from importlib.util import find_spec
+
 from warpzone.errors import MissingPackageError
 
-try:
-    import stable_baselines3  # noqa: F401
-except ImportError as error:
-    if error.name != "stable_baselines3":
-        raise
+if find_spec("stable_baselines3") is None:
     raise MissingPackageError(
         "warpzone.compat.sb3 needs Stable-Baselines3, which is not installed: "
         "pip install stable-baselines3 (and sb3-contrib, for the algorithms that are there)",
         name="stable_baselines3",
-    ) from None
+    )
 
 from warpzone.compat.sb3.extractor import TilesExtractor
 from warpzone.compat.sb3.vec_env import ActionMasks, GamesVecEnv, make_vec_env

@@ -98,6 +98,7 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
             LevelError: an unknown level.
         """
         seeded = any(seed is not None for seed in self._seeds)
+        obs: Arrays
         obs, infos = self.envs.reset(
             seed=self._seeds if seeded else None, options=_together(self._options)
         )
@@ -112,7 +113,7 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
         self._returns[:] = 0.0
         self._lengths[:] = 0
         self._mask(infos)
-        return obs  # type: ignore[no-any-return]
+        return obs
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
         """Takes int64[N]; `step_wait` steps the games."""

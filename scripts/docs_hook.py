@@ -30,6 +30,7 @@ from warpzone import _native
 from warpzone.cli.app import app
 from warpzone.nes.buttons import action_names
 from warpzone.nes.game_config import GameConfig
+from warpzone.pqn.config import PQNConfig
 from warpzone.smb import signals
 from warpzone.smb.actions import ACTION_SETS
 from warpzone.smb.config import EnvConfig, Observation
@@ -53,7 +54,7 @@ MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
         *(TrainConfig, NetworkConfig, CurriculumConfig, PracticeConfig, CorrectionsConfig),
-        *(EnvConfig, GameConfig, GameTraining),
+        *(EnvConfig, GameConfig, GameTraining, PQNConfig),
     )
 }
 

@@ -51,7 +51,11 @@ def test_changes_are_laid_over_a_preset() -> None:
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("fast", {}, "no preset 'fast'; there are tiles, specialist, generalist, pixels, pixels-g"),
+        (
+            "fast",
+            {},
+            "no preset 'fast'; there are tiles, pqn, specialist, generalist, pixels, pixels-g",
+        ),
         ("tiles", {"learning_rate": 1.0}, "learning_rate: .* It is called lr here"),
         ("tiles", {"passes": 3}, "passes: .* It is called update_epochs here"),
         ("tiles", {"env": {"noops": 3}}, r"env\.noops: .* It is called env\.noop_max here"),

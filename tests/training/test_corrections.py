@@ -420,7 +420,7 @@ def test_what_gets_over_a_hard_place_is_found_and_an_agent_that_learns_it_surviv
         """The share that gets past where it died, over all moments, without any correction."""
         plans = np.full((learner.config.corrections.games, 100), -1)
         shares = []
-        learner._refresh()
+        learner._prepare(None)
         for moment, start in zip(moments, starts, strict=True):
             search.env.set_initial_states([start])
             search.env.set_start_weights(np.ones(1), 1.0)

@@ -188,7 +188,7 @@ def test_native_networks_decide_the_same_for_a_few_games_and_for_many(
     loop.native_play = None
     for _ in range(3):
         for each in (native, loop):
-            each._refresh()
+            each._prepare(None)
             each._play()
             each.step += GAMES * STEPS
         for name in ("actions", "values", "rewards", "ended", "tasks", "truncated_values"):

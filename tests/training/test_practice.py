@@ -555,12 +555,12 @@ def test_both_ways_to_play_take_the_same_moments() -> None:
         learner.prepare()
         assert learner.practice is not None
         practices.append(learner.practice)
-        learner._refresh()
+        learner._prepare(None)
         with torch.no_grad():  # the same draws decide: a policy that does not look
             for parameter in learner.policy.parameters():
                 parameter.zero_()
             learner.policy.heads.bias[1:5] = 2.0  # to the right
-        learner._refresh()
+        learner._prepare(None)
         for _ in range(5):
             learner.practice.apply(None, 0.0, learner.step)
             learner._play()

@@ -10,6 +10,7 @@ from warpzone.agents.agent import Agent
 from warpzone.errors import CheckpointError
 from warpzone.hardware import pick_device
 from warpzone.ppo.policy import shapes_of
+from warpzone.pqn.network import QNetwork
 from warpzone.smb.spaces import observation_space
 from warpzone.training.agent_file import AgentInfo
 from warpzone.training.checkpoint import Snapshot
@@ -71,6 +72,8 @@ def _agent(
     info = AgentInfo(
         env=config.env,
         network=config.network,
+        algorithm=config.algorithm,
+        epsilon=config.pqn.eval_epsilon,
         shapes=shapes_of(observation_space(config.env)),
         actions=len(config.env.action_list),
         preset=config.preset,
@@ -79,7 +82,7 @@ def _agent(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # as training does
-        policy = make_policy(info.network, info.shapes, info.actions)
+        policy = make_policy(info.network, info.shapes, info.actions, info.algorithm)
     if snapshot is not None:
         try:
             policy.load_state_dict(snapshot.weights)
@@ -87,5 +90,7 @@ def _agent(
             raise CheckpointError(
                 f"{path} does not fit the settings of its run: {error}"
             ) from error
+    if isinstance(policy, QNetwork):
+        policy.epsilon = info.epsilon
     policy = policy.to(pick_device(device))
     return Agent(policy.requires_grad_(False).eval(), info, path)

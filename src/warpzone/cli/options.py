@@ -37,6 +37,7 @@ def finite(number: float | None) -> float | None:
 
 class Preset(StrEnum):
     tiles = "tiles"
+    pqn = "pqn"
     specialist = "specialist"
     generalist = "generalist"
     pixels = "pixels"

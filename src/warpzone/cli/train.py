@@ -103,7 +103,7 @@ def train(
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:
-    """Train an agent with PPO and write a run directory."""
+    """Train an agent and write a run directory."""
     if level is None and not (resume and out_dir):
         raise LevelError("which level? For example: warpzone train 1-1")
     game = None if level is None else described_game(level)

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation, from a configuration to a run directory with a trained agent.
+"""Learning, from a configuration to a run directory with a trained agent.
 
 Knows no window, no film and no browser: who wants to see a run reads its directory.
 

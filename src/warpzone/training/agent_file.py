@@ -23,9 +23,11 @@ from warpzone.console_text import escape_controls, one_line
 from warpzone.errors import AgentError
 from warpzone.files import open_regular_file, write_atomically
 from warpzone.ppo.policy import Policy
+from warpzone.pqn.config import Epsilon, PQNConfig
+from warpzone.pqn.network import QNetwork
 from warpzone.settings import describe
 from warpzone.smb.config import EnvConfig
-from warpzone.training.config import GameTraining, NetworkConfig
+from warpzone.training.config import AlgorithmName, GameTraining, NetworkConfig
 from warpzone.training.migration import migrate
 from warpzone.training.networks import make_policy
 
@@ -70,6 +72,10 @@ class AgentInfo(BaseModel):
     game: GameTraining = GameTraining()
     """The described game that it was trained on instead, where that has a name."""
     network: NetworkConfig
+    algorithm: AlgorithmName = "ppo"
+    """That taught it, and says what the network's head is."""
+    epsilon: Epsilon = PQNConfig().eval_epsilon
+    """Of `pqn`: probability of a random action where actions are drawn."""
     shapes: Annotated[
         dict[Text, Annotated[tuple[Extent, ...], Field(min_length=1, max_length=4)]],
         Field(min_length=1, max_length=16),
@@ -159,6 +165,8 @@ def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, 
         raise _no_safetensors(path, str(error)) from error
     policy.load_state_dict(_fitted(path, weights, policy), assign=True)
     policy = policy.to(device or torch.device("cpu"))
+    if isinstance(policy, QNetwork):
+        policy.epsilon = info.epsilon
     return policy.requires_grad_(False).eval(), info
 
 
@@ -208,7 +216,7 @@ def _empty_policy(path: Path, info: AgentInfo, header: dict[str, Any]) -> Policy
     """The network that is described, without memory for its weights, if they are in the file."""
     try:
         with torch.device("meta"):
-            policy = make_policy(info.network, info.shapes, info.actions)
+            policy = make_policy(info.network, info.shapes, info.actions, info.algorithm)
     # What a network says to shapes that it was not made for.
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise _misfit(path, f"no such network can be made: {error}") from error

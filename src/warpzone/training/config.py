@@ -12,6 +12,7 @@ from warpzone.cpu import MOST_THREADS
 from warpzone.nes.env_fields import MOST_NOOPS
 from warpzone.nes.game_config import GameConfig
 from warpzone.ppo.config import Coefficient, Count, Fraction, PPOConfig
+from warpzone.pqn.config import PQNConfig
 from warpzone.smb.config import EnvConfig
 from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED
 
@@ -21,6 +22,18 @@ WIDEST_LAYER = 4096
 MOST_SEED = 2**63 - 1
 ALL_LEVELS = "all"
 """In `distillation_policies`: each level that is not named."""
+
+AlgorithmName = Literal["ppo", "pqn"]
+
+OF_ALGORITHM: dict[AlgorithmName, tuple[str, ...]] = {
+    "ppo": (
+        *("gae_lambda", "value_target", "normalize_advantage", "objective", "clip", "kl_target"),
+        *("policy_coef", "value_coef", "entropy_coef", "lr_kl"),
+        *("distillation_coef", "distillation_policies", "corrections"),
+    ),
+    "pqn": ("pqn",),
+}
+"""Settings, or groups of them, that only one algorithm has."""
 
 Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 
@@ -181,6 +194,11 @@ class TrainConfig(PPOConfig):
 
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {**CALLED_ELSEWHERE, **RENAMED}
 
+    algorithm: AlgorithmName = "ppo"
+    """What learns. `ppo`: proximal policy optimisation. `pqn`: parallelised Q-network, by PyTorch;
+    the preset `pqn` has settings for it."""
+    pqn: PQNConfig = PQNConfig()
+    """What only PQN has."""
     preset: str = "tiles"
     """The preset that this configuration started from."""
     env: EnvConfig = EnvConfig(
@@ -274,8 +292,26 @@ class TrainConfig(PPOConfig):
         """What is trained on, for people: the game, or the levels."""
         return self.game.name or ", ".join(self.env.levels)
 
+    def without_effect(self) -> dict[str, str]:
+        """Returns which settings change nothing with this algorithm, by dotted name, and why."""
+        return {
+            name: f"is for the algorithm {other}, and this is {self.algorithm!r}"
+            for other, names in OF_ALGORITHM.items()
+            for name in names
+            if other != self.algorithm
+        }
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        for name, why in self.without_effect().items():
+            given, default = (
+                getattr(self, name),
+                type(self).model_fields[name].get_default(call_default_factory=True),
+            )
+            if given != default:
+                raise ValueError(f"{_first_change(name, given, default)} {why}")
+        if self.algorithm == "pqn" and self.learner == "native":
+            raise ValueError("learner 'native' is for the algorithm ppo: set learner to auto")
         if self.minibatch_size > self.batch:
             raise ValueError(
                 f"minibatch_size {self.minibatch_size} is larger than a rollout of"
@@ -351,3 +387,11 @@ class TrainConfig(PPOConfig):
                 f" {practice.nearest} steps before a failure on; set env.start_steps to"
                 f" {2 * practice.nearest} or more"
             )
+
+
+def _first_change(name: str, given: Any, default: Any) -> str:
+    """Returns a setting's dotted name, of a group that of its first one that is not the default."""
+    if not isinstance(given, BaseModel):
+        return name
+    changed = (n for n in type(given).model_fields if getattr(given, n) != getattr(default, n))
+    return f"{name}.{next(changed)}"

@@ -22,10 +22,11 @@ from warpzone.errors import ConfigError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, VectorEnv, collect
-from warpzone.ppo.update import Coefficients, Updater, batch_of
+from warpzone.ppo.update import Batch
 from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, Stage, load_agent
+from warpzone.training.algorithm import PPO, Moment, make_algorithm
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.corrections import Corrections
@@ -39,18 +40,12 @@ from warpzone.training.level_env import LevelEnv, level_env, logged_env
 from warpzone.training.level_priority import level_priorities
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
-from warpzone.training.native_update import (
-    NativePolicy,
-    NativeUpdater,
-    kernels_for,
-    why_not_native,
-)
+from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.practice import Practice
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
-from warpzone.training.schedules import adapt_scale, scheduled
 from warpzone.training.step_result import StepResult
 from warpzone.version import VERSION
 
@@ -83,7 +78,9 @@ class Learner:
         self.shapes = shapes_of(env.single_observation_space)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            policy = make_policy(config.network, self.shapes, int(env.single_action_space.n))
+            policy = make_policy(
+                config.network, self.shapes, int(env.single_action_space.n), config.algorithm
+            )
         self.earlier: tuple[Stage, ...] = ()
         if config.init is not None:
             begun_with = begin_with(policy, config.init)
@@ -100,14 +97,10 @@ class Learner:
             raise ConfigError("corrections are not for stacks of pictures; set corrections.share=0")
         keep = StoredStacks.zeros if stacks else torch.zeros
         self.rollout = Rollout(config.rollout_steps, env, self.device, keep)
-        self.decider: Policy | NativePolicy = self.policy
-        """What decides while playing: the policy, or the same weights in native code."""
-        self.updater: Updater | NativeUpdater
-        if native:
-            self.decider = NativePolicy(self.policy, kernels_for(config.amp) or "")
-            self.updater = NativeUpdater(self.decider, config, self.threads)
-        else:
-            self.updater = Updater(self.policy, self.rollout.samples, config, self.threads)
+        self.algorithm = make_algorithm(
+            config, self.policy, self.rollout, native=native, threads=self.threads
+        )
+        self.decider, self.updater = self.algorithm.decider, self.algorithm.updater
         self.native_play: NativePlay | None = None
         """Of a native network in our own games: no Python between their steps."""
         if native and isinstance(env, MarioVectorEnv) and env.reward_function is None:
@@ -139,10 +132,7 @@ class Learner:
             )
             if self.distillation.beside is not None:
                 self.native_play = None  # which shows its games to nobody between their steps
-        self.beta = 1.0
-        """Weight of the KL penalty (objective `kl`); it adapts."""
-        self.lr_scale = 1.0
-        """Factor of the learning rate by `lr_kl`."""
+            self.ppo.distill = self.distillation.log_probs
         self.step = 0
         self.updates = 0
         self.seconds = 0.0
@@ -160,7 +150,7 @@ class Learner:
             self.curriculum = Curriculum(self.config, self.levels, self.demonstrated, log=log)
         if self.logged is not None and self.practice is None:
             self.practice = self._new_practice()
-            self.corrections = self._new_corrections()
+            self._renew_corrections()
 
     def improve(self) -> dict[str, float]:
         """Plays one rollout and learns from it; returns metrics by name."""
@@ -184,50 +174,29 @@ class Learner:
 
         # Play.
         self.stats.start_rollout()
-        self._refresh()
+        moment = Moment(progress, competence)
+        self._prepare(moment)
         if self.corrections is not None and self.practice is not None:
             with self._playing():
                 self.corrections.look(self.practice, self.decider)
         self._play()
         played = time.perf_counter()
 
-        # Learn; observations are read beside what else there is to do between the two.
-        if isinstance(self.updater, NativeUpdater) and self.corrections is None:
-            self.updater.begin(self.rollout.samples)
+        # Learn.
         with hardware.torch_threads(1):
-            distill = self.distillation.log_probs if self.distillation else None
-            batch = batch_of(self.rollout, config, distill)
-            values = self.rollout.values[:-1].flatten()
-            explained = ppo.explained_variance(values, batch.targets)
+            batch = self.algorithm.make_batch(self.rollout)
         if self.episode_writer is not None:
             self.episode_writer.keep(self.step, self.rollout)
         statistics = self.stats.summary()
-        lr, entropy, distillation = (
-            scheduled(value, config.schedule, progress, competence)
-            for value in (config.lr, config.entropy_coef, config.distillation_coef)
-        )
-        samples = batch
-        if self.corrections is not None:
-            with self._playing():
-                samples = self.corrections.beside(batch, self.decider, self.updates, distillation)
-            distillation = 1.0
-        coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
-        losses = self.updater.update(samples, self.shuffling, coefficients)
+        losses = self.algorithm.update(batch, self.shuffling, moment)
         learnt = time.perf_counter()
-
-        # Adapt.
-        if config.lr_kl is not None:
-            self.lr_scale = adapt_scale(self.lr_scale, losses["losses/kl"], config.lr_kl)
-        if config.objective == "kl":
-            self.beta = ppo.adapt_beta(self.beta, losses["losses/kl"], config.kl_target)
-            losses["losses/kl_beta"] = self.beta
         self.step += config.batch
         self.updates += 1
         self.seconds += learnt - began
         self._pace.append(learnt - began)
         return {
             "charts/SPS": self.steps_per_second,
-            "charts/learning_rate": coefficients.lr,
+            "charts/learning_rate": self.updater.optimizer.param_groups[0]["lr"],
             "charts/competence": competence,
             "charts/rollout_seconds": played - began,
             "charts/update_seconds": learnt - played,
@@ -236,7 +205,6 @@ class Learner:
             **(self.practice.summary() if self.practice else {}),
             **(self.corrections.summary() if self.corrections else {}),
             **losses,
-            "losses/explained_variance": explained,
         }
 
     @property
@@ -255,7 +223,7 @@ class Learner:
     def measure(self, env: VectorEnv, episodes: int, seed: int) -> EvalResult:
         """Plays whole episodes on other games, with random numbers that training does not use."""
         generator = torch.Generator(self.device).manual_seed(seed)
-        self._refresh()
+        self._prepare(None)
 
         def act(observation: Any) -> np.ndarray:
             logits, _ = self.decider(to_tensors(observation, self.device))
@@ -271,6 +239,8 @@ class Learner:
             env=config.env,
             game=config.game,
             network=config.network,
+            algorithm=config.algorithm,
+            epsilon=config.pqn.eval_epsilon,
             shapes=self.shapes,
             actions=int(self.env.single_action_space.n),
             preset=config.preset,
@@ -308,8 +278,9 @@ class Learner:
             "step": self.step,
             "updates": self.updates,
             "seconds": self.seconds,
-            "beta": self.beta,
-            "lr_scale": self.lr_scale,
+            "beta": 1.0,  # of an algorithm that has none, and so the next
+            "lr_scale": 1.0,
+            **self.algorithm.state(),
             "stats": self.stats.state(),
             "curriculum": self.curriculum.state() if self.curriculum else None,
             **others,
@@ -349,8 +320,8 @@ class Learner:
         self.shuffling.set_state(tensors["shuffling"])
         self.env.load_state(tensors["games"].numpy().tobytes())
         self.step, self.updates = values["step"], values["updates"]
-        self.seconds, self.beta = values["seconds"], values["beta"]
-        self.lr_scale = values["lr_scale"]
+        self.seconds = values["seconds"]
+        self.algorithm.load_state(values)
         self.stats.load_state(values["stats"])
         self.curriculum = None
         found = values["curriculum"]
@@ -365,7 +336,7 @@ class Learner:
             self.practice = self._new_practice()
             self.practice.load_state(found)
             self.logged.load_input_logs(tensors["input_logs"].numpy().tobytes())
-            self.corrections = self._new_corrections()
+            self._renew_corrections()
             if self.corrections is not None and values.get("corrections") is not None:
                 self.corrections.load_state(values["corrections"], tensors)
 
@@ -394,11 +365,14 @@ class Learner:
         with threads, torch.no_grad(), self.policy.autocast():
             yield
 
-    def _refresh(self) -> None:
-        """Lets native code see the weights as they are, and what the games have in common now: a
-        run that goes on from here decides by the same figures, to the last bit."""
-        if isinstance(self.decider, NativePolicy):
-            self.decider.refresh(to_tensors(self.env.observations(), self.device))
+    def _prepare(self, moment: Moment | None) -> None:
+        self.algorithm.prepare(lambda: to_tensors(self.env.observations(), self.device), moment)
+
+    @property
+    def ppo(self) -> PPO:
+        """Returns the algorithm where it can only be PPO."""
+        assert isinstance(self.algorithm, PPO)
+        return self.algorithm
 
     @property
     def beside(self) -> TilesBeside | None:
@@ -421,13 +395,19 @@ class Learner:
         first = len(self.curriculum.segments) if self.curriculum is not None else 0
         return Practice(self.config, self.logged, first)
 
-    def _new_corrections(self) -> Corrections | None:
+    def _renew_corrections(self) -> None:
         if self.corrections is not None:
             self.corrections.close()
-        if self.logged is None or self.config.corrections.share == 0:
-            return None
-        shown = to_tensors(self.env.observations(), self.device)
-        return Corrections(self.config, self.logged, shown, self.device)
+        self.corrections = None
+        if self.logged is not None and self.config.corrections.share > 0:
+            shown = to_tensors(self.env.observations(), self.device)
+            self.corrections = Corrections(self.config, self.logged, shown, self.device)
+            self.ppo.amend = self._amend
+
+    def _amend(self, batch: Batch, distillation: float) -> Batch:
+        assert self.corrections is not None
+        with self._playing():
+            return self.corrections.beside(batch, self.decider, self.updates, distillation)
 
 
 def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -> bool:
@@ -454,6 +434,11 @@ def begin_with(policy: Policy, agent: str) -> AgentInfo:
         ConfigError: its network is another one.
     """
     other, info = load_agent(resolve_agent(agent).file)
+    if type(other) is not type(policy):
+        raise ConfigError(
+            f"cannot begin with {agent}: it was taught by {info.algorithm}, whose network has"
+            f" another head; set algorithm={info.algorithm}"
+        )
     try:
         policy.load_state_dict(widen(policy, other.state_dict()))
     except RuntimeError:

@@ -16,6 +16,7 @@ import warpzone._native as _native
 from warpzone.ppo.config import PPOConfig
 from warpzone.ppo.policy import SCALARS, Observation, Policy
 from warpzone.ppo.update import Batch, Coefficients, checked_means
+from warpzone.pqn.network import QNetwork
 from warpzone.training.networks import Dense
 
 BFLOAT16 = "bfloat16"
@@ -29,6 +30,8 @@ def why_not_native(policy: Policy, device: torch.device) -> str | None:
     """Returns what keeps `policy` from being learnt and played natively; None: nothing does."""
     if device.type != "cpu":
         return f"it computes on the CPU, not on {device}"
+    if isinstance(policy, QNetwork):
+        return "it is for the algorithm ppo"
     if not isinstance(policy.trunk, Dense):
         return "it is for networks of kind tiles"
     if len(policy.trunk.byte_names) > 1:

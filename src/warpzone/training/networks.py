@@ -16,20 +16,24 @@ from torch import Tensor, nn
 import warpzone._native as _native
 from warpzone.errors import ConfigError
 from warpzone.ppo.policy import ARRAY, SCALARS, Observation, Policy, Shapes
+from warpzone.pqn.network import QNetwork
 from warpzone.smb import tile_layout
-from warpzone.training.config import NetworkConfig
+from warpzone.training.config import AlgorithmName, NetworkConfig
 from warpzone.training.piecewise_linear import PiecewiseLinear
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
-def make_policy(config: NetworkConfig, shapes: Shapes, actions: int) -> Policy:
+def make_policy(
+    config: NetworkConfig, shapes: Shapes, actions: int, algorithm: AlgorithmName = "ppo"
+) -> Policy:
     """Returns a policy with fresh weights, drawn from torch's global generator.
 
     Args:
         config: kind and widths of the network.
         shapes: of one observation's arrays, as `shapes_of` has them.
         actions: how many there are to choose from.
+        algorithm: that the policy is of: of `pqn` it is a `QNetwork`.
 
     Raises:
         ConfigError: the picture is too small for the convolutions.
@@ -41,7 +45,8 @@ def make_policy(config: NetworkConfig, shapes: Shapes, actions: int) -> Policy:
     else:
         layers = _TUTORIAL if config.kind == "tutorial" else _NATURE
         trunk = _Convolutions(shapes[ARRAY], layers, config.hidden)
-    return Policy(trunk, config.hidden[-1], actions)
+    kind = QNetwork if algorithm == "pqn" else Policy
+    return kind(trunk, config.hidden[-1], actions)
 
 
 def widen(policy: Policy, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import parse_levels
 from warpzone.training.config import (
     ALL_LEVELS,
+    OF_ALGORITHM,
     CurriculumConfig,
     NetworkConfig,
     PracticeConfig,
@@ -47,6 +48,17 @@ _ALL_LEVELS = _HARD_LEVELS.model_copy(
 PRESETS: dict[str, TrainConfig] = {
     # The game's own map as input: 1-1 in seconds on a laptop, 1-2 to 1-4 in less than a minute.
     "tiles": TrainConfig(last_end_penalty=5.0),
+    # The same with a Q-network: what is learnt is the value of each action.
+    "pqn": TrainConfig(
+        preset="pqn",
+        algorithm="pqn",
+        last_end_penalty=5.0,
+        total_steps=2_000_000,
+        update_epochs=2,
+        minibatch_size=256,
+        lr=1e-3,
+        max_grad_norm=10.0,
+    ),
     # One level, the hard ones too: starts along a way that a search has found.
     "specialist": TrainConfig(
         preset="specialist",
@@ -185,6 +197,10 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     settings = PRESETS[preset].model_dump()
     if "distillation_policies" in changes:
         settings["distillation_policies"] = {}  # others replace the preset's, too
+    if changes.get("algorithm", settings["algorithm"]) != settings["algorithm"]:
+        # What the preset sets of another algorithm has no place in this one.
+        for name in OF_ALGORITHM[settings["algorithm"]]:
+            settings[name] = TrainConfig().model_dump()[name]
     env = changes.get("env")
     if isinstance(env, Mapping) and "levels" in env:
         # Other levels replace the preset's, they do not join them.

@@ -28,6 +28,7 @@ LARGEST_DOCUMENT = 1 << 22
 """Bytes of config.json, status.json and changes.jsonl."""
 
 FIXED: dict[str, str] = {
+    "algorithm": "the weights and the optimiser's state in the checkpoints are that one's",
     "preset": "it only says what the settings began as; give the settings themselves",
     "env": "a checkpoint holds the games as they stand, which were made with it, and the network"
     " has the shape of what they show",

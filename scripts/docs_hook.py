@@ -464,6 +464,8 @@ def _value_of(annotation: Any, about: OptionInfo) -> str:
     if about.metavar:
         return f"`{about.metavar.strip('|')}`".replace("|", " ")
     (kind,) = {part for part in get_args(annotation) or (annotation,) if part is not type(None)}
+    if get_origin(kind) is list:
+        (kind,) = get_args(kind)
     if issubclass(kind, Enum):
         return " or ".join(f"`{member.value}`" for member in kind)
     limits = [

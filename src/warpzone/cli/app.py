@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from warpzone.cli import campaign, evaluate, machine, play, record, runs, train, watch
+from warpzone.cli import campaign, evaluate, machine, play, record, runs, share, train, watch
 from warpzone.cli.options import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED
 from warpzone.cli.output import err, out, plain
 from warpzone.errors import TrainingError, WarpzoneError
@@ -109,6 +109,10 @@ app.command("map", epilog="Example: [cyan]warpzone map 1-1 --run runs/1-1-tiles-
     runs.level_map
 )
 app.command(epilog="Example: [cyan]warpzone report runs/1-1-tiles-seed0[/]")(runs.report)
+app.command(epilog="Example: [cyan]warpzone track runs/1-1-tiles-seed0 wandb[/]")(share.track)
+app.command(epilog="Example: [cyan]warpzone export 1-1 -o mario.onnx[/]  (or mario.pt2)")(
+    share.export
+)
 app.command(epilog="Example: [cyan]warpzone doctor[/]")(machine.doctor)
 app.command(epilog="Example: [cyan]warpzone bench --json > bench.json[/]")(machine.bench)
 app.command(epilog="Example: [cyan]warpzone rom --rom my-copy.nes[/]")(machine.rom)

@@ -51,6 +51,13 @@ class LearnerChoice(StrEnum):
     native = "native"
 
 
+class TrackerChoice(StrEnum):
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    mlflow = "mlflow"
+    trackio = "trackio"
+
+
 class PolicyChoice(StrEnum):
     sample = "sample"
     argmax = "argmax"

@@ -25,9 +25,10 @@ from warpzone.cli.options import (
     LearnerChoice,
     Preset,
     RomOption,
+    TrackerChoice,
 )
 from warpzone.cli.output import out, plain
-from warpzone.cli.record import film
+from warpzone.cli.share import film_of_run, send_to_tracker
 from warpzone.cli.watch import described_starts, open_described, open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
@@ -96,6 +97,22 @@ def train(
             "training begins; may be given several times. The preset is then specialist.",
         ),
     ] = None,
+    track: Annotated[
+        list[TrackerChoice] | None,
+        typer.Option(
+            "--track",
+            help="Show the figures there too; may be given several times. Default: tensorboard, "
+            "where it is installed.",
+        ),
+    ] = None,
+    track_project: Annotated[
+        str | None,
+        typer.Option("--track-project", help="To list the run in. Default: warpzone."),
+    ] = None,
+    track_film: Annotated[
+        bool,
+        typer.Option("--track-film", help="At the end, send a film of the agent to the trackers."),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
@@ -129,6 +146,8 @@ def train(
         "threads": threads,
         "learner": None if learner is None else learner.value,
         "num_envs": num_envs,
+        "trackers": [tracker.value for tracker in track] if track else None,
+        "track_project": track_project,
         "env": None if levels is None else {"levels": levels},
         "game": None if game is None else _settings_for(game, name, resume=resume),
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
@@ -152,11 +171,20 @@ def train(
         config = training.resolve(name.value, **changes)
     if config.game.name is not None and any(text.startswith("env.") for text in settings or []):
         raise ConfigError("env.… is for Super Mario Bros.: settings of other games are game.…")
+    services = [service for service in config.trackers or () if service != "tensorboard"]
+    if track_film and not services:
+        raise ConfigError(
+            "--track-film sends a film to wandb, mlflow or trackio: name one with --track"
+        )
     cartridge = find_rom(rom) if config.game.name is None else rom
     with _dashboard_beside(run) if dashboard else nullcontext():
         result = training.train(config, run, resume=resume, rom=cartridge)
         if result.interrupted:
             raise typer.Exit(EXIT_INTERRUPTED)
+        if track_film:
+            film_path = film_of_run(run, rom)
+            for service in services:
+                send_to_tracker(run, service, config.track_project, [film_path])
         if watch:
             _watch_or_film(run, rom)
 
@@ -194,8 +222,6 @@ def run_name(levels: Mapping[str, float]) -> str:
 
 def _watch_or_film(run: Path, rom: Path | None) -> None:
     """Show the agent of a finished run: in a window, or where there is no screen in a film."""
-    from warpzone.agents.described import DescribedPlayback
-    from warpzone.agents.playback import Playback
     from warpzone.viewers.window import missing_display
 
     described = described_agent(run, "cpu", None)
@@ -218,9 +244,4 @@ def _watch_or_film(run: Path, rom: Path | None) -> None:
         except DisplayError as error:
             reason = str(error)
     out.print(f"No window: {plain(reason)}. Making a film instead.", soft_wrap=True)
-    playback: Playback
-    if described is not None:
-        playback = DescribedPlayback(described, rom=rom)
-    else:
-        playback = Playback(agent, order[0], rom=cartridge)
-    film(playback, run / f"{order[0]}.mp4", episodes=1, tries=10, scale=None, seed=0)
+    film_of_run(run, rom)

@@ -35,6 +35,9 @@ OF_ALGORITHM: dict[AlgorithmName, tuple[str, ...]] = {
 }
 """Settings, or groups of them, that only one algorithm has."""
 
+TENSORBOARD = "tensorboard"
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+
 Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 
 # Which observations a network can read.
@@ -266,6 +269,11 @@ class TrainConfig(PPOConfig):
     watched_games: int = Field(6, ge=0, le=64)
     """Games whose episodes are written down to be looked at (see
     `warpzone.training.episode_writer`)."""
+    trackers: tuple[TrackerName, ...] | None = None
+    """Where the figures of `metrics.jsonl` are shown too: `tensorboard`, `wandb`, `mlflow`,
+    `trackio` (see `warpzone.trackers`). None: TensorBoard, where it is installed."""
+    track_project: str = Field("warpzone", min_length=1, max_length=128, pattern=r"^[\w .-]+$")
+    """What `wandb`, `mlflow` (as an experiment) and `trackio` list the run in."""
     epoch_lines: bool = False
     """Print a line for each update with the farthest x and the nearest x of an episode's end."""
 

@@ -10,13 +10,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from warpzone.training.step_result import StepResult
 
@@ -126,10 +125,18 @@ class EpisodeStats:
 
 
 class MetricsWriter:
-    """`metrics.jsonl`, a line for each update, and the same as TensorBoard events."""
+    """`metrics.jsonl`, a line for each update, and if wanted the same as TensorBoard events."""
 
-    def __init__(self, directory: Path, *, offset: int, step: int) -> None:
+    def __init__(
+        self, directory: Path, *, offset: int, step: int, tensorboard: bool | None = None
+    ) -> None:
         """Go on after `offset` bytes and `step`; what an earlier process wrote later is dropped.
+
+        Args:
+            directory: of the run.
+            offset: bytes of `metrics.jsonl` that stay.
+            step: the last one that is in them.
+            tensorboard: whether TensorBoard's events are written; None: where it is installed.
 
         Raises:
             OSError: the files cannot be written.
@@ -139,7 +146,9 @@ class MetricsWriter:
         try:
             if offset < self._file.tell():
                 os.truncate(self._path, offset)
-            self._events = _EventFile(directory, step)
+            if tensorboard is None:
+                tensorboard = has_tensorboard()
+            self._events = _EventFile(directory, step) if tensorboard else None
         except BaseException:
             self._file.close()
             raise
@@ -163,7 +172,8 @@ class MetricsWriter:
             raise FileNotFoundError(errno.ENOENT, f"{self._path.name} in it has been removed")
         self._file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
         self._file.flush()
-        self._events.write(step, metrics)
+        if self._events is not None:
+            self._events.write(step, metrics)
 
     def __enter__(self) -> Self:
         return self
@@ -178,7 +188,13 @@ class MetricsWriter:
         # has been told already. The lines themselves are on the disk after each `write`.
         for file in (self._file, self._events):
             with suppress(OSError):
-                file.close()
+                if file is not None:
+                    file.close()
+
+
+def has_tensorboard() -> bool:
+    """Returns whether the package is installed."""
+    return find_spec("tensorboard") is not None
 
 
 class _EventFile:
@@ -190,6 +206,10 @@ class _EventFile:
 
     def __init__(self, directory: Path, step: int) -> None:
         """What other files of `directory` have after `step` no longer counts."""
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self._event, self._summary = event_pb2.Event, summary_pb2.Summary
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         self._records = RecordWriter((directory / name).open("wb"))
         self._flushed = time.monotonic()
@@ -209,14 +229,13 @@ class _EventFile:
     def _write_waiting(self) -> None:
         for at, step, metrics in self._waiting:
             values = [
-                summary_pb2.Summary.Value(tag=name, simple_value=value)
-                for name, value in metrics.items()
+                self._summary.Value(tag=name, simple_value=value) for name, value in metrics.items()
             ]
-            self._add(at, step=step, summary=summary_pb2.Summary(value=values))
+            self._add(at, step=step, summary=self._summary(value=values))
         self._waiting.clear()
 
     def _add(self, at: float, **fields: Any) -> None:
-        event = event_pb2.Event(wall_time=at, **fields)
+        event = self._event(wall_time=at, **fields)
         self._records.write(event.SerializeToString())
 
     def close(self) -> None:

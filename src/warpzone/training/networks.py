@@ -128,13 +128,13 @@ class Dense(nn.Module):
         scalars = observation.get(SCALARS)
         if not planes:
             assert scalars is not None
-            planes = [scalars.new_empty((len(scalars), 0), dtype=torch.uint8)]
+            planes = [scalars.new_empty((scalars.shape[0], 0), dtype=torch.uint8)]
         bytes_ = planes[0] if len(planes) == 1 else torch.cat(planes, 1)
         if scalars is None:
-            scalars = self.weight.new_empty((len(bytes_), 0))
+            scalars = self.weight.new_empty((bytes_.shape[0], 0))
         elif self.features is not None:
             scalars = self.features(scalars)
-        if bytes_.device.type == "cpu":
+        if bytes_.device.type == "cpu" and not torch.compiler.is_exporting():
             # torch leaves `apply` without types.
             x: Tensor = _Sparse.apply(  # type: ignore[no-untyped-call]
                 bytes_.contiguous(), scalars.contiguous(), self.weight, self.bias
@@ -148,11 +148,16 @@ class Dense(nn.Module):
     def dense_first(self, bytes_: Tensor, scalars: Tensor) -> Tensor:
         """What `_Sparse` computes, by ordinary matrix products."""
         count = bytes_.shape[1]
-        with torch.autocast(bytes_.device.type, enabled=False):
-            x = torch.addmm(self.bias, scalars, self.weight[count:])
-        # 0..255 are exact in bfloat16, and dividing the sums is cheaper than dividing the inputs.
-        sums = bytes_.to(_compute_dtype(bytes_.device)) @ self.weight[:count]
-        return F.relu(torch.add(x, sums, alpha=1 / 255))
+        x: Tensor = self.bias
+        if scalars.shape[1] > 0:
+            with torch.autocast(bytes_.device.type, enabled=False):
+                x = torch.addmm(self.bias, scalars, self.weight[count:])
+        if count > 0:
+            # 0..255 are exact in bfloat16, and dividing the sums is cheaper than dividing the
+            # inputs.
+            sums = bytes_.to(_compute_dtype(bytes_.device)) @ self.weight[:count]
+            x = torch.add(x, sums, alpha=1 / 255)
+        return F.relu(x)
 
 
 # (filters, kernel, stride, padding) of each layer.
@@ -247,7 +252,10 @@ class _Patches(nn.Module):
         x = picture[:, None].flatten(3) if self.colour else picture
         # Pictures of the game are bright all over: what all pixels have in common would drown what
         # differs. Whole numbers stay exact in bfloat16; weights are fewer than pixels to scale.
-        cut = _cut_natively if x.device.type == "cpu" else _cut_and_centre
+        if torch.compiler.is_exporting():
+            cut = _cut_and_centre_plainly
+        else:
+            cut = _cut_natively if x.device.type == "cpu" else _cut_and_centre
         x = cut(x, _PIXELS, wide).to(_compute_dtype(x.device))
         x = F.relu(F.linear(x, self.first.weight / _CONTRAST, self.first.bias))
         x = _cut(x[:, None].flatten(3), _GROUP, _GROUP * x.shape[3])
@@ -268,6 +276,12 @@ def _cut(x: Tensor, high: int, wide: int) -> Tensor:
 def _cut_and_centre(x: Tensor, high: int, wide: int) -> Tensor:
     """Returns what `_cut` does, of bytes less 128: int8."""
     return (_cut(x, high, wide) ^ _GREY).view(torch.int8)
+
+
+def _cut_and_centre_plainly(x: Tensor, high: int, wide: int) -> Tensor:
+    """Returns what `_cut_and_centre` does, as float32 and by operations that other programs have
+    too."""
+    return _cut(x, high, wide).float() - _GREY
 
 
 def _cut_natively(x: Tensor, high: int, wide: int) -> Tensor:

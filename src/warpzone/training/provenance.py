@@ -40,6 +40,9 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
         if name in changed:
             changed[name] = portable(changed[name])
     changed.pop("curriculum.demonstrations", None)
+    # Whoever repeats a run has figures and accounts of their own.
+    for name in ("trackers", "track_project"):
+        changed.pop(name, None)
     # Named by the argument; only other weights than 1 need more.
     changed.pop("env.levels", None)
     if any(weight != 1.0 for weight in levels.values()):

@@ -4,6 +4,7 @@ config.json         the settings, all of them
 status.json         running, finished, interrupted or failed; steps, and clear rates as measured
 changes.jsonl       a line for each time that it went on with other settings
 metrics.jsonl       a line for each update; TensorBoard events lie beside it
+trackers/           how far each tracker has come with them (see `warpzone.trackers`)
 episode_ends.jsonl  where and how training episodes ended (see `warpzone.training.episode_writer`)
 episodes/           some of them, to be played again
 live/               those that are being played

@@ -16,9 +16,10 @@ from warpzone.hardware import torch_threads
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
+from warpzone.trackers.beside import Followers, require_installed
 from warpzone.training.agent_file import save_agent
 from warpzone.training.checkpoint import Snapshot, checked_values
-from warpzone.training.config import TrainConfig
+from warpzone.training.config import TENSORBOARD, TrainConfig
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.described_games import DescribedEnv, DescribedGames
 from warpzone.training.episode_writer import EpisodeWriter
@@ -29,6 +30,7 @@ from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
 from warpzone.training.progress import Display, SafeDisplay, Status, duration, make_display
 from warpzone.training.run_directory import RunDirectory
+from warpzone.version import VERSION
 
 if TYPE_CHECKING:
     from warpzone.nes.cartridge import RomSource
@@ -75,6 +77,7 @@ def train(
     Raises:
         ConfigError: settings that do not fit each other, this machine, or the run in `out`; or a
             directory that cannot be written.
+        MissingPackageError: a tracker is named that is not installed.
         RunError: another process trains in `out`.
         CheckpointError: no whole checkpoint to go on from.
         FileError: the disk is full at the beginning.
@@ -83,6 +86,7 @@ def train(
         WarpzoneError: the loss is no longer finite.
     """
     threads = config.threads or available_cores()
+    require_installed(config.trackers or ())
     shown = Demonstrations(config, out)
     config = shown.config
     described = None
@@ -142,13 +146,21 @@ def train(
                 out, env, config.watched_games, display.log, ends, described_start
             )
         try:
-            metrics = stack.enter_context(MetricsWriter(out, offset=written, step=learner.step))
+            metrics = stack.enter_context(
+                MetricsWriter(
+                    out,
+                    offset=written,
+                    step=learner.step,
+                    tensorboard=None if config.trackers is None else TENSORBOARD in config.trackers,
+                )
+            )
         except OSError as error:
             raise FileError(
                 f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
             ) from error
         run.write_status("running", step=learner.step)
-        job = _Job(run, learner, schedule, metrics, display, interrupt)
+        followers = stack.enter_context(_followers(run, learner, display))
+        job = _Job(run, learner, schedule, metrics, followers, display, interrupt)
         try:
             job.work()
         except Interrupted:
@@ -190,11 +202,13 @@ class _Job:
         learner: Learner,
         schedule: EvaluationSchedule,
         metrics: MetricsWriter,
+        followers: Followers,
         display: Display,
         interrupt: Interrupt,
     ) -> None:
         self.run, self.learner, self.schedule = run, learner, schedule
-        self.metrics, self.display, self.interrupt = metrics, display, interrupt
+        self.metrics, self.followers = metrics, followers
+        self.display, self.interrupt = display, interrupt
         self.saved = learner.step
         """Agent steps after which there is a checkpoint, or from which this process began."""
         self._freeze()  # `state`, and `info` of its agent: what a failure falls back to
@@ -229,6 +243,7 @@ class _Job:
                 learner.prepare(self.display.log)
             losses = learner.improve()
             self.metrics.write(learner.step, losses)
+            self.followers.tell()
             self.display.update(_status(config, learner, schedule, losses))
             if config.epoch_lines:
                 self.display.log(_epoch_line(config, learner))
@@ -279,6 +294,19 @@ class _Job:
             f"measured at step {learner.step:,}: {schedule.clear_rate:.1%} of"
             f" {schedule.config.eval_episodes} episodes cleared"
         )
+
+
+def _followers(run: RunDirectory, learner: Learner, display: Display) -> Followers:
+    """What sends the run's figures to services, which it does without the training."""
+    config, info = run.config, learner.agent_info()
+    facts = {"warpzone": VERSION, "commit": info.commit, "command": info.command}
+    return Followers(
+        run.path,
+        [name for name in config.trackers or () if name != TENSORBOARD],
+        config.track_project,
+        {name: fact for name, fact in facts.items() if fact is not None},
+        display.log,
+    )
 
 
 def _finished_line(run: RunDirectory, status: dict[str, Any]) -> str:

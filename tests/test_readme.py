@@ -23,7 +23,7 @@ def blocks(text: str, language: str) -> list[str]:
 def test_begins_with_the_line_that_does_everything_and_the_line_that_checks(readme: str) -> None:
     first, second = blocks(readme, "sh")[:2]
     assert first.count("\n") == second.count("\n") == 1
-    assert "pip install ." in first
+    assert "pip install '.[all]'" in first
     assert "warpzone train 1-1 --watch" in first
     assert second == "sh scripts/check.sh\n"
     assert (ROOT / "scripts" / "check.sh").is_file()

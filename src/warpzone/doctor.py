@@ -13,21 +13,34 @@ from typing import Any
 
 from warpzone.cpu import available_cores
 from warpzone.errors import EngineError, WarpzoneError
+from warpzone.extras import (
+    AGENT,
+    DASHBOARD,
+    DISTRIBUTIONS,
+    FILM,
+    WINDOW,
+    install_line,
+    is_there,
+    missing_of,
+)
 
 LIBRARIES = (
+    "filelock",
     "gymnasium",
-    "imageio-ffmpeg",
     "llvmlite",
     "numpy",
-    "pillow",
+    "platformdirs",
     "pydantic",
-    "pygame-ce",
     "rich",
-    "safetensors",
-    "tensorboard",
-    "torch",
     "typer",
 )
+"""What every installation brings."""
+EXTRAS = {
+    "train": AGENT,
+    "watch": (*WINDOW, *FILM),
+    "dashboard": DASHBOARD,
+}
+"""What the others bring: names of modules."""
 CACHE_SECONDS = 1.0
 """How long to wait for native code out of the cache before saying that it is not in use."""
 
@@ -49,7 +62,7 @@ class Finding:
 
 def examine(rom: str | Path | None = None) -> list[Finding]:
     """Look at everything a training run needs, without network; a cartridge may be translated."""
-    findings = [_python(), _libraries(), _native(), _processor(), _device()]
+    findings = [_python(), _libraries(), _extras(), _native(), _processor(), _device()]
     rom_finding = _guarded("ROM", lambda: _rom(rom))
     findings.append(rom_finding)
     if rom_finding.ok:
@@ -87,15 +100,27 @@ def _python() -> Finding:
 
 
 def _libraries() -> Finding:
+    of_extras = {DISTRIBUTIONS.get(name, name) for names in EXTRAS.values() for name in names}
     versions, missing = [], []
-    for name in ("warpzone", *LIBRARIES):
+    for name in ("warpzone", *LIBRARIES, *sorted(of_extras)):
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            missing.append(name)
+            if name not in of_extras:
+                missing.append(name)
     if missing:
         return Finding("libraries", False, f"missing: {', '.join(missing)}; run pip install again")
     return Finding("libraries", True, ", ".join(versions))
+
+
+def _extras() -> Finding:
+    """Which are whole; it is well to leave any of them out."""
+    missing = missing_of(EXTRAS)
+    whole = [name for name in EXTRAS if name not in missing]
+    found = f"installed: {', '.join(whole) or 'none, so games alone'}"
+    if not missing:
+        return Finding("extras", True, found)
+    return Finding("extras", None, f"{found}; for more: {install_line(list(missing))}")
 
 
 def _native() -> Finding:
@@ -113,6 +138,8 @@ def _processor() -> Finding:
 
 
 def _device() -> Finding:
+    if not is_there("torch"):
+        return Finding("device", None, f"nothing to train with: {install_line(['train'])}")
     try:
         import torch
     except ImportError as error:
@@ -164,6 +191,8 @@ def _games(rom: str | Path | None) -> Finding:
 def _window() -> Finding:
     from warpzone.viewers.window import missing_display
 
+    if not is_there("pygame"):
+        return Finding("window", None, f"nothing to open one with: {install_line(['watch'])}")
     reason = missing_display() or _video_fault()
     if reason is None:
         return Finding("window", True, "a screen is there; warpzone watch and play can be used")
@@ -183,6 +212,8 @@ def _video_fault() -> str | None:
 
 
 def _films() -> Finding:
+    if not is_there("imageio_ffmpeg"):
+        return Finding("films", None, f"nothing to encode them with: {install_line(['films'])}")
     try:
         import imageio_ffmpeg
 

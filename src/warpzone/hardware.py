@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from warpzone.errors import ConfigError
+from warpzone.extras import need
+
+need("Choosing a device", train=("torch",))
+
+import torch
 
 
 def pick_device(name: str) -> torch.device:

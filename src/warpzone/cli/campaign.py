@@ -24,6 +24,7 @@ from warpzone.cli.options import (
 )
 from warpzone.cli.output import out, plain, remark
 from warpzone.cpu import MOST_THREADS
+from warpzone.extras import AGENT, need
 from warpzone.smb.levels import parse_levels
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def campaign(
 
     At the end all are measured, see DIR/results.md. The same line goes on after an interruption.
     """
+    need("warpzone campaign", train=AGENT)
+
     from warpzone.cpu import available_cores
     from warpzone.training import campaign as whole
 

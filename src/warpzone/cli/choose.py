@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from warpzone.cli.options import PolicyChoice
 from warpzone.cli.output import err, plain, remark
 from warpzone.errors import AgentError, ConfigError, LevelError
+from warpzone.extras import need
 from warpzone.nes.rom import Rom
 from warpzone.smb import rom as roms
 from warpzone.smb.cartridges import all_levels
@@ -64,6 +65,7 @@ def policy_of(given: PolicyChoice | None, agent: Agent) -> PolicyMode:
 def use_one_torch_thread() -> None:
     """Acting is many small pieces of work: a second thread costs more than it brings, and the
     games have use for the other cores."""
+    need("An agent", train=("torch",))
     import torch
 
     torch.set_num_threads(1)

@@ -39,6 +39,7 @@ from warpzone.cli.options import (
 from warpzone.cli.output import err, out, plain
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError
+from warpzone.extras import AGENT, need
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import level_index
 
@@ -106,6 +107,8 @@ def evaluate(
 
     Without an agent: for each level the agent that comes with warpzone for it.
     """
+    need("warpzone eval", train=AGENT)
+
     from warpzone.agents.evaluate import RowEvaluation, evaluate_row
     from warpzone.agents.evaluate import evaluate as measure
     from warpzone.agents.evaluate_game import GameEvaluation, evaluate_game

@@ -40,6 +40,7 @@ from warpzone.cli.options import (
 )
 from warpzone.cli.output import out, plain, print_episode, print_film, remark
 from warpzone.errors import ConfigError
+from warpzone.extras import AGENT, FILM, need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +132,8 @@ def record(
     engine: EngineOption = "auto",
 ) -> None:
     """Make a film of the agent: the first try that clears the level."""
+    need("warpzone record", train=AGENT, films=FILM)
+
     from warpzone.video.film import check_film_path
 
     check_film_path(output)

@@ -11,6 +11,7 @@ from warpzone.cli.choose import check_level, find_rom, use_one_torch_thread
 from warpzone.cli.options import MOST_STEPS, EngineOption, RomOption
 from warpzone.cli.output import err, out, plain, remark
 from warpzone.errors import ConfigError
+from warpzone.extras import AGENT, FILM, need
 
 
 def dashboard(
@@ -86,6 +87,8 @@ def report(
     engine: EngineOption = "auto",
 ) -> None:
     """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""
+    need("warpzone report", train=AGENT, films=FILM)
+
     from warpzone.report.page import NAME, write_report
 
     use_one_torch_thread()

@@ -32,6 +32,7 @@ from warpzone.cli.share import film_of_run, send_to_tracker
 from warpzone.cli.watch import described_starts, open_described, open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
+from warpzone.extras import AGENT, DASHBOARD, FILM, WINDOW, need
 from warpzone.nes.game import Game, game_names
 from warpzone.smb.levels import LEVELS, parse_levels
 
@@ -123,6 +124,7 @@ def train(
     """Train an agent and write a run directory."""
     if level is None and not (resume and out_dir):
         raise LevelError("which level? For example: warpzone train 1-1")
+    _check_installed(dashboard=dashboard, watch=watch)
     game = None if level is None else described_game(level)
     levels = None if level is None or game is not None else parse_levels(level)
     name = preset or _preset_for(game, settings or [], shown=bool(demonstrations))
@@ -187,6 +189,20 @@ def train(
                 send_to_tracker(run, service, config.track_project, [film_path])
         if watch:
             _watch_or_film(run, rom)
+
+
+def _check_installed(*, dashboard: bool, watch: bool) -> None:
+    """Before anything is learnt: what a command asks for must be there when it is over."""
+    from warpzone.viewers.window import missing_display
+
+    wanted: dict[str, tuple[str, ...]] = {"train": AGENT}
+    if dashboard:
+        wanted["dashboard"] = DASHBOARD
+    if watch and missing_display() is None:
+        wanted["watch"] = (*WINDOW, *FILM)
+    elif watch:
+        wanted["films"] = FILM
+    need("warpzone train", **wanted)
 
 
 def _preset_for(game: Game | None, settings: list[str], *, shown: bool) -> Preset:

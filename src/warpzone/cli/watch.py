@@ -35,6 +35,7 @@ from warpzone.cli.options import (
 )
 from warpzone.cli.output import out
 from warpzone.errors import ConfigError
+from warpzone.extras import AGENT, WINDOW, need
 from warpzone.nes.game import game_named
 from warpzone.smb.levels import LEVELS
 
@@ -70,6 +71,10 @@ def watch(
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""
+    if terminal:
+        need("warpzone watch --terminal", train=AGENT, films=("PIL",))
+    else:
+        need("warpzone watch", train=AGENT, watch=(*WINDOW, "PIL"))
     whole = game_settings(game, lives, warps)
     team: Team | None = None
     described = described_agent(agent_path, device, description)

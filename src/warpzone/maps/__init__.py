@@ -6,5 +6,9 @@ is trained, a server, and the pages that show a map.
 
 from pathlib import Path
 
+from warpzone.extras import need
+
+need("A level as a picture", films=("PIL",))
+
 STATIC = Path(__file__).parent / "static"
 """The scripts and styles that draw a map in a page."""

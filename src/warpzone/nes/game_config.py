@@ -36,7 +36,11 @@ class GameConfig(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+        defer_build=True,  # by whoever makes the first, not by `import warpzone`
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     starts: Annotated[dict[str, float] | None, BeforeValidator(_starts)] = None

@@ -72,7 +72,7 @@ def _printable(text: str) -> str:
 class StartState(BaseModel):
     """Holds a moment at which episodes may begin."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME), AfterValidator(_printable)]
     """That of its file, or what it is called in messages."""

@@ -1,5 +1,6 @@
-"""Proximal policy optimisation, to be read in one sitting: config, losses, policy, rollout, update.
+"""Proximal policy optimisation, in one sitting: config, losses, policy, rollout, update. Knows no
+game, file or run: environments are a protocol (`rollout.VectorEnv`), with tasks told by number."""
 
-Knows no game, level, file or run directory, and imports nothing of `training`, `smb` or `nes`:
-environments are a protocol (`rollout.VectorEnv`), whose tasks are told apart by number.
-"""
+from warpzone.extras import need
+
+need("Learning", train=("torch",))

@@ -18,8 +18,7 @@ from warpzone.ppo.policy import Decide, Observation, as_arrays, as_dict, to_tens
 class Transition(Protocol):
     """What a step of a group of n games led to; arrays may be views, valid until its next."""
 
-    obs: Any
-    """[n, ...]: to act on next, of the new episode where one began. All else is from before."""
+    obs: Any  # [n, ...]: to act on next, of the new episode where one began; all else is older
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray

@@ -7,3 +7,7 @@ https://arxiv.org/abs/2407.04811.
 Knows no game, level, file or run directory. Its rollouts are those of `warpzone.ppo`, of which it
 uses no more than what plays them (`ppo.rollout`) and the face of a policy (`ppo.policy`).
 """
+
+from warpzone.extras import need
+
+need("Learning", train=("torch",))

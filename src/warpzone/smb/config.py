@@ -47,7 +47,11 @@ class EnvConfig(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+        defer_build=True,  # by whoever makes the first, not by `import warpzone`
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     levels: Annotated[dict[str, float], BeforeValidator(parse_levels)] = {"1-1": 1.0}

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import DisplayError
+from warpzone.extras import WINDOW, need
 from warpzone.nes.console import FRAMES_PER_SECOND, PALETTE
 
 _SCALE = 3
@@ -31,6 +32,7 @@ class HumanWindow:
 
     Raises:
         DisplayError: this machine has no screen.
+        MissingPackageError: pygame is not installed.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class HumanWindow:
                 "cannot open a window: this machine has no screen (neither DISPLAY nor "
                 f"WAYLAND_DISPLAY is set). {_INSTEAD}"
             )
+        need("A window", watch=WINDOW)
         self._clock, self._sleep = clock, sleep
         self._pygame: Any = None
         self._due = 0.0

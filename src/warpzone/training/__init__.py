@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from warpzone.extras import AGENT, need
+
+need("Training", train=AGENT)
+
 from warpzone.training.config import NetworkConfig, TrainConfig
 from warpzone.training.presets import PRESETS, resolve
 

@@ -2,3 +2,7 @@
 
 Knows no window and no browser.
 """
+
+from warpzone.extras import need
+
+need("A film", films=("PIL",))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError, WarpzoneError
+from warpzone.extras import need
 from warpzone.files import check_output_path, replacing
 
 Frame = NDArray[np.uint8]
@@ -53,8 +54,12 @@ def check_film_path(path: Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
 
     Raises:
         ConfigError: see `warpzone.files.check_output_path`.
+        MissingPackageError: what writes such a file is not installed.
     """
-    return check_output_path(path, "a film", suffixes)
+    found = check_output_path(path, "a film", suffixes)
+    encoder = "imageio_ffmpeg" if found.suffix.lower() == ".mp4" else "PIL"
+    need(f"A film ({found.suffix})", films=(encoder,))
+    return found
 
 
 def pick_scale(path: Path, scale: int | None, default: Mapping[str, int] = DEFAULT_SCALE) -> int:

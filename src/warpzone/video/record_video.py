@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 
 from warpzone.errors import ConfigError
+from warpzone.extras import need
 from warpzone.files import make_directory
 from warpzone.nes.console import PALETTE
 from warpzone.nes.one_game import OneGame
@@ -42,6 +43,7 @@ class RecordVideo(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordC
 
     Raises:
         ConfigError: the environment keeps no frames, or films cannot be written there.
+        MissingPackageError: imageio-ffmpeg is not installed.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class RecordVideo(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordC
             scale=scale,
         )
         super().__init__(env)
+        need("A film (.mp4)", films=("imageio_ffmpeg",))
         game = env.unwrapped
         if not isinstance(game, OneGame) or not game.keeps_frames:
             raise ConfigError(

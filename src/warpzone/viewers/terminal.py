@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager, closing, contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 
 from warpzone.agents.playback import Playback
 from warpzone.console_text import printable
 from warpzone.errors import DisplayError
+from warpzone.extras import need
 from warpzone.nes.console import PALETTE
 from warpzone.video.film import Frame, colours
 from warpzone.viewers.controls import Controls
@@ -52,6 +52,7 @@ _UPPER, _LOWER = (7, 11, 15), (24, 28, 32)
 
 def require_terminal(console: Console) -> None:
     """Raises DisplayError, with what to do, where `console` cannot show the game."""
+    need("Drawing in a terminal", films=("PIL",))
     film = "make a film instead: warpzone record … -o clip.mp4"
     if not console.is_terminal:
         raise DisplayError(
@@ -179,6 +180,8 @@ class TerminalScreen:
     def _picture(self, frame: Frame, palette: NDArray[np.uint8]) -> list[bytes]:
         columns, rows = self._size
         width, height = picture_size(columns, rows)
+        from PIL import Image
+
         image = Image.fromarray(colours(frame, palette))
         size = (width, height) if self._has_blocks else (width, height // 2)
         small = np.asarray(image.resize(size, Image.Resampling.BOX))

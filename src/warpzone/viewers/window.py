@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import DisplayError
+from warpzone.extras import WINDOW, need
 from warpzone.viewers.gamepad import Gamepad, open_gamepads
 
 # pygame prints a greeting on import otherwise, into the output of every command.
@@ -47,10 +48,19 @@ def missing_display() -> str | None:
 
 
 def require_display(instead: str) -> None:
-    """Raises DisplayError on a machine without a screen; `instead` says what to do there."""
+    """Checks that a window can be tried.
+
+    Args:
+        instead: what to do on a machine without a screen.
+
+    Raises:
+        DisplayError: this machine has no screen.
+        MissingPackageError: pygame is not installed.
+    """
     reason = missing_display()
     if reason is not None:
         raise DisplayError(f"cannot open a window: {reason}. {instead}")
+    need("A window", watch=WINDOW)
 
 
 class Window:
@@ -60,6 +70,7 @@ class Window:
     whole scale that fits, and black around it.
 
     Raises:
+        MissingPackageError: pygame is not installed.
         DisplayError: on a machine without a screen; the text names what to do instead.
     """
 

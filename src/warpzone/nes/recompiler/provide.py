@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import filelock
-
 from warpzone import _native
 from warpzone.errors import EngineError, FileError
 from warpzone.nes.recompiler import flow
@@ -88,6 +86,8 @@ def make(order: Order) -> bytes:
     Returns:
         What the cache's file holds. On the way it goes into the cache, if the cache takes it.
     """
+    import filelock
+
     from warpzone.nes.recompiler import cache
     from warpzone.nes.recompiler.translate import translate
 

@@ -108,10 +108,21 @@ def translate(
     return Translation(object_code, len(code), len(regions), time.perf_counter() - begin)
 
 
+def _context() -> llvm.ContextRef | None:
+    """Returns what the module belongs to; None: what LLVM takes by itself.
+
+    llvmlite 0.44, with LLVM 15, takes one in which every pointer has a type, unless a variable of
+    the environment says otherwise, and then for all who use it. One of our own is nobody else's.
+    """
+    if llvm.llvm_version_info >= (17,):
+        return None
+    return llvm.ContextRef(llvm.ffi.lib.LLVMPY_ContextCreate(True))
+
+
 def compile_module(assembly: str) -> bytes:
     """LLVM IR to an object file for this computer."""
     target = target_machine()
-    module = llvm.parse_assembly(assembly)
+    module = llvm.parse_assembly(assembly, _context())
     module.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=OPTIMISATION)
     builder = llvm.create_pass_builder(target, tuning)

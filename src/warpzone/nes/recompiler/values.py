@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
 
-CONVENTION = "preserve_nonecc"
-"""https://clang.llvm.org/docs/AttributeReference.html#preserve-none"""
+CONVENTION = "preserve_nonecc" if llvm.llvm_version_info >= (19,) else "fastcc"
+"""https://clang.llvm.org/docs/AttributeReference.html#preserve-none, since LLVM 19. Before that one
+with fewer registers that lets a call in tail position be a jump, too."""
 
 REGION_TYPE = ir.FunctionType(I32, [POINTER, POINTER, I8, I8, I8, I8, I32, I8, I8, I32])
 """State, context, A, X, Y, S, `nz`, carry, overflow, dot. `nz` is zero-flag-set where its low byte

@@ -27,6 +27,7 @@ def play_human(env: Any, callback: Callable[..., None] | None = None) -> None:
 
     Raises:
         DisplayError: this machine has no screen.
+        MissingPackageError: pygame is not installed.
     """
     require_display("`play_random(env, steps, render=False)` needs none")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -93,3 +94,17 @@ def test_a_tree_search_gets_farther_than_its_policy_alone(tmp_path: Path) -> Non
     text = (EXAMPLES / "tree_search.py").read_text()
     assert len(text.splitlines()) < 90
     assert set(re.findall(r"warpzone\.\w+", text)) == {"warpzone.make", "warpzone.make_vec"}
+
+
+def test_a_reward_of_ones_own_is_learnt_from_and_gone_on_with(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "own_reward.py"), "--total-steps", "40960"]
+    command += ["--out", str(tmp_path / "run"), "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, last = map(float, re.findall(r"(-?[\d.]+) at (?:first|last)", done.stdout))
+    assert last > first + 2
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["env"]["reward"] == "own_reward:coins_and_speed"
+    changes = (tmp_path / "run" / "changes.jsonl").read_text()
+    assert "total_steps" in changes
+    assert len((EXAMPLES / "own_reward.py").read_text().splitlines()) < 70

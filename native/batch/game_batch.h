@@ -35,6 +35,7 @@ class GameBatch : public Batch {
  public:
   using State = typename G::State;
   using Signals = typename G::Signals;
+  using Ram = std::array<uint8_t, 0x800>;
 
   GameBatch(G game, const Config& config)
       : Batch(game.cartridge(), facts_of(game), config), game_(std::move(game)),
@@ -161,7 +162,7 @@ class GameBatch : public Batch {
   // The last episode of a game that ended, and its RAM then.
   struct Ended {
     InputLog log;
-    std::array<uint8_t, 0x800> ram{};
+    Ram ram{};
   };
 
   // What `play` spent since the last call.
@@ -197,6 +198,32 @@ class GameBatch : public Batch {
     for (size_t k = 0; k < n; ++k) {
       game_.observe_all(games_[begin + k], &bytes[k * kFeatureBytes],
                         &scalars[k * G::kFeatureScalars]);
+    }
+  }
+
+  // From now on RAM is kept as the episodes that end leave it, for `read_ram`.
+  void keep_ram() {
+    const auto hold = enter();
+    require_idle();
+    ended_ram_.resize(size());
+  }
+
+  // RAM of the games of a group, n rows of 2,048 bytes: as they stand, or, with `reached` and
+  // `keep_ram`, as the last step left it, before an episode began anew in it. Throws
+  // std::invalid_argument.
+  void read_ram(int group, bool reached, std::span<uint8_t> out) const {
+    const auto hold = enter();
+    const auto [begin, n] = rows(group);
+    if (stepping(group)) throw std::logic_error("this group is stepping; recv it first");
+    if (out.size() != n * sizeof(Ram)) {
+      throw std::invalid_argument("the array to write to does not have the size of this group's");
+    }
+    const bool anew = reached && config().autoreset == Autoreset::same_step && !ended_ram_.empty();
+    for (size_t k = 0; k < n; ++k) {
+      const size_t i = begin + k;
+      const bool ended = anew && (terminated[i] != 0 || truncated[i] != 0);
+      const Ram& ram = ended ? ended_ram_[i] : games_[i].nes.ram;
+      std::memcpy(&out[k * sizeof(Ram)], ram.data(), sizeof(Ram));
     }
   }
 
@@ -535,6 +562,7 @@ class GameBatch : public Batch {
 
     needs_reset[i] = 1;
     ended_places[i] = G::place(game);
+    if (!ended_ram_.empty()) ended_ram_[i] = game.nes.ram;
     if (watched != nullptr) {
       if (playing_ == nullptr && !watched->ended.empty()) watched->ended.resize(1);
       if (playing_ != nullptr || watched->ended.empty()) watched->ended.emplace_back();
@@ -561,6 +589,7 @@ class GameBatch : public Batch {
   std::vector<State> games_;
   std::vector<float> spare_logits_;  // of observations of which only the value is wanted
   std::vector<std::unique_ptr<Watched>> watched_;  // empty: none is
+  std::vector<Ram> ended_ram_;  // of the last episode that ended; empty: not kept
   // Of each chunk, which only one thread plays at a time, on a cache line of its own.
   struct alignas(64) Spent : PlaySeconds {};
   std::vector<Spent> play_seconds_;

@@ -380,6 +380,16 @@ void bind_mario(nb::module_& m) {
           "Writes the tiles of a group's games as they stand, whatever the batch observes, with "
           "the "
           "level and paths: uint8[n, ...] and float32[n, SCALARS].")
+      .def("keep_ram", &MarioBatch::keep_ram,
+           "From now on RAM is kept as the episodes that end leave it, for read_ram.")
+      .def(
+          "read_ram",
+          [](const MarioBatch& self, int group, bool reached, Array<uint8_t> out) {
+            self.read_ram(group, reached, span(out));
+          },
+          "group"_a, "reached"_a, "out"_a.noconvert(),
+          "Writes RAM of a group's games, uint8[n, 2048]: as they stand, or with reached as the "
+          "last step left it, before an episode began anew in it; that needs keep_ram.")
       .def(
           "play",
           [](MarioBatch& self, const Decider& decider, uint64_t seed, uint64_t first,

@@ -16,13 +16,14 @@ import gymnasium as _gymnasium
 
 import warpzone.games as _games  # noqa: F401 - lets games be asked for by name
 from warpzone.errors import WarpzoneError
+from warpzone.nes.action_masks import ActionMasks
 from warpzone.nes.cartridge import RomSource, set_engine
 from warpzone.nes.console import Console
 from warpzone.smb.config import EnvConfig, EnvSettings, VectorEnvSettings
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import LevelSpec
+from warpzone.smb.reward import RewardFunction, reads_ram
 from warpzone.smb.rom import find_rom
-from warpzone.smb.signals import RewardFunction
 from warpzone.smb.starts import start_level
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.version import VERSION
@@ -47,6 +48,7 @@ __all__ = [
     "find_rom",
     "make",
     "make_vec",
+    "reads_ram",
     "set_engine",
     "start_level",
     "train",
@@ -86,6 +88,7 @@ def make(
     engine: str | None = None,
     render_mode: str | None = None,
     keep_frames: bool = False,
+    action_masks: str | ActionMasks | None = None,
     **settings: Unpack[EnvSettings],
 ) -> MarioEnv:
     """Makes one game as a `gymnasium.Env`.
@@ -104,6 +107,7 @@ def make(
         engine=engine,
         render_mode=render_mode,
         keep_frames=keep_frames,
+        action_masks=action_masks,
         **settings,
     )
 
@@ -122,6 +126,7 @@ def make_vec(
     engine: str | None = None,
     render_mode: str | None = None,
     keep_frames: bool = False,
+    action_masks: str | ActionMasks | None = None,
     **settings: Unpack[VectorEnvSettings],
 ) -> MarioVectorEnv:
     """Makes many games as a `gymnasium.vector.VectorEnv`.
@@ -144,6 +149,7 @@ def make_vec(
         engine=engine,
         render_mode=render_mode,
         keep_frames=keep_frames,
+        action_masks=action_masks,
         **settings,
     )
 

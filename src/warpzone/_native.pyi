@@ -787,6 +787,16 @@ class MarioBatch(Batch):
         Writes the tiles of a group's games as they stand, whatever the batch observes, with the level and paths: uint8[n, ...] and float32[n, SCALARS].
         """
 
+    def keep_ram(self) -> None:
+        """
+        From now on RAM is kept as the episodes that end leave it, for read_ram.
+        """
+
+    def read_ram(self, group: int, reached: bool, out: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')]) -> None:
+        """
+        Writes RAM of a group's games, uint8[n, 2048]: as they stand, or with reached as the last step left it, before an episode began anew in it; that needs keep_ram.
+        """
+
     def play(self, decider: Decider, seed: int, first: int, observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], actions: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], log_probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], rewards: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], returns: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], terminated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], truncated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], places: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], signals: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], truncated_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
         """
         Plays T steps of all games; the decider is asked in the threads that step them. Fills observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values [T + 1, N], signals [T, N, 20], all others [T, N]. Actions are drawn by the numbers that `warpzone.noise.gumbel` has for seed and the decisions from first on.

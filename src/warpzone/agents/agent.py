@@ -254,7 +254,9 @@ class Agent:
         }
         if start_states:
             changes["start_noop_max"] = noop_max
-        return env_config(**{**self.info.env.model_dump(), **changes})
+        # To play needs no reward: a user's own is not imported because a file names it.
+        known = self.info.env.without_own_reward()
+        return env_config(**{**known.model_dump(), **changes})
 
     def check_plays_levels(self) -> None:
         """Raises `AgentError` where this agent is for a described game."""

@@ -114,6 +114,14 @@ def train(
         bool,
         typer.Option("--track-film", help="At the end, send a film of the agent to the trackers."),
     ] = False,
+    reward: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="progress, landed, gym, tutorial, or module:function, code of your own in this "
+            "folder, which --resume knows then.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, e.g. lr=0.0003."),
@@ -150,7 +158,7 @@ def train(
         "num_envs": num_envs,
         "trackers": [tracker.value for tracker in track] if track else None,
         "track_project": track_project,
-        "env": None if levels is None else {"levels": levels},
+        "env": _env(levels, reward) or None,
         "game": None if game is None else _settings_for(game, name, resume=resume),
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
     }
@@ -171,7 +179,9 @@ def train(
             )
     else:
         config = training.resolve(name.value, **changes)
-    if config.game.name is not None and any(text.startswith("env.") for text in settings or []):
+    if config.game.name is not None and (
+        reward is not None or any(text.startswith("env.") for text in settings or [])
+    ):
         raise ConfigError("env.… is for Super Mario Bros.: settings of other games are game.…")
     services = [service for service in config.trackers or () if service != "tensorboard"]
     if track_film and not services:
@@ -203,6 +213,11 @@ def _check_installed(*, dashboard: bool, watch: bool) -> None:
     elif watch:
         wanted["films"] = FILM
     need("warpzone train", **wanted)
+
+
+def _env(levels: Mapping[str, float] | None, reward: str | None) -> dict[str, Any]:
+    given = {"levels": levels, "reward": reward}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _preset_for(game: Game | None, settings: list[str], *, shown: bool) -> Preset:

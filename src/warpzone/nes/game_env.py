@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.nes.action_masks import ActionMasks
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.game import Game
 from warpzone.nes.game_config import GameConfig
@@ -25,6 +26,8 @@ class GameEnv(OneGame):
             there.
         keep_frames: keep every emulated frame of the last step, for `frames`.
         render_mode: None, or "rgb_array": `render` returns the last frame.
+        action_masks: a function, or `module:function`, that says which actions may be chosen, for
+            `info["action_mask"]`; None: all, and there is no mask.
         settings: fields of `GameConfig`.
 
     Raises:
@@ -47,6 +50,7 @@ class GameEnv(OneGame):
         engine: str | None = None,
         keep_frames: bool = False,
         render_mode: str | None = None,
+        action_masks: str | ActionMasks | None = None,
         **settings: Any,
     ) -> None:
         refuse_autoreset(settings)
@@ -63,6 +67,7 @@ class GameEnv(OneGame):
             engine=engine,
             keep_frames=keep_frames,
             render_mode=render_mode,
+            action_masks=action_masks,
             **settings,
         )
         self._take(games, render_mode)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import warpzone._native as _native
 from warpzone.errors import ConfigError
+from warpzone.nes.action_masks import ActionMasks, action_masks_of
 from warpzone.nes.buttons import buttons_of
 from warpzone.nes.cartridge import RomSource, cartridge_of
 from warpzone.nes.checks import native_errors, require, seed_or_drawn
@@ -54,6 +55,8 @@ class GameVectorEnv(VectorGames):
             there.
         keep_frames: keep every emulated frame of the last step, for `frames`; of one game only.
         render_mode: None or "rgb_array".
+        action_masks: a function, or `module:function`, that says which actions may be chosen:
+            `infos["action_mask"]`, int8[N, actions], tells. None: all, and there is no mask.
         settings: fields of `GameConfig`.
 
     Raises:
@@ -83,8 +86,10 @@ class GameVectorEnv(VectorGames):
         engine: str | None = None,
         keep_frames: bool = False,
         render_mode: str | None = None,
+        action_masks: str | ActionMasks | None = None,
         **settings: Any,
     ) -> None:
+        self.action_masks = action_masks_of(action_masks)
         self.game = meant_game(rom, game)
         require(isinstance(config, GameConfig | None), "config", config, "a GameConfig, or None")
         if config is not None and settings:
@@ -174,12 +179,14 @@ class GameVectorEnv(VectorGames):
         }
         mask = terminated | truncated
         if self.config.autoreset != "same_step" or not mask.any():
-            return self._obs.copy(), rewards, terminated, truncated, infos_of(reached)
+            infos = self._masked(infos_of(reached), reached)
+            return self._obs.copy(), rewards, terminated, truncated, infos
         begun = self._shown()
         rows_begun = {name: np.where(mask, begun[name], values) for name, values in reached.items()}
         infos = infos_after(
             reached, rows_begun, mask, [row for result in results for row in result.final_obs]
         )
+        self._masked(infos, rows_begun)
         return self._obs.copy(), rewards, terminated, truncated, infos
 
     # --- for trainers ---------------------------------------------------------------------------

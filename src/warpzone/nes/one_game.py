@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.action_masks import ACTION_MASK
 from warpzone.nes.arrays import rows_of
 from warpzone.nes.buttons import keys_to_action
 from warpzone.nes.vector_games import VectorGames
@@ -143,4 +144,8 @@ def refuse_autoreset(settings: dict[str, Any]) -> None:
 
 
 def _info(infos: dict[str, Any]) -> dict[str, Any]:
-    return {name: array[0].item() for name, array in infos.items() if not name.startswith("_")}
+    return {
+        name: array[0].copy() if name == ACTION_MASK else array[0].item()
+        for name, array in infos.items()
+        if not name.startswith("_")
+    }

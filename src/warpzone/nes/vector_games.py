@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.action_masks import ACTION_MASK, ActionMasks, checked_masks
 from warpzone.nes.arrays import Arrays, copy_of, rows_of
 from warpzone.nes.checks import native_errors
 from warpzone.nes.console import FRAMES_PER_SECOND
@@ -25,6 +26,10 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
     _place: ClassVar[str]
     """The option of `reset` that says where episodes begin."""
+    action_masks: ActionMasks | None = None
+    """Which actions may be chosen, as `info["action_mask"]` tells; None: all, and it does not."""
+    _told: tuple[str, ...] = ()
+    """Names of what `info` has when an episode begins."""
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """With render_mode "rgb_array": the picture of each game, uint8[240, 256, 3]."""
@@ -150,7 +155,18 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
             numbers if max(numbers) >= 0 else [],
             [b"" if s is None else bytes(s) for s in states] if any(states) else [],
         )
-        return copy_of(self._obs), infos_of(self._shown())
+        shown = self._shown()
+        self._told = tuple(shown)
+        return copy_of(self._obs), self._masked(infos_of(shown), shown)
+
+    def _masked(self, infos: dict[str, Any], shown: dict[str, NDArray[Any]]) -> dict[str, Any]:
+        """Puts into `infos` which actions may be chosen in games of which `shown` is told."""
+        if self.action_masks is not None:
+            actions = int(self.single_action_space.n)
+            told = {name: shown[name] for name in self._told}
+            masks = checked_masks(self.action_masks, told, self.num_envs, actions)
+            infos |= infos_of({ACTION_MASK: masks.astype(np.int8)})
+        return infos
 
     def _step_all(self, actions: NDArray[np.int64], out: Arrays | None = None) -> list[Any]:
         """Steps all games. Returns what `_arrived` says of each group."""

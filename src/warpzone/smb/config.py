@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from gymnasium.vector import AutoresetMode
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -29,15 +30,29 @@ from warpzone.nes.env_fields import (
     size_of,
 )
 from warpzone.nes.start_states import OwnStarts, StartState, StartStates
+from warpzone.own_code import CODE
 from warpzone.settings import describe
 from warpzone.smb.actions import ACTION_SETS, action_set
 from warpzone.smb.levels import LEVELS, level_index, parse_levels
 
 Observation = Literal["tiles", "pixels", "rgb", "ram"]
-Reward = Literal["gym", "tutorial", "progress", "landed"]
+REWARDS = ("progress", "landed", "gym", "tutorial")
+"""Those that come along."""
+PAID_BY_PROGRESS = ("progress", "landed")
+OF_PROGRESS = ("end_penalty", "step_penalty", "coin_reward", "life_reward", "power_reward")
+"""Settings that only these two have."""
 
 _OF_PIXELS = ("frame_stack", "size", "crop_status_bar", "max_pool", "consecutive")
 _ALSO_ELSEWHERE = {"frame_stack", "sticky_share", "row_share"}
+
+
+def _reward_named(name: str) -> str:
+    if name in REWARDS or CODE.fullmatch(name):
+        return name
+    raise ValueError(
+        f"there is no reward {name!r}: there are {', '.join(REWARDS)}, or one of your own as"
+        " module:function"
+    )
 
 
 class EnvConfig(BaseModel):
@@ -62,10 +77,13 @@ class EnvConfig(BaseModel):
     actions: Annotated[str | list[list[str]], BeforeValidator(action_set)] = "simple"
     """A name out of `ACTION_SETS`, "SIMPLE_MOVEMENT" and the like too, or a list of lists of
     buttons. "all": the 256 states of the controller."""
-    reward: Reward = "progress"
+    reward: Annotated[str, AfterValidator(_reward_named)] = "progress"
     """`progress`: new-best px, and the end. `landed`: that, paid once Mario stands again, so that a
     jump into a pit brings nothing. `gym`: as gym-super-mario-bros. `tutorial`: that, +50 for the
-    flag, -50 for another end, divided by 10."""
+    flag, -50 for another end, divided by 10. Or `module:function`: a function of your own
+    (`warpzone.smb.reward.RewardFunction`), imported where a training's settings, or an argument,
+    name it; a search for a way through a level, which no reward is needed for, looks for progress
+    then."""
     end_penalty: float = Field(2.5, ge=0.0, le=100.0)
     """What `progress` and `landed` take for an end other than the flag."""
     step_penalty: float = Field(0.01, ge=0.0, le=10.0)
@@ -223,12 +241,9 @@ class EnvConfig(BaseModel):
         if self.observation != "tiles":
             why = f"is for the observation 'tiles', and this is {self.observation!r}"
             reasons |= dict.fromkeys(("show_level", "show_paths"), why)
-        if self.reward not in ("progress", "landed"):
+        if self.reward not in PAID_BY_PROGRESS:
             why = f"is for the rewards progress and landed, not {self.reward!r}"
-            reasons |= dict.fromkeys(
-                ("end_penalty", "step_penalty", "coin_reward", "life_reward", "power_reward"),
-                why,
-            )
+            reasons |= dict.fromkeys(OF_PROGRESS, why)
         if self.repeat_action_probability == 0:
             reasons["sticky_share"] = "needs a repeat_action_probability above 0"
         if not any(pair[0] in self.levels and pair[1] in self.levels for pair in pairwise(LEVELS)):
@@ -256,6 +271,18 @@ class EnvConfig(BaseModel):
     def action_list(self) -> list[list[str]]:
         """The actions as lists of buttons."""
         return ACTION_SETS[self.actions] if isinstance(self.actions, str) else self.actions
+
+    @property
+    def own_reward(self) -> str | None:
+        """The reward as `module:function`, if it is code of a user's own."""
+        return None if self.reward in REWARDS else self.reward
+
+    def without_own_reward(self) -> EnvConfig:
+        """The same with a reward that comes along, if this one is code of a user's own: for
+        playing, which needs no reward."""
+        if self.own_reward is None:
+            return self
+        return self.model_copy(update={"reward": type(self).model_fields["reward"].default})
 
     def native_rules(self) -> _native.Rules:
         """What an episode is, as the native core takes it."""
@@ -287,7 +314,7 @@ class EnvConfig(BaseModel):
         rules.no_progress_steps = self.no_progress_steps or 0
         rules.start_steps = self.start_steps or 0
         rules.skip_cutscenes = self.skip_cutscenes
-        rules.reward = getattr(_native.Reward, self.reward)
+        rules.reward = getattr(_native.Reward, "progress" if self.own_reward else self.reward)
         return rules
 
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.action_masks import ActionMasks
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.one_game import OneGame, refuse_autoreset
 from warpzone.smb.config import EnvConfig, EnvSettings
 from warpzone.smb.human import HumanWindow
 from warpzone.smb.levels import LevelSpec
-from warpzone.smb.signals import RewardFunction
+from warpzone.smb.reward import RewardFunction
 from warpzone.smb.transition import InputLog
 from warpzone.smb.vector_env import MarioVectorEnv
 
@@ -32,13 +33,17 @@ class MarioEnv(OneGame):
         levels: another name for `level`.
         config: all settings at once, instead of `level`, a reward's name and `settings`. Its
             `autoreset` is not looked at: a single environment does not reset itself.
-        reward: a name (see `EnvConfig`) or a `RewardFunction`.
+        reward: a name (see `EnvConfig`), a `RewardFunction`, or `module:function` of one, which is
+            imported. One that `config` names has to be given here too.
         rom: a file, a `Rom`, or None to look for one.
         engine: "auto", "interpreter" or "compiled", see `warpzone.set_engine`; None: as chosen
             there.
         render_mode: None; "rgb_array": `render` returns the last frame; "human": a window shows
             every emulated frame as fast as the console does.
         keep_frames: keep every emulated frame of the last step, for `frames`.
+        action_masks: a function, or `module:function`, that says which actions may be chosen:
+            `info["action_mask"]`, int8[actions], is for `action_space.sample`. Others are carried
+            out all the same. None: all, and there is no mask.
         settings: fields of `EnvConfig`.
 
     Raises:
@@ -65,6 +70,7 @@ class MarioEnv(OneGame):
         engine: str | None = None,
         render_mode: str | None = None,
         keep_frames: bool = False,
+        action_masks: str | ActionMasks | None = None,
         **settings: Unpack[EnvSettings],
     ) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
@@ -83,6 +89,7 @@ class MarioEnv(OneGame):
             rom=rom,
             engine=engine,
             keep_frames=keep_frames or render_mode == "human",
+            action_masks=action_masks,
             **settings,
             **alone,
         )

@@ -26,8 +26,9 @@ from warpzone.smb import cartridges
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import LEVELS, level_index
 from warpzone.smb.played import PlayedSteps
+from warpzone.smb.reward import RAM_BYTES, RewardFunction, checked_rewards, ram_read_by, with_ram
 from warpzone.smb.search import Explorer, Trajectory
-from warpzone.smb.signals import SIGNALS, RewardFunction, SignalArrays, signal_arrays
+from warpzone.smb.signals import SIGNALS, signal_arrays
 from warpzone.smb.spaces import observation_space
 from warpzone.smb.starts import level_starts
 from warpzone.smb.transition import InputLog, Transition
@@ -43,7 +44,7 @@ class GameBatch(GameGroups):
     _OF_THIS_PROCESS = (
         *GameGroups._OF_THIS_PROCESS,
         *("level_starts", "_final_obs", "_rewards", "_terminated", "_truncated", "_signals"),
-        *("_start_signals", "_returns", "_before", "_views", "_outs", "_game_views"),
+        *("_start_signals", "_returns", "_before", "_ram_before", "_views", "_outs", "_game_views"),
     )
     config: EnvConfig
     _batch: _native.MarioBatch
@@ -72,6 +73,7 @@ class GameBatch(GameGroups):
             keep_frames=keep_frames,
         )
         self.reward_function = reward
+        self._ram_read = ram_read_by(reward)
         self._observe(observation_space(config))
         self._masks: dict[str, tuple[Trajectory, ...]] = {}
         self._starts: list[_native.InitialState] = []
@@ -131,9 +133,10 @@ class GameBatch(GameGroups):
         """
         actions = whole(actions)
         tiles, scalars = (out["tiles"], out["scalars"]) if isinstance(out, dict) else (out, None)
-        before = None
+        before = ram = None
         if self.reward_function is not None and 0 <= group < len(self.groups):
             before = self._current_signals(self.groups[group])
+            ram = self._read_ram(group, reached=False)
         try:
             self._batch.send(group, actions, tiles, scalars)
         except TypeError:
@@ -144,6 +147,8 @@ class GameBatch(GameGroups):
             raise EngineError(str(error)) from None
         if before is not None:
             self._before[self.groups[group]] = before
+            if ram is not None:
+                self._ram_before[self.groups[group]] = ram
         if out is None:
             self._outs.pop(group, None)
         else:
@@ -561,6 +566,11 @@ class GameBatch(GameGroups):
         own = self.reward_function is not None
         self._returns = np.zeros(self.num_envs, np.float32) if own else batch.returns
         self._before = np.zeros_like(self._signals)
+        games = 0 if self._ram_read is None else self.num_envs
+        self._ram_before = np.zeros((games, RAM_BYTES), np.uint8)
+        """Of what the running steps began with."""
+        if games > 0:
+            batch.keep_ram()
         self._views = [self._view(rows) for rows in self.groups]
         self._outs: dict[int, Arrays] = {}
 
@@ -588,8 +598,7 @@ class GameBatch(GameGroups):
     def _wait(self, group: int) -> None:
         super()._wait(group)
         if self.reward_function is not None:
-            rows = self.groups[group]
-            self._apply_reward(rows, signal_arrays(self._signals[rows]))
+            self._apply_reward(group)
 
     def _current_signals(self, rows: slice) -> NDArray[np.int32]:
         """Of the states that are acted on next: after a same-step reset the new episode's first."""
@@ -597,19 +606,29 @@ class GameBatch(GameGroups):
         reset = self.config.autoreset == "same_step"
         return np.where(ended & reset, self._start_signals[rows], self._signals[rows])
 
-    def _apply_reward(self, rows: slice, signals: SignalArrays) -> None:
+    def _read_ram(self, group: int, *, reached: bool) -> NDArray[np.uint8] | None:
+        """RAM of a group's games as they stand, or as the last step left it, uint8[n, 2048]; None
+        where the reward function reads none."""
+        if self._ram_read is None:
+            return None
+        rows = self.groups[group]
+        ram = np.empty((rows.stop - rows.start, RAM_BYTES), np.uint8)
+        with native_errors():
+            self._batch.read_ram(group, reached, ram)
+        return ram
+
+    def _apply_reward(self, group: int) -> None:
         assert self.reward_function is not None
-        before = signal_arrays(self._before[rows])
-        rewards = np.asarray(self.reward_function(signals, before), dtype=np.float32)
-        expected = (rows.stop - rows.start,)
-        if rewards.shape != expected:
-            raise ConfigError(
-                f"the reward function returned shape {rewards.shape}; there must be one reward for "
-                f"each game: {expected}"
-            )
-        first = signals["steps"] == 0  # next-step autoreset: the action was not used
-        self._rewards[rows] = np.where(first, 0, rewards)
+        rows = self.groups[group]
+        now, before = signal_arrays(self._signals[rows]), signal_arrays(self._before[rows])
+        first = now["steps"] == 0  # next-step autoreset: the action was not used
         begun = before["steps"] == 0
+        ram = self._read_ram(group, reached=True)
+        if ram is not None and self._ram_read is not None:
+            now = with_ram(now, ram, self._ram_read)
+            before = with_ram(before, self._ram_before[rows], self._ram_read)
+        rewards = checked_rewards(self.reward_function, now, before)
+        self._rewards[rows] = np.where(first, 0, rewards)
         self._returns[rows] = np.where(begun | first, 0, self._returns[rows]) + self._rewards[rows]
 
     def _misfit(self, group: int, actions: NDArray[np.int64], out: Arrays | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -49,14 +48,6 @@ DEATHS: tuple[str, ...] = ("alive", *DEATH_TEXTS)
 """What the values of the signal `death` mean."""
 
 SignalArrays: TypeAlias = dict[str, NDArray[np.generic]]
-
-RewardFunction: TypeAlias = Callable[[SignalArrays, SignalArrays], NDArray[np.floating]]
-"""A reward of one's own: called with the signals after and before a step, each an array over the
-games, it returns one number for each of them.
-
-    def speed(now, before):
-        return np.minimum(now["progress"] - before["progress"], 16) / 10 - 5.0 * (now["death"] > 0)
-"""
 
 
 def signal_arrays(table: NDArray[np.int32]) -> SignalArrays:

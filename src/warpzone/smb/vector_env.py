@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
+from warpzone.nes.action_masks import ActionMasks, action_masks_of
 from warpzone.nes.arrays import Arrays, copy_of, empty_like, rows_of
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.checks import require
@@ -23,7 +24,8 @@ from warpzone.smb.cartridges import check_levels
 from warpzone.smb.config import EnvConfig, VectorEnvSettings, env_config
 from warpzone.smb.game_batch import GameBatch
 from warpzone.smb.levels import LevelSpec, level_index
-from warpzone.smb.signals import RewardFunction, signal_arrays
+from warpzone.smb.reward import RewardFunction, reward_named
+from warpzone.smb.signals import signal_arrays
 
 
 class MarioVectorEnv(GameBatch, VectorGames):
@@ -37,7 +39,9 @@ class MarioVectorEnv(GameBatch, VectorGames):
         num_envs: number of games.
         level: another name for `levels`.
         config: all settings at once, instead of `levels`, a reward's name and `settings`.
-        reward: a name (see `EnvConfig`) or a `RewardFunction`.
+        reward: a name (see `EnvConfig`), a `RewardFunction`, or `module:function` of one, which is
+            imported. One that `config` names has to be given here too: nothing is imported because
+            a configuration, which may be that of somebody's agent, says so.
         threads: how many threads step the games, the caller included, at most 1,024; None: one for
             each core that this process may use (`warpzone.cpu`). Results do not depend on it.
         seed: of all random draws, below 2**64; each game has a stream of its own, and each episode
@@ -48,6 +52,9 @@ class MarioVectorEnv(GameBatch, VectorGames):
             there.
         keep_frames: keep every emulated frame of the last step, for `frames`; of one game only.
         render_mode: None or "rgb_array".
+        action_masks: a function, or `module:function`, that says which actions may be chosen:
+            `infos["action_mask"]`, int8[N, actions], tells. Others are carried out all the same.
+            None: all, and there is no mask.
         settings: fields of `EnvConfig`.
 
     Raises:
@@ -75,9 +82,11 @@ class MarioVectorEnv(GameBatch, VectorGames):
         engine: str | None = None,
         keep_frames: bool = False,
         render_mode: str | None = None,
+        action_masks: str | ActionMasks | None = None,
         **settings: Unpack[VectorEnvSettings],
     ) -> None:
         config = _config_of(config, levels, level, reward, dict(settings))
+        self.action_masks = action_masks_of(action_masks)
         if render_mode == "human":
             raise ConfigError(
                 "render_mode 'human': there is None or 'rgb_array'; 'human' is for one game, "
@@ -89,7 +98,7 @@ class MarioVectorEnv(GameBatch, VectorGames):
             threads=threads,
             seed=seed,
             num_groups=num_groups,
-            reward=reward if callable(reward) else None,
+            reward=_reward_function(config, reward),
             rom=rom,
             engine=engine,
             keep_frames=keep_frames,
@@ -155,9 +164,9 @@ class MarioVectorEnv(GameBatch, VectorGames):
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[finished] = True
             finals = [copy_of(rows_of(self._final_obs, game)) for game in finished]
-            infos = infos_after(reached, begun, mask, finals)
+            infos = self._masked(infos_after(reached, begun, mask, finals), begun)
         else:
-            infos = infos_of(reached)
+            infos = self._masked(infos_of(reached), reached)
         return (
             obs,
             self._rewards.copy(),
@@ -176,6 +185,7 @@ class MarioVectorEnv(GameBatch, VectorGames):
             seed=seed,
             rom=self.rom,
             engine=self._engine,
+            reward=self.reward_function,
         )
         twin.set_progress_masks(self._masks)
         return twin
@@ -210,7 +220,7 @@ def _config_of(
     if config is not None:
         beside = list(settings)
         beside += ["levels"] if chosen is not None else []
-        beside += ["reward"] if isinstance(reward, str) else []
+        beside += ["reward"] if isinstance(reward, str) and reward != config.reward else []
         if beside:
             raise ConfigError(f"give either config or settings, not both: {', '.join(beside)}")
         return config
@@ -224,6 +234,24 @@ def _config_of(
     if unused:
         raise ConfigError("\n".join(f"{name} {why}" for name, why in unused.items()))
     return made
+
+
+def _reward_function(
+    config: EnvConfig, given: str | RewardFunction | None
+) -> RewardFunction | None:
+    """The function that rewards are from; None: one of those that come along. Only `given`, which
+    is the caller's own word, is imported."""
+    if callable(given):
+        return given
+    if config.own_reward is None:
+        return None
+    if given is None:
+        raise ConfigError(
+            f"the configuration names the reward {config.reward!r}, code of a user's own, which is"
+            " not imported because a configuration names it. If it is yours, give it too:"
+            f" reward={config.reward!r}; to play without it: config.without_own_reward()"
+        )
+    return reward_named(config.own_reward)
 
 
 def make_registered(num_envs: int = 1, **settings: Any) -> MarioVectorEnv:

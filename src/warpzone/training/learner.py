@@ -69,6 +69,11 @@ class Learner:
         env: VectorEnv,
         demonstrated: Mapping[str, Sequence[Trajectory]] | None = None,
     ) -> None:
+        if getattr(env, "action_masks", None) is not None:
+            raise ConfigError(
+                "these games have action_masks, and what learns here chooses from all actions:"
+                " leave them out, or train with MaskablePPO (warpzone.compat.sb3)"
+            )
         self.config, self.env = config, env
         self.demonstrated = demonstrated
         self.device = hardware.pick_device(config.device)

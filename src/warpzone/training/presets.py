@@ -11,7 +11,7 @@ from warpzone.errors import ConfigError
 from warpzone.nes.game import game_named, game_names
 from warpzone.nes.game_config import with_defaults
 from warpzone.settings import describe, merge
-from warpzone.smb.config import EnvConfig
+from warpzone.smb.config import OF_PROGRESS, PAID_BY_PROGRESS, EnvConfig
 from warpzone.smb.levels import parse_levels
 from warpzone.training.config import (
     ALL_LEVELS,
@@ -208,6 +208,9 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     if isinstance(env, Mapping) and env.get("observation", "tiles") != "tiles":
         # What the preset shows in `tiles` has no place in another observation.
         settings["env"] |= {"show_level": False, "show_paths": False}
+    if isinstance(env, Mapping) and env.get("reward", "landed") not in PAID_BY_PROGRESS:
+        # What it sets of the rewards progress and landed has no place in another.
+        settings["env"] |= {name: EnvConfig.model_fields[name].default for name in OF_PROGRESS}
     game = changes.get("game")
     if isinstance(game, Mapping) and game.get("name") in game_names():
         # What its description sets, where nothing else is asked for.

@@ -394,7 +394,13 @@ def _closing_lines(run: RunDirectory, learner: Learner, schedule: EvaluationSche
 def _games_of(rom: RomSource, threads: int) -> MakeEnv:
     def make(config: EnvConfig, games: int, groups: int, seed: int) -> VectorEnv:
         return MarioVectorEnv(
-            num_envs=games, num_groups=groups, threads=threads, seed=seed, rom=rom, config=config
+            num_envs=games,
+            num_groups=groups,
+            threads=threads,
+            seed=seed,
+            rom=rom,
+            config=config,
+            reward=config.own_reward,  # which the settings of a run may name: they are the user's
         )
 
     return make

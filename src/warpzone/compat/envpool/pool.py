@@ -16,7 +16,7 @@ from warpzone.nes.checks import whole_number
 from warpzone.nes.vector_games import VectorGames
 from warpzone.smb.config import EnvSettings
 from warpzone.smb.levels import LevelSpec
-from warpzone.smb.signals import RewardFunction
+from warpzone.smb.reward import RewardFunction
 from warpzone.smb.vector_env import MarioVectorEnv
 
 Received: TypeAlias = tuple[

@@ -24,6 +24,7 @@ if find_spec("stable_baselines3") is None:
     )
 
 from warpzone.compat.sb3.extractor import TilesExtractor
-from warpzone.compat.sb3.vec_env import ActionMasks, GamesVecEnv, make_vec_env
+from warpzone.compat.sb3.vec_env import GamesVecEnv, make_vec_env
+from warpzone.nes.action_masks import ActionMasks
 
 __all__ = ["ActionMasks", "GamesVecEnv", "TilesExtractor", "make_vec_env"]

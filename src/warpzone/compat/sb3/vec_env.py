@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, Unpack
@@ -15,18 +15,15 @@ from stable_baselines3.common.monitor import Monitor, ResultsWriter
 from stable_baselines3.common.vec_env import VecEnv
 
 from warpzone.errors import ConfigError, FileError, MissingPackageError
+from warpzone.nes.action_masks import ACTION_MASK, ActionMasks, action_masks_of
 from warpzone.nes.arrays import Arrays
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.game_view import GameView, attribute, set_attribute
 from warpzone.nes.vector_games import VectorGames
 from warpzone.smb.config import EnvConfig, EnvSettings
 from warpzone.smb.levels import LevelSpec
-from warpzone.smb.signals import RewardFunction
+from warpzone.smb.reward import RewardFunction
 from warpzone.smb.vector_env import MarioVectorEnv
-
-ActionMasks: TypeAlias = Callable[[dict[str, NDArray[Any]]], NDArray[np.bool_]]
-"""Says which actions may be chosen: called with what `info` holds as arrays over the N games, it
-returns bool[N, actions]."""
 
 Indices: TypeAlias = int | Iterable[int] | None
 """Some of the games; None: all."""
@@ -48,8 +45,8 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
     Args:
         envs: a `MarioVectorEnv` or a `GameVectorEnv` with same-step autoreset. It is used by this
             from now on, and closed with it.
-        action_masks: which actions may be chosen, for MaskablePPO; None: all, always, as on a
-            controller.
+        action_masks: which actions may be chosen, for MaskablePPO: a function, or
+            `module:function`; None: what `envs` were made with, or all, always, as on a controller.
         monitor_dir: a folder for `monitor.csv`, with a line for each episode.
         info_keywords: what of the signals is put into `episode` and into that file too.
 
@@ -64,7 +61,7 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
         self,
         envs: VectorGames,
         *,
-        action_masks: ActionMasks | None = None,
+        action_masks: str | ActionMasks | None = None,
         monitor_dir: str | os.PathLike[str] | None = None,
         info_keywords: Sequence[str] = (),
     ) -> None:
@@ -79,7 +76,8 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
         self.info_keywords = tuple(info_keywords)
         self._signals: list[str] = []
         """Names of what is told of the games as they stand; known since the first reset."""
-        self._mask_function = action_masks
+        if action_masks is not None:
+            envs.action_masks = action_masks_of(action_masks)
         self._masks = np.ones((self.num_envs, int(envs.single_action_space.n)), np.bool_)
         for game, mask in enumerate(self._masks):
             set_attribute(envs.game_view(game), "action_masks", partial(np.copy, mask))
@@ -236,15 +234,8 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
         return episode
 
     def _mask(self, infos: Mapping[str, Any]) -> None:
-        if self._mask_function is None:
-            return
-        masks = np.asarray(self._mask_function({name: infos[name] for name in self._signals}))
-        if masks.shape != self._masks.shape or masks.dtype != np.bool_ or not masks.any(1).all():
-            raise ConfigError(
-                f"action_masks must return bool{list(self._masks.shape)} with at least one action "
-                f"for each game, not {masks.dtype}{list(masks.shape)}"
-            )
-        self._masks[:] = masks
+        if ACTION_MASK in infos:
+            self._masks[:] = infos[ACTION_MASK]
 
     def _views(self, indices: Indices) -> list[GameView]:
         return [self.envs.game_view(game) for game in self._get_indices(indices)]
@@ -268,7 +259,7 @@ def make_vec_env(
     rom: RomSource = None,
     engine: str | None = None,
     render_mode: str | None = None,
-    action_masks: ActionMasks | None = None,
+    action_masks: str | ActionMasks | None = None,
     monitor_dir: str | os.PathLike[str] | None = None,
     info_keywords: Sequence[str] = (),
     **settings: Unpack[EnvSettings],
@@ -326,8 +317,12 @@ def _together(options: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]] | No
 def _rows(
     infos: Mapping[str, Any], more: Mapping[str, NDArray[Any]] | None = None
 ) -> list[dict[str, Any]]:
-    """Returns a dict of numbers for each game."""
-    arrays = {name: array for name, array in infos.items() if not name.startswith("_")}
+    """Returns a dict of numbers for each game; masks are asked for as `action_masks`."""
+    arrays = {
+        name: array
+        for name, array in infos.items()
+        if not name.startswith("_") and name != ACTION_MASK
+    }
     arrays |= more or {}
     columns = [array.tolist() for array in arrays.values()]
     return [dict(zip(arrays, row, strict=True)) for row in zip(*columns, strict=True)]

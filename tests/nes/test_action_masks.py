@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_one_game_tells_what_its_action_space_samples_by(given: Any) -> None:
 @pytest.mark.parametrize("autoreset", ["same_step", "next_step"])
 @pytest.mark.parametrize("num_groups", [1, 2])
 def test_many_games_tell_of_the_states_that_are_acted_on_next(
-    autoreset: str, num_groups: int
+    autoreset: Literal["same_step", "next_step"], num_groups: int
 ) -> None:
     """After a same-step reset those of the new episodes."""
     function = own_rewards.no_jump_in_the_air

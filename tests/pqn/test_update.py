@@ -49,18 +49,23 @@ def test_one_step_is_the_gradient_of_half_the_squared_error_of_what_was_done() -
 
 
 def test_every_sample_is_learnt_from_once_an_epoch_and_the_loss_falls() -> None:
-    learning = updater(epochs=3)
+    learning, samples = updater(epochs=3), batch()
     seen: list[int] = []
     step = learning._step
-    learning._step = lambda samples, rows: (seen.extend(rows.tolist()), step(samples, rows))[1]  # type: ignore[method-assign]
+
+    def note(batch: Batch, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.extend(rows.tolist())
+        return step(batch, rows)
+
+    learning._step = note  # type: ignore[method-assign]
     shuffle = torch.Generator().manual_seed(0)
-    first = learning.update(batch(), shuffle, 0.01)["losses/td_loss"]
+    first = learning.update(samples, shuffle, 0.01)["losses/td_loss"]
     epochs = [seen[i : i + SAMPLES] for i in range(0, len(seen), SAMPLES)]
     assert len(epochs) == 3
     assert all(sorted(epoch) == list(range(SAMPLES)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
     for _ in range(60):
-        last = learning.update(batch(), shuffle, 0.01)["losses/td_loss"]
+        last = learning.update(samples, shuffle, 0.01)["losses/td_loss"]
     assert last < 0.1 * first
 
 

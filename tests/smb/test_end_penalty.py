@@ -23,7 +23,7 @@ def last_reward(envs: warpzone.MarioVectorEnv) -> float:
 
 
 @pytest.mark.parametrize("reward", ["progress", "landed"])
-def test_the_newest_penalty_counts(reward: warpzone.smb.config.Reward) -> None:
+def test_the_newest_penalty_counts(reward: str) -> None:
     envs = warpzone.make_vec("1-1", 1, threads=1, reward=reward, end_penalty=3.0)
     first = last_reward(envs)
     envs.set_end_penalties({"1-1": 5.0})

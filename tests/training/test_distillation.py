@@ -170,14 +170,14 @@ def test_the_coefficient_falls_by_its_schedule(tmp_path: Path) -> None:
     config = imitation(both(tmp_path), distillation_coef=2.0, schedule="linear")
     trained = learner(config)
     given: list[float] = []
-    real = trained.updater.update
+    real = trained.ppo.updater.update
 
     def note(batch: Batch, shuffle: Any, coefficients: Coefficients) -> dict[str, float]:
         given.append(coefficients.distillation)
         return real(batch, shuffle, coefficients)
 
     # It learns as ever; what it was told is noted.
-    trained.updater.update = note  # type: ignore[method-assign]
+    trained.ppo.updater.update = note  # type: ignore[method-assign]
     for _ in range(3):
         trained.improve()
     assert given == pytest.approx([2.0, 2.0 * 39 / 40, 2.0 * 38 / 40])

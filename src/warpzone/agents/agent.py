@@ -87,7 +87,8 @@ class Agent:
         Args:
             name: a `.safetensors` file; a run directory, for its best agent, else its final one; a
                 level, "1-1" to "8-4", for the agent that comes with warpzone for it; or the name
-                of such an agent's file. What the command line takes, see `resolve_agent`.
+                of such an agent's file; or `hf://OWNER/NAME`, for one of the Hugging Face Hub. What
+                the command line takes, see `resolve_agent`.
             device: that it computes on: "auto", "cpu", "cuda", "cuda:1" …
 
         Raises:

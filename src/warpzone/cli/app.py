@@ -109,6 +109,9 @@ app.command("map", epilog="Example: [cyan]warpzone map 1-1 --run runs/1-1-tiles-
     runs.level_map
 )
 app.command(epilog="Example: [cyan]warpzone report runs/1-1-tiles-seed0[/]")(runs.report)
+app.command(
+    epilog="Example: [cyan]warpzone push runs/1-1-tiles-seed0 me/mario-1-1[/]  (or --folder mario)"
+)(share.push)
 app.command(epilog="Example: [cyan]warpzone track runs/1-1-tiles-seed0 wandb[/]")(share.track)
 app.command(epilog="Example: [cyan]warpzone export 1-1 -o mario.onnx[/]  (or mario.pt2)")(
     share.export

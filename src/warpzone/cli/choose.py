@@ -122,13 +122,16 @@ def described_agent(path: Path | None, device: str, description: Path | None) ->
         AgentError: there is no such agent.
     """
     from warpzone.nes.game import game_names
+    from warpzone.training.hub import hub_name
     from warpzone.training.packaged_index import game_agents
 
     found = None if description is None else described_game(description)
     if description is not None and found is None:
         raise ConfigError(f"--description {str(description)!r} is no Python file (.py)")
     agent = None
-    named = path is not None and (path.exists() or str(path) in game_agents())
+    named = path is not None and (
+        path.exists() or str(path) in game_agents() or hub_name(path) is not None
+    )
     if path is not None and (named or found is not None):
         from warpzone.agents.agent import Agent
         from warpzone.training.resolve_agent import resolve_agent

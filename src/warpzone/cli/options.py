@@ -115,7 +115,7 @@ AgentArgument = Annotated[
     typer.Argument(
         metavar="RUN_OR_AGENT",
         help="A level, for the agent that comes with warpzone, or generalist, for the one for all "
-        "levels; a run directory; or a .safetensors file.",
+        "levels; a run directory; a .safetensors file; or hf://OWNER/NAME.",
     ),
 ]
 OptionalAgentArgument = Annotated[
@@ -123,8 +123,8 @@ OptionalAgentArgument = Annotated[
     typer.Argument(
         metavar="[RUN_OR_AGENT]",
         help="A level, for the agent that comes with warpzone, or generalist, for the one for all "
-        "levels; a run directory; or a .safetensors file. Default: for each level the one that "
-        "comes with warpzone.",
+        "levels; a run directory; a .safetensors file; or hf://OWNER/NAME. Default: for each level "
+        "the one that comes with warpzone.",
     ),
 ]
 LevelArgument = Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from warpzone.errors import AgentError
 from warpzone.smb.levels import LEVELS
-from warpzone.training import packaged_index
+from warpzone.training import hub, packaged_index
 from warpzone.training.agent_file import PolicyMode
 from warpzone.training.packaged_index import NETWORKS
 
@@ -25,7 +25,7 @@ class AgentSource:
         file: its file.
         level: that it was asked for by, of a packaged agent; else None.
         policy: what a packaged agent plays this level best with, or without a level the first that
-            it is packaged for; of others "sample".
+            it is packaged for; what a shared agent's folder says; of others "sample".
     """
 
     file: Path
@@ -37,14 +37,17 @@ def resolve_agent(name: str | Path) -> AgentSource:
     """Returns the agent that `name` means.
 
     Args:
-        name: a path to a `.safetensors` file, or to a run directory, of which the best agent is
-            taken, else the final one; or, where there is no such path, a level, "1-1" to "8-4",
-            for the agent that is packaged for it; "generalist", for the packaged agent for all
-            levels, or "generalist-untold", for the one that is not told which level it plays; or
-            the name of a packaged agent's file, with or without `.safetensors`, also of one that
-            plays another game.
+        name: a path to a `.safetensors` file; to a run directory, of which the best agent is
+            taken, else the final one; or to a folder that `warpzone push --folder` has written.
+            Where there is no such path: a level, "1-1" to "8-4", for the agent that is packaged
+            for it; "generalist", for the packaged agent for all levels, or "generalist-untold", for
+            the one that is not told which level it plays; the name of a packaged agent's file, with
+            or without `.safetensors`, also of one that plays another game; or `hf://OWNER/NAME`,
+            for the agent in that repository of the Hugging Face Hub, which is fetched
+            (`hf://OWNER/NAME@REVISION`: in that state).
 
     Raises:
+        MissingPackageError: an agent of the Hub, and huggingface_hub is not installed.
         AgentError: nothing there, no run, or no agent in it yet; the text says what there is
             instead.
     """
@@ -53,10 +56,13 @@ def resolve_agent(name: str | Path) -> AgentSource:
         if path.is_file():
             return AgentSource(path)
         if path.exists():
-            return AgentSource(_best_of_run(path))
+            return AgentSource(_best_of_run(path), policy=hub.shared_policy(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AgentError(f"the agent {str(path)!r} cannot be looked for: {reason}") from error
+    if (remote := hub.hub_name(name)) is not None:
+        folder = hub.fetch(remote)
+        return AgentSource(folder / hub.AGENT, policy=hub.shared_policy(folder))
     text = str(name)
     if text in LEVELS:
         folder = packaged_index.trained_folder()

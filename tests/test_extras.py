@@ -35,12 +35,14 @@ EVERY = sorted({name for names in OURS.values() for name in names})
 OF_OTHERS = (
     "ale_py",
     "IPython",
+    "huggingface_hub",
     "matplotlib",
     "mlflow",
     "onnx",
     "onnxscript",
     "sb3_contrib",
     "stable_baselines3",
+    "trackio",
     "wandb",
 )
 """What the tests bring, and a user who installs environments alone has not."""

@@ -12,7 +12,7 @@ from warpzone.cli.options import EXIT_ERROR
 
 COMMANDS = (
     "train", "campaign", "dashboard", "watch", "record", "replay", "report", "map", "eval", "play",
-    "levels", "bench", "doctor", "rom",
+    "levels", "bench", "doctor", "rom", "push", "export", "track",
 )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from warpzone.agents.agent import Agent
-from warpzone.errors import AgentError, MissingPackageError
+from warpzone.errors import AgentError
+from warpzone.extras import need
 from warpzone.files import check_output_path, write_atomically
 from warpzone.nes.buttons import action_names
 from warpzone.nes.game import game_named, game_names
@@ -64,7 +64,7 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
     path = check_output_path(Path(path), "an exported agent", SUFFIXES)
     suffix = path.suffix.lower()
     if suffix == ONNX:
-        require_onnx()
+        need(f"An {ONNX} file (a {TORCH} file needs nothing more)", onnx=("onnx", "onnxscript"))
     told = description(agent)
     text = json.dumps(told)
     with torch.no_grad(), _quiet():
@@ -80,17 +80,6 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
             ) from error
     write_atomically(path, data)
     return told
-
-
-def require_onnx() -> None:
-    """Raises `MissingPackageError` where what writes ONNX is not installed."""
-    for package in ("onnx", "onnxscript"):
-        if find_spec(package) is None:
-            raise MissingPackageError(
-                f"writing {ONNX} files needs the package {package}, which is not installed:"
-                f" pip install 'warpzone[onnx]'; or write a {TORCH} file, which needs nothing more",
-                name=package,
-            )
 
 
 def description(agent: Agent) -> dict[str, Any]:

@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from warpzone.errors import MissingPackageError
+from warpzone.extras import need
 from warpzone.trackers import follow
 
 FINISH_SECONDS = 20.0
@@ -32,12 +31,7 @@ Log = Callable[[str], None]
 def require_installed(services: Sequence[str]) -> None:
     """Raises `MissingPackageError` where the package of one of `services` is not installed."""
     for name in services:
-        if find_spec(name) is None:
-            raise MissingPackageError(
-                f"the tracker {name} is not installed: pip install 'warpzone[{name}]'; or leave it"
-                " out: metrics.jsonl has every figure anyway",
-                name=name,
-            )
+        need(f"The tracker {name}", **{name: (name,)})
 
 
 class Process:

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
+
+from warpzone.extras import is_there
 
 Row = tuple[int, dict[str, float]]
 """Agent steps, and figures by name."""
@@ -155,7 +156,7 @@ class Mlflow:
         for name, value in MLFLOW_LIMITS.items():
             os.environ.setdefault(name, value)
         uri = os.environ.get("MLFLOW_TRACKING_URI")
-        if uri is None and find_spec("sqlalchemy") is None:
+        if uri is None and not is_there("sqlalchemy"):
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
             uri = Path("mlruns").absolute().as_uri()
         mlflow, entities = (importlib.import_module(name) for name in ("mlflow", "mlflow.entities"))

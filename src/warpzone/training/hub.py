@@ -14,12 +14,12 @@ import importlib
 import json
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from warpzone.console_text import one_line
-from warpzone.errors import AgentError, MissingPackageError
+from warpzone.errors import AgentError
+from warpzone.extras import need
 from warpzone.files import read_regular_file
 from warpzone.training.agent_file import MOST_BYTES, PolicyMode
 
@@ -90,12 +90,7 @@ def require_hub() -> Any:
     Raises:
         MissingPackageError: it is not installed.
     """
-    if find_spec("huggingface_hub") is None:
-        raise MissingPackageError(
-            "the Hugging Face Hub needs the package huggingface_hub, which is not installed:"
-            " pip install 'warpzone[hub]'",
-            name="huggingface_hub",
-        )
+    need("The Hugging Face Hub", hub=("huggingface_hub",))
     return importlib.import_module("huggingface_hub")
 
 

@@ -10,13 +10,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from warpzone.extras import is_there
 from warpzone.training.step_result import StepResult
 
 WINDOW = 100
@@ -194,7 +194,7 @@ class MetricsWriter:
 
 def has_tensorboard() -> bool:
     """Returns whether the package is installed."""
-    return find_spec("tensorboard") is not None
+    return is_there("tensorboard")
 
 
 class _EventFile:

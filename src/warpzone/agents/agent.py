@@ -26,6 +26,7 @@ from warpzone.smb.levels import parse_levels
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
 from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
+from warpzone.training.recurrent import At, Memory, RecurrentPolicy
 from warpzone.training.resolve_agent import AgentSource, resolve_agent
 
 
@@ -124,13 +125,23 @@ class Agent:
             return self.policy
         return NativePolicy(self.policy, kernels_for(False) or "")
 
+    def memory(self, games: int) -> Memory | None:
+        """Returns what this agent remembers of so many games in which episodes begin, for `act` and
+        `decide`, which change it; `forget` of it is for games in which another episode has begun.
+        None: the agent has no memory."""
+        return Memory.of(self.policy, games) if isinstance(self.policy, RecurrentPolicy) else None
+
     def random(self, seed: int) -> torch.Generator:
         """Returns a source of random draws for `act`."""
         return torch.Generator(self.device).manual_seed(seed)
 
     @torch.inference_mode()
     def act(
-        self, observation: Arrays, policy: PolicyMode, generator: torch.Generator
+        self,
+        observation: Arrays,
+        policy: PolicyMode,
+        generator: torch.Generator,
+        memory: Memory | None = None,
     ) -> NDArray[np.int64]:
         """Chooses actions.
 
@@ -138,31 +149,58 @@ class Agent:
             observation: of n games, arrays [n, ...] as the vector environment gives them.
             policy: draw from the action probabilities, or take the likeliest action.
             generator: from `random`; not used by argmax.
+            memory: of these games, see `memory`; of an agent that has one.
 
         Returns:
             int64[n].
+
+        Raises:
+            AgentError: the agent has a memory, and none is given.
         """
-        logits, _ = self._decide_many(to_tensors(observation, self.device))
+        decide = self._decide_with(memory) or self._decide_many
+        logits, _ = decide(to_tensors(observation, self.device))
         actions: NDArray[np.int64] = _choose(logits, policy, generator).cpu().numpy()
         return actions
 
     @torch.inference_mode()
     def decide(
-        self, observation: Arrays, policy: PolicyMode, generator: torch.Generator
+        self,
+        observation: Arrays,
+        policy: PolicyMode,
+        generator: torch.Generator,
+        memory: Memory | None = None,
     ) -> Decision:
         """Chooses as `act` does for one game, whose observation has no first axis, with reasons."""
         if isinstance(observation, dict):
             batch: Arrays = {name: array[None] for name, array in observation.items()}
         else:
             batch = observation[None]
-        logits, values = self.policy(to_tensors(batch, self.device))
+        decide = self._decide_with(memory) or self.policy
+        logits, values = decide(to_tensors(batch, self.device))
         action = int(_choose(logits, policy, generator)[0])
         return Decision(action, float(values[0]), logits[0].softmax(0).cpu().numpy())
 
-    def saliency(self, observation: Arrays, ram: NDArray[np.uint8]) -> Heat | None:
-        """Returns how much each part of the screen counts in the decision about one observation;
-        see `warpzone.agents.saliency`."""
-        return saliency(self.policy, observation, ram, self.info.env)
+    def saliency(
+        self, observation: Arrays, ram: NDArray[np.uint8], memory: Memory | None = None
+    ) -> Heat | None:
+        """Returns how much each part of the screen counts in the decision about one observation,
+        with what is remembered before it; see `warpzone.agents.saliency`.
+
+        Raises:
+            AgentError: the agent has a memory, and none is given.
+        """
+        self._decide_with(memory)
+        policy = self.policy if memory is None else At(memory)
+        return saliency(policy, observation, ram, self.info.env)
+
+    def _decide_with(self, memory: Memory | None) -> Decide | None:
+        """Returns what decides with a memory; None: the agent has none."""
+        if isinstance(self.policy, RecurrentPolicy) and memory is None:
+            raise AgentError(
+                f"{self.path} has a memory: begin with agent.memory(games), hand it to act or"
+                " decide each time, and tell it which games begin anew, memory.forget(games)"
+            )
+        return None if memory is None else memory.decide
 
     def make_env(
         self, level: str, *, noop_max: int, repeat_action_probability: float, rom: RomSource = None

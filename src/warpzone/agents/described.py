@@ -159,7 +159,12 @@ def evaluate_described(
             )
         random = agent.random(seed)
         result = play_episodes(
-            lambda seen: agent.act(seen, policy, random), env, episodes, seed=seed, on_episode=see
+            lambda seen, memory=None: agent.act(seen, policy, random, memory),
+            env,
+            episodes,
+            seed=seed,
+            on_episode=see,
+            memory=agent.memory(env.num_envs),
         )
         return DescribedEvaluation(
             game=env.games.game.name,
@@ -260,10 +265,11 @@ class DescribedPlayback(Playback):
     def episode(self, seed: int) -> Iterator[Moment]:
         """Plays one episode from its start; the last moment has `ended`."""
         env, random, ended = self._games, self.agent.random(seed), False
+        memory = self.agent.memory(1)
         env.reset(seed=seed)
         before = env.games.frames()
         while not ended:
-            chosen = self.agent.decide(rows_of(env.observations(), 0), self.policy, random)
+            chosen = self.agent.decide(rows_of(env.observations(), 0), self.policy, random, memory)
             env.send(0, np.array([chosen.action]))
             step = env.recv(0)
             ended = len(step.finished) > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -247,8 +246,13 @@ def _play(
     )
     # The network's batches are small, and the other cores have games to play.
     with closing(envs), torch_threads(1):
-        act = partial(agent.act, policy=protocol.policy, generator=agent.random(seed))
-        return play_episodes(act, envs, episodes, seed=seed, on_episode=watch)
+        random = agent.random(seed)
+
+        def act(observation: Any, memory: Any = None) -> np.ndarray:
+            return agent.act(observation, protocol.policy, random, memory)
+
+        memory = agent.memory(envs.num_envs)
+        return play_episodes(act, envs, episodes, seed=seed, on_episode=watch, memory=memory)
 
 
 def _protocol(

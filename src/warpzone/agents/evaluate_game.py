@@ -173,12 +173,15 @@ def evaluate_game(
     with closing(envs), torch_threads(1):
         count = _Count(envs.num_envs, quotas(episodes, envs.num_envs))
         envs.reset(seed=seed)
-        generator = team.agent(LEVELS[0]).random(seed)
+        generator, memory = team.agent(LEVELS[0]).random(seed), team.memory(envs.num_envs)
         while count.wanted.any():
             levels = count.levels
             seen = team.look(envs, levels)
-            envs.send(0, team.act(seen, levels, generator, np.flatnonzero(count.wanted)))
-            count.observe(envs.recv(0))
+            rows = np.flatnonzero(count.wanted)
+            envs.send(0, team.act(seen, levels, generator, rows, memory))
+            step = envs.recv(0)
+            memory.observe(step.signals, step.terminated | step.truncated)
+            count.observe(step)
     low, high = wilson(len(count.saved), episodes)
     return GameEvaluation(
         saved=len(count.saved),

@@ -115,17 +115,17 @@ class Playback:
 
     def episode(self, seed: int) -> Iterator[Moment]:
         """Plays one episode from its start; the last moment has `ended`."""
-        random = self.agent.random(seed)
+        random, memory = self.agent.random(seed), self.agent.memory(1)
         observation, _ = self._env.reset(seed=seed)
-        ended = False
+        ended, heat = False, None
         while not ended:
-            chosen = self.agent.decide(observation, self.policy, random)
-            heat = self.agent.saliency(observation, self._env.ram()) if self.saliency else None
+            if self.saliency:
+                heat = self.agent.saliency(observation, self._env.ram(), memory)
+            chosen = self.agent.decide(observation, self.policy, random, memory)
             left = screen_left(self._env.ram())
             observation, _, terminated, truncated, signals = self._env.step(chosen.action)
             ended = bool(terminated or truncated)
             frames = self._env.frames()
-            heat = _moved(heat, screen_left(self._env.ram()) - left, len(frames))
             yield Moment(
                 chosen.action,
                 frames,
@@ -133,8 +133,9 @@ class Playback:
                 ended,
                 chosen.value,
                 chosen.probabilities,
-                heat,
+                _moved(heat, screen_left(self._env.ram()) - left, len(frames)),
             )
+            heat = None
 
     def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
         """Returns what the console shows after the last moment: flagpole, fall or time running out.
@@ -220,17 +221,19 @@ class GamePlayback(Playback):
         """Plays one game; its first moment shows what comes before it too."""
         games, random = self._games, self.team.agent(LEVELS[0]).random(seed)
         games.reset(seed=seed)
-        before = games.frames()
-        level, ended = 0, False
+        before, memory = games.frames(), self.team.memory(1)
+        level, ended, heat = 0, False, None
         while not ended:
             self._turn_to(LEVELS[level])
             shown = self.team.look(games, np.array([level], np.int32))
             observation = copy_of(rows_of(shown, 0))
-            chosen = self.team.decide(observation, level, random, self.policy)
-            heat = self.agent.saliency(observation, games.ram(0)) if self.saliency else None
+            if self.saliency:
+                heat = self.agent.saliency(observation, games.ram(0), memory.of(self.agent))
+            chosen = self.team.decide(observation, level, random, self.policy, memory)
             left = screen_left(games.ram(0))
             _, _, terminated, truncated, infos = games.step(np.array([chosen.action]))
             ended = bool(terminated[0] or truncated[0])
+            memory.observe(infos, terminated | truncated)
             signals = {name: values[0] for name, values in infos.items() if name[0] != "_"}
             level = int(signals["level"])
             frames = np.concatenate([before, games.frames()])
@@ -244,6 +247,7 @@ class GamePlayback(Playback):
                 chosen.probabilities,
                 _moved(heat, screen_left(games.ram(0)) - left, len(frames)),
             )
+            heat = None
 
     def aftermath(self, outcome: Outcome) -> NDArray[np.uint8]:
         """Returns what follows: the last words for a while, or the fall and that the game is over;

@@ -32,6 +32,7 @@ from warpzone.smb.tile_layout import (
     object_scalar,
     object_unit,
 )
+from warpzone.training.recurrent import At
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 256, 240
 
@@ -68,7 +69,7 @@ class Heat:
 
 
 def saliency(
-    policy: Policy, observation: Arrays, ram: NDArray[np.uint8], config: EnvConfig
+    policy: Policy | At, observation: Arrays, ram: NDArray[np.uint8], config: EnvConfig
 ) -> Heat | None:
     """Returns how much each part of the screen counts in the decision about one observation.
 
@@ -97,7 +98,9 @@ def saliency(
 
 
 def tile_saliency(
-    policy: Policy, observation: dict[str, NDArray[np.generic]], mario: tuple[int, int] = (0, 0)
+    policy: Policy | At,
+    observation: dict[str, NDArray[np.generic]],
+    mario: tuple[int, int] = (0, 0),
 ) -> NDArray[np.float32]:
     """Returns the score of each cell of the map of tiles.
 
@@ -139,7 +142,7 @@ def tile_saliency(
     return scores
 
 
-def picture_saliency(policy: Policy, picture: NDArray[np.generic]) -> NDArray[np.float32]:
+def picture_saliency(policy: Policy | At, picture: NDArray[np.generic]) -> NDArray[np.float32]:
     """Returns the score of each part of a picture; without it, the picture is blurred there.
 
     Args:
@@ -208,13 +211,13 @@ def _without_objects(scalars: NDArray[np.generic], gone: list[int]) -> NDArray[n
 
 
 @torch.inference_mode()
-def _logits(policy: Policy, planes: Tensor, colour: bool) -> Tensor:
+def _logits(policy: Policy | At, planes: Tensor, colour: bool) -> Tensor:
     logits: Tensor = policy({ARRAY: planes.permute(0, 2, 3, 1) if colour else planes})[0]
     return logits
 
 
 @torch.inference_mode()
-def _changes(policy: Policy, observation: dict[str, Tensor]) -> list[float]:
+def _changes(policy: Policy | At, observation: dict[str, Tensor]) -> list[float]:
     logits, _ = policy(observation)
     return [float(distance) for distance in _distances(logits)]
 

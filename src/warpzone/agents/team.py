@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +19,7 @@ from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training.agent_file import PolicyMode
+from warpzone.training.recurrent import Memory
 
 AgentOf = Callable[[str], tuple[Agent, PolicyMode]]
 """Returns who plays a level, and with which policy."""
@@ -29,6 +30,32 @@ _ALIKE = (
 )
 """What the games of all agents of a team must have in common; actions and what `look` changes may
 differ."""
+
+
+class TeamMemory:
+    """What agents with a memory remember of games. As in their training, they begin without any in
+    each level, and after each death."""
+
+    def __init__(self, agents: Sequence[Agent], games: int) -> None:
+        self._memories = {
+            id(agent.policy): memory
+            for agent in {id(agent.policy): agent for agent in agents}.values()
+            if (memory := agent.memory(games)) is not None
+        }
+        self._seen = {name: np.zeros(games, np.int64) for name in ("level", "lives_lost")}
+
+    def of(self, agent: Agent) -> Memory | None:
+        """Returns what an agent remembers of all games; None: it has no memory."""
+        return self._memories.get(id(agent.policy))
+
+    def observe(self, signals: Mapping[str, NDArray[Any]], ended: NDArray[np.bool_]) -> None:
+        """Takes in the signals of a step of all games, and which of them it ended."""
+        changed = ended.copy()
+        for name, seen in self._seen.items():
+            changed |= seen != signals[name]
+            seen[:] = np.where(ended, 0, signals[name])
+        for memory in self._memories.values():
+            memory.forget(changed)
 
 
 class Team:
@@ -130,12 +157,17 @@ class Team:
             envs.look(self._show_level[levels], self._show_paths[levels])
         return envs.observations()
 
+    def memory(self, games: int) -> TeamMemory:
+        """Returns what the agents remember of so many games that begin."""
+        return TeamMemory([agent for agent, _ in self.players.values()], games)
+
     def act(
         self,
         observation: Arrays,
         levels: NDArray[np.int32],
         generator: torch.Generator,
         rows: NDArray[np.int64] | None = None,
+        memory: TeamMemory | None = None,
     ) -> NDArray[np.int64]:
         """Chooses actions.
 
@@ -144,6 +176,7 @@ class Team:
             levels: int32[N]: what each game plays.
             generator: of random draws, from `Agent.random` of one of the agents.
             rows: int64[k]: games to decide for; None: all. Others get the action 0.
+            memory: of the games, from `memory`; for agents that have one.
 
         Returns:
             int64[N], indices into `actions`.
@@ -156,7 +189,11 @@ class Team:
             level = int(levels[chosen[0]])
             agent, mode = self.players[LEVELS[level]]
             mine = observation if len(chosen) == len(levels) else rows_of(observation, chosen)
-            actions[chosen] = self._places[level][agent.act(mine, mode, generator)]
+            whole = None if memory is None else memory.of(agent)
+            own = None if whole is None else whole.games(chosen)
+            actions[chosen] = self._places[level][agent.act(mine, mode, generator, own)]
+            if whole is not None and own is not None:
+                whole.put(chosen, own)
         return actions
 
     def decide(
@@ -165,12 +202,14 @@ class Team:
         level: int,
         generator: torch.Generator,
         policy: PolicyMode | None = None,
+        memory: TeamMemory | None = None,
     ) -> Decision:
         """Chooses as `act` does for one game, whose observation has no first axis, with reasons:
         probabilities of all actions of the team. `policy`: in place of the level's own."""
         agent, mode = self.players[LEVELS[level]]
         places = self._places[level]
-        decision = agent.decide(observation, policy or mode, generator)
+        own = None if memory is None else memory.of(agent)
+        decision = agent.decide(observation, policy or mode, generator, own)
         probabilities = np.zeros(len(self.actions), np.float32)
         probabilities[places] = decision.probabilities
         return Decision(int(places[decision.action]), decision.value, probabilities)

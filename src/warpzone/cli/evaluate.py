@@ -28,6 +28,7 @@ from warpzone.cli.options import (
     GameOption,
     JsonOption,
     LivesOption,
+    NetworkOption,
     NoopsOption,
     OptionalAgentArgument,
     PolicyOption,
@@ -101,6 +102,7 @@ def evaluate(
     description: DescriptionOption = None,
     device: DeviceOption = "auto",
     rom: RomOption = None,
+    network: NetworkOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Measure how often the agent clears levels, with 95 % intervals (Wilson).

@@ -109,6 +109,25 @@ EngineOption = Annotated[
         expose_value=False,
     ),
 ]
+
+
+def _name_network(code: str | None) -> str | None:
+    from warpzone.training.network_registry import name_network
+
+    if code is not None:
+        name_network(code)
+    return code
+
+
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="MODULE:CLASS",
+        help="Of an agent with a network of your own: its code, which is imported only if named.",
+        callback=_name_network,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AgentArgument = Annotated[
     Path,

@@ -30,6 +30,7 @@ from warpzone.cli.options import (
     EngineOption,
     GameOption,
     LivesOption,
+    NetworkOption,
     NoopsOption,
     PolicyChoice,
     PolicyOption,
@@ -129,6 +130,7 @@ def record(
     description: DescriptionOption = None,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
+    network: NetworkOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Make a film of the agent: the first try that clears the level."""

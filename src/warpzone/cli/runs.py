@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from warpzone.cli.choose import check_level, find_rom, use_one_torch_thread
-from warpzone.cli.options import MOST_STEPS, EngineOption, RomOption
+from warpzone.cli.options import MOST_STEPS, EngineOption, NetworkOption, RomOption
 from warpzone.cli.output import err, out, plain, remark
 from warpzone.errors import ConfigError
 from warpzone.extras import AGENT, FILM, need
@@ -84,6 +84,7 @@ def report(
         int, typer.Option(help="Levels that the agent is filmed on, at the most.", min=0, max=32)
     ] = 3,
     rom: RomOption = None,
+    network: NetworkOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Write one HTML file about a run, to be sent to somebody: it holds all that it shows."""

@@ -86,6 +86,14 @@ def train(
         LearnerChoice | None,
         typer.Option(help="What plays and learns: native code, PyTorch, or (auto) what is faster."),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Kind of network: tiles, patches, cnn, tutorial, gru, or one of your own by name "
+            "or as module:Class. Default: the preset's.",
+        ),
+    ] = None,
     num_envs: Annotated[
         int | None, typer.Option(help="Games played at once.", min=2, max=MOST_GAMES)
     ] = None,
@@ -158,6 +166,7 @@ def train(
         "num_envs": num_envs,
         "trackers": [tracker.value for tracker in track] if track else None,
         "track_project": track_project,
+        "network": None if network is None else {"kind": network},
         "env": _env(levels, reward) or None,
         "game": None if game is None else _settings_for(game, name, resume=resume),
         "curriculum": {"demonstrations": demonstrations} if demonstrations else None,

@@ -24,6 +24,7 @@ from warpzone.cli.options import (
     GameOption,
     LevelArgument,
     LivesOption,
+    NetworkOption,
     NoopsOption,
     OptionalAgentArgument,
     PolicyChoice,
@@ -68,6 +69,7 @@ def watch(
     description: DescriptionOption = None,
     device: DeviceOption = "cpu",
     rom: RomOption = None,
+    network: NetworkOption = None,
     engine: EngineOption = "auto",
 ) -> None:
     """Open a window in which the agent plays. Keys are shown in it."""

@@ -64,11 +64,9 @@ def penalty_loss(log_ratio: Tensor, advantages: Tensor, kl: Tensor, beta: float)
 
 def adapt_beta(beta: float, kl: float, target: float) -> float:
     """Returns the weight of the KL penalty for the next rollout (PPO, section 4)."""
-    if kl < target / 1.5:
-        return beta / 2
     if kl > target * 1.5:
         return beta * 2
-    return beta
+    return beta / 2 if kl < target / 1.5 else beta
 
 
 def kl(old_log_probs: Tensor, log_probs: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ def collect(
             if t > 0:
                 transition = env.recv(group)
                 on_step((t - 1) * games + rows.start, transition)
-                _store_outcome(rollout, decide, t - 1, rows, transition)
+                store_outcome(rollout, decide, t - 1, rows, transition)
                 if transition.obs is not outs[group]:
                     for name, array in as_dict(transition.obs).items():
                         rollout.observations[name][t, rows] = torch.from_numpy(array)
@@ -135,7 +135,8 @@ def collect(
                 rollout.log_probs[t, rows] = logits.log_softmax(1)
 
 
-def _store_outcome(rollout: Rollout, decide: Decide, t: int, rows: slice, step: Transition) -> None:
+def store_outcome(rollout: Rollout, decide: Decide, t: int, rows: slice, step: Transition) -> None:
+    """Notes what step t led to; `decide` tells the value of last observations that were cut off."""
     rollout.rewards[t, rows] = torch.from_numpy(step.reward)
     rollout.ended[t, rows] = torch.from_numpy(step.terminated | step.truncated)
     rollout.tasks[t, rows] = torch.from_numpy(step.task)

@@ -17,7 +17,7 @@ from warpzone import hardware
 from warpzone.errors import WarpzoneError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.config import PPOConfig
-from warpzone.ppo.policy import Observation, Policy
+from warpzone.ppo.policy import Decide, Observation, Policy
 from warpzone.ppo.rollout import Rollout
 
 SHARD = 128
@@ -26,6 +26,8 @@ as many shards as threads, the sums of gradients would depend on the machine."""
 
 Distill = Callable[[Observation, Tensor], tuple[Tensor, Tensor]]
 """(observations, tasks [B]) → log-probabilities [B, A] to be drawn towards, and where: 1 or 0."""
+Losses = tuple[Tensor, dict[str, Tensor]]
+"""The loss to descend, and its parts and diagnostics as scalars without gradient."""
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,15 @@ def batch_of(rollout: Rollout, config: PPOConfig, distill: Distill | None = None
     if config.normalize_advantage:
         advantages = ppo.normalize(advantages, rollout.tasks)
     asked = (rollout.samples, rollout.tasks.flatten())
-    log_probs, mask = distill(*asked) if distill is not None else (None, None)
-    return Batch(
-        rollout.samples,
-        rollout.actions.flatten(),
-        rollout.log_probs.flatten(0, 1),
-        advantages.flatten(),
-        targets.flatten(),
-        log_probs,
-        mask,
-    )
+    shown = distill(*asked) if distill is not None else (None, None)
+    parts = (rollout.actions, rollout.log_probs, advantages, targets)
+    flat: list[Any] = [part.flatten(0, 1) for part in parts]
+    return Batch(rollout.samples, *flat, *shown)
 
 
-def losses(
-    policy: Policy, batch: Batch, config: PPOConfig, coefficients: Coefficients
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns the loss to descend, and its parts and diagnostics as scalars without gradient."""
-    logits, values = policy(batch.observations)
+def losses(decide: Decide, batch: Batch, config: PPOConfig, coefficients: Coefficients) -> Losses:
+    """Returns the losses of what `decide` says to the samples of `batch`."""
+    logits, values = decide(batch.observations)
     log_probs = logits.log_softmax(1)
 
     # Policy: https://arxiv.org/abs/1707.06347, eq. 7 or 8
@@ -130,6 +124,9 @@ class Updater:
     threads that met after each operation would wait hundreds of times for the slowest of them.
     Results do not depend on the number of threads."""
 
+    steps, shard = 1, SHARD
+    """Samples in a row that stay together when rows are shuffled, and rows of a shard."""
+
     def __init__(self, policy: Policy, samples: Observation, config: PPOConfig, threads: int):
         """`samples`: observations [B, ...] like those to be learnt from."""
         self.policy, self.config = policy, config
@@ -141,9 +138,9 @@ class Updater:
         rate, eps = config.lr, config.adam_eps
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate, eps=eps, fused=True)
         on_cpu = next(iter(samples.values())).device.type == "cpu"
-        self.rows_per_shard = SHARD if on_cpu else config.minibatch_size
-        shards = -(-config.minibatch_size // self.rows_per_shard)
-        rows = min(self.rows_per_shard, config.minibatch_size)
+        self.rows = config.minibatch_size // self.steps
+        self.rows_per_shard = min(self.shard, self.rows) if on_cpu else self.rows
+        shards, rows = -(-self.rows // self.rows_per_shard), self.rows_per_shard * self.steps
         self.gathered: list[Observation] = [
             {name: array.new_empty((rows, *array.shape[1:])) for name, array in samples.items()}
             for _ in range(shards)
@@ -165,9 +162,9 @@ class Updater:
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
         with hardware.torch_threads(1):
             for _ in range(config.update_epochs):
-                order = torch.randperm(len(batch.actions), generator=shuffle)
+                order = torch.randperm(len(batch.actions) // self.steps, generator=shuffle)
                 order = hardware.to_device(order, batch.actions.device)
-                minibatches = torch.split(order, config.minibatch_size)
+                minibatches = torch.split(order, self.rows)
                 sums: dict[str, Tensor] = {}
                 for index in minibatches:
                     _add(sums, self.compute_gradients(batch, index, coefficients))
@@ -180,10 +177,10 @@ class Updater:
     def compute_gradients(
         self, batch: Batch, index: Tensor, coefficients: Coefficients
     ) -> dict[str, Tensor]:
-        """Sets the gradients to those of the samples `index`; returns their losses."""
+        """Sets the gradients to those of the rows `index`; returns their losses."""
 
         def shard(rows: Tensor, out: Observation) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
-            loss, parts = losses(self.policy, batch.rows(rows, out), self.config, coefficients)
+            loss, parts = self.losses(batch, rows, out, coefficients)
             weight = len(rows) / len(index)
             gradients = torch.autograd.grad(loss * weight, self.parameters)
             return gradients, {name: part * weight for name, part in parts.items()}
@@ -196,6 +193,10 @@ class Updater:
                 total.add_(gradient) if i else total.copy_(gradient)
             _add(sums, parts)
         return sums
+
+    def losses(self, batch: Batch, rows: Tensor, out: Observation, now: Coefficients) -> Losses:
+        """Returns the losses of `rows`; `out` has room for their observations."""
+        return losses(self.policy, batch.rows(rows, out), self.config, now)
 
 
 def checked_means(sums: Mapping[str, Tensor | float], count: int) -> dict[str, float]:

@@ -15,12 +15,22 @@ from warpzone.extras import AGENT, need
 need("Training", train=AGENT)
 
 from warpzone.training.config import NetworkConfig, TrainConfig
+from warpzone.training.network_registry import name_network, register_network
 from warpzone.training.presets import PRESETS, resolve
 
 if TYPE_CHECKING:
     from warpzone.training.trainer import RunResult, train
 
-__all__ = ["PRESETS", "NetworkConfig", "RunResult", "TrainConfig", "resolve", "train"]
+__all__ = [
+    "PRESETS",
+    "NetworkConfig",
+    "RunResult",
+    "TrainConfig",
+    "name_network",
+    "register_network",
+    "resolve",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,11 +2,13 @@
 
 A file may come from anywhere. Nothing in it can execute code, and it is believed in nothing: its
 header is read and compared with the network that it describes before any weight is read, so that a
-file costs no more memory than it has bytes, several times over, whatever it says of itself.
+file costs no more memory than it has bytes, several times over, whatever it says of itself; but for
+what a network of a user's own does, whose class is imported only if the user has named it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from torch import Tensor
 
 from warpzone.console_text import escape_controls, one_line
-from warpzone.errors import AgentError
+from warpzone.errors import AgentError, ConfigError
 from warpzone.files import open_regular_file, write_atomically
 from warpzone.ppo.policy import Policy
 from warpzone.pqn.config import Epsilon, PQNConfig
@@ -29,6 +31,7 @@ from warpzone.settings import describe
 from warpzone.smb.config import EnvConfig
 from warpzone.training.config import AlgorithmName, GameTraining, NetworkConfig
 from warpzone.training.migration import migrate
+from warpzone.training.network_registry import BUILT_IN, network_class
 from warpzone.training.networks import make_policy
 
 PolicyMode = Literal["sample", "argmax"]
@@ -149,7 +152,8 @@ def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, 
 
     Raises:
         AgentError: there is no such file, or it is no regular file, or too large, damaged, not an
-            agent, of another format, or has weights that are not finite numbers.
+            agent, of another format, or has weights that are not finite numbers; or its network is
+            code that is not here, or that nobody has named (see `network_registry`).
     """
     try:
         with open_regular_file(path, MOST_BYTES) as file:
@@ -213,13 +217,32 @@ def _read_info(path: Path, header: dict[str, Any]) -> AgentInfo:
 
 
 def _empty_policy(path: Path, info: AgentInfo, header: dict[str, Any]) -> Policy:
-    """The network that is described, without memory for its weights, if they are in the file."""
+    """The network that is described, if its weights are in the file, without memory for them; one
+    of a user's own with it, as it may hold more than weights."""
+    kind = info.network.kind
     try:
-        with torch.device("meta"):
+        network_class(kind)
+    except ConfigError as error:
+        raise AgentError(f"the agent {str(path)!r} cannot be loaded: {error}") from error
+    if kind in BUILT_IN:
+        return _made(path, info, header, "meta")
+    with contextlib.suppress(_CannotBeMade):  # not every class can do without memory
+        _made(path, info, header, "meta")
+    with torch.random.fork_rng(devices=[]):
+        return _made(path, info, header, "cpu")
+
+
+class _CannotBeMade(AgentError):
+    """There is no network as it is described."""
+
+
+def _made(path: Path, info: AgentInfo, header: dict[str, Any], device: str) -> Policy:
+    try:
+        with torch.device(device):
             policy = make_policy(info.network, info.shapes, info.actions, info.algorithm)
     # What a network says to shapes that it was not made for.
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise _misfit(path, f"no such network can be made: {error}") from error
+        raise _CannotBeMade(str(_misfit(path, f"no such network can be made: {error}"))) from error
     wanted = {name: list(tensor.shape) for name, tensor in policy.state_dict().items()}
     found = {name: _shape(path, name, entry) for name, entry in header.items()}
     for name in sorted(wanted.keys() | found.keys()):

@@ -19,6 +19,7 @@ from warpzone.pqn import update as pqn
 from warpzone.pqn.network import QNetwork
 from warpzone.training.config import TrainConfig
 from warpzone.training.native_update import NativePolicy, NativeUpdater, kernels_for
+from warpzone.training.recurrent import RecurrentPlayer, RecurrentUpdater
 from warpzone.training.schedules import adapt_scale, scheduled
 
 B = TypeVar("B")
@@ -98,15 +99,25 @@ class PPO:
         rollout: of the games that are played.
         native: whether native code plays and learns.
         threads: that learn.
+        player: of a policy with a memory.
     """
 
     def __init__(
-        self, config: TrainConfig, policy: Policy, rollout: Rollout, *, native: bool, threads: int
+        self,
+        config: TrainConfig,
+        policy: Policy,
+        rollout: Rollout,
+        *,
+        native: bool,
+        threads: int,
+        player: RecurrentPlayer | None = None,
     ) -> None:
         self.config, self.policy = config, policy
         self.decider: Policy | NativePolicy = policy
         self.updater: Updater | NativeUpdater
-        if native:
+        if player is not None:
+            self.updater = RecurrentUpdater(player, config, threads)
+        elif native:
             self.decider = NativePolicy(policy, kernels_for(config.amp) or "")
             self.updater = NativeUpdater(self.decider, config, threads)
         else:
@@ -212,10 +223,16 @@ class PQN:
 
 
 def make_algorithm(
-    config: TrainConfig, policy: Policy, rollout: Rollout, *, native: bool, threads: int
+    config: TrainConfig,
+    policy: Policy,
+    rollout: Rollout,
+    *,
+    native: bool,
+    threads: int,
+    player: RecurrentPlayer | None = None,
 ) -> Algorithm[Any]:
     """Returns the algorithm of a run; `policy` is of its kind (see `make_policy`)."""
     if config.algorithm == "pqn":
         assert isinstance(policy, QNetwork)
         return PQN(config, policy, rollout)
-    return PPO(config, policy, rollout, native=native, threads=threads)
+    return PPO(config, policy, rollout, native=native, threads=threads, player=player)

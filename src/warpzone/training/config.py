@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from warpzone.cpu import MOST_THREADS
 from warpzone.nes.env_fields import MOST_NOOPS
 from warpzone.nes.game_config import GameConfig
+from warpzone.own_code import CODE
 from warpzone.ppo.config import Coefficient, Count, Fraction, PPOConfig
 from warpzone.pqn.config import PQNConfig
 from warpzone.smb.config import EnvConfig
 from warpzone.training.migration import CALLED_ELSEWHERE, RENAMED
+from warpzone.training.network_registry import NAME
 
 MOST_GAMES = 1 << 16
 MOST_LAYERS = 8
@@ -40,7 +51,23 @@ TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 Width = Annotated[int, Field(ge=1, le=WIDEST_LAYER)]
 
-# Which observations a network can read.
+MOST_OPTIONS = 4096
+"""Characters of `network.options` as JSON."""
+
+
+def _is_network(kind: str) -> str:
+    if not (NAME.fullmatch(kind) or CODE.fullmatch(kind)):
+        raise ValueError("a network is named by letters, digits, _ and -, or as module:Class")
+    return kind
+
+
+def _are_few(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(options)) > MOST_OPTIONS:
+        raise ValueError(f"options are at most {MOST_OPTIONS} characters of JSON")
+    return options
+
+
+# Which observations a network can read; others read what their class can.
 READS = {
     "tiles": ("tiles", "ram", "variables"),
     "patches": ("pixels", "rgb"),
@@ -56,14 +83,20 @@ class NetworkConfig(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
 
-    kind: Literal["tiles", "patches", "cnn", "tutorial"] = "tiles"
+    kind: Annotated[str, Field(max_length=200), AfterValidator(_is_network)] = "tiles"
     """`tiles`: dense layers on bytes and scalars. `patches`: two embeddings of patches of a
     picture, for a CPU. `cnn`: three convolutions as in Mnih et al. 2015. `tutorial`: four
-    convolutions of 32 filters, 3×3, stride 2."""
+    convolutions of 32 filters, 3×3, stride 2. `gru`: one of these, and a memory behind it. Or one
+    of your own: its name, or `module:Class` (see `warpzone.training.network_registry`)."""
+    options: Annotated[dict[str, JsonValue], AfterValidator(_are_few)] = Field(default_factory=dict)
+    """What a network's class takes by name besides. Of `gru`: `trunk`, the kind of network before
+    the memory; by default `tiles`, or `patches` where pictures are seen."""
     embeddings: tuple[Width, Width] = (16, 32)
-    """Of `patches` only: numbers that stand for a square of 4×4 px, and for 3×3 of those."""
+    """Of `patches` (and `gru` with it) only: numbers that stand for a square of 4×4 px, and for
+    3×3 of those."""
     hidden: tuple[Width, ...] = Field((256, 128), min_length=1, max_length=MOST_LAYERS)
-    """Widths of the dense layers before the two heads."""
+    """Widths of the dense layers before the two heads; the memory of `gru` is as wide as the
+    last."""
     piecewise_linear: bool = False
     """Whether the observation `tiles` is seen with positions and speeds in finer detail too (see
     `warpzone.training.piecewise_linear`); of no effect on other observations."""
@@ -326,7 +359,7 @@ class TrainConfig(PPOConfig):
                 f" num_envs × rollout_steps = {self.batch} samples"
             )
         seen = self.env.observation if self.game.name is None else self.game.observation
-        if seen not in READS[self.network.kind]:
+        if seen not in READS.get(self.network.kind, (seen,)):
             kinds = [kind for kind, views in READS.items() if seen in views]
             raise ValueError(
                 f"network {self.network.kind!r} cannot read observation {seen!r};"

@@ -28,6 +28,7 @@ from warpzone.training.agent_file import AgentInfo, load_agent
 from warpzone.training.config import ALL_LEVELS
 from warpzone.training.level_env import TilesEnv
 from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
+from warpzone.training.recurrent import RecurrentPolicy
 from warpzone.training.resolve_agent import resolve_agent
 
 TILES = "tiles"
@@ -162,6 +163,11 @@ class DistillationPolicies:
 
     def _teacher(self, file: str, levels: list[str]) -> _Teacher:
         policy, info = load_agent(resolve_agent(file).file, self.device)
+        if isinstance(policy, RecurrentPolicy):
+            raise ConfigError(
+                f"{file} cannot be a distillation policy: its network has a memory, which is of"
+                " games that it plays itself. Name an agent without one"
+            )
         of = f"the distillation policy {file} of {', '.join(levels)}"
         if info.actions != self.actions:
             raise ConfigError(

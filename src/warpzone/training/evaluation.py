@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from warpzone.ppo.rollout import VectorEnv
 
-Act = Callable[[Any], np.ndarray]
+Act = Callable[..., np.ndarray]
+"""Takes observations of n games, and what is remembered of them where there is a memory; returns
+actions, int64 [n]."""
+
+
+class Memory(Protocol):
+    """What a policy remembers of games, see `warpzone.training.recurrent.Memory`."""
+
+    def rows(self, rows: slice) -> Any: ...
+    def forget(self, games: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ def play_episodes(
     *,
     seed: int | None = None,
     on_episode: Callable[[dict[str, np.ndarray], int], None] = lambda signals, row: None,
+    memory: Memory | None = None,
 ) -> EvalResult:
     """Plays `episodes` whole episodes with `act`, from a reset with `seed`.
 
@@ -59,11 +69,17 @@ def play_episodes(
     that end would prefer short episodes, which are those that fail early.
 
     Args:
-        act: takes an observation of n games as the environment gives it, returns int64 [n].
+        act: takes an observation of n games as the environment gives it, returns int64 [n]. With
+            a `memory` it is called with that of these games too, and changes it.
         env: games that reset themselves in the same step.
         on_episode: receives the signals of a step and the row of a game that ended an episode that
             counts.
+        memory: of all games, in which episodes begin; it forgets those in which others do.
     """
+
+    def decide(observation: Any, rows: slice) -> np.ndarray:
+        return act(observation) if memory is None else act(observation, memory.rows(rows))
+
     env.reset(seed=seed)
     wanted = quotas(episodes, env.num_envs)
     cleared: list[bool] = []
@@ -72,7 +88,7 @@ def play_episodes(
     observations = env.observations()
     for group, rows in enumerate(env.groups):
         if wanted[rows].any():
-            env.send(group, act(_rows(observations, rows)))
+            env.send(group, decide(_rows(observations, rows), rows))
     while wanted.any():
         for group, rows in enumerate(env.groups):
             if not wanted[rows].any():
@@ -85,8 +101,10 @@ def play_episodes(
                     progress.append(step.score[row].item())
                     frames.append(int(step.signals["frames"][row]))
                     on_episode(step.signals, int(row))
+            if memory is not None:
+                memory.forget(rows.start + step.finished)
             if wanted[rows].any():
-                env.send(group, act(step.obs))
+                env.send(group, decide(step.obs, rows))
     return EvalResult(
         clear_rate=sum(cleared) / episodes,
         episodes=episodes,

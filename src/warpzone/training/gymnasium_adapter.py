@@ -61,6 +61,9 @@ class GymnasiumEnv:
         ConfigError: observations, actions or an autoreset mode that cannot be trained with.
     """
 
+    begins_anew = True
+    """Whether a state that is loaded is one of new episodes."""
+
     def __init__(self, envs: VectorEnv[Any, Any, Any], threshold: float | None = None) -> None:
         space, spec = envs.single_observation_space, envs.spec
         self.mode = envs.metadata.get("autoreset_mode")

@@ -41,9 +41,12 @@ from warpzone.training.level_priority import level_priorities
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
 from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
+from warpzone.training.network_checks import check_trainable
+from warpzone.training.network_registry import BUILT_IN
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.practice import Practice
 from warpzone.training.provenance import code_commit, command_of
+from warpzone.training.recurrent import Memory, RecurrentPlayer, RecurrentPolicy
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
 from warpzone.training.step_result import StepResult
@@ -86,6 +89,13 @@ class Learner:
             policy = make_policy(
                 config.network, self.shapes, int(env.single_action_space.n), config.algorithm
             )
+        if config.network.kind not in BUILT_IN:
+            check_trainable(policy, config.network.kind, self.shapes)
+        if isinstance(policy, RecurrentPolicy) and config.corrections.share > 0:
+            raise ConfigError(
+                "corrections are not for a network with a memory, which a search does not carry"
+                " along; set corrections.share=0"
+            )
         self.earlier: tuple[Stage, ...] = ()
         if config.init is not None:
             begun_with = begin_with(policy, config.init)
@@ -102,15 +112,25 @@ class Learner:
             raise ConfigError("corrections are not for stacks of pictures; set corrections.share=0")
         keep = StoredStacks.zeros if stacks else torch.zeros
         self.rollout = Rollout(config.rollout_steps, env, self.device, keep)
+        self.player: RecurrentPlayer | None = None
+        """Of a network with a memory, which it holds."""
+        if isinstance(policy, RecurrentPolicy):
+            self.player = RecurrentPlayer(env, policy, self.rollout)
         self.algorithm = make_algorithm(
-            config, self.policy, self.rollout, native=native, threads=self.threads
+            config,
+            self.policy,
+            self.rollout,
+            native=native,
+            threads=self.threads,
+            player=self.player,
         )
         self.decider, self.updater = self.algorithm.decider, self.algorithm.updater
         self.native_play: NativePlay | None = None
         """Of a native network in our own games: no Python between their steps."""
         if native and isinstance(env, MarioVectorEnv) and env.reward_function is None:
             self.native_play = NativePlay(env, self.rollout)
-        self.gpu_player = GpuPlayer(env, self.rollout) if self.device.type == "cuda" else None
+        on_gpu = self.device.type == "cuda" and self.player is None
+        self.gpu_player = GpuPlayer(env, self.rollout) if on_gpu else None
         self.shuffling = torch.Generator().manual_seed(config.seed)
         trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
         self.stats = EpisodeStats(list(trained), env.tasks())
@@ -230,12 +250,15 @@ class Learner:
         generator = torch.Generator(self.device).manual_seed(seed)
         self._prepare(None)
 
-        def act(observation: Any) -> np.ndarray:
-            logits, _ = self.decider(to_tensors(observation, self.device))
+        def act(observation: Any, memory: Memory | None = None) -> np.ndarray:
+            decide = self.decider if memory is None else memory.decide
+            logits, _ = decide(to_tensors(observation, self.device))
             return ppo.sample(logits, generator).cpu().numpy()
 
+        of = self.policy if isinstance(self.policy, RecurrentPolicy) else None
+        memory = None if of is None else Memory.of(of, env.num_envs)
         with self._playing():
-            return play_episodes(act, env, episodes, seed=seed)
+            return play_episodes(act, env, episodes, seed=seed, memory=memory)
 
     def agent_info(self, clear_rate: float | None = None) -> AgentInfo:
         """Returns what is saved with the weights."""
@@ -276,6 +299,8 @@ class Learner:
         for index, state in self.updater.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": _copy(value) for name, value in state.items()}
         tensors["shuffling"] = self.shuffling.get_state()
+        if self.player is not None:
+            tensors["memory"] = _copy(self.player.memory.state)
         games = bytearray(self.env.save_state())
         tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
         values = {
@@ -324,6 +349,10 @@ class Learner:
         optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.shuffling.set_state(tensors["shuffling"])
         self.env.load_state(tensors["games"].numpy().tobytes())
+        if self.player is not None:
+            self.player.memory.state.copy_(tensors["memory"])
+            if getattr(self.env, "begins_anew", False):
+                self.player.memory.state.zero_()
         self.step, self.updates = values["step"], values["updates"]
         self.seconds = values["seconds"]
         self.algorithm.load_state(values)
@@ -359,7 +388,9 @@ class Learner:
             self.native_play.collect(self.decider.network, *draws, self._observe)
             return
         with self._playing():
-            if self.gpu_player is not None:
+            if self.player is not None:
+                self.player.play(*draws, self._observe)
+            elif self.gpu_player is not None:
                 self.gpu_player.play(self.policy, *draws, self._observe)
             else:
                 collect(self.env, self.decider, self.rollout, *draws, self._observe)

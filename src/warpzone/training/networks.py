@@ -1,10 +1,11 @@
-"""The networks that a run can choose from: what is between an observation and the policy's heads.
+"""The networks that come along: what is between an observation and the policy's heads.
 
 Knows the observations of `smb`: bytes of a map or a picture, and the scalars beside a map.
 """
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from typing import Any, TypeVar
@@ -19,9 +20,19 @@ from warpzone.ppo.policy import ARRAY, SCALARS, Observation, Policy, Shapes
 from warpzone.pqn.network import QNetwork
 from warpzone.smb import tile_layout
 from warpzone.training.config import AlgorithmName, NetworkConfig
+from warpzone.training.network_checks import check_made, in_users_code
+from warpzone.training.network_registry import BUILT_IN, network_class, register_network
 from warpzone.training.piecewise_linear import PiecewiseLinear
+from warpzone.training.recurrent import Recurrent, RecurrentPolicy
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+SETTINGS = {
+    "tiles": ("piecewise_linear",),
+    "patches": ("embeddings",),
+    "gru": ("piecewise_linear", "embeddings"),
+}
+"""Of `NetworkConfig`, that a network takes by name besides its shapes and widths."""
 
 
 def make_policy(
@@ -36,17 +47,36 @@ def make_policy(
         algorithm: that the policy is of: of `pqn` it is a `QNetwork`.
 
     Raises:
-        ConfigError: the picture is too small for the convolutions.
+        ConfigError: there is no such network; it does not take the options, or fails; what it makes
+            is no module from observations to features; or the picture is too small for the
+            convolutions.
     """
-    if config.kind == "tiles":
-        trunk: nn.Module = Dense(shapes, config.hidden, config.piecewise_linear)
-    elif config.kind == "patches":
-        trunk = _Patches(shapes[ARRAY], config.embeddings, config.hidden)
+    kind, options = config.kind, config.options
+    network = network_class(kind)
+    settings = {name: getattr(config, name) for name in SETTINGS.get(kind, ())}
+    twice = sorted(settings.keys() & options.keys())
+    if twice:
+        raise ConfigError(f"network.options has {twice[0]!r}, which is network.{twice[0]}")
+    try:
+        inspect.signature(network).bind(shapes, config.hidden, **settings, **options)
+    except TypeError as error:
+        raise ConfigError(
+            f"the network {kind!r} is not made of (shapes, hidden) and network.options"
+            f" {options or 'that are empty'}: {error}"
+        ) from error
+    if kind in BUILT_IN:
+        trunk = network(shapes, config.hidden, **settings, **options)
     else:
-        layers = _TUTORIAL if config.kind == "tutorial" else _NATURE
-        trunk = _Convolutions(shapes[ARRAY], layers, config.hidden)
-    kind = QNetwork if algorithm == "pqn" else Policy
-    return kind(trunk, config.hidden[-1], actions)
+        with in_users_code(f"the network {kind!r} cannot be made of {shapes}, {config.hidden}"):
+            trunk = network(dict(shapes), config.hidden, **options)
+        check_made(trunk, kind, shapes, config.hidden[-1])
+    recurrent = isinstance(trunk, Recurrent)
+    if recurrent and algorithm != "ppo":
+        raise ConfigError(
+            f"the network {kind!r} has a memory, which is for the algorithm ppo, not {algorithm}"
+        )
+    policy = QNetwork if algorithm == "pqn" else RecurrentPolicy if recurrent else Policy
+    return policy(trunk, config.hidden[-1], actions)
 
 
 def widen(policy: Policy, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -98,10 +128,13 @@ class _Sparse(torch.autograd.Function):
         return None, None, weight_gradient, bias_gradient
 
 
+@register_network("tiles")
 class Dense(nn.Module):
     """Dense layers on all bytes, as fractions of 255, and on the vector `scalars`, if any."""
 
-    def __init__(self, shapes: Shapes, hidden: tuple[int, ...], piecewise_linear: bool) -> None:
+    def __init__(
+        self, shapes: Shapes, hidden: tuple[int, ...], piecewise_linear: bool = False
+    ) -> None:
         super().__init__()
         self.byte_names = [name for name in shapes if name != SCALARS]
         inputs = sum(math.prod(shapes[name]) for name in self.byte_names)
@@ -160,25 +193,20 @@ class Dense(nn.Module):
         return F.relu(x)
 
 
-# (filters, kernel, stride, padding) of each layer.
-_NATURE = ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0))
-_TUTORIAL = ((32, 3, 2, 1),) * 4
-
-
+@register_network("cnn")
 class _Convolutions(nn.Module):
     """Convolutions and dense layers on a picture, uint8 [B, channels, H, W] or [B, H, W, 3]."""
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        layers: tuple[tuple[int, int, int, int], ...],
-        hidden: tuple[int, ...],
-    ) -> None:
+    layers: tuple[tuple[int, int, int, int], ...] = ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0))
+    """(filters, kernel, stride, padding) of each."""
+
+    def __init__(self, shapes: Shapes, hidden: tuple[int, ...]) -> None:
         super().__init__()
+        shape = shapes[ARRAY]
         self.colour = shape[2] == 3
         channels, *size = (shape[2], *shape[:2]) if self.colour else shape
         convolutions = []
-        for filters, kernel, stride, padding in layers:
+        for filters, kernel, stride, padding in self.layers:
             convolution = nn.Conv2d(channels, filters, kernel, stride, padding)
             convolutions.append(_orthogonal(convolution))
             size = [(extent + 2 * padding - kernel) // stride + 1 for extent in size]
@@ -212,12 +240,18 @@ class _Convolutions(nn.Module):
         return x
 
 
+@register_network("tutorial")
+class _Tutorial(_Convolutions):
+    layers = ((32, 3, 2, 1),) * 4
+
+
 # Sides of the squares: of pixels, and of vectors of those.
 _PIXELS, _GROUP = 4, 3
 # Brightness is a number from -2 to 2.
 _GREY, _CONTRAST = 128, 64
 
 
+@register_network("patches")
 class _Patches(nn.Module):
     """Patch embeddings and dense layers on a picture, uint8 [B, channels, H, W] or [B, H, W, 3].
 
@@ -227,9 +261,13 @@ class _Patches(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], embeddings: tuple[int, int], hidden: tuple[int, ...]
+        self,
+        shapes: Shapes,
+        hidden: tuple[int, ...],
+        embeddings: tuple[int, int] = (16, 32),
     ) -> None:
         super().__init__()
+        shape = shapes[ARRAY]
         self.colour = shape[2] == 3
         channels, *size = (shape[2], *shape[:2]) if self.colour else shape
         whole = _PIXELS * _GROUP
@@ -263,6 +301,56 @@ class _Patches(nn.Module):
         for layer in self.dense:
             x = F.relu(layer(x))
         return x
+
+
+@register_network("gru")
+class Gru(nn.Module):
+    """A gated recurrent unit behind another network, as wide as its features (Cho et al. 2014,
+    https://arxiv.org/abs/1406.1078). What it remembers is what it gives out.
+
+    Args:
+        trunk: kind of the other network; None: `patches` of pictures, else `tiles`.
+        others: those of the other network.
+    """
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        hidden: tuple[int, ...],
+        trunk: str | None = None,
+        piecewise_linear: bool = False,
+        embeddings: tuple[int, int] = (16, 32),
+    ) -> None:
+        super().__init__()
+        picture = len(shapes.get(ARRAY, ())) == 3
+        seen = ("patches", "cnn", "tutorial") if picture else ("tiles",)
+        trunk = seen[0] if trunk is None else trunk
+        if trunk not in seen:
+            raise ConfigError(
+                f"network.options trunk is {trunk!r}: for this observation there are"
+                f" {', '.join(seen)}"
+            )
+        given = {"piecewise_linear": piecewise_linear, "embeddings": embeddings}
+        settings = {name: given[name] for name in SETTINGS.get(trunk, ())}
+        self.before = network_class(trunk)(shapes, hidden, **settings)
+        self.state_width = hidden[-1]
+        self.cell = nn.GRUCell(hidden[-1], hidden[-1])
+        for weight, bias in (
+            (self.cell.weight_ih, self.cell.bias_ih),
+            (self.cell.weight_hh, self.cell.bias_hh),
+        ):
+            nn.init.orthogonal_(weight)
+            nn.init.zeros_(bias)
+
+    def encode(self, observation: Observation) -> Tensor:
+        """Returns the other network's features."""
+        features: Tensor = self.before(observation)
+        return features
+
+    def step(self, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what is remembered now, as features and as the state."""
+        state = self.cell(seen, state)
+        return state, state
 
 
 def _cut(x: Tensor, high: int, wide: int) -> Tensor:

@@ -216,9 +216,9 @@ def reason_of(error: Exception) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings of `new` by dotted name that `old` has otherwise; levels are one, and so are starts
-    and distillation policies."""
-    whole = ("env.levels", "game.starts", "distillation_policies")
+    """Settings of `new` by dotted name that `old` has otherwise; levels are one, and so are starts,
+    distillation policies and a network's options."""
+    whole = ("env.levels", "game.starts", "distillation_policies", "network.options")
     result: dict[str, Any] = {}
     for name, value in new.items():
         if isinstance(value, dict) and prefix + name not in whole:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from warpzone.cpu import available_cores
 from warpzone.errors import FileError
 from warpzone.hardware import torch_threads
+from warpzone.own_code import CODE
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
@@ -28,6 +29,7 @@ from warpzone.training.evaluation_schedule import EvaluationSchedule, MakeEnv
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
+from warpzone.training.network_registry import name_network, network_class
 from warpzone.training.progress import Display, SafeDisplay, Status, duration, make_display
 from warpzone.training.run_directory import RunDirectory
 from warpzone.version import VERSION
@@ -87,6 +89,10 @@ def train(
     """
     threads = config.threads or available_cores()
     require_installed(config.trackers or ())
+    # A run's settings are its owner's; a file of an agent may be anybody's.
+    if CODE.fullmatch(config.network.kind):
+        name_network(config.network.kind)
+    network_class(config.network.kind)
     shown = Demonstrations(config, out)
     config = shown.config
     described = None
@@ -387,7 +393,10 @@ def _closing_lines(run: RunDirectory, learner: Learner, schedule: EvaluationSche
             " sampled actions"
         )
     verb = "watch" if run.config.game.name is None else "record"
-    lines.append(f"{verb} it: {shlex.join(['warpzone', verb, str(run.path)])}")
+    command, kind = ["warpzone", verb, str(run.path)], run.config.network.kind
+    if CODE.fullmatch(kind):
+        command += ["--network", kind]
+    lines.append(f"{verb} it: {shlex.join(command)}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """Trains a network of your own, and looks at what became of it: convolutions over the map of tiles.
 
-    python examples/own_network.py --total-steps 200000
-    cd examples && warpzone watch ../runs/own-network --network own_network:Rows
+python examples/own_network.py --total-steps 200000
+cd examples && warpzone watch ../runs/own-network --network own_network:Rows
 """
 
 import argparse

@@ -108,3 +108,17 @@ def test_a_reward_of_ones_own_is_learnt_from_and_gone_on_with(tmp_path: Path) ->
     changes = (tmp_path / "run" / "changes.jsonl").read_text()
     assert "total_steps" in changes
     assert len((EXAMPLES / "own_reward.py").read_text().splitlines()) < 70
+
+
+def test_a_network_of_ones_own_is_trained_gone_on_with_and_loaded_by_name(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", str(EXAMPLES / "own_network.py"), "--num-envs", "8"]
+    command += ["--out", str(tmp_path / "run"), "--total-steps"]
+    for steps in ("1024", "2048"):
+        done = subprocess.run(
+            [*command, steps], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+    assert "going on from step 1,024" in done.stdout
+    assert re.search(r"tiles agent, 2,048 steps: cleared \d+%, progress [1-9]\d+ px", done.stdout)
+    text = (EXAMPLES / "own_network.py").read_text()
+    assert len(text.splitlines()) < 80

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from warpzone.nes.cartridge import open_rom
@@ -13,6 +15,8 @@ BROWSER = {"browser", "open_tab", "training"}
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Says which tests one process runs: those of a file, and all that need a browser."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             used = BROWSER & set(getattr(item, "fixturenames", ()))
@@ -25,5 +29,13 @@ def rom() -> Rom:
     return open_rom()
 
 
-# Browsers, runs to look at and agents are made by tests/support, once for whoever asks for them.
-pytest_plugins = ["tests.support.agents", "tests.support.browser"]
+# Browsers, runs to look at and agents are made by tests/support, once for whoever asks for them,
+# where the packages that they need are installed (tests/environments.txt runs without them).
+pytest_plugins = [
+    plugin
+    for plugin, package in {
+        "tests.support.agents": "torch",
+        "tests.support.browser": "playwright",
+    }.items()
+    if importlib.util.find_spec(package) is not None
+]

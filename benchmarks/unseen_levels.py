@@ -54,6 +54,7 @@ from warpzone.training.agent_file import PolicyMode
 from warpzone.training.config import TrainConfig
 from warpzone.training.evaluation import wilson
 from warpzone.training.interrupt import Interrupt, Interrupted
+from warpzone.training.recurrent import Memory
 from warpzone.training.run_settings import read_config, read_status
 from warpzone.training.sweep import POLL, train_command
 from warpzone.training.time_slice import TimeSlice
@@ -199,7 +200,11 @@ class EvenAgent(Agent):
         return cls(agent.policy, agent.info, agent.path)
 
     def act(
-        self, observation: Arrays, policy: PolicyMode, generator: torch.Generator
+        self,
+        observation: Arrays,
+        policy: PolicyMode,
+        generator: torch.Generator,
+        memory: Memory | None = None,
     ) -> NDArray[np.int64]:
         arrays = observation if isinstance(observation, np.ndarray) else observation["scalars"]
         drawn = torch.randint(self.info.actions, (len(arrays),), generator=generator)

@@ -14,6 +14,7 @@ import torch
 from tests.support.toy import Corridor, Step, corridors, toy_config
 
 from warpzone.agents.agent import Agent
+from warpzone.agents.export import export_agent
 from warpzone.agents.team import Team, TeamMemory
 from warpzone.errors import AgentError, ConfigError
 from warpzone.ppo.update import Coefficients, batch_of
@@ -425,3 +426,8 @@ def test_its_file_keeps_the_network(agent_file: Path) -> None:
     assert isinstance(policy, RecurrentPolicy)
     assert policy.state_width == 16
     assert info.network.kind == "gru"
+
+
+def test_it_is_not_exported_without_its_memory(agent_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(AgentError, match="cannot be exported: its network has a memory"):
+        export_agent(Agent.load(agent_file), tmp_path / "agent.pt2")

@@ -26,6 +26,7 @@ from warpzone.files import check_output_path, write_atomically
 from warpzone.nes.buttons import action_names
 from warpzone.nes.game import game_named, game_names
 from warpzone.ppo.policy import SCALARS, Observation, Policy
+from warpzone.training.recurrent import RecurrentPolicy
 from warpzone.version import VERSION
 
 ONNX, TORCH = ".onnx", ".pt2"
@@ -63,6 +64,11 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
     """
     path = check_output_path(Path(path), "an exported agent", SUFFIXES)
     suffix = path.suffix.lower()
+    if isinstance(agent.policy, RecurrentPolicy):
+        raise AgentError(
+            f"{agent.path} cannot be exported: its network has a memory, which a file's inputs and"
+            " outputs do not have. Export an agent without one"
+        )
     if suffix == ONNX:
         need(f"An {ONNX} file (a {TORCH} file needs nothing more)", onnx=("onnx", "onnxscript"))
     told = description(agent)

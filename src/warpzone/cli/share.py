@@ -23,6 +23,7 @@ from warpzone.cli.options import (
     MOST_EPISODES,
     AgentArgument,
     EngineOption,
+    NetworkOption,
     NoopsOption,
     PolicyOption,
     RomOption,
@@ -58,6 +59,7 @@ def export(
             help="FILE.onnx, or FILE.pt2 for torch.export.load.",
         ),
     ],
+    network: NetworkOption = None,
 ) -> None:
     """Write an agent's network as a program that needs no warpzone: ONNX, or torch.export.
 

@@ -192,6 +192,7 @@ def push(
     repeat_action_probability: StickyOption = 0.0,
     policy: PolicyOption = None,
     seed: SeedOption = 0,
+    network: NetworkOption = None,
     rom: RomOption = None,
     engine: EngineOption = "auto",
 ) -> None:

@@ -69,9 +69,11 @@ class GameBatch : public Batch {
 
   // Plays so many steps of all games with nobody in between: the threads decide, draw and step for
   // a few games each. `first` is the number of the first decision in the run, from which (and from
-  // `seed`) the draws come; that of game i in step t is first + t * N + i. The arrays must outlive
-  // the call. Throws as `recv` does, what the decider throws too; then reset before going on.
-  void play(const Decider& decider, const PlayArrays<Signals>& out, uint64_t seed, uint64_t first) {
+  // `seed`) the draws come, and `stride` (N) how many are made in a step, of which others may
+  // make some: that of game i in step t is first + t * stride + i. The arrays must outlive the
+  // call. Throws as `recv` does, what the decider throws too; then reset before going on.
+  void play(const Decider& decider, const PlayArrays<Signals>& out, uint64_t seed, uint64_t first,
+            std::optional<uint64_t> stride = {}) {
     const auto hold = enter();
     require_idle();
     if (config().autoreset != Autoreset::same_step) {
@@ -89,7 +91,7 @@ class GameBatch : public Batch {
     }
     pieces_.start(out.steps);
     const Watch watch(play_wall_);
-    const Playing playing{decider, out, Noise(seed), first};
+    const Playing playing{decider, out, Noise(seed), first, stride.value_or(size())};
     playing_ = &playing;
     try {
       in_threads(chunks(), [this](size_t) { take_part(); });  // no more can
@@ -277,7 +279,7 @@ class GameBatch : public Batch {
     const Decider& decider;
     const PlayArrays<Signals>& out;
     Noise noise;
-    uint64_t first;  // decision
+    uint64_t first, stride;  // decisions
   };
 
   static Facts facts_of(const G& game) {
@@ -484,7 +486,10 @@ class GameBatch : public Batch {
       store_observations(at, first, rows);
       watch.lap(spent.store);
       decide(at, first, rows, logits);
-      for (size_t k = 0; k < rows; ++k) draw(at + k, first + k, {logits + k * actions, actions});
+      const uint64_t decision = playing_->first + t * playing_->stride + first;
+      for (size_t k = 0; k < rows; ++k) {
+        draw(decision + k, at + k, first + k, {logits + k * actions, actions});
+      }
       watch.lap(spent.decide);
       for (size_t i = first; i < first + rows; ++i) step_game(i);
       watch.lap(spent.step);
@@ -510,8 +515,8 @@ class GameBatch : public Batch {
   }
 
   // An action; makes log-probabilities of the logits.
-  void draw(size_t at, size_t i, std::span<float> logits) {
-    const size_t drawn = playing_->noise.draw(playing_->first + at, logits);
+  void draw(uint64_t decision, size_t at, size_t i, std::span<float> logits) {
+    const size_t drawn = playing_->noise.draw(decision, logits);
     action(i) = playing_->out.actions[at] = static_cast<int64_t>(drawn);
     log_softmax(logits);
   }

@@ -393,10 +393,11 @@ void bind_mario(nb::module_& m) {
       .def(
           "play",
           [](MarioBatch& self, const Decider& decider, uint64_t seed, uint64_t first,
-             Array<uint8_t> observations, Array<float> scalars, Array<int64_t> actions,
-             Array<float> log_probs, Array<float> values, Array<float> rewards,
-             Array<float> returns, Array<uint8_t> terminated, Array<uint8_t> truncated,
-             Array<uint8_t> places, Array<int32_t> signals, Array<float> truncated_values) {
+             std::optional<uint64_t> stride, Array<uint8_t> observations, Array<float> scalars,
+             Array<int64_t> actions, Array<float> log_probs, Array<float> values,
+             Array<float> rewards, Array<float> returns, Array<uint8_t> terminated,
+             Array<uint8_t> truncated, Array<uint8_t> places, Array<int32_t> signals,
+             Array<float> truncated_values) {
             if (signals.size() % kSignals != 0)
               throw std::invalid_argument("signals need 20 columns");
             const nb::gil_scoped_release release;
@@ -414,13 +415,13 @@ void bind_mario(nb::module_& m) {
                        span(places),
                        {reinterpret_cast<smb::Signals*>(signals.data()), signals.size() / kSignals},
                        span(truncated_values)},
-                      seed, first);
+                      seed, first, stride);
           },
-          "decider"_a, "seed"_a, "first"_a, "observations"_a.noconvert(), "scalars"_a.noconvert(),
-          "actions"_a.noconvert(), "log_probs"_a.noconvert(), "values"_a.noconvert(),
-          "rewards"_a.noconvert(), "returns"_a.noconvert(), "terminated"_a.noconvert(),
-          "truncated"_a.noconvert(), "places"_a.noconvert(), "signals"_a.noconvert(),
-          "truncated_values"_a.noconvert(),
+          "decider"_a, "seed"_a, "first"_a, "stride"_a, "observations"_a.noconvert(),
+          "scalars"_a.noconvert(), "actions"_a.noconvert(), "log_probs"_a.noconvert(),
+          "values"_a.noconvert(), "rewards"_a.noconvert(), "returns"_a.noconvert(),
+          "terminated"_a.noconvert(), "truncated"_a.noconvert(), "places"_a.noconvert(),
+          "signals"_a.noconvert(), "truncated_values"_a.noconvert(),
           "Plays T steps of all games; the decider is asked in the threads that step them. Fills "
           "observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values "
           "[T + 1, N], signals [T, N, 20], all others [T, N]. Actions are drawn by the numbers "

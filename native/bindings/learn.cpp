@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -93,6 +94,11 @@ struct HeldLearner {
   std::optional<In<float, 1>> distillation_mask;
   size_t count = 0;
   Learner learner;  // last: its threads stop before the arrays go that they read
+
+  size_t numbers() const {
+    const std::vector<size_t> sizes = shape.parameters();
+    return std::accumulate(sizes.begin(), sizes.end(), size_t{0});
+  }
 
   void check(std::span<const int64_t> chosen) const {
     require(count > 0, "there are no samples: read them first");
@@ -303,6 +309,42 @@ void bind_learn(nb::module_& m) {
           "orders"_a, "minibatch"_a, "objective"_a, "rate"_a, "epsilon"_a, "max_norm"_a,
           "Makes a gradient step for each `minibatch` of the samples of each of `orders`, "
           "[E, B]; returns the sums of their mean losses in the last one.")
+      .def(
+          "differentiate",
+          [](HeldLearner& self, const In<int64_t, 1>& chosen, const Objective& objective,
+             size_t total, const Out<float, 1>& out) {
+            if (chosen.size() > 0) self.check({chosen.data(), chosen.size()});
+            require(total > 0 && chosen.size() <= total, "a part of no samples, or of fewer");
+            require(out.size() == self.numbers(), "an array that does not fit the network");
+            Losses losses;
+            {
+              const nb::gil_scoped_release release;
+              losses = self.learner.differentiate({chosen.data(), chosen.size()}, objective, total);
+              float* to = out.data();
+              for (const learn::Floats& values : self.learner.gradients()) {
+                to = std::copy(values.begin(), values.end(), to);
+              }
+            }
+            return to_python(losses, self.distillation.has_value());
+          },
+          "chosen"_a, "objective"_a, "total"_a, "out"_a.noconvert(),
+          "Writes to `out`, [parameters], what some of a minibatch's `total` samples, be it none, "
+          "add to the gradients of its mean loss; returns what they add to its mean losses.")
+      .def(
+          "descend",
+          [](HeldLearner& self, const In<float, 1>& gradients, float rate, float epsilon,
+             std::optional<float> max_norm) {
+            require(!self.first.empty(), "there are no moments: use them first");
+            require(gradients.size() == self.numbers(), "an array that does not fit the network");
+            const nb::gil_scoped_release release;
+            self.learner.descend({gradients.data(), gradients.size()},
+                                 Descent{rate, epsilon, max_norm});
+          },
+          "gradients"_a, "rate"_a, "epsilon"_a, "max_norm"_a,
+          "Makes one gradient step with gradients [parameters] that were summed elsewhere.")
+      .def(
+          "end_epoch", [](HeldLearner& self) { self.learner.end_epoch(); },
+          "To be called after the last `descend` of an epoch.")
       .def(
           "gradients",
           [](HeldLearner& self, const In<int64_t, 1>& chosen, const Objective& objective) {

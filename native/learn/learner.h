@@ -5,6 +5,9 @@
 //   gradients   a block of weights each: its gradient, summed over all samples of the minibatch
 //   optimise    a block of weights each: Adam, by the norm of the whole gradient
 //
+// Where several processes learn together, each takes the first two with samples of its own, and the
+// third with the sums over all of them.
+//
 // Shards and blocks depend on the shapes alone and sums are taken in their order: results do not
 // depend on the number of threads, and no gradient is held more than once.
 #pragma once
@@ -119,14 +122,25 @@ class Learner {
       add(sums, differentiate(chosen, objective));
       descend(descent);
     }
-    network_.pack_base();
+    end_epoch();
     return sums;
   }
 
   // Sets `gradients` to those of the mean loss of some samples; returns the losses.
   Losses differentiate(std::span<const int64_t> chosen, const Objective& objective) {
+    return differentiate(chosen, objective, chosen.size());
+  }
+
+  // The same where they are some of `total`: of the sum of their losses, divided by that. There may
+  // be none.
+  Losses differentiate(std::span<const int64_t> chosen, const Objective& objective, size_t total) {
     const Watch watch(seconds_.wall);
+    if (chosen.empty()) {
+      for (Floats& gradient : gradients_) std::fill(gradient.begin(), gradient.end(), 0.0F);
+      return {};
+    }
     chosen_ = chosen;
+    total_ = total;
     objective_ = objective;
     const size_t count = (chosen.size() + kRowsPerShard - 1) / kRowsPerShard;
     while (shards_.size() < count) shards_.emplace_back(network_);
@@ -137,13 +151,33 @@ class Learner {
     team_.run(blocks_.size(), [this](size_t block) { sum_gradients(block); });
     Losses losses;
     for (size_t i = 0; i < count; ++i) add(losses, shards_[i].losses);
-    const auto n = static_cast<double>(chosen.size());
+    const auto n = static_cast<double>(total);
     return {losses.policy / n, losses.value / n,   losses.entropy / n,
             losses.kl / n,     losses.clipped / n, losses.distillation_kl / n};
   }
 
   // By `Shape::parameters`; those of inputs that were never seen are 0.
   const std::vector<Floats>& gradients() const { return gradients_; }
+
+  // One gradient step with `gradients`, all of them in a row, which are those of the mean loss of
+  // all samples of a minibatch, whoever had them. `end_epoch` after the last of an epoch.
+  void descend(std::span<const float> gradients, const Descent& descent) {
+    {
+      const Watch watch(seconds_.wall);
+      bias_norm_ = 0;
+      size_t at = 0;
+      for (size_t i = 0; i < gradients_.size(); ++i) {
+        Floats& to = gradients_[i];
+        std::copy_n(gradients.data() + at, to.size(), to.data());
+        at += to.size();
+        if (i % 2 == 1) bias_norm_ += network_.kernels().sum_of_squares(to.data(), to.size());
+      }
+      team_.run(blocks_.size(), [this](size_t block) { norms_[block] = norm(blocks_[block]); });
+    }
+    this->descend(descent);
+  }
+
+  void end_epoch() { network_.pack_base(); }
 
   // Seconds since the last call.
   Seconds take_seconds() {
@@ -293,8 +327,8 @@ class Learner {
       shard.samples.push_back(sample(static_cast<size_t>(chosen_[begin + i])));
     }
     kernels.losses(objective_, shard.samples.data(), rows, shape.actions,
-                   static_cast<float>(chosen_.size()), last, network_.padded(heads),
-                   shard.scratch.data(), shard.losses);
+                   static_cast<float>(total_), last, network_.padded(heads), shard.scratch.data(),
+                   shard.losses);
     watch.lap(shard.seconds.losses);
 
     // Backward, layer by layer.
@@ -412,6 +446,24 @@ class Learner {
     return network_.kernels().sum_of_squares(to, (block.end - block.begin) * in);
   }
 
+  // Of a block's gradients, which others have had a part in: inputs that only they have seen move
+  // from now on too.
+  double norm(const Block& block) {
+    const Kernels& kernels = network_.kernels();
+    const size_t width = block.layer == 0 ? network_.shape().widths[0] : network_.in(block.layer);
+    const float* const gradient = gradients_[2 * block.layer].data();
+    if (block.layer == 0) {
+      for (size_t input = block.begin; input < block.end; ++input) {
+        const float* const row = gradient + input * width;
+        if (seen_[input] == 0 && std::any_of(row, row + width, [](float g) { return g != 0; })) {
+          seen_[input] = 1;
+        }
+      }
+    }
+    return kernels.sum_of_squares(gradient + block.begin * width,
+                                  (block.end - block.begin) * width);
+  }
+
   void descend(const Descent& descent) {
     const Watch watch(seconds_.wall);
     ++steps_;
@@ -466,7 +518,7 @@ class Learner {
   std::span<const int64_t> chosen_;
   Objective objective_;
   std::vector<Shard> shards_;
-  size_t shard_count_ = 0, room_ = 0;
+  size_t shard_count_ = 0, total_ = 0, room_ = 0;
   std::vector<Floats> outputs_, deltas_;  // of each layer, [samples][width]
   std::vector<Floats> packed_;            // outputs of all but the heads, as a matrix on the right
   std::vector<Block> blocks_;

@@ -797,7 +797,7 @@ class MarioBatch(Batch):
         Writes RAM of a group's games, uint8[n, 2048]: as they stand, or with reached as the last step left it, before an episode began anew in it; that needs keep_ram.
         """
 
-    def play(self, decider: Decider, seed: int, first: int, observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], actions: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], log_probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], rewards: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], returns: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], terminated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], truncated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], places: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], signals: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], truncated_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
+    def play(self, decider: Decider, seed: int, first: int, stride: int | None, observations: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], scalars: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], actions: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], log_probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], rewards: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], returns: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], terminated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], truncated: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], places: Annotated[NDArray[numpy.uint8], dict(order='C', device='cpu')], signals: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], truncated_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None:
         """
         Plays T steps of all games; the decider is asked in the threads that step them. Fills observations and scalars [T + 1, N, ...], actions [T, N], log_probs [T, N, A], values [T + 1, N], signals [T, N, 20], all others [T, N]. Actions are drawn by the numbers that `warpzone.noise.gumbel` has for seed and the decisions from first on.
         """
@@ -1055,6 +1055,19 @@ class Learner:
         """
         Makes a gradient step for each `minibatch` of the samples of each of `orders`, [E, B]; returns the sums of their mean losses in the last one.
         """
+
+    def differentiate(self, chosen: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], objective: Objective, total: int, out: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> dict:
+        """
+        Writes to `out`, [parameters], what some of a minibatch's `total` samples, be it none, add to the gradients of its mean loss; returns what they add to its mean losses.
+        """
+
+    def descend(self, gradients: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], rate: float, epsilon: float, max_norm: float | None) -> None:
+        """
+        Makes one gradient step with gradients [parameters] that were summed elsewhere.
+        """
+
+    def end_epoch(self) -> None:
+        """To be called after the last `descend` of an epoch."""
 
     def gradients(self, chosen: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], objective: Objective) -> tuple:
         """

@@ -28,6 +28,10 @@ class TrainingError(WarpzoneError):
     """A training that ended before its time, e.g. on a full disk; the text says how to go on."""
 
 
+class RankError(TrainingError):
+    """Of several processes that train together another one has ended or cannot be reached."""
+
+
 class FileError(WarpzoneError):
     """A file that cannot be written: a full disk, a folder that is missing or not writable.
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def gumbel(seed: int, first: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def gumbel(
+    seed: int, first: int, shape: tuple[int, ...], stride: int | None = None
+) -> NDArray[np.float32]:
     """Returns standard Gumbel noise for the decisions of a run from number `first` on: the largest
     of logits + noise draws an action from their softmax (https://arxiv.org/abs/1411.0030).
 
@@ -19,9 +21,15 @@ def gumbel(seed: int, first: int, shape: tuple[int, ...]) -> NDArray[np.float32]
         seed: 0 to 2**64 - 1.
         first: at least 0.
         shape: of the decisions, in their order, and last the number of actions.
+        stride: decisions of the run from one row of `shape`, of two dimensions or more, to the
+            next; None: as many as are in a row.
     """
-    begin = first * shape[-1] + 1
-    numbers = np.arange(begin, begin + math.prod(shape), dtype=np.uint64)
+    if stride is None or len(shape) < 2:
+        rows, width, apart = 1, math.prod(shape), 0
+    else:
+        rows, width, apart = shape[0], math.prod(shape[1:]), stride * shape[-1]
+    begins = first * shape[-1] + 1 + apart * np.arange(rows)
+    numbers = (begins[:, None] + np.arange(width)).ravel().astype(np.uint64)
     bits = _mix(_mix(np.array([seed], np.uint64)) + numbers * np.uint64(0x9E3779B97F4A7C15))
     # 23 bits and a half: exact, and neither 0 nor 1.
     uniform = ((bits >> np.uint64(41)) + 0.5) * 2.0**-23

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +35,9 @@ from warpzone.errors import ConfigError, DisplayError, LevelError
 from warpzone.extras import AGENT, DASHBOARD, FILM, WINDOW, need
 from warpzone.nes.game import Game, game_names
 from warpzone.smb.levels import LEVELS, parse_levels
+
+if TYPE_CHECKING:
+    from warpzone.training import TrainConfig
 
 
 def train(
@@ -153,31 +156,36 @@ def train(
 
     from warpzone import training
     from warpzone.settings import merge, parse_overrides
+    from warpzone.training.launch import launched
     from warpzone.training.run_settings import check_directory, resumed
 
-    check_directory(run, resume)
+    launch = launched()
 
-    given: dict[str, Any] = {
-        "seed": seed,
-        "device": device,
-        "total_steps": steps,
-        "threads": threads,
-        "learner": None if learner is None else learner.value,
-        "num_envs": num_envs,
-        "trackers": [tracker.value for tracker in track] if track else None,
-        "track_project": track_project,
-        "network": None if network is None else {"kind": network},
-        "env": _env(levels, reward) or None,
-        "game": None if game is None else _settings_for(game, name, resume=resume),
-        "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
-    }
-    if game is not None and demonstrations:
-        given["curriculum"] = {"demonstrations": demonstrations, "share": 0.5}
-    changes = merge(
-        {name: value for name, value in given.items() if value is not None},
-        parse_overrides(settings or [], training.TrainConfig),
-    )
-    if resume:
+    def settle() -> tuple[bool, training.TrainConfig]:
+        goes_on = resume or launch.started_again(run)
+        check_directory(run, goes_on)
+        given: dict[str, Any] = {
+            "seed": seed,
+            "device": device,
+            "total_steps": steps,
+            "threads": threads,
+            "learner": None if learner is None else learner.value,
+            "num_envs": num_envs,
+            "trackers": [tracker.value for tracker in track] if track else None,
+            "track_project": track_project,
+            "network": None if network is None else {"kind": network},
+            "env": _env(levels, reward) or None,
+            "game": None if game is None else _settings_for(game, name, resume=goes_on),
+            "curriculum": {"demonstrations": demonstrations} if demonstrations else None,
+        }
+        if game is not None and demonstrations:
+            given["curriculum"] = {"demonstrations": demonstrations, "share": 0.5}
+        changes = merge(
+            {name: value for name, value in given.items() if value is not None},
+            parse_overrides(settings or [], training.TrainConfig),
+        )
+        if not goes_on:
+            return False, training.resolve(name.value, **changes)
         if preset is not None:
             changes["preset"] = preset.value
         config = resumed(run, changes)
@@ -186,8 +194,9 @@ def train(
                 f"{run} was trained on {config.game.name}, a game that does not come along: name"
                 f" the file that describes it, warpzone train FILE.py --resume --out {run}"
             )
-    else:
-        config = training.resolve(name.value, **changes)
+        return True, config
+
+    resume, config = settle() if launch.size == 1 else _told(settle)
     if config.game.name is not None and (
         reward is not None or any(text.startswith("env.") for text in settings or [])
     ):
@@ -198,15 +207,15 @@ def train(
             "--track-film sends a film to wandb, mlflow or trackio: name one with --track"
         )
     cartridge = find_rom(rom) if config.game.name is None else rom
-    with _dashboard_beside(run) if dashboard else nullcontext():
+    with _dashboard_beside(run) if dashboard and launch.first else nullcontext():
         result = training.train(config, run, resume=resume, rom=cartridge)
         if result.interrupted:
             raise typer.Exit(EXIT_INTERRUPTED)
-        if track_film:
+        if track_film and launch.first:
             film_path = film_of_run(run, rom)
             for service in services:
                 send_to_tracker(run, service, config.track_project, [film_path])
-        if watch:
+        if watch and launch.first:
             _watch_or_film(run, rom)
 
 
@@ -227,6 +236,20 @@ def _check_installed(*, dashboard: bool, watch: bool) -> None:
 def _env(levels: Mapping[str, float] | None, reward: str | None) -> dict[str, Any]:
     given = {"levels": levels, "reward": reward}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _told(settle: Callable[[], tuple[bool, TrainConfig]]) -> tuple[bool, TrainConfig]:
+    """Returns what `settle` returns in the first of several processes that train together, which
+    alone has the run directory."""
+    from warpzone.training import TrainConfig
+    from warpzone.training.ranks import joined
+
+    def as_json() -> tuple[bool, str]:
+        resume, config = settle()
+        return resume, config.model_dump_json()
+
+    resume, config = joined().told(as_json)
+    return resume, TrainConfig.model_validate_json(config)
 
 
 def _preset_for(game: Game | None, settings: list[str], *, shown: bool) -> Preset:

@@ -136,17 +136,18 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         mask = mask_of(options.pop("reset_mask", None), self.num_envs)
         places = each_of(options.pop(self._place, None), self._place, (str,), self.num_envs)
         states = each_of(options.pop("state", None), "state", (bytes, bytearray), self.num_envs)
+        first = options.pop("first_game", None)
         if options:
             raise ConfigError(
                 f"reset has no option {', '.join(map(repr, options))}: there are 'reset_mask', "
-                f"{self._place!r} and 'state'"
+                f"'first_game', {self._place!r} and 'state'"
             )
         if any(a is not None and b is not None for a, b in zip(places, states, strict=True)):
             raise ConfigError(
                 f"give a game either options[{self._place!r}] or options['state'], not both"
             )
         numbers = [-1 if name is None else self._place_number(name) for name in places]
-        seeds = seeds_of(seed, self.num_envs)
+        seeds = seeds_of(seed, self.num_envs, first)
         if isinstance(seed, int | np.integer):
             self._np_random = None
         self._begin(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
-from warpzone.nes.checks import checked_seed, require
+from warpzone.nes.checks import checked_seed, require, whole_number
 
 
 def options_of(given: Any) -> dict[str, Any]:
@@ -55,17 +55,26 @@ def each_of(given: Any, name: str, kinds: tuple[type, ...], games: int) -> list[
     return values
 
 
-def seeds_of(seed: int | Sequence[int | None] | None, games: int) -> list[tuple[int, int] | None]:
+def seeds_of(
+    seed: int | Sequence[int | None] | None, games: int, first: Any = None
+) -> list[tuple[int, int] | None]:
     """Returns of each game its seed and the number of its stream; none: go on with the old ones.
+    `first`: the option `first_game`, the number of the first game's stream of one seed.
 
     Raises:
-        ConfigError: an impossible seed, or not one for each game.
+        ConfigError: an impossible seed, or not one for each game; a first game without one seed.
     """
+    one_seed = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if first is not None and not one_seed:
+        raise ConfigError("options['first_game'] is for one seed of all games: give a number")
+    begin = 0 if first is None else whole_number(first, "options['first_game']")
+    if not 0 <= begin < 1 << 62:
+        raise ConfigError(f"options['first_game'] is {begin}: it must be 0 to 2**62")
     if seed is None:
         return []
     if isinstance(seed, int | np.integer):
-        first = checked_seed(seed)
-        return [(first, index) for index in range(games)]
+        number = checked_seed(seed)
+        return [(number, begin + index) for index in range(games)]
     each: Any = seed
     if isinstance(each, str) or not isinstance(each, Iterable):
         each = [checked_seed(each)]  # it is none, and says so

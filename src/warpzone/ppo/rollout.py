@@ -74,6 +74,7 @@ class Rollout:
     ) -> None:
         """`keep` makes what holds observations: tensors, or what is read and written like them."""
         games, actions = env.num_envs, int(env.single_action_space.n)
+        self.stride = games  # decisions of the run in a step; more where other processes play too
         zeros = functools.partial(torch.zeros, device=device)
 
         # With the state after the last step, whose value ends the estimates.
@@ -108,7 +109,8 @@ def collect(
     """Fills `rollout`, going on where the games stand; while one group plays, decides for another.
     Draws with `gumbel` noise: game i in step t makes decision `first` + t·N + i of the run."""
     (steps, games), device = rollout.actions.shape, rollout.values.device
-    noise = torch.from_numpy(gumbel(seed, first, rollout.log_probs.shape)).to(device)
+    noise = torch.from_numpy(gumbel(seed, first, rollout.log_probs.shape, rollout.stride))
+    noise = noise.to(device)
     for name, array in as_dict(env.observations()).items():
         rollout.observations[name][0] = torch.from_numpy(array)
     arrays, outs = rollout.observations.values(), dict[int, Any]()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -120,12 +119,11 @@ def losses(decide: Decide, batch: Batch, config: PPOConfig, coefficients: Coeffi
 
 
 class Updater:
-    """Adam on a policy. Each minibatch is split into shards for threads, which share the weights:
-    threads that met after each operation would wait hundreds of times for the slowest of them.
-    Results do not depend on the number of threads."""
+    """Adam on a policy. Each minibatch is split into shards for threads, which meet once for it,
+    not after each operation. Results do not depend on the number of threads."""
 
-    steps, shard = 1, SHARD
-    """Samples in a row that stay together when rows are shuffled, and rows of a shard."""
+    parts, steps, shard = 1, 1, SHARD
+    """Processes that have as many samples, samples in a row that stay together, rows of a shard."""
 
     def __init__(self, policy: Policy, samples: Observation, config: PPOConfig, threads: int):
         """`samples`: observations [B, ...] like those to be learnt from."""
@@ -135,8 +133,7 @@ class Updater:
         self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
-        rate, eps = config.lr, config.adam_eps
-        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, eps=eps, fused=True)
+        self.optimizer = torch.optim.Adam(self.parameters, eps=config.adam_eps, fused=True)
         on_cpu = next(iter(samples.values())).device.type == "cpu"
         self.rows = config.minibatch_size // self.steps
         self.rows_per_shard = min(self.shard, self.rows) if on_cpu else self.rows
@@ -146,8 +143,8 @@ class Updater:
             for _ in range(shards)
         ]
         # How many threads torch may use is set for each thread by itself.
-        alone = functools.partial(torch.set_num_threads, 1)
-        self.helpers = ThreadPoolExecutor(min(threads, shards), "learner", alone)
+        helpers = min(threads, shards)
+        self.helpers = ThreadPoolExecutor(helpers, "learner", torch.set_num_threads, (1,))
         self.close = self.helpers.shutdown
 
     def update(
@@ -162,7 +159,8 @@ class Updater:
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
         with hardware.torch_threads(1):
             for _ in range(config.update_epochs):
-                order = torch.randperm(len(batch.actions) // self.steps, generator=shuffle)
+                count = self.parts * len(batch.actions) // self.steps
+                order = torch.randperm(count, generator=shuffle)
                 order = hardware.to_device(order, batch.actions.device)
                 minibatches = torch.split(order, self.rows)
                 sums: dict[str, Tensor] = {}

@@ -182,7 +182,14 @@ class GameBatch(GameGroups):
             final_obs=rows_of(view.final_obs, finished if len(finished) else slice(0)),
         )
 
-    def play(self, decider: _native.Decider, played: PlayedSteps, seed: int, first: int) -> None:
+    def play(
+        self,
+        decider: _native.Decider,
+        played: PlayedSteps,
+        seed: int,
+        first: int,
+        stride: int | None = None,
+    ) -> None:
         """Plays all games for the steps of `played` and fills it, going on where they stand. The
         threads that step the games decide and draw the actions too: no Python runs in between.
         Ctrl-C is heard when it returns.
@@ -192,6 +199,7 @@ class GameBatch(GameGroups):
             played: made for these games.
             seed: of all draws, 0 to 2**64 - 1; those that `warpzone.noise.gumbel` has for it.
             first: the number in the run of the first decision, that of game 0.
+            stride: decisions of the run from one step to the next; None: one for each game here.
 
         Raises:
             ConfigError: a network for other games, steps of other games, or a reward function,
@@ -203,7 +211,7 @@ class GameBatch(GameGroups):
         if self.reward_function is not None:
             raise ConfigError("play cannot call a reward function: step the games instead")
         with native_errors():
-            self._batch.play(decider, seed, first, **played.native())
+            self._batch.play(decider, seed, first, stride, **played.native())
 
     def take_play_seconds(self) -> dict[str, float]:
         """Returns what `play` spent time on since the last call: seconds of all threads together to

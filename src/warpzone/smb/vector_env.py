@@ -121,6 +121,8 @@ class MarioVectorEnv(GameBatch, VectorGames):
             options: `reset_mask`, bool[N]: only in these games. `level`, a name or one for each
                 game (None: drawn as usual): where the episode begins. `state`, bytes of
                 `Console.save` or some for each game: the moment at which it begins instead.
+                `first_game`: game `i` draws from stream `first_game + i` of the seed, as those of a
+                larger set do of which these are a part.
 
         Returns:
             Observations [N, ...] and infos: the signals as arrays [N].

@@ -18,7 +18,9 @@ from warpzone.ppo.update import Batch, Coefficients, Distill, Updater, batch_of
 from warpzone.pqn import update as pqn
 from warpzone.pqn.network import QNetwork
 from warpzone.training.config import TrainConfig
-from warpzone.training.native_update import NativePolicy, NativeUpdater, kernels_for
+from warpzone.training.native_update import NativePolicy, NativeUpdater
+from warpzone.training.ranked_update import batch_of_ranks, updater_for
+from warpzone.training.ranks import ALONE, Ranks
 from warpzone.training.recurrent import RecurrentPlayer, RecurrentUpdater
 from warpzone.training.schedules import adapt_scale, scheduled
 
@@ -97,9 +99,10 @@ class PPO:
         config: all settings.
         policy: on the device that it learns on.
         rollout: of the games that are played.
-        native: whether native code plays and learns.
+        kernels: the native loops that play and learn; None: PyTorch does.
         threads: that learn.
         player: of a policy with a memory.
+        ranks: the processes that learn together, this one from this rollout.
     """
 
     def __init__(
@@ -107,21 +110,21 @@ class PPO:
         config: TrainConfig,
         policy: Policy,
         rollout: Rollout,
+        kernels: str | None,
         *,
-        native: bool,
         threads: int,
         player: RecurrentPlayer | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config, self.policy = config, policy
+        self.config, self.policy, self.ranks = config, policy, ranks
         self.decider: Policy | NativePolicy = policy
+        if kernels is not None:
+            self.decider = NativePolicy(policy, kernels)
         self.updater: Updater | NativeUpdater
         if player is not None:
             self.updater = RecurrentUpdater(player, config, threads)
-        elif native:
-            self.decider = NativePolicy(policy, kernels_for(config.amp) or "")
-            self.updater = NativeUpdater(self.decider, config, threads)
         else:
-            self.updater = Updater(policy, rollout.samples, config, threads)
+            self.updater = updater_for(self.decider, rollout, config, threads, ranks)
         self.distill: Distill | None = None
         """What distillation policies say, where there are some."""
         self.amend: Amend | None = None
@@ -141,6 +144,9 @@ class PPO:
         # Observations are read beside what else there is to do before the update.
         if isinstance(self.updater, NativeUpdater) and self.amend is None:
             self.updater.begin(rollout.samples)
+        if self.ranks.size > 1:
+            batch, self._explained = batch_of_ranks(rollout, self.config, self.distill, self.ranks)
+            return batch
         batch = batch_of(rollout, self.config, self.distill)
         values = rollout.values[:-1].flatten()
         self._explained = ppo.explained_variance(values, batch.targets)
@@ -226,13 +232,14 @@ def make_algorithm(
     config: TrainConfig,
     policy: Policy,
     rollout: Rollout,
+    kernels: str | None,
     *,
-    native: bool,
     threads: int,
     player: RecurrentPlayer | None = None,
+    ranks: Ranks = ALONE,
 ) -> Algorithm[Any]:
     """Returns the algorithm of a run; `policy` is of its kind (see `make_policy`)."""
     if config.algorithm == "pqn":
         assert isinstance(policy, QNetwork)
         return PQN(config, policy, rollout)
-    return PPO(config, policy, rollout, native=native, threads=threads, player=player)
+    return PPO(config, policy, rollout, kernels, threads=threads, player=player, ranks=ranks)

@@ -56,10 +56,7 @@ class Curriculum:
         assert config.env.start_steps is not None
         reach = config.env.start_steps // 2
         demonstrated = demonstrated or {}
-        wanted = [level for level in config.env.levels if level not in demonstrated]
-        if config.env.power_share > 0:
-            wanted += [level + BIG for level in wanted]
-        found = searched or search(config, env, wanted, log)
+        found = searched or search(config, env, ways_wanted(config, demonstrated), log)
         self.searched = {
             name: replace(way, begin=env.big_start(level_of(name)) if name.endswith(BIG) else None)
             for name, way in found.items()
@@ -172,8 +169,7 @@ class Curriculum:
     def state(self) -> dict[str, Any]:
         """Returns all of it between two rollouts, as JSON can hold it."""
         return {
-            "ways": {level: trajectory.inputs.hex() for level, trajectory in self.searched.items()},
-            "cleared": {level: trajectory.cleared for level, trajectory in self.searched.items()},
+            **_ways_state(self.searched),
             "rates": self.rates.tolist(),
             "episodes": self.episodes.tolist(),
         }
@@ -205,6 +201,43 @@ class Curriculum:
 def level_of(name: str) -> str:
     """Returns the level of a way, which may be one of a big Mario."""
     return name.removesuffix(BIG)
+
+
+def ways_wanted(config: TrainConfig, demonstrated: Mapping[str, Any] | None) -> list[str]:
+    """Returns the names of the ways that must be searched: levels, and ones with `BIG` behind."""
+    wanted = [level for level in config.env.levels if level not in (demonstrated or {})]
+    if config.env.power_share > 0:
+        wanted += [level + BIG for level in wanted]
+    return wanted
+
+
+def search_part(
+    config: TrainConfig,
+    env: LevelEnv,
+    demonstrated: Mapping[str, Any] | None,
+    part: int,
+    parts: int,
+    log: Callable[[str], None],
+) -> dict[str, Any]:
+    """Returns some of the ways, as `Curriculum.state` has them: each of `parts` processes searches
+    others."""
+    found = search(config, env, ways_wanted(config, demonstrated)[part::parts], log)
+    return _ways_state(found)
+
+
+def merged_ways(parts: Sequence[dict[str, Any]]) -> dict[str, Trajectory]:
+    """Returns what several processes have found."""
+    found: dict[str, Trajectory] = {}
+    for part in parts:
+        found |= Curriculum.searched_in(part)
+    return found
+
+
+def _ways_state(ways: Mapping[str, Trajectory]) -> dict[str, Any]:
+    return {
+        "ways": {level: trajectory.inputs.hex() for level, trajectory in ways.items()},
+        "cleared": {level: trajectory.cleared for level, trajectory in ways.items()},
+    }
 
 
 def search_way(

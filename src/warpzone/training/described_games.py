@@ -55,9 +55,9 @@ class DescribedEnv:
         """Returns the first start, the only task."""
         return self.games.tasks()[:1]
 
-    def reset(self, *, seed: int | None = None) -> None:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Begins all episodes anew."""
-        self.games.reset(seed=seed)
+        self.games.reset(seed=seed, options=options)
         self._logs.begun(range(self.num_envs))
 
     def observations(self) -> Any:
@@ -77,13 +77,13 @@ class DescribedEnv:
         step.partial, step.task = step.task > 0, np.zeros_like(step.task)
         return step
 
-    def save_state(self) -> bytes:
-        """Returns everything that decides what comes next."""
-        return self.games.save_state()
+    def save_state(self, game: int | None = None) -> bytes:
+        """Returns everything that decides what comes next, of one game or (None) of all."""
+        return self.games.save_state(game)
 
-    def load_state(self, state: bytes) -> None:
+    def load_state(self, state: bytes, game: int | None = None) -> None:
         """Goes on from `save_state`."""
-        self.games.load_state(state)
+        self.games.load_state(state, game)
         self._logs.watch(self.watched_games)
 
     def close(self) -> None:

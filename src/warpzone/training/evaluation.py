@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,25 @@ class EvalResult:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def together(parts: Sequence[EvalResult]) -> EvalResult:
+    """Returns what the episodes of several results show."""
+    if len(parts) == 1:
+        return parts[0]
+    episodes = sum(part.episodes for part in parts)
+    cleared = [round(part.clear_rate * part.episodes) for part in parts]
+    progress = sum(part.mean_progress * part.episodes for part in parts)
+    frames = sum(
+        (part.mean_frames or 0.0) * count for part, count in zip(parts, cleared, strict=True)
+    )
+    return EvalResult(
+        clear_rate=sum(cleared) / episodes,
+        episodes=episodes,
+        ci95=wilson(sum(cleared), episodes),
+        mean_progress=progress / episodes,
+        mean_frames=frames / sum(cleared) if any(cleared) else None,
+    )
 
 
 def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:

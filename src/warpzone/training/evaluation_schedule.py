@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig, level_played
 from warpzone.training.config import TrainConfig
-from warpzone.training.evaluation import EvalResult
+from warpzone.training.evaluation import EvalResult, quotas, together
 from warpzone.training.learner import Learner
 
 # (configuration, number of games, number of groups, seed) → games
@@ -51,10 +51,19 @@ class EvaluationSchedule:
 
     def measure(self, learner: Learner) -> bool:
         """Plays the episodes; returns whether the agent is the best so far."""
+        return self.take([self.play(learner)], learner.updates)
+
+    def play(self, learner: Learner, rank: int = 0, ranks: int = 1) -> dict[str, EvalResult]:
+        """Plays the episodes, or those of one rank of several, and returns what they showed by
+        task: {} if there are too few for it."""
         config = self.config
+        episodes = int(quotas(config.eval_episodes, ranks)[rank])
+        if not episodes:
+            return {}
         # Other starts each time, the same ones when a resumed run measures again.
         tasks = list(learner.stats.recent)
-        seeds = np.random.SeedSequence([config.seed, learner.updates])
+        own = [rank] if ranks > 1 else []
+        seeds = np.random.SeedSequence([config.seed, learner.updates, *own])
         results = {}
         for task, seed in zip(tasks, seeds.generate_state(len(tasks)), strict=True):
             env_config = config.env.model_copy(
@@ -71,12 +80,19 @@ class EvaluationSchedule:
                     **_own_starts(config, task),
                 }
             )
-            games = min(config.eval_episodes, MAX_GAMES)
+            games = min(episodes, -(-MAX_GAMES // ranks))
             with contextlib.closing(
                 self.make_env(env_config, games, min(2, games), int(seed))
             ) as env:
-                results[task] = learner.measure(env, config.eval_episodes, int(seed))
-        self.results, self.measured_at = results, learner.updates
+                results[task] = learner.measure(env, episodes, int(seed))
+        return results
+
+    def take(self, parts: Sequence[Mapping[str, EvalResult]], updates: int) -> bool:
+        """Takes in what `play` returned in each rank after so many updates; returns whether the
+        agent is the best so far."""
+        played = [part for part in parts if part]
+        self.results = {task: together([part[task] for part in played]) for task in played[0]}
+        self.measured_at = updates
         improved = self.best is None or self.clear_rate > self.best
         if improved:
             self.best = self.clear_rate

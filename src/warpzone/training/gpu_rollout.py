@@ -73,7 +73,7 @@ class GpuPlayer:
     def _play(self, decide: Decide, seed: int, first: int, on_step: OnStep) -> None:
         env, rollout = self.env, self.rollout
         (steps, games), device = rollout.actions.shape, rollout.values.device
-        drawn = torch.from_numpy(gumbel(seed, first, rollout.log_probs.shape))
+        drawn = torch.from_numpy(gumbel(seed, first, rollout.log_probs.shape, rollout.stride))
         noise = hardware.to_device(drawn, device)
         start = to_tensors(env.observations(), torch.device("cpu"))
         truncated: list[tuple[int, np.ndarray, Any]] = []

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from warpzone import hardware
-from warpzone.cpu import available_cores
 from warpzone.errors import ConfigError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import Policy, shapes_of, to_tensors
@@ -25,12 +24,13 @@ from warpzone.ppo.rollout import Rollout, VectorEnv, collect
 from warpzone.ppo.update import Batch
 from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
+from warpzone.training import ranked_games
 from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.algorithm import PPO, Moment, make_algorithm
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.corrections import Corrections
-from warpzone.training.curriculum import Curriculum
+from warpzone.training.curriculum import Curriculum, merged_ways, search_part
 from warpzone.training.distillation import DistillationPolicies, TilesBeside
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
@@ -46,6 +46,8 @@ from warpzone.training.network_registry import BUILT_IN
 from warpzone.training.networks import make_policy, widen
 from warpzone.training.practice import Practice
 from warpzone.training.provenance import code_commit, command_of
+from warpzone.training.ranked_update import agree_on
+from warpzone.training.ranks import ALONE, Ranks
 from warpzone.training.recurrent import Memory, RecurrentPlayer, RecurrentPolicy
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
@@ -60,6 +62,7 @@ class Learner:
         config: all settings.
         env: the games, `config.num_envs` of them.
         demonstrated: ways through levels by level, for the curriculum.
+        ranks: the processes that learn together, of whose games `env` has this one's.
 
     Raises:
         ConfigError: settings that do not fit these games or this machine.
@@ -71,16 +74,17 @@ class Learner:
         config: TrainConfig,
         env: VectorEnv,
         demonstrated: Mapping[str, Sequence[Trajectory]] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         if getattr(env, "action_masks", None) is not None:
             raise ConfigError(
                 "these games have action_masks, and what learns here chooses from all actions:"
                 " leave them out, or train with MaskablePPO (warpzone.compat.sb3)"
             )
-        self.config, self.env = config, env
+        self.config, self.env, self.ranks = config, env, ranks
         self.demonstrated = demonstrated
-        self.device = hardware.pick_device(config.device)
-        self.threads = config.threads or available_cores()
+        self.device = hardware.pick_device(ranks.device(config.device))
+        self.threads = ranks.threads(config.threads)
         # While playing, the games' threads work too.
         self.playing_threads = max(1, self.threads // 2)
         self.shapes = shapes_of(env.single_observation_space)
@@ -103,8 +107,10 @@ class Learner:
         self.policy = policy.to(self.device)
         native = learns_natively(config, self.policy, self.device)
         fast = hardware.has_bfloat16(self.device) and not native
+        kernels = agree_on(self.device, native, config.amp, ranks)
+        fast = not ranks.any(not fast)
         self.policy.amp = fast if config.amp is None else config.amp
-        env.reset(seed=config.seed)
+        ranked_games.begin(env, config.seed, ranks)
         # Native code and a GPU read plain arrays.
         plain = native or self.device.type != "cpu"
         stacks = not plain and shows_stacks(config.env, self.shapes)
@@ -112,17 +118,26 @@ class Learner:
             raise ConfigError("corrections are not for stacks of pictures; set corrections.share=0")
         keep = StoredStacks.zeros if stacks else torch.zeros
         self.rollout = Rollout(config.rollout_steps, env, self.device, keep)
+        self.rollout.stride = ranks.size * env.num_envs
+        self.games = slice(ranks.rank * env.num_envs, (ranks.rank + 1) * env.num_envs)
+        """This rank's games, of all ranks'."""
         self.player: RecurrentPlayer | None = None
         """Of a network with a memory, which it holds."""
         if isinstance(policy, RecurrentPolicy):
+            if ranks.size > 1:
+                raise ConfigError(
+                    "a network with a memory learns from whole sequences, which ranks do not divide"
+                    " among them: train it in one process, without torchrun"
+                )
             self.player = RecurrentPlayer(env, policy, self.rollout)
         self.algorithm = make_algorithm(
             config,
             self.policy,
             self.rollout,
-            native=native,
+            kernels,
             threads=self.threads,
             player=self.player,
+            ranks=ranks,
         )
         self.decider, self.updater = self.algorithm.decider, self.algorithm.updater
         self.native_play: NativePlay | None = None
@@ -165,14 +180,33 @@ class Learner:
         """What was set anew when the run went on."""
         self.episode_writer: EpisodeWriter | None = None
         """Of what is played in training, where it is wanted."""
+        self._ended: list[np.ndarray] = []
+        """Where other ranks play too: the episodes of this one that ended in this rollout."""
         self._pace: deque[float] = deque(maxlen=10)
         self._told: tuple[Sequence[SettingChange], str] | None = None
 
-    def prepare(self, log: Callable[[str], None] = lambda text: None) -> None:
+    @property
+    def to_prepare(self) -> bool:
+        """Whether there is to be a curriculum, and is none yet."""
+        wanted = self.levels is not None and self.config.curriculum.share > 0
+        return wanted and self.curriculum is None
+
+    def search(self, log: Callable[[str], None]) -> dict[str, Any]:
+        """Returns this rank's part of the ways for the curriculum, for `prepare`."""
+        assert self.levels is not None
+        part = self.ranks.rank, self.ranks.size
+        return search_part(self.config, self.levels, self.demonstrated, *part, log)
+
+    def prepare(
+        self,
+        log: Callable[[str], None] = lambda text: None,
+        parts: Sequence[dict[str, Any]] = (),
+    ) -> None:
         """Makes the curriculum, if there is to be one, which may search for minutes; `log`
-        receives lines meanwhile."""
-        if self.levels is not None and self.curriculum is None and self.config.curriculum.share > 0:
-            self.curriculum = Curriculum(self.config, self.levels, self.demonstrated, log=log)
+        receives lines meanwhile. `parts`: what `search` has found in each of several ranks."""
+        if self.to_prepare and self.levels is not None:
+            given = self.config, self.levels, self.demonstrated, merged_ways(parts)
+            self.curriculum = Curriculum(*given, log=log)
         if self.logged is not None and self.practice is None:
             self.practice = self._new_practice()
             self._renew_corrections()
@@ -205,6 +239,10 @@ class Learner:
             with self._playing():
                 self.corrections.look(self.practice, self.decider)
         self._play()
+        if self.ranks.size > 1:
+            self._take_in(ranked_games.ended_everywhere(self._ended, self.ranks))
+            self._ended.clear()
+            self.stats.best_x = round(self.ranks.largest(self.stats.best_x))
         played = time.perf_counter()
 
         # Learn.
@@ -292,7 +330,8 @@ class Learner:
         return self._told[1]
 
     def snapshot(self, **others: Any) -> Snapshot:
-        """Returns a copy of the state between two updates, and `others` with it."""
+        """Returns a copy of the state between two updates, and `others` with it; of several ranks,
+        all of which must call it, that of rank 0 alone has all games."""
         tensors = {
             f"policy.{name}": _copy(tensor) for name, tensor in self.policy.state_dict().items()
         }
@@ -301,8 +340,7 @@ class Learner:
         tensors["shuffling"] = self.shuffling.get_state()
         if self.player is not None:
             tensors["memory"] = _copy(self.player.memory.state)
-        games = bytearray(self.env.save_state())
-        tensors["games"] = torch.frombuffer(games, dtype=torch.uint8)
+        tensors |= ranked_games.saved(self.env, self.ranks)
         values = {
             "version": VERSION,
             "step": self.step,
@@ -348,7 +386,7 @@ class Learner:
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.shuffling.set_state(tensors["shuffling"])
-        self.env.load_state(tensors["games"].numpy().tobytes())
+        ranked_games.load(self.env, tensors)
         if self.player is not None:
             self.player.memory.state.copy_(tensors["memory"])
             if getattr(self.env, "begins_anew", False):
@@ -381,7 +419,7 @@ class Learner:
             self.corrections.close()
 
     def _play(self) -> None:
-        draws = self.config.seed, self.step
+        draws = self.config.seed, self.step + self.games.start
         if self.beside is not None:
             self.beside.begin()
         if self.native_play is not None and isinstance(self.decider, NativePolicy):
@@ -420,11 +458,20 @@ class Learner:
             self.beside.observe(first)
         if self.episode_writer is not None:
             self.episode_writer.observe(first, step)
+        if self.ranks.size > 1:
+            self.stats.best_x = int(step.position.max(initial=self.stats.best_x))
+            games = self.rollout.stride
+            self._ended.append(ranked_games.ended_rows(first, step, games, self.games))
+            return
+        self._take_in(step)
+        if self.practice is not None:
+            self.practice.observe(self.step + first, step)
+
+    def _take_in(self, step: StepResult) -> None:
+        """Counts episodes that ended, in whichever rank."""
         self.stats.observe(step)
         if self.curriculum is not None:
             self.curriculum.observe(step)
-        if self.practice is not None:
-            self.practice.observe(self.step + first, step)
 
     def _new_practice(self) -> Practice:
         assert self.logged is not None

@@ -53,7 +53,7 @@ class EpisodeStats:
     def observe(self, step: StepResult) -> None:
         """Takes in what steps of games led to."""
         signals, x = step.signals, step.position
-        self.best_x = max(self.best_x, int(x.max()))
+        self.best_x = int(x.max(initial=self.best_x))
         partial = step.partial
         for row in step.finished:
             if partial[row]:

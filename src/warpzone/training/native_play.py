@@ -62,7 +62,7 @@ class NativePlay:
             ConfigError: a network for other games.
             EngineError: a game could not go on, or another thread is using them.
         """
-        self.env.play(decider, self.played, seed, first)
+        self.env.play(decider, self.played, seed, first, self.rollout.stride)
         result = self.played.result()
         shape = self.played.actions.shape
         np.logical_or(self.played.terminated, self.played.truncated, out=self.rollout.ended.numpy())

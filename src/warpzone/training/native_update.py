@@ -42,9 +42,14 @@ def why_not_native(policy: Policy, device: torch.device) -> str | None:
 def kernels_for(amp: bool | None) -> str | None:
     """Returns the name of the fastest loops here that compute hidden layers in bfloat16 (True), in
     float32 (False), or in whichever is faster (None); None where there are none."""
-    names: list[str] = _native.learn_kernels()
-    fitting = [name for name in names if amp is None or (name == BFLOAT16) == amp]
+    fitting = fitting_kernels(amp)
     return fitting[0] if fitting else None
+
+
+def fitting_kernels(amp: bool | None) -> list[str]:
+    """Returns the names of all loops here that compute so, the fastest first."""
+    names: list[str] = _native.learn_kernels()
+    return [name for name in names if amp is None or (name == BFLOAT16) == amp]
 
 
 class NativePolicy:
@@ -124,6 +129,7 @@ class NativeUpdater:
 
     def __init__(self, policy: NativePolicy, config: PPOConfig, threads: int) -> None:
         self.policy, self.config = policy, config
+        self.parts = 1  # processes with as many samples each, all of which are in an order
         self.optimizer = torch.optim.Adam(
             policy.policy.parameters(), lr=config.lr, eps=config.adam_eps, fused=True
         )
@@ -148,19 +154,12 @@ class NativeUpdater:
         """
         config = self.config
         self.optimizer.param_groups[0]["lr"] = coefficients.lr
-        states, count = self._use_states(), len(batch.actions)
+        states, count = self._use_states(), self.parts * len(batch.actions)
         orders = [torch.randperm(count, generator=shuffle) for _ in range(config.update_epochs)]
         if not self._begun:
             self.begin(batch.observations)
         self._read(batch)
-        sums = self.learner.epochs(
-            torch.stack(orders).numpy(),
-            config.minibatch_size,
-            self._objective(coefficients),
-            coefficients.lr,
-            config.adam_eps,
-            config.max_grad_norm,
-        )
+        sums = self._epochs(orders, coefficients)
         # Weights that are no longer finite stay so: the last epoch tells of all.
         means = checked_means(sums, -(-count // config.minibatch_size))
         for state in states:
@@ -184,6 +183,19 @@ class NativeUpdater:
     def close(self) -> None:
         """Ends the threads that helped."""
         del self.learner
+
+    def _epochs(self, orders: list[Tensor], coefficients: Coefficients) -> dict[str, float]:
+        """Makes the steps of epochs; returns sums of losses over the minibatches of the last."""
+        config = self.config
+        sums: dict[str, float] = self.learner.epochs(
+            torch.stack(orders).numpy(),
+            config.minibatch_size,
+            self._objective(coefficients),
+            coefficients.lr,
+            config.adam_eps,
+            config.max_grad_norm,
+        )
+        return sums
 
     def _use_states(self) -> list[dict[str, Tensor]]:
         """Returns the optimiser's state of each parameter, which native code goes on with."""

@@ -92,6 +92,22 @@ class LineDisplay:
             self.log(line(status))
 
 
+class NoDisplay:
+    """Shows nothing: another process does."""
+
+    def __enter__(self) -> NoDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def log(self, text: str) -> None:
+        pass
+
+    def update(self, status: Status) -> None:
+        pass
+
+
 class SafeDisplay:
     """Another display until it fails, then none."""
 

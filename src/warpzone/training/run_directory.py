@@ -61,16 +61,18 @@ _FOLDERS = ("checkpoints", MILESTONES, "history", "demonstrations", "episodes", 
 class RunDirectory:
     """Names of a run's files, and the rules for beginning and going on."""
 
-    def __init__(self, path: Path, config: TrainConfig) -> None:
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: TrainConfig, launch: str | None = None) -> None:
+        """`launch`: the name of what started the processes that train in it, see `Launch`."""
+        self.path, self.config, self.launch = path, config, launch
         self.checkpoints = Checkpoints(path / "checkpoints", config.keep_checkpoints)
         self.milestones = Milestones(run_file(path, MILESTONES), config.batch)
         self.agent = path / "agent.safetensors"
         self.best = path / "best.safetensors"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps every other training out of the directory, which is made if it is missing.
+    def locked(self, wait: float = 0.0) -> Iterator[None]:
+        """Keeps every other training out of the directory, which is made if it is missing; waits
+        for so many seconds for one that is there already.
 
         If nothing is written to it meanwhile, the directory is as before afterwards.
 
@@ -84,7 +86,7 @@ class RunDirectory:
         try:
             make_directory(self.path)
             lock = filelock.FileLock(self.path / LOCK)
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=wait)
         except filelock.Timeout:
             raise RunError(
                 f"{self._owner()} trains in {str(self.path)!r} already. Wait for it, or end it with"
@@ -283,6 +285,8 @@ class RunDirectory:
             file.truncate()
 
     def write_status(self, state: str, **values: Any) -> None:
+        if self.launch is not None:
+            values["launch"] = self.launch
         write_atomically(
             self.path / "status.json", json.dumps({"state": state, **values}, indent=2).encode()
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warpzone.cpu import available_cores
 from warpzone.errors import FileError
 from warpzone.hardware import torch_threads
 from warpzone.own_code import CODE
@@ -30,7 +30,16 @@ from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
 from warpzone.training.network_registry import name_network, network_class
-from warpzone.training.progress import Display, SafeDisplay, Status, duration, make_display
+from warpzone.training.progress import (
+    Display,
+    NoDisplay,
+    SafeDisplay,
+    Status,
+    duration,
+    make_display,
+)
+from warpzone.training.ranked_games import accept, check_settings, offer, offer_no_more
+from warpzone.training.ranks import joined
 from warpzone.training.run_directory import RunDirectory
 from warpzone.version import VERSION
 
@@ -40,6 +49,8 @@ if TYPE_CHECKING:
 
 SAVING = "saving after this update; Ctrl-C again ends at once"
 """Said where an update goes on for over a second after Ctrl-C."""
+HANDOVER = 30.0
+"""Seconds in which a process that torchrun has started again waits for the one before to end."""
 FRESH = 1.0
 """Seconds of training that a failure may cost: a copy of the state, which it falls back to, is made
 after an update when the one before is older. Ctrl-C costs nothing."""
@@ -76,6 +87,11 @@ def train(
     ends at once, and what came after the last checkpoint is lost.
     `make_env` brings other games than those of `warpzone.make_vec`.
 
+    In processes that torchrun has started, each with its own call of this, all train one agent
+    together (see `warpzone.training.ranks`): each plays its part of the `num_envs` games, rank 0
+    alone writes to `out` and prints, and a run that torchrun has started again goes on from its
+    last checkpoint.
+
     Raises:
         ConfigError: settings that do not fit each other, this machine, or the run in `out`; or a
             directory that cannot be written.
@@ -85,14 +101,17 @@ def train(
         FileError: the disk is full at the beginning.
         TrainingError: the disk is full later, or `out` has been removed; what could be saved is.
         EpisodeError: a demonstration that is missing, damaged, or of no use for these levels.
+        RankError: another process that trains with this one is gone.
         WarpzoneError: the loss is no longer finite.
     """
-    threads = config.threads or available_cores()
+    ranks = joined()
+    check_settings(config, ranks)
     require_installed(config.trackers or ())
     # A run's settings are its owner's; a file of an agent may be anybody's.
     if CODE.fullmatch(config.network.kind):
         name_network(config.network.kind)
     network_class(config.network.kind)
+    threads = ranks.threads(config.threads)
     shown = Demonstrations(config, out)
     config = shown.config
     described = None
@@ -100,29 +119,38 @@ def train(
         described = DescribedGames(config.game, rom, threads, shown, config.curriculum)
         make_env = described.measured
     make_env = make_env or _games_of(rom, threads)
-    run = RunDirectory(out, config)
-    display = SafeDisplay(display or make_display())
+    run = RunDirectory(out, config, ranks.launch.name)
+    display = SafeDisplay((display or make_display()) if ranks.first else NoDisplay())
+    make = make_env
+
+    def games(count: int) -> VectorEnv:
+        groups = min(2, count)
+        if described is not None:
+            return described.trained(count, groups, config.seed)
+        return make(config.env, count, groups, config.seed)
+
     with ExitStack() as stack:
-        stack.enter_context(run.locked())
+
+        def begin() -> tuple[bool, dict[str, Any] | None]:
+            again = ranks.launch.started_again(out)
+            stack.enter_context(run.locked(wait=HANDOVER if again else 0.0))
+            goes_on = resume or again
+            run.check(goes_on)
+            return goes_on, run.finished() if goes_on else None
+
         # Copies of weights and sums over a rollout are too small to be worth a second thread; what
         # is worth several says so itself.
         stack.enter_context(torch_threads(1))
-        run.check(resume)
-        if resume and (status := run.finished()) is not None:
+        resume, status = ranks.told(begin)
+        if status is not None:
             display.log(_finished_line(run, status))
             return _finished_result(run, status)
-        env = stack.enter_context(
-            closing(
-                make_env(config.env, config.num_envs, 2, config.seed)
-                if described is None
-                else described.trained(config.num_envs, 2, config.seed)
-            )
-        )
+        env = stack.enter_context(closing(games(config.num_envs // ranks.size)))
         interrupt = stack.enter_context(Interrupt())
         demonstrated, remarks = (
             shown.trajectories(env) if described is None else ({}, described.remarks)
         )
-        learner = Learner(config, env, demonstrated)
+        learner = Learner(config, env, demonstrated, ranks)
         schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)
         stack.enter_context(display)
@@ -138,35 +166,53 @@ def train(
             schedule.load_state(values["judge"])
             written, ends = values["metrics_bytes"], values["ends_bytes"]
 
-        if resume and run.checkpoints.restore(take, display.log) is not None:
-            display.log(f"going on from step {learner.step:,}")
-        if (change := run.log_changes(learner.step)) is not None:
-            display.log(f"with other settings from here on: {change.text}")
-        learner.changes = run.changes()
-        run.open()
-        shown.keep()
-        run.milestones.forget_after(learner.step)
-        if isinstance(env, MarioVectorEnv | DescribedEnv) and config.watched_games > 0:
-            described_start = env.described_start if isinstance(env, DescribedEnv) else None
-            learner.episode_writer = EpisodeWriter(
-                out, env, config.watched_games, display.log, ends, described_start
-            )
-        try:
-            metrics = stack.enter_context(
-                MetricsWriter(
-                    out,
-                    offset=written,
-                    step=learner.step,
-                    tensorboard=None if config.trackers is None else TENSORBOARD in config.trackers,
+        def give(snapshot: Snapshot) -> None:
+            offer(snapshot, ranks, lambda: games(config.num_envs), take)
+
+        if resume and ranks.first:
+            try:
+                if run.checkpoints.restore(give, display.log) is not None:
+                    display.log(f"going on from step {learner.step:,}")
+            finally:
+                offer_no_more(ranks)
+        elif resume:
+            accept(ranks, take)
+        metrics = followers = None
+        if ranks.first:
+            if ranks.size > 1:
+                each = config.num_envs // ranks.size
+                display.log(f"{ranks.size} ranks learn together, with {each} games each")
+            if (change := run.log_changes(learner.step)) is not None:
+                display.log(f"with other settings from here on: {change.text}")
+            learner.changes = run.changes()
+            run.open()
+            shown.keep()
+            run.milestones.forget_after(learner.step)
+            if isinstance(env, MarioVectorEnv | DescribedEnv) and config.watched_games > 0:
+                described_start = env.described_start if isinstance(env, DescribedEnv) else None
+                learner.episode_writer = EpisodeWriter(
+                    out, env, config.watched_games, display.log, ends, described_start
                 )
-            )
-        except OSError as error:
-            raise FileError(
-                f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
-            ) from error
-        run.write_status("running", step=learner.step)
-        followers = stack.enter_context(_followers(run, learner, display))
+            try:
+                metrics = stack.enter_context(
+                    MetricsWriter(
+                        out,
+                        offset=written,
+                        step=learner.step,
+                        tensorboard=None
+                        if config.trackers is None
+                        else TENSORBOARD in config.trackers,
+                    )
+                )
+            except OSError as error:
+                raise FileError(
+                    f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
+                ) from error
+            run.write_status("running", step=learner.step)
+            followers = stack.enter_context(_followers(run, learner, display))
         job = _Job(run, learner, schedule, metrics, followers, display, interrupt)
+        if not ranks.first:
+            return _follow(job)
         try:
             job.work()
         except Interrupted:
@@ -199,6 +245,18 @@ def train(
         return _result(run, learner, schedule, steps=learner.step)
 
 
+def _follow(job: _Job) -> RunResult:
+    """Trains in another rank than the first, which has all the rest to do."""
+    interrupted = False
+    try:
+        job.work()
+    except Interrupted:
+        job.save()
+        interrupted = True
+    at = job.saved if interrupted else job.learner.step
+    return _result(job.run, job.learner, job.schedule, steps=at, interrupted=interrupted)
+
+
 class _Job:
     """The loop of a training, and the state that it falls back to: no update is half saved."""
 
@@ -207,12 +265,14 @@ class _Job:
         run: RunDirectory,
         learner: Learner,
         schedule: EvaluationSchedule,
-        metrics: MetricsWriter,
-        followers: Followers,
+        metrics: MetricsWriter | None,
+        followers: Followers | None,
         display: Display,
         interrupt: Interrupt,
     ) -> None:
+        """`metrics` and `followers`: None in other ranks than the first, which write nothing."""
         self.run, self.learner, self.schedule = run, learner, schedule
+        self.ranks = learner.ranks
         self.metrics, self.followers = metrics, followers
         self.display, self.interrupt = display, interrupt
         self.saved = learner.step
@@ -232,11 +292,12 @@ class _Job:
             due = learner.updates % config.checkpoint_every == 0 and learner.updates > begun_at
             if due or learner.updates == 0:
                 self.save()
-            elif time.monotonic() >= self._frozen_at + FRESH:
+            elif self.ranks.size == 1 and time.monotonic() >= self._frozen_at + FRESH:
                 self.freeze()
-            if self.run.milestones.due(learner.step):
+            if self.ranks.first and self.run.milestones.due(learner.step):
                 self.run.milestones.add(learner.policy.state_dict(), learner.agent_info())
-            self.interrupt.check()
+            if self.ranks.any(self.interrupt.requested):
+                raise Interrupted
 
             # Measure.
             if schedule.due(learner):
@@ -245,18 +306,42 @@ class _Job:
                 break
 
             # Play and learn.
-            with self.interrupt.at_once():
-                learner.prepare(self.display.log)
+            self._prepare()
             losses = learner.improve()
-            self.metrics.write(learner.step, losses)
-            self.followers.tell()
+            if self.metrics is not None and self.followers is not None:
+                self.metrics.write(learner.step, losses)
+                self.followers.tell()
             self.display.update(_status(config, learner, schedule, losses))
             if config.epoch_lines:
                 self.display.log(_epoch_line(config, learner))
         self.save()
         if schedule.measured_at != learner.updates or not schedule.results:
             self.measure()
-        save_agent(self.run.agent, self.state.weights, learner.agent_info(schedule.clear_rate))
+        if self.ranks.first:
+            save_agent(self.run.agent, self.state.weights, learner.agent_info(schedule.clear_rate))
+
+    def _prepare(self) -> None:
+        learner, log = self.learner, self.display.log
+        if self.ranks.size == 1:
+            with self.interrupt.at_once():
+                learner.prepare(log)
+        elif learner.to_prepare:
+            learner.prepare(log, self._in_each(lambda: learner.search(log), patiently=True))
+
+    def _in_each(self, work: Callable[[], Any], *, patiently: bool = False) -> list[Any]:
+        """Returns what `work` returned in each rank, something that JSON can hold. It can be
+        interrupted at once, in any of them, and then is in all.
+
+        Raises:
+            Interrupted: it was.
+        """
+        found = None
+        with suppress(Interrupted), self.interrupt.at_once():
+            found = [work()]
+        everywhere = self.ranks.gather(found, patiently=patiently)
+        if any(one is None for one in everywhere):
+            raise Interrupted
+        return [one for (one,) in everywhere]
 
     def freeze(self) -> None:
         """Makes `state` a copy of everything, between two updates; what it holds of this one
@@ -270,28 +355,38 @@ class _Job:
             writer.flush()
         self.state = self.learner.snapshot(
             judge=self.schedule.state(),  # as checkpoints call it
-            metrics_bytes=self.metrics.offset(),
+            metrics_bytes=self.metrics.offset() if self.metrics else 0,
             ends_bytes=writer.offset if writer else 0,
         )
         self.info = self.learner.agent_info()
         self._frozen_at = time.monotonic()
 
     def save(self) -> None:
-        """Writes `state` as of the last update.
+        """Writes `state` as of the last update, in the first rank; to be called in all.
 
         Raises:
             FileError: the disk is full or the directory cannot be written.
         """
         self.freeze()
-        self.run.save(self.state, self.info)
+        if self.ranks.first:
+            self.run.save(self.state, self.info)
         self.saved = self.info.steps
 
     def measure(self) -> None:
         """Measures the agent, and keeps it if it is the best so far."""
         learner, schedule = self.learner, self.schedule
         self.freeze()
-        with self.interrupt.at_once():
-            best = schedule.measure(learner)
+        if self.ranks.size == 1:
+            with self.interrupt.at_once():
+                best = schedule.measure(learner)
+        else:
+            parts = [
+                {level: EvalResult(**result) for level, result in part.items()}
+                for part in self._in_each(self._measured)
+            ]
+            best = schedule.take(parts, learner.updates)
+        if self.metrics is None:
+            return
         if best:
             weights = learner.policy.state_dict()
             save_agent(self.run.best, weights, learner.agent_info(schedule.clear_rate))
@@ -300,6 +395,10 @@ class _Job:
             f"measured at step {learner.step:,}: {schedule.clear_rate:.1%} of"
             f" {schedule.config.eval_episodes} episodes cleared"
         )
+
+    def _measured(self) -> dict[str, Any]:
+        found = self.schedule.play(self.learner, self.ranks.rank, self.ranks.size)
+        return {level: result.as_dict() for level, result in found.items()}
 
 
 def _followers(run: RunDirectory, learner: Learner, display: Display) -> Followers:

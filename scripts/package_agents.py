@@ -22,6 +22,7 @@ from warpzone.agents.packaging import MARGIN, MOST_BYTES, choose, file_sizes, st
 from warpzone.agents.results import read_results
 from warpzone.errors import WarpzoneError
 from warpzone.smb.levels import parse_levels
+from warpzone.training import name_network
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "src" / "warpzone" / "trained"
@@ -50,7 +51,14 @@ def main(arguments: list[str] | None = None) -> None:
         help="the network for all levels to package, whatever its clear rates: one that plays the"
         " whole game better",
     )
+    parser.add_argument(
+        "--code",
+        metavar="MODULE:CLASS",
+        help="of agents with a network of your own: its code, which is imported only if named",
+    )
     given = parser.parse_args(arguments)
+    if given.code is not None:
+        name_network(given.code)
     levels = None if given.levels is None else list(parse_levels(given.levels))
     results = read_results(RESULTS)
     with tempfile.TemporaryDirectory() as temporary:

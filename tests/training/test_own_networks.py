@@ -188,6 +188,15 @@ def test_a_registered_name_is_all_that_is_saved(tmp_path: Path) -> None:
     assert load_agent(tmp_path / "run" / "agent.safetensors")[1].network.kind == "squares"
 
 
+def test_a_second_algorithm_learns_it_too(tmp_path: Path) -> None:
+    changes = {"algorithm": "pqn", "entropy_coef": 0.01, "lr_kl": 0.015}
+    config = own("mine:Rows").model_copy(update=changes)
+    train(config, tmp_path / "run", make_env=corridors)
+    policy, info = load_agent(tmp_path / "run" / "agent.safetensors")
+    assert info.algorithm == "pqn"
+    assert type(policy.trunk).__module__ == "mine"
+
+
 def make_rows() -> Any:
     space: dict[str, Any] = {"__name__": "written"}
     exec(CODE, space)
@@ -320,4 +329,26 @@ def test_commands_train_measure_film_and_package_it(tmp_path: Path) -> None:
     assert found.levels["1-1"].episodes == 2
     forget()
     done = run("train", "--resume", "--out", out, "--steps", "192")
+    assert done.exit_code == 0, done.output
+
+
+def test_a_run_with_a_registered_network_goes_on_where_its_code_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    Path("mine.py").write_text(
+        f"from warpzone.training import register_network\n{CODE}\n"
+        "register_network('squares', Rows)\n"
+    )
+    name_network("mine:Rows")
+    network = NetworkConfig(kind="squares", hidden=(8,))
+    config = TrainConfig(
+        network=network, num_envs=4, rollout_steps=8, minibatch_size=32, total_steps=32,
+        eval_episodes=1, threads=1,
+    )  # fmt: skip
+    train(config, out)
+    network_registry._registered.pop("squares")
+    forget()
+    more = "train", "--resume", "--out", out, "--steps", "64"
+    assert "there is no network 'squares'" in error_of(*more)
+    assert "weights in the checkpoints have its shape" in error_of(*more, "--network", "tiles")
+    done = run(*more, "--network", "mine:Rows")
     assert done.exit_code == 0, done.output

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from contextlib import closing
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,24 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode
 from tests.support.toy import Corridor, Step, corridors, toy_config
 
 from warpzone.agents.agent import Agent
+from warpzone.agents.described import DescribedPlayback, evaluate_described
 from warpzone.agents.export import export_agent
+from warpzone.agents.playback import GamePlayback, Playback
 from warpzone.agents.team import Team, TeamMemory
 from warpzone.errors import AgentError, ConfigError
+from warpzone.games.catch.cartridge import cartridge
 from warpzone.ppo.update import Coefficients, batch_of
 from warpzone.smb.config import EnvConfig
 from warpzone.training.agent_file import load_agent
 from warpzone.training.checkpoint import Checkpoints
 from warpzone.training.config import NetworkConfig, TrainConfig
+from warpzone.training.gymnasium_adapter import gymnasium_games
 from warpzone.training.learner import Learner
+from warpzone.training.presets import resolve
 from warpzone.training.recurrent import Memory, RecurrentPolicy, RecurrentUpdater
 from warpzone.training.trainer import train
 
@@ -431,3 +438,57 @@ def test_its_file_keeps_the_network(agent_file: Path) -> None:
 def test_it_is_not_exported_without_its_memory(agent_file: Path, tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="cannot be exported: its network has a memory"):
         export_agent(Agent.load(agent_file), tmp_path / "agent.pt2")
+
+
+def test_a_whole_game_is_shown_with_what_counts(agent_file: Path) -> None:
+    agent = Agent.load(agent_file)
+    with closing(GamePlayback(Team.of(agent), lives=1, saliency=True)) as playback:
+        moments = list(islice(playback.episode(0), 12))
+        again = list(islice(playback.episode(0), 12))
+    assert all(moment.heat is not None for moment in moments)
+    assert [moment.value for moment in moments] == [moment.value for moment in again]
+    with closing(Playback(agent, "1-1", saliency=True)) as level:
+        shown = [list(islice(level.episode(seed), 12)) for seed in (1, 1)]
+    assert [moment.value for moment in shown[0]] == [moment.value for moment in shown[1]]
+    with closing(Playback(agent, "1-1")) as level:
+        plain = list(islice(level.episode(1), 12))
+    assert [moment.value for moment in shown[0]] == [moment.value for moment in plain]
+
+
+def test_a_described_game_is_learnt_measured_and_shown(tmp_path: Path) -> None:
+    rom = tmp_path / "catch.nes"
+    cartridge(rom)
+    config = resolve(
+        "tiles",
+        game={"name": "catch", "observation": "variables"},
+        network={"kind": "gru", "hidden": [16], "piecewise_linear": False},
+        num_envs=4,
+        rollout_steps=16,
+        minibatch_size=64,
+        total_steps=128,
+        eval_episodes=2,
+        threads=1,
+    )
+    train(config, tmp_path / "run", rom=rom)
+    agent = Agent.load(tmp_path / "run")
+    found = [evaluate_described(agent, episodes=3, rom=rom, threads=1) for _ in range(2)]
+    assert found[0] == found[1]
+    with closing(DescribedPlayback(agent, rom=rom)) as playback:
+        values = [moment.value for moment in islice(playback.episode(0), 8)]
+    assert len(set(values)) > 1
+
+
+def test_environments_that_keep_no_state_are_gone_on_with_in_new_episodes() -> None:
+    def cartpoles(count: int) -> Any:
+        mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        return gymnasium.make_vec("CartPole-v1", count, "sync", vector_kwargs=mode)
+
+    config = toy_config(network=NetworkConfig(kind="gru", hidden=(8,)))
+    learner = Learner(config, gymnasium_games(cartpoles)(config.env, config.num_envs, 1, 0))
+    learner.improve()
+    assert learner.player is not None
+    kept = learner.snapshot()
+    assert kept.tensors["memory"].abs().sum() > 0
+    learner.restore(kept)
+    assert learner.player.memory.state.abs().sum() == 0
+    learner.close()

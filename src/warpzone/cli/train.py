@@ -188,6 +188,8 @@ def train(
             return False, training.resolve(name.value, **changes)
         if preset is not None:
             changes["preset"] = preset.value
+        if network is not None:
+            changes["network"]["kind"] = _kind_on_resume(run, network)
         config = resumed(run, changes)
         if config.game.name is not None and config.game.name not in game_names():
             raise ConfigError(
@@ -231,6 +233,20 @@ def _check_installed(*, dashboard: bool, watch: bool) -> None:
     elif watch:
         wanted["films"] = FILM
     need("warpzone train", **wanted)
+
+
+def _kind_on_resume(run: Path, network: str) -> str:
+    """Returns the kind that is meant by --network: code that registers the run's under another
+    name is named as well."""
+    from warpzone.own_code import CODE
+    from warpzone.training.network_registry import BUILT_IN, name_network
+    from warpzone.training.run_settings import read_config
+
+    begun = read_config(run).network.kind
+    if CODE.fullmatch(network) and begun not in BUILT_IN and not CODE.fullmatch(begun):
+        name_network(network)
+        return begun
+    return network
 
 
 def _env(levels: Mapping[str, float] | None, reward: str | None) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
         (learner.env, "recv", "play", None),
         (MarioVectorEnv, "play", PLAY, None),
         (Policy, "forward", "forward", "infer"),
-        (rollout, "_store_outcome", "store", None),
+        (rollout, "store_outcome", "store", None),
         (torch.Tensor, "__setitem__", "store", None),
         (torch.Tensor, "copy_", "backward", "store"),
         (StoredStacks, "__setitem__", "store", None),

@@ -4,7 +4,8 @@ never imported because a file names it."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.toy import corridors, toy_config
 import warpzone
 from warpzone.agents.agent import Agent
 from warpzone.agents.packaging import stage
+from warpzone.agents.playback import Playback
 from warpzone.errors import AgentError, ConfigError
 from warpzone.training import name_network, network_registry, register_network
 from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
@@ -23,6 +25,7 @@ from warpzone.training.checkpoint import Checkpoints
 from warpzone.training.config import NetworkConfig, TrainConfig
 from warpzone.training.networks import make_policy
 from warpzone.training.trainer import train
+from warpzone.viewers import watch
 
 SHAPES = {"scalars": (5,), "tiles": (3, 2, 2)}
 CODE = """
@@ -300,7 +303,18 @@ def test_other_options_are_another_network_to_a_run(tmp_path: Path) -> None:
         train(own("mine:Rows", filters=5), tmp_path / "run", make_env=corridors, resume=True)
 
 
-def test_commands_train_measure_film_and_package_it(tmp_path: Path) -> None:
+def test_commands_train_measure_show_film_and_package_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(open_playback: Callable[[str], Playback], order: list[str], **_: Any) -> watch.Stats:
+        with closing(open_playback(order[0])) as playback:
+            show = watch.AgentShow(lambda name: playback, order, 0)
+            while show.stats.episodes == 0:
+                show.advance()
+            return show.stats
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(watch, "watch", look)
     out = tmp_path / "run"
     done = run(
         "train", "1-1", "--network", "mine:Rows", "--num-envs", "4", "--steps", "128", "--out", out,
@@ -316,6 +330,9 @@ def test_commands_train_measure_film_and_package_it(tmp_path: Path) -> None:
     assert "write module:Class" in error_of("eval", out, "--network", "mine")
     done = run("eval", out, "--episodes", "2", "--network", "mine:Rows")
     assert done.exit_code == 0, done.output
+    done = run("watch", out, "--network", "mine:Rows")
+    assert done.exit_code == 0, done.output
+    assert "of 1 episodes cleared" in done.output
     film = tmp_path / "film.mp4"
     done = run("record", out, "-o", film, "--until-clear", "1", "--network", "mine:Rows")
     assert done.exit_code == 0, done.output

@@ -286,6 +286,18 @@ def test_a_folder_that_holds_no_shared_agent_is_not_sent(hub: Hub, tmp_path: Pat
     assert hub.repos == {}
 
 
+@pytest.mark.parametrize("name", ["config.json", "agent.safetensors", "README.md"])
+def test_a_folder_with_something_else_is_not_written_over(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / name).write_text("{}")
+    result = CliRunner().invoke(app, ["push", "1-1", "--folder", "run", "--episodes", "1"])
+    assert result.exit_code == 2
+    assert f"has {name}, which is not of a shared agent" in " ".join(result.output.split())
+    assert (run / name).read_text() == "{}"
+    assert len(list(run.iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -50,6 +50,15 @@ WRONG = [
     ("play --scale", "0"),
     ("replay", "no-such-file.json"),
     ("replay game.json --pictures", "1000000"),
+    ("push 1-1", "mario"),
+    ("push --folder x", "no-such-run"),
+    ("push 1-1 --folder x --episodes", "0"),
+    ("export --output a.pt2", "no-such-run"),
+    ("export --output a.pt2", "hf://mario"),
+    ("export 1-1 --output", "mario.pkl"),
+    ("track no-such-run", "abacus"),
+    ("train 1-1 --track", "abacus"),
+    ("train 1-1 --track-project", "a/b"),
     ("levels", "1-1"),
     ("map", "0-1"),
     ("map 1-1 --last", "0"),
@@ -101,6 +110,11 @@ PATHS = [
     "map 1-1 --output PATH.png",
     "map 1-1 --run PATH",
     "report PATH",
+    "push PATH --folder x",
+    "push 1-1 --folder PATH",
+    "export PATH --output a.pt2",
+    "export 1-1 --output PATH.pt2",
+    "track PATH wandb",
     "rom --rom PATH",
     "doctor --rom PATH",
 ]
@@ -165,7 +179,8 @@ def test_a_name_that_is_not_utf_8(
     result = run(*(word.replace("PATH", str(path)) for word in words.split()), *tiny(words))
     assert "Traceback" not in result.output
     if result.exit_code == 0:
-        assert words.startswith(("record 1-1 --until", "map 1-1 --output", "play"))
+        written = ("record 1-1 --until", "map 1-1 --output", "export 1-1 --output", "play")
+        assert words.startswith(written)
     else:
         assert isinstance(result.exception, SystemExit), repr(result.exception)
         assert r"caf\udce9" in plain(result.output).replace("\\\\", "\\")

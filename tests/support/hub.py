@@ -139,12 +139,13 @@ def serving(hub: Hub) -> Iterator[str]:
 
 def use_hub(monkeypatch: pytest.MonkeyPatch, address: str, cache: Path) -> None:
     """Lets huggingface_hub ask `address`, with a login and a cache of its own."""
-    package = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub")
+    constants = pytest.importorskip("huggingface_hub.constants")
     from warpzone.training import hub
 
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr(package.constants, "ENDPOINT", address)
-    monkeypatch.setattr(package.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(package.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     hub._fetched.cache_clear()

@@ -12,13 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from tests.support.agents import write_agent
 from tests.support.toy import corridors, toy_config
+from typer.testing import CliRunner
 
+from warpzone.cli.app import app
 from warpzone.errors import MissingPackageError
+from warpzone.smb.config import EnvConfig
 from warpzone.trackers import beside, follow
 from warpzone.trackers.beside import Followers
 from warpzone.trackers.follow import Follower, Request, Sent
 from warpzone.trackers.services import About, Row
+from warpzone.training.config import TrainConfig
 from warpzone.training.trainer import train
 
 FAKE = '''
@@ -405,6 +410,22 @@ def test_what_was_not_sent_can_be_sent_later(
     written = [json.loads(line)["step"] for line in (run / "metrics.jsonl").open()]
     assert [call["step"] for call in fake() if call["call"] == "log"] == written
     assert fake()[-1]["call"] == "finish"
+
+
+def test_a_film_is_sent_where_one_is_asked_for(
+    tmp_path: Path, fake: Callable[[], list[dict[str, object]]]
+) -> None:
+    run, env = tmp_path / "run", EnvConfig(levels=["1-1"], no_progress_steps=12)
+    run.mkdir()
+    write_agent(run / "best.safetensors", env)
+    (run / "config.json").write_text(TrainConfig(env=env).model_dump_json())
+    (run / "status.json").write_text('{"state": "finished", "step": 2}')
+    write_lines(run, [1, 2])
+    result = CliRunner().invoke(app, ["track", str(run), "wandb", "--film"])
+    assert result.exit_code == 0, result.output
+    files = [call["files"] for call in fake() if call["call"] == "artifact"]
+    assert files == [["config.json"], ["best.safetensors"], ["1-1.mp4"]]
+    assert (run / "1-1.mp4").stat().st_size > 1000
 
 
 def test_a_process_whose_training_is_gone_ends(

@@ -7,6 +7,7 @@ computes. Beside the network lies a description, JSON, of what it sees and what 
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import logging
@@ -50,7 +51,7 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
     float32 [B, actions] and `value` float32 [B]. Numbers are those of the agent within rounding.
 
     Args:
-        agent: from `Agent.load`, on the CPU.
+        agent: from `Agent.load`, on any device.
         path: `FILE.onnx` for ONNX, `FILE.pt2` for `torch.export.load`.
 
     Returns:
@@ -139,6 +140,9 @@ class _Program(nn.Module):
 
 
 def _traced(agent: Agent) -> torch.export.ExportedProgram:
+    policy = agent.policy
+    if agent.device.type != "cpu":
+        policy = copy.deepcopy(policy).cpu()
     # Two rows: a first axis of one would be taken for a constant.
     seen = {
         name: torch.zeros((2, *shape), dtype=torch.float32 if name == SCALARS else torch.uint8)
@@ -146,7 +150,7 @@ def _traced(agent: Agent) -> torch.export.ExportedProgram:
     }
     batch = torch.export.Dim(BATCH, min=1)
     return torch.export.export(
-        _Program(agent.policy).eval(),
+        _Program(policy).eval(),
         (),
         {"observation": seen},
         dynamic_shapes={"observation": {name: {0: batch} for name in seen}},

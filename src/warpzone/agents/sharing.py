@@ -8,6 +8,7 @@ that measures it again. No cartridge is in the folder, and nothing that is execu
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 from warpzone.agents.agent import Agent
 from warpzone.agents.described import evaluate_described
 from warpzone.agents.evaluate import evaluate
-from warpzone.errors import AgentError, FileError
+from warpzone.errors import AgentError, ConfigError, FileError
 from warpzone.files import make_directory, write_atomically
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.training import hub
@@ -121,6 +122,36 @@ def measure(
     return Measured(evaluation.levels, protocol, evaluation.rom)
 
 
+def check_folder(folder: Path) -> None:
+    """Makes a folder for a shared agent, before minutes are spent on measuring it.
+
+    Raises:
+        ConfigError: it cannot be made or written, or holds something else, e.g. a run.
+    """
+    try:
+        folder.absolute().name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"cannot write to {str(folder)!r}: the name is not UTF-8; choose another --folder"
+        ) from None
+    try:
+        make_directory(folder)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {str(folder)!r}: {error.strerror or error}; choose another --folder"
+        ) from error
+    if not writable:
+        raise ConfigError(f"the folder {str(folder)!r} may not be written; choose another --folder")
+    if hub.shared_config(folder) is None:
+        found = [name for name in FILES if os.path.lexists(folder / name)]
+        if found:
+            raise ConfigError(
+                f"{str(folder)!r} has {found[0]}, which is not of a shared agent and would be"
+                " overwritten; choose another --folder"
+            )
+
+
 def write_folder(
     agent: Agent,
     folder: Path,
@@ -134,7 +165,7 @@ def write_folder(
 
     Args:
         agent: from `Agent.load`.
-        folder: is made where it is not there; other files in it stay, and are never sent.
+        folder: see `check_folder`; other files in it stay, and are never sent.
         measured: from `measure`.
         repo: OWNER/NAME that it is for; None: the card names the folder.
         licence: of the agent, as the Hub names them, e.g. "mit"; None: the card says none.
@@ -144,10 +175,11 @@ def write_folder(
         The folder.
 
     Raises:
+        ConfigError: see `check_folder`.
         FileError: it cannot be written.
     """
+    check_folder(folder)
     try:
-        make_directory(folder)
         save_agent(folder / AGENT, agent.policy.state_dict(), agent.info)
         config = {
             "library_name": hub.LIBRARY,

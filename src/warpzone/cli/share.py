@@ -214,6 +214,7 @@ def push(
         return
     place = folder or Path("pushed") / (repo or "").rpartition("/")[2]
     agent, cartridge = _to_share(agent_path, rom)
+    sharing.check_folder(place)
     protocol = sharing.Protocol(
         policy=policy_of(policy, agent),
         episodes=episodes,

@@ -53,8 +53,12 @@ class HubName:
         return f"{SCHEME}{self.repo}" + (f"@{self.revision}" if self.revision else "")
 
 
-def check_repo(repo: str) -> str:
+def check_repo(repo: str, given: str | None = None) -> str:
     """Returns `repo`, OWNER/NAME.
+
+    Args:
+        repo: the name.
+        given: what it is part of, for the message.
 
     Raises:
         AgentError: no repository of the Hub can have that name.
@@ -62,7 +66,7 @@ def check_repo(repo: str) -> str:
     found = _NAME.fullmatch(repo)
     if found is None or any(mark in repo for mark in ("..", "--")):
         raise AgentError(
-            f"{one_line(repr(repo))} is no name of a repository: it is OWNER/NAME, each of letters,"
+            f"{one_line(repr(given or repo))} is no name of a repository: it is OWNER/NAME, each of letters,"
             " digits, '-', '_' and '.'"
         )
     return repo
@@ -78,10 +82,11 @@ def hub_name(name: str | Path) -> HubName | None:
     scheme = _SCHEME.match(text)
     if scheme is None:
         return None
-    repo, at, revision = text[scheme.end() :].partition("@")
+    rest = text[scheme.end() :]
+    repo, at, revision = rest.partition("@")
     if at and (_REVISION.fullmatch(revision) is None or ".." in revision):
         raise AgentError(f"{one_line(repr(revision))} is no revision: a branch, a tag or a commit")
-    return HubName(check_repo(repo), revision or None)
+    return HubName(check_repo(repo, SCHEME + rest), revision or None)
 
 
 def require_hub() -> Any:
@@ -91,6 +96,7 @@ def require_hub() -> Any:
         MissingPackageError: it is not installed.
     """
     need("The Hugging Face Hub", hub=("huggingface_hub",))
+    importlib.import_module("huggingface_hub.errors")
     return importlib.import_module("huggingface_hub")
 
 

@@ -66,8 +66,8 @@ def check_repo(repo: str, given: str | None = None) -> str:
     found = _NAME.fullmatch(repo)
     if found is None or any(mark in repo for mark in ("..", "--")):
         raise AgentError(
-            f"{one_line(repr(given or repo))} is no name of a repository: it is OWNER/NAME, each of letters,"
-            " digits, '-', '_' and '.'"
+            f"{one_line(repr(given or repo))} is no name of a repository: it is OWNER/NAME, each of"
+            " letters, digits, '-', '_' and '.'"
         )
     return repo
 

@@ -25,9 +25,17 @@ def dashboard(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open it in the browser, too.")
     ] = False,
+    token: Annotated[
+        bool,
+        typer.Option(
+            "--token",
+            help="Put a token into the address, and answer whoever has it: behind a proxy, such as "
+            "that of JupyterHub.",
+        ),
+    ] = False,
 ) -> None:
     """Show runs in a browser of this machine: curves, settings, results, live."""
-    from warpzone.dashboard.server import serve
+    from warpzone.dashboard.server import new_token, serve
 
     def tell(address: str) -> None:
         out.print(f"dashboard of {plain(folder)}: {address}  (Ctrl-C ends it)")
@@ -36,7 +44,7 @@ def dashboard(
 
             webbrowser.open(address)
 
-    serve(folder, port, log=tell)
+    serve(folder, port, token=new_token() if token else None, log=tell)
 
 
 def level_map(

@@ -3,10 +3,16 @@
 No page of another site can read from it: whoever asks by another name than that of this machine is
 refused (DNS rebinding), nothing is allowed across origins, and a page may load nothing from
 elsewhere. Files come from the package; a run is looked up by its name among those found.
+
+With a token, for places that are reached through a proxy, every address begins with it: who does
+not know it learns nothing, by whatever name they ask, and pages of others may frame this one.
+Pages name everything relative to their own address, so that it does not matter what a proxy puts
+before it.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,8 +51,20 @@ HEADERS = {
 }
 
 
-def create(library: Library, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """Returns the application over the runs of `library`; `more` are routes of other views."""
+FRAMES = "; frame-ancestors 'none'"
+
+
+def create(
+    library: Library, more: Sequence[BaseRoute] = (), *, token: str | None = None
+) -> Starlette:
+    """Returns the application over the runs of `library`.
+
+    Args:
+        library: of the runs.
+        more: routes of other views.
+        token: what every address begins with, behind whatever a proxy puts before it; None: only
+            browsers of this machine are answered.
+    """
 
     def index(request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
@@ -63,8 +81,10 @@ def create(library: Library, more: Sequence[BaseRoute] = ()) -> Starlette:
             Mount("/static", StaticFiles(directory=STATIC, packages=[MAPS])),
         ],
         middleware=[
-            Middleware(SafeHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+            Middleware(SafeHeaders, framed=token is not None),
+            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+            if token is None
+            else Middleware(TokenInPath, token=token),
         ],
         exception_handlers={
             WarpzoneError: _refuse,
@@ -89,17 +109,55 @@ def _refuse(request: Request, error: Exception) -> Response:
             return error_response(f"a fault of warpzone: {type(error).__name__}: {error}", 500)
 
 
-class SafeHeaders:
-    """Puts `HEADERS` on every answer."""
+class TokenInPath:
+    """Answers only what is asked for behind `/…/TOKEN/`, as if it were asked for at `/`.
 
-    def __init__(self, app: ASGIApp) -> None:
+    In the path rather than in a cookie, which browsers keep from pages within pages of others, or
+    a header, which scripts and WebSockets cannot send.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
         self.app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = scope["path"].split("/")
+        found = [secrets.compare_digest(name.encode(), self._token) for name in names]
+        if not any(found):
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            refusal = error_response(
+                "this dashboard has a token in its address: open the whole of it, as it was told",
+                403,
+            )
+            await refusal(scope, receive, send)
+            return
+        place = found.index(True)
+        if place == len(names) - 1:  # the pages' addresses are relative to what follows the token
+            to = f"{names[place]}/"
+            await Response(status_code=307, headers={"location": to})(scope, receive, send)
+            return
+        root = "/".join(names[: place + 1])
+        await self.app({**scope, "root_path": root}, receive, send)
+
+
+class SafeHeaders:
+    """Puts `HEADERS` on every answer; `framed`: pages of others may show this one within them."""
+
+    def __init__(self, app: ASGIApp, *, framed: bool = False) -> None:
+        self.app = app
+        self._headers = dict(HEADERS)
+        if framed:
+            name = "content-security-policy"
+            self._headers[name] = HEADERS[name].removesuffix(FRAMES)
+            del self._headers["cross-origin-opener-policy"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 if "cache-control" not in headers:
                     headers["cache-control"] = "no-cache"

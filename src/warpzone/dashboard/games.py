@@ -85,14 +85,16 @@ class Segment(_Message):
     stride: Literal[1, 4] = 1
 
 
-def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
+def routes(library: Library, rom: RomSource = None, *, same_origin: bool = True) -> list[BaseRoute]:
     """Returns what the page needs to show games.
 
     Args:
         library: of the runs.
         rom: a file, a `Rom`, or None to look for one when the first episode is wanted.
+        same_origin: refuse pages of other sites, which browsers let ask. Behind a proxy a page's
+            own site looks like another one.
     """
-    games = _Games(library, Renderer(rom))
+    games = _Games(library, Renderer(rom), same_origin=same_origin)
     return [
         Route("/api/episodes", games.list),
         WebSocketRoute("/api/stream", games.stream),
@@ -209,9 +211,10 @@ def _finite(value: float, digits: int) -> float | None:
 class _Games:
     """Answers what clients ask."""
 
-    def __init__(self, library: Library, renderer: Renderer) -> None:
+    def __init__(self, library: Library, renderer: Renderer, *, same_origin: bool) -> None:
         self._library = library
         self._renderer = renderer
+        self._same_origin = same_origin
         self._lists = Lists()
         self._viewers = 0
 
@@ -222,7 +225,7 @@ class _Games:
 
     async def stream(self, socket: WebSocket) -> None:
         """Answers one page's questions for as long as it asks."""
-        if _is_foreign(socket):
+        if self._same_origin and _is_foreign(socket):
             await socket.close()  # before it is accepted: status 403
             return
         await socket.accept()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -33,11 +34,18 @@ PATIENCE = 15.0
 ENDING = 5.0
 """Seconds that it waits for it to end."""
 LONGEST_LINE = 4096
+TOKEN = "WARPZONE_DASHBOARD_TOKEN"
+"""The variable in which the process of `Beside` is told its token."""
 
 
-def all_routes(library: Library) -> list[BaseRoute]:
+def all_routes(library: Library, *, same_origin: bool = True) -> list[BaseRoute]:
     """Returns the routes of every view that has a module of its own."""
-    return [*games.routes(library), *level_map.routes(library)]
+    return [*games.routes(library, same_origin=same_origin), *level_map.routes(library)]
+
+
+def new_token() -> str:
+    """Returns what nobody can guess, of letters, digits, - and _."""
+    return secrets.token_urlsafe(32)
 
 
 def listen(port: int) -> socket.socket:
@@ -62,29 +70,33 @@ def listen(port: int) -> socket.socket:
     return server
 
 
-def address(server: socket.socket) -> str:
+def address(server: socket.socket, token: str | None = None) -> str:
     """Returns what a browser is to be given."""
-    return f"http://{ADDRESS}:{server.getsockname()[1]}"
+    root = f"http://{ADDRESS}:{server.getsockname()[1]}"
+    return root if token is None else f"{root}/{token}/"
 
 
 def serve(
     folder: Path,
     port: int = PORT,
     *,
+    token: str | None = None,
     log: Callable[[str], None] = print,
     until: IO[bytes] | None = None,
 ) -> None:
     """Serves the runs under `folder` until Ctrl-C or SIGTERM, or the end of the stream `until`.
 
-    `log` receives the address as soon as it answers.
+    With a `token`, whoever has it in the address is answered, by whatever name of this machine, for
+    a proxy that is before this; without, browsers of this machine. `log` receives the address as
+    soon as it answers.
 
     Raises:
         RunError: there is no such folder.
         ServerError: the port is taken.
     """
-    config = _configure(folder)
+    config = _configure(folder, token)
     with listen(port) as listening:
-        server = _Server(config, lambda: log(address(listening)))
+        server = _Server(config, lambda: log(address(listening, token)))
         if until is not None:
             threading.Thread(target=_wait, args=(until, server), daemon=True).start()
         with suppress(KeyboardInterrupt):  # the way to end it
@@ -92,29 +104,31 @@ def serve(
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0) -> Iterator[str]:
+def serving(folder: Path, port: int = 0, *, token: str | None = None) -> Iterator[str]:
     """While entered, a thread of this process serves, on any free port by default: the address.
+
+    `token` as for `serve`.
 
     Raises:
         RunError: there is no such folder.
         ServerError: the port is taken.
     """
-    config = _configure(folder)
+    config = _configure(folder, token)
     with listen(port) as listening:
         server = Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            yield address(listening)
+            yield address(listening, token)
         finally:
             server.should_exit = True
             thread.join()
 
 
-def _configure(folder: Path) -> uvicorn.Config:
+def _configure(folder: Path, token: str | None) -> uvicorn.Config:
     library = Library(folder)
     return uvicorn.Config(
-        create(library, all_routes(library)),
+        create(library, all_routes(library, same_origin=token is None), token=token),
         log_level="error",
         access_log=False,
         lifespan="off",
@@ -158,40 +172,78 @@ def beside(
     folder = run.resolve().parent
     with suppress(OSError):  # which the training tells of
         folder.mkdir(parents=True, exist_ok=True)
-    # -P: what lies in the user's current directory is not imported.
-    command = [sys.executable, "-P", "-m", "warpzone.dashboard.server"]
     try:
-        process = subprocess.Popen(
-            [*command, str(folder), str(port or PORT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # In a group of its own, so that Ctrl-C is for the training.
-            process_group=0 if sys.platform != "win32" else None,
-        )
-    except OSError as error:
-        log(f"there is no dashboard: its process cannot be started: {error.strerror or error}")
+        server = Beside(folder, port or PORT)
+    except ServerError as error:
+        log(str(error))
         yield
         return
-    assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        told = _first_line(process.stdout)
-        if told is None:
-            process.kill()
-            log(f"there is no dashboard: its process has not answered within {PATIENCE:g} s")
-        elif told.startswith("http://"):
-            log(f"dashboard: {told}/#/run/{quote(printable(run.resolve().name))}")
-        else:
-            log(told or "there is no dashboard: its process ended at once")
+        log(f"dashboard: {server.url}/#/run/{quote(printable(run.resolve().name))}")
         yield
     finally:
-        process.stdin.close()
+        server.close()
+
+
+class Beside:
+    """A process of its own that serves the runs of a folder, with a lower priority than this one.
+
+    It ends with this process, however that ends.
+
+    Attributes:
+        url: what a browser of this machine opens.
+        port: where it waits.
+    """
+
+    def __init__(self, folder: Path, port: int, token: str | None = None) -> None:
+        """Returns once it answers.
+
+        Raises:
+            ServerError: there is none, or it hangs.
+        """
+        # -P: what lies in the user's current directory is not imported.
+        command = [sys.executable, "-P", "-m", "warpzone.dashboard.server"]
         try:
-            process.wait(ENDING)
+            self._process = subprocess.Popen(
+                [*command, str(folder), str(port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Others may read the arguments of a process.
+                env={**os.environ, TOKEN: token or ""},
+                # In a group of its own, so that Ctrl-C is for the training.
+                process_group=0 if sys.platform != "win32" else None,
+            )
+        except OSError as error:
+            raise ServerError(
+                f"there is no dashboard: its process cannot be started: {error.strerror or error}"
+            ) from None
+        assert self._process.stdout is not None
+        told = _first_line(self._process.stdout)
+        if told is not None and told.startswith("http://"):
+            self.url = told
+            self.port = int(told.split("/")[2].partition(":")[2])
+            return
+        if told is None:
+            self._process.kill()
+            told = f"there is no dashboard: its process has not answered within {PATIENCE:g} s"
+        self.close()
+        raise ServerError(told or "there is no dashboard: its process ended at once")
+
+    @property
+    def runs(self) -> bool:
+        """Whether it still does."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(ENDING)
         except subprocess.TimeoutExpired:
-            process.kill()
+            self._process.kill()
             with suppress(subprocess.TimeoutExpired):  # one that cannot be killed stays behind
-                process.wait(ENDING)
+                self._process.wait(ENDING)
 
 
 def _first_line(stream: IO[bytes]) -> str | None:
@@ -215,7 +267,8 @@ def _beside(folder: str, port: str) -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     try:
-        serve(Path(folder), int(port), log=_tell, until=sys.stdin.buffer)
+        token = os.environ.pop(TOKEN, "") or None
+        serve(Path(folder), int(port), token=token, log=_tell, until=sys.stdin.buffer)
     except (WarpzoneError, OSError) as error:
         _tell(str(error))
 

@@ -10,7 +10,7 @@ let loading = null;
 /** plotly takes a while: what needs no charts is shown before. */
 function plotly() {
   loading ??= new Promise((resolve) => {
-    const load = () => document.head.append(make("script", { src: "/static/plotly.min.js", load: resolve }));
+    const load = () => document.head.append(make("script", { src: "static/plotly.min.js", load: resolve }));
     requestAnimationFrame(() => setTimeout(load));
   });
   return loading;

@@ -95,7 +95,7 @@ export class Curves {
 
   /** Take in what was added; true if anything was. */
   async refresh() {
-    const answer = await ask(`${about("/api/curves", this.name)}&after=${this.token}`);
+    const answer = await ask(`${about("api/curves", this.name)}&after=${this.token}`);
     const same =
       answer.token === this.token &&
       answer.updates === this.updates &&

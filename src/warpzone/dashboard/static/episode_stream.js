@@ -24,8 +24,8 @@ export class Link {
   ready() {
     if (this.hello) return this.hello;
     if (performance.now() < this.lostAt + RETRY) return Promise.reject(new Lost(this.reason));
-    const url = new URL("/api/stream", location.href);
-    url.protocol = "ws:";
+    const url = new URL("api/stream", location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.searchParams.set("run", this.run);
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";

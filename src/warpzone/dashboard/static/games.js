@@ -50,7 +50,7 @@ export function mountGames(element, run) {
     if (closed || document.hidden || performance.now() < asked + POLL / 3) return;
     asked = performance.now();
     try {
-      const found = await ask(about("/api/episodes", name));
+      const found = await ask(about("api/episodes", name));
       if (!closed) show(found);
       trouble.hidden = true;
     } catch (error) {

@@ -33,7 +33,7 @@ function tell(error) {
 }
 
 async function refresh() {
-  const answer = await ask("/api/runs", { changed: known !== null });
+  const answer = await ask("api/runs", { changed: known !== null });
   if (answer) {
     known = answer;
     document.getElementById("folder").textContent = known.folder;
@@ -134,7 +134,7 @@ function overviewPage(query) {
       resultsAt.replaceChildren();
       return;
     }
-    const answer = await ask(about("/api/compare", ...selected));
+    const answer = await ask(about("api/compare", ...selected));
     if (JSON.stringify(answer) === JSON.stringify(compared)) return;
     compared = answer;
     differencesAt.replaceChildren(differencesTable(compared));

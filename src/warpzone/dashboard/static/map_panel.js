@@ -32,7 +32,7 @@ export function mountMap(element, run) {
   let closed = false;
   const map = new LevelMap(
     place,
-    (level, strip) => address("/api/map/picture", { level, strip, version: version() }),
+    (level, strip) => address("api/map/picture", { level, strip, version: version() }),
     (level, last) => {
       question = { run: run.name, level, ...(last ? { last } : {}) };
       tracedAt = -Infinity;
@@ -45,7 +45,7 @@ export function mountMap(element, run) {
   async function update() {
     const mine = (turn += 1);
     try {
-      const text = await fetched(address("/api/map", question));
+      const text = await fetched(address("api/map", question));
       if (closed || mine !== turn) return 0;
       const begun = performance.now();
       if (text !== before) {
@@ -59,7 +59,7 @@ export function mountMap(element, run) {
       if (begun - tracedAt >= TRACES_EVERY) {
         tracedAt = begun;
         const level = map.data.level;
-        const traces = await fetched(address("/api/map/traces", { run: run.name, level }));
+        const traces = await fetched(address("api/map/traces", { run: run.name, level }));
         if (closed || mine !== turn) return spent;
         const again = performance.now();
         if (traces !== tracesBefore) map.showTraces(JSON.parse(traces).traces);

@@ -35,7 +35,7 @@ function mountCurves(element, run) {
 function mountResults(element, run) {
   return {
     async update() {
-      const answer = await ask(about("/api/compare", run.name));
+      const answer = await ask(about("api/compare", run.name));
       element.replaceChildren(resultsTable(answer.results, false));
     },
     close() {},
@@ -47,7 +47,7 @@ function mountSettings(element, run) {
   return {
     async update() {
       if (shown) return; // they do not change
-      const settings = await ask(about("/api/config", run.name));
+      const settings = await ask(about("api/config", run.name));
       shown = true;
       element.replaceChildren(
         make(

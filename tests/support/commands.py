@@ -11,8 +11,8 @@ from warpzone.cli.app import app
 from warpzone.cli.options import EXIT_ERROR
 
 COMMANDS = (
-    "train", "campaign", "dashboard", "watch", "record", "replay", "report", "map", "eval", "play",
-    "levels", "bench", "doctor", "rom", "push", "export", "track",
+    "train", "campaign", "fleet", "dashboard", "watch", "record", "replay", "report", "map", "eval",
+    "play", "levels", "bench", "doctor", "rom", "push", "export", "track",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from warpzone.cli import campaign, evaluate, machine, play, record, runs, share, train, watch
+from warpzone.cli import campaign, evaluate, fleet, machine, play, record, runs, share, train, watch
 from warpzone.cli.options import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED
 from warpzone.cli.output import err, out, plain
 from warpzone.errors import TrainingError, WarpzoneError
@@ -84,6 +84,10 @@ app.command(epilog="Example: [cyan]warpzone train 1-1 --seed 1 --watch[/]")(trai
 app.command(
     epilog="Example: [cyan]warpzone campaign all --hours 8[/]  (the same line goes on with it)"
 )(campaign.campaign)
+app.command(
+    epilog="Example: [cyan]warpzone fleet 1-1,1-2 --seeds 3 --grid lr=0.001,0.002[/]  (needs "
+    "warpzone\\[ray]; --resume goes on with it)"
+)(fleet.fleet)
 app.command(epilog="Example: [cyan]warpzone dashboard runs[/]  (Ctrl-C ends it)")(runs.dashboard)
 app.command(
     epilog="Example: [cyan]warpzone watch 1-1[/]  (or runs/1-1-tiles-seed0; over ssh: "

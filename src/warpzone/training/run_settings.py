@@ -49,6 +49,19 @@ FIXED: dict[str, str] = {
 """Settings, or groups of them, that stay as a run began, and why. All others may change."""
 
 
+class Inherited(BaseModel):
+    """The state of another run that a run went on from, see `warpzone.fleet.inherit`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    """Its name."""
+    step: int
+    """Agent steps that it had trained."""
+    id: str
+    """Of this one time."""
+
+
 class SettingChange(BaseModel):
     """What was set anew when a run went on."""
 
@@ -58,10 +71,14 @@ class SettingChange(BaseModel):
     """From which on it holds."""
     settings: dict[str, tuple[Any, Any]]
     """Old and new values by dotted name, as JSON can hold them."""
+    inherited: Inherited | None = None
+    """Of another run: everything that is learnt; None: it went on from its own state."""
 
     @property
     def text(self) -> str:
-        """As options of the command line."""
+        """As options of the command line, or in words what was inherited."""
+        if self.inherited is not None:
+            return f"the state of {self.inherited.run} at its step {self.inherited.step}"
         return " ".join(
             f"--set {shlex.quote(format_override(name, new))}"
             for name, (_, new) in self.settings.items()

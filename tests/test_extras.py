@@ -40,6 +40,7 @@ OF_OTHERS = (
     "mlflow",
     "onnx",
     "onnxscript",
+    "ray",
     "sb3_contrib",
     "stable_baselines3",
     "trackio",

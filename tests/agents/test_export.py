@@ -163,6 +163,42 @@ def test_a_program_plays_the_same_episode(suffix: str, sees: str, tmp_path: Path
             assert progress > 3000
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_program_remembers_as_the_agent_does(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript")
+    shapes: Shapes = {SCALARS: (9,)}
+    agent = made(tmp_path, NetworkConfig(kind="gru", hidden=(16, 8)), shapes)
+    told = export_agent(agent, tmp_path / f"program{suffix}")
+    assert list(told["inputs"]) == [SCALARS, "state"]
+    assert told["outputs"] == ["logits", "value", "next_state"]
+    arrays = [drawn(shapes, 3) for _ in range(6)]
+    for index, array in enumerate(arrays):
+        array[SCALARS] *= index
+    memory = agent.memory(3)
+    assert memory is not None
+    if suffix == ".onnx":
+        run = of_onnx(tmp_path / "program.onnx")
+    else:
+        module = torch.export.load(tmp_path / "program.pt2").module()
+
+        def run(arrays: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+            seen = {SCALARS: torch.from_numpy(arrays[SCALARS])}
+            with torch.inference_mode():
+                state = torch.from_numpy(arrays["state"])
+                return [out.numpy() for out in module(observation=seen, state=state)]
+
+    state = np.zeros((3, 8), np.float32)
+    said = []
+    for array in arrays:
+        tensors = {name: torch.from_numpy(values) for name, values in array.items()}
+        expected = memory.decide(tensors)[0].numpy()
+        logits, _, state = run({**array, "state": state})
+        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+        said.append(logits)
+    assert np.abs(np.diff(said, axis=0)).max() > 0.1
+
+
 def test_a_file_says_what_is_in_it(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

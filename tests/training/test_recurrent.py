@@ -435,9 +435,10 @@ def test_its_file_keeps_the_network(agent_file: Path) -> None:
     assert info.network.kind == "gru"
 
 
-def test_it_is_not_exported_without_its_memory(agent_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(AgentError, match="cannot be exported: its network has a memory"):
-        export_agent(Agent.load(agent_file), tmp_path / "agent.pt2")
+def test_it_is_exported_with_its_memory(agent_file: Path, tmp_path: Path) -> None:
+    told = export_agent(Agent.load(agent_file), tmp_path / "agent.pt2")
+    assert told["inputs"]["state"] == {"dtype": "float32", "shape": [16]}
+    assert told["outputs"][-1] == "next_state"
 
 
 def test_a_whole_game_is_shown_with_what_counts(agent_file: Path) -> None:

@@ -36,6 +36,9 @@ DESCRIPTION = "warpzone.json"
 """The name of the description in a file of `torch.export`; in an ONNX file it is the metadata
 property `warpzone`."""
 OUTPUTS = ("logits", "value")
+STATE, NEXT_STATE = "state", "next_state"
+"""Of a network with a memory, one input and one output more: zeros where an episode begins, then
+what came out."""
 BATCH = "batch"
 """The name of the first dimension, of any size."""
 OPSET = 20
@@ -48,7 +51,9 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
 
     Its inputs are the arrays of an observation by name, each with a first axis of any length (in a
     file of `torch.export` they are one argument, `observation`, a dict); its outputs are `logits`
-    float32 [B, actions] and `value` float32 [B]. Numbers are those of the agent within rounding.
+    float32 [B, actions] and `value` float32 [B]. A network with a memory has one input more,
+    `state` float32 [B, S], zeros where an episode begins, and one output more, `next_state`.
+    Numbers are those of the agent within rounding.
 
     Args:
         agent: from `Agent.load`, on any device.
@@ -65,11 +70,6 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
     """
     path = check_output_path(Path(path), "an exported agent", SUFFIXES)
     suffix = path.suffix.lower()
-    if isinstance(agent.policy, RecurrentPolicy):
-        raise AgentError(
-            f"{agent.path} cannot be exported: its network has a memory, which a file's inputs and"
-            " outputs do not have. Export an agent without one"
-        )
     if suffix == ONNX:
         need(f"An {ONNX} file (a {TORCH} file needs nothing more)", onnx=("onnx", "onnxscript"))
     told = description(agent)
@@ -77,7 +77,7 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
     with torch.no_grad(), _quiet():
         try:
             program = _traced(agent)
-            data = _onnx(program, agent, text) if suffix == ONNX else _saved(program, text)
+            data = _onnx(program, told, text) if suffix == ONNX else _saved(program, text)
         # Whatever a network of somebody's own does that cannot be traced.
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]
@@ -102,13 +102,18 @@ def description(agent: Agent) -> dict[str, Any]:
     of_game = info.game.name is not None
     settings = info.game if of_game else info.env
     buttons = _buttons(agent)
+    inputs = {
+        name: {"dtype": "float32" if name == SCALARS else "uint8", "shape": list(shape)}
+        for name, shape in info.shapes.items()
+    }
+    outputs = list(OUTPUTS)
+    if isinstance(agent.policy, RecurrentPolicy):
+        inputs[STATE] = {"dtype": "float32", "shape": [agent.policy.state_width]}
+        outputs.append(NEXT_STATE)
     return {
         "warpzone": VERSION,
-        "inputs": {
-            name: {"dtype": "float32" if name == SCALARS else "uint8", "shape": list(shape)}
-            for name, shape in info.shapes.items()
-        },
-        "outputs": list(OUTPUTS),
+        "inputs": inputs,
+        "outputs": outputs,
         "actions": None if buttons is None else action_names(buttons),
         "buttons": buttons,
         "levels": [] if of_game else list(agent.levels),
@@ -139,6 +144,15 @@ class _Program(nn.Module):
         return logits, value
 
 
+class _RememberingProgram(nn.Module):
+    def __init__(self, policy: RecurrentPolicy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, observation: Observation, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.policy.step(observation, state)
+
+
 def _traced(agent: Agent) -> torch.export.ExportedProgram:
     policy = agent.policy
     if agent.device.type != "cpu":
@@ -149,12 +163,13 @@ def _traced(agent: Agent) -> torch.export.ExportedProgram:
         for name, shape in agent.info.shapes.items()
     }
     batch = torch.export.Dim(BATCH, min=1)
-    return torch.export.export(
-        _Program(policy).eval(),
-        (),
-        {"observation": seen},
-        dynamic_shapes={"observation": {name: {0: batch} for name in seen}},
-    )
+    given: dict[str, Any] = {"observation": seen}
+    axes: dict[str, Any] = {"observation": {name: {0: batch} for name in seen}}
+    program: nn.Module = _Program(policy)
+    if isinstance(policy, RecurrentPolicy):
+        program = _RememberingProgram(policy)
+        given[STATE], axes[STATE] = torch.zeros(2, policy.state_width), {0: batch}
+    return torch.export.export(program.eval(), (), given, dynamic_shapes=axes)
 
 
 def _saved(program: torch.export.ExportedProgram, text: str) -> bytes:
@@ -163,13 +178,13 @@ def _saved(program: torch.export.ExportedProgram, text: str) -> bytes:
     return file.getvalue()
 
 
-def _onnx(program: torch.export.ExportedProgram, agent: Agent, text: str) -> bytes:
+def _onnx(program: torch.export.ExportedProgram, told: dict[str, Any], text: str) -> bytes:
     import onnx
 
     written = torch.onnx.export(
         program,
-        input_names=list(agent.info.shapes),
-        output_names=list(OUTPUTS),
+        input_names=list(told["inputs"]),
+        output_names=told["outputs"],
         opset_version=OPSET,
         verbose=False,
     )

@@ -2,7 +2,8 @@
 
 A `Learner` holds the policy and its optimiser, the games and the rollout that they fill, the random
 state of shuffling samples, the statistics of episodes, the curriculum, and the counters; `snapshot`
-and `restore` copy all of that. Knows no file and no display.
+and `restore` copy all of that. Knows no file and no display. One file because what `improve`
+changes, `snapshot` must copy and `restore` bring back.
 """
 
 from __future__ import annotations

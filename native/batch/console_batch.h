@@ -34,6 +34,7 @@ struct Play {
   double repeat_action_probability = 0;
   int status_bar = 0;  // lines of the screen that `crop_status_bar` leaves out
   std::vector<Variable> variables;
+  std::vector<Stretch> stretches;
   std::vector<std::vector<uint8_t>> starts;  // snapshots
   std::vector<double> weights;               // of the starts
 
@@ -50,6 +51,7 @@ struct Play {
     require(status_bar >= 0 && status_bar < nes::kScreenHeight,
             "a status bar must have from 0 to 239 lines");
     for (const Variable& variable : variables) variable.check(cart);
+    for (const Stretch& stretch : stretches) stretch.check(cart);
     require(!starts.empty(), "there must be a start");
     double total = 0;
     for (const double weight : weights) {
@@ -61,6 +63,11 @@ struct Play {
   }
 
   size_t columns() const { return variables.size(); }
+  size_t memory_bytes() const {
+    size_t bytes = 0;
+    for (const Stretch& stretch : stretches) bytes += stretch.size;
+    return bytes;
+  }
 };
 
 class ConsoleBatch : public Batch {
@@ -80,7 +87,7 @@ class ConsoleBatch : public Batch {
   // Throws std::invalid_argument.
   ConsoleBatch(std::shared_ptr<const nes::Cartridge> cart, Play play, const Config& config)
       : Batch(*cart, facts_of(play), config), owner_(std::move(cart)), play_(std::move(play)),
-        states_(size()) {
+        memory_bytes_(play_.memory_bytes()), states_(size()) {
     play_.check(*owner_);
     for (const auto& start : play_.starts) check_snapshot(start);
     const size_t n = size();
@@ -88,6 +95,8 @@ class ConsoleBatch : public Batch {
     games_.assign(n, {});
     values.assign(n * play_.columns(), 0);
     before.assign(n * play_.columns(), 0);
+    memory.assign(n * memory_bytes_, 0);
+    memory_before.assign(n * memory_bytes_, 0);
     steps.assign(n, 0);
     frames.assign(n, 0);
     starts.assign(n, 0);
@@ -119,6 +128,8 @@ class ConsoleBatch : public Batch {
   // before the last step, or where the episode began. `starts`: at which of the starts, -1:
   // elsewhere.
   std::vector<int64_t> values, before;
+  // Likewise [N, memory_bytes]: the stretches, one behind the other.
+  std::vector<uint8_t> memory, memory_before;
   std::vector<int32_t> steps, frames, starts;
 
  private:
@@ -153,6 +164,7 @@ class ConsoleBatch : public Batch {
     int32_t columns;
     uint64_t observation_bytes;
     uint64_t cartridge;
+    uint64_t memory_bytes;
   };
 
   // What is made of the variables, whoever wants it makes.
@@ -196,18 +208,19 @@ class ConsoleBatch : public Batch {
 
   std::vector<uint8_t> save_header(size_t n) const override {
     const SaveHeader header{{'W', 'Z', 'C', 'O', 'N', 'S', 'O', '\0'},
-                            1,
+                            2,
                             static_cast<int32_t>(n),
                             static_cast<int32_t>(config().observation),
                             static_cast<int32_t>(play_.columns()),
                             observation_bytes(),
-                            cart().fingerprint};
+                            cart().fingerprint,
+                            memory_bytes_};
     const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
     return {bytes, bytes + sizeof(header)};
   }
 
   const char* what_differs() const override {
-    return "number of games, observation, variables, cartridge or version";
+    return "number of games, observation, variables, memory, cartridge or version";
   }
 
   // What is saved of a game behind the snapshot of its console, in this order.
@@ -220,6 +233,8 @@ class ConsoleBatch : public Batch {
     visit(self.starts);
     visit(self.values);
     visit(self.before);
+    visit(self.memory);
+    visit(self.memory_before);
     visit(self.observations);
   }
 
@@ -296,7 +311,7 @@ class ConsoleBatch : public Batch {
       for (int k = 0; k < idle; ++k) run_frame(s, 0);
       if (config().keep_frames) keep_frame(s);
       read(s, i);
-      std::copy_n(row(values, i), play_.columns(), row(before, i));
+      keep_numbers(i);
       if (pixels()) {
         using S = std::remove_reference_t<decltype(s)>;
         PixelStack::Beginning<S>(*pixels(), cart(), observation(i)).see(s);
@@ -314,7 +329,7 @@ class ConsoleBatch : public Batch {
     if (needs_reset[i] != 0) return begin(i, -1, {});  // next-step autoreset
     Game& game = games_[i];
     const uint8_t buttons = play_.actions[static_cast<size_t>(action(i))];
-    std::copy_n(row(values, i), play_.columns(), row(before, i));
+    keep_numbers(i);
     if (config().keep_frames) forget_frames();
     with(states_[i], [&](auto& s) {
       using S = std::remove_reference_t<decltype(s)>;
@@ -352,10 +367,23 @@ class ConsoleBatch : public Batch {
   void read(const S& s, size_t i) {
     int64_t* const out = row(values, i);
     for (size_t k = 0; k < play_.variables.size(); ++k) out[k] = play_.variables[k].read(s);
+    uint8_t* bytes = memory.data() + i * memory_bytes_;
+    for (const Stretch& stretch : play_.stretches) {
+      stretch.read(s, bytes);
+      bytes += stretch.size;
+    }
+  }
+
+  // What has been read is from now on what was before.
+  void keep_numbers(size_t i) {
+    std::copy_n(row(values, i), play_.columns(), row(before, i));
+    const size_t at = i * memory_bytes_;
+    std::copy_n(memory.data() + at, memory_bytes_, memory_before.data() + at);
   }
 
   std::shared_ptr<const nes::Cartridge> owner_;
   Play play_;
+  size_t memory_bytes_;
   States states_;
   std::vector<Game> games_;
 };

@@ -1,9 +1,11 @@
-// Numbers in a console's memory, as a description of a game names them.
+// Numbers and stretches in a console's memory, as a description of a game names them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -94,6 +96,35 @@ struct Variable {
       value = value * 10 + (b & 15) % base;
     }
     return value;
+  }
+};
+
+// Bytes that lie side by side in work RAM or in the cartridge's own.
+struct Stretch {
+  size_t address, size;
+
+  // Throws std::invalid_argument where a cartridge has no such bytes.
+  void check(const nes::Cartridge& cart) const {
+    const size_t own = std::min<size_t>(cart.prg_ram_bytes, kPrgRamEnd - kPrgRamAt);
+    const auto within = [&](size_t begin, size_t bytes) {
+      return address >= begin && size <= bytes && address - begin <= bytes - size;
+    };
+    if (size == 0 || !(within(0, 0x800) || within(kPrgRamAt, own))) {
+      throw std::invalid_argument("there is no stretch of " + std::to_string(size) + " bytes at " +
+                                  std::to_string(address) +
+                                  ": work RAM is at 0 to 2,047, and the cartridge has " +
+                                  std::to_string(own) + " bytes of RAM from 24,576 on");
+    }
+  }
+
+  // Of a stretch that has been checked.
+  template <typename S>
+  void read(const S& s, uint8_t* out) const {
+    const uint8_t* from = s.ram.data() + address;
+    if constexpr (nes::kFull<S>) {
+      if (address >= kPrgRamAt) from = s.memory.data() + (address - kPrgRamAt);
+    }
+    std::memcpy(out, from, size);
   }
 };
 

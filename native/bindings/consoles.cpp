@@ -17,11 +17,13 @@ namespace warpzone::bindings {
 using namespace nb::literals;
 using batch::Coding;
 using batch::ConsoleBatch;
+using batch::Stretch;
 using batch::Variable;
 
 namespace {
 
 std::vector<size_t> columns(const ConsoleBatch& b) { return {b.size(), b.play().columns()}; }
+std::vector<size_t> bytes(const ConsoleBatch& b) { return {b.size(), b.play().memory_bytes()}; }
 
 }  // namespace
 
@@ -42,6 +44,8 @@ void bind_consoles(nb::module_& m) {
           "Addresses of its bytes, the least significant one first. Of a binary number only `bits` "
           "from first_bit on; 0: all. With `modulo`, of a decimal digit above 9 only what is over "
           "ten counts.");
+  nb::class_<Stretch>(m, "Stretch", "Bytes that lie side by side in a console's memory.")
+      .def(nb::init<size_t, size_t>(), "address"_a, "size"_a);
   nb::class_<batch::Play>(m, "Play", "What all consoles of a batch have in common.")
       .def(nb::init<>())
       .def_rw("actions", &batch::Play::actions)
@@ -50,6 +54,7 @@ void bind_consoles(nb::module_& m) {
       .def_rw("repeat_action_probability", &batch::Play::repeat_action_probability)
       .def_rw("status_bar", &batch::Play::status_bar)
       .def_rw("variables", &batch::Play::variables)
+      .def_rw("stretches", &batch::Play::stretches)
       .def_rw("weights", &batch::Play::weights)
       .def(
           "set_starts",
@@ -83,6 +88,10 @@ void bind_consoles(nb::module_& m) {
              "int64[N, columns]: the variables as they stand.");
   bind_array(batch, "before", &ConsoleBatch::before, columns,
              "int64[N, columns]: the same before the last step, or where the episode began.");
+  bind_array(batch, "memory", &ConsoleBatch::memory, bytes,
+             "uint8[N, bytes]: the stretches as they stand, one behind the other.");
+  bind_array(batch, "memory_before", &ConsoleBatch::memory_before, bytes,
+             "uint8[N, bytes]: the same before the last step, or where the episode began.");
   bind_array(batch, "steps", &ConsoleBatch::steps, per_game<ConsoleBatch>,
              "int32[N], of the running episode.");
   bind_array(batch, "frames", &ConsoleBatch::frames, per_game<ConsoleBatch>,

@@ -148,6 +148,58 @@ TEST(numbers_that_are_nowhere_are_refused) {
   CHECK(!refused({{0}, Coding::bcd, true}, *plain).empty());
 }
 
+TEST(stretches_are_as_the_console_has_them_and_had_them_before_the_step) {
+  for (const bool banked : {false, true}) {
+    const auto cart = counter(banked);
+    auto play = play_of(*cart);
+    play.stretches = {{0x10, 2}};
+    if (banked) play.stretches.push_back({0x6000, 0x2000});
+    ConsoleBatch games(cart, play, config_of(Observation::ram, 1));
+    const auto shown = [&](size_t game) {
+      const nes::FullState& s = games.console(game);
+      Bytes bytes(s.ram.begin() + 0x10, s.ram.begin() + 0x12);
+      if (banked) bytes.insert(bytes.end(), s.memory.begin(), s.memory.begin() + 0x2000);
+      return bytes;
+    };
+    const auto part = [&](const Bytes& all, size_t game) {
+      const auto each = static_cast<ptrdiff_t>(play.memory_bytes());
+      const auto begin = all.begin() + static_cast<ptrdiff_t>(game) * each;
+      return Bytes(begin, begin + each);
+    };
+    games.reset(kAll);
+    for (int step = 0; step < 4; ++step) {
+      std::vector<Bytes> before;
+      for (size_t game = 0; game < kGames; ++game) {
+        if (banked) games.console(game).memory[game] = static_cast<uint8_t>(step + 1);
+        before.push_back(part(games.memory, game));
+      }
+      games.send(0, held(games, 0, 1));
+      games.recv(0);
+      for (size_t game = 0; game < kGames; ++game) {
+        CHECK(part(games.memory, game) == shown(game));
+        CHECK(part(games.memory_before, game) == before[game]);
+        CHECK(part(games.memory, game) != before[game]);
+      }
+    }
+  }
+}
+
+TEST(stretches_that_are_nowhere_are_refused) {
+  const auto plain = counter(false), banked = counter(true);
+  const auto refused = [](size_t address, size_t size, const nes::Cartridge& cart) {
+    return !check::thrown([&] { batch::Stretch{address, size}.check(cart); }).empty();
+  };
+  CHECK(!refused(0, 0x800, *plain));
+  CHECK(refused(1, 0x800, *plain));
+  CHECK(refused(0x800, 1, *plain));
+  CHECK(refused(0, 0, *plain));
+  CHECK(refused(0x6000, 1, *plain));
+  CHECK(!refused(0x6000, 0x2000, *banked));
+  CHECK(refused(0x6001, 0x2000, *banked));
+  CHECK(refused(0x5FFF, 2, *banked));
+  CHECK(refused(0x7FFF, SIZE_MAX, *banked));
+}
+
 TEST(an_episode_ends_when_somebody_outside_says_so) {
   const auto cart = counter(false);
   for (const auto autoreset : {batch::Autoreset::disabled, batch::Autoreset::next_step}) {

@@ -865,6 +865,11 @@ class Variable:
         Addresses of its bytes, the least significant one first. Of a binary number only `bits` from first_bit on; 0: all. With `modulo`, of a decimal digit above 9 only what is over ten counts.
         """
 
+class Stretch:
+    """Bytes that lie side by side in a console's memory."""
+
+    def __init__(self, address: int, size: int) -> None: ...
+
 class Play:
     """What all consoles of a batch have in common."""
 
@@ -907,6 +912,12 @@ class Play:
     def variables(self, arg: Sequence[Variable], /) -> None: ...
 
     @property
+    def stretches(self) -> list[Stretch]: ...
+
+    @stretches.setter
+    def stretches(self, arg: Sequence[Stretch], /) -> None: ...
+
+    @property
     def weights(self) -> list[float]: ...
 
     @weights.setter
@@ -937,6 +948,16 @@ class ConsoleBatch(Batch):
     def before(self) -> NDArray[numpy.int64]:
         """
         int64[N, columns]: the same before the last step, or where the episode began.
+        """
+
+    @property
+    def memory(self) -> NDArray[numpy.uint8]:
+        """uint8[N, bytes]: the stretches as they stand, one behind the other."""
+
+    @property
+    def memory_before(self) -> NDArray[numpy.uint8]:
+        """
+        uint8[N, bytes]: the same before the last step, or where the episode began.
         """
 
     @property

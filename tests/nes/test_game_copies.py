@@ -105,6 +105,7 @@ def test_states_are_refused_with_the_reason(catch: Path) -> None:
         (envs.save_state(0), "they are of 1 game, not of 2"),
         (variables.save_state(), "they are of observation variables, not ram"),
         (state[:32] + b"12345678" + state[40:], "they are of another cartridge"),
+        (state[:40] + b"12345678" + state[48:], "the stretches of memory .* differ"),
         (state[:8] + b"\x63" + state[9:], "they are of format 99"),
     ):
         with pytest.raises(EngineError, match=words):

@@ -5,7 +5,7 @@ Knows nothing of consoles and threads: it is given the numbers that were read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,28 +39,30 @@ class Referee:
         game: the description.
         config: the limits.
         values, before: int64[N, variables], as they stand and as before the last step.
+        memory, memory_before: likewise uint8[N, bytes], the stretches that the game names.
         steps, frames: int32[N] of the running episodes; an episode has just begun at step 0.
-        memory: of each stretch that the game names, N views uint8[size] of the consoles' memory.
     """
 
     def __init__(
         self,
         game: Game,
         config: GameConfig,
+        *,
         values: NDArray[np.int64],
         before: NDArray[np.int64],
+        memory: NDArray[np.uint8],
+        memory_before: NDArray[np.uint8],
         steps: NDArray[np.int32],
         frames: NDArray[np.int32],
-        memory: Mapping[str, Sequence[NDArray[np.uint8]]],
     ) -> None:
         self.game, self.config = game, config
         self._values, self._before, self._steps, self._frames = values, before, steps, frames
-        self._live = memory
-        self._memory = {
-            name: np.zeros((2, len(steps), len(views[0])), np.uint8)
-            for name, views in memory.items()
-        }
-        """As it stands, and as it stood before the last step."""
+        self._memory: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+        """Each stretch, uint8[N, size], as it stands and as it stood before the last step."""
+        end = 0
+        for name, stretch in game.memory.items():
+            begin, end = end, end + stretch.size
+            self._memory[name] = (memory[:, begin:end], memory_before[:, begin:end])
         games = len(steps)
         self.returns = np.zeros(games, np.float32)
         self._stuck = np.zeros(games, np.int64)
@@ -69,19 +71,12 @@ class Referee:
 
     def kept(self, rows: slice) -> list[NDArray[Any]]:
         """Returns views of all that a saved game must have beside its console."""
-        memory = (kept[k, rows] for kept in self._memory.values() for k in range(2))
-        return [
-            self.returns[rows],
-            self._stuck[rows],
-            *(row[rows] for row in self._progress),
-            *memory,
-        ]
+        return [self.returns[rows], self._stuck[rows], *(row[rows] for row in self._progress)]
 
     def begin(self, rows: NDArray[np.bool_]) -> None:
         """Begins episodes, of which the first numbers have been read."""
         self.returns[rows] = 0
         self._stuck[rows] = 0
-        self._remember(np.flatnonzero(rows), np.ones(int(rows.sum()), np.bool_))
         if self.game.progress is not None:
             now = self._named(0, rows)
             self._progress[:, rows] = ask(self.game, "progress", now, now, np.float64)
@@ -93,7 +88,6 @@ class Referee:
             ConfigError: a function of the game does not return what it is to.
         """
         fresh = self._steps[rows] == 0  # next-step autoreset: the action was not used
-        self._remember(np.arange(rows.start, rows.stop), fresh)
         self._come(rows, fresh)
         now, before = self.values_of(rows)
         success = ask(self.game, "success", now, before, np.bool_) & ~fresh
@@ -147,19 +141,11 @@ class Referee:
         values = (self._values, self._before)[when]
         named = Values(zip(self.game.variables, values[rows].T.copy(), strict=True))
         for name, kept in self._memory.items():
-            named[name] = kept[when, rows]
+            named[name] = kept[when][rows]
             named[name].flags.writeable = False
         named["steps"] = self._steps[rows].astype(np.int64)
         named["frames"] = self._frames[rows].astype(np.int64)
         return named
-
-    def _remember(self, games: NDArray[np.int64], fresh: NDArray[np.bool_]) -> None:
-        """Reads the stretches of memory; of games that begin, those before a step are the same."""
-        for name, kept in self._memory.items():
-            kept[1, games] = kept[0, games]
-            for game in games:
-                kept[0, game] = self._live[name][game]
-            kept[1, games[fresh]] = kept[0, games[fresh]]
 
     def _come(self, rows: slice, fresh: NDArray[np.bool_]) -> None:
         """Works out how far the episodes have come."""

@@ -297,6 +297,7 @@ class GameVectorEnv(VectorGames):
         play.repeat_action_probability = self.config.repeat_action_probability
         play.status_bar = self.game.status_bar
         play.variables = [variable.native() for variable in self.game.variables.values()]
+        play.stretches = [stretch.native() for stretch in self.game.memory.values()]
         play.weights = list(self.starts.values())
         play.set_starts(
             [snapshot_of(self.game, name, self.rom, self._engine) for name in self.starts]
@@ -305,9 +306,15 @@ class GameVectorEnv(VectorGames):
         with native_errors():
             batch = _native.ConsoleBatch(cartridge.native, play, self._native_config(seed))
         self._open(batch)
-        memory = {n: part.views(batch, self.num_envs) for n, part in self.game.memory.items()}
         self._referee = Referee(
-            self.game, self.config, batch.values, batch.before, batch.steps, batch.frames, memory
+            self.game,
+            self.config,
+            values=batch.values,
+            before=batch.before,
+            memory=batch.memory,
+            memory_before=batch.memory_before,
+            steps=batch.steps,
+            frames=batch.frames,
         )
 
     def _map_observations(self) -> None:

@@ -10,6 +10,8 @@ variables, bytes of an observation. Those of levels go on with the bytes of a ga
 cartridge."""
 _CARTRIDGE = {b"WZBATCH\0": 40, b"WZCONSO\0": 32}
 """Where the cartridge's fingerprint is, eight bytes, by the kind of games."""
+_MEMORY = {b"WZCONSO\0": 40}
+"""Likewise how many bytes the stretches of memory have."""
 _OBSERVATIONS = ("pixels", "rgb", "ram")
 """By their numbers from 1 on; 0 is what only such games have."""
 _OWN = {b"WZBATCH\0": "tiles", b"WZCONSO\0": "variables"}
@@ -28,7 +30,8 @@ def refusal(given: bytes, own: bytes) -> str:
             return "they are of the other kind of games: levels, or a described game"
         return "they are no saved state" if given else "there are 0 bytes"
     place = _CARTRIDGE[kind]
-    if len(given) < place + 8:
+    end = _MEMORY.get(kind, place) + 8
+    if len(given) < end:
         return f"they are cut short, after {len(given)} bytes"
     _, version, games, observation, columns, size = _HEADER.unpack_from(given)
     _, own_version, own_games, own_observation, own_columns, own_size = _HEADER.unpack_from(own)
@@ -48,9 +51,11 @@ def refusal(given: bytes, own: bytes) -> str:
         )
     if columns != own_columns:
         return "the variables of the game's description differ"
+    if kind in _MEMORY and given[_MEMORY[kind] :][:8] != own[_MEMORY[kind] :][:8]:
+        return "the stretches of memory that the game's description names differ"
     if games != own_games:
         return f"they are of {games} game{'s' if games != 1 else ''}, not of {own_games}"
-    if given[: place + 8] != own[: place + 8]:
+    if given[:end] != own[:end]:
         return "they are of another version of warpzone"
     if len(given) < len(own):
         return "they are cut short"

@@ -223,6 +223,6 @@ class Memory:
             raise ConfigError(f"the cartridge has no RAM at {self.address + self.size - 1:#06x}")
         return whole[at : at + self.size]
 
-    def views(self, consoles: _native.ConsoleBatch, games: int) -> list[NDArray[np.uint8]]:
-        """Returns it in each of a batch's games. Raises as `view` does."""
-        return [self.view(consoles.ram(i), consoles.prg_ram(i)) for i in range(games)]
+    def native(self) -> _native.Stretch:
+        """As the native core has it."""
+        return _native.Stretch(self.address, self.size)

@@ -22,6 +22,7 @@ from warpzone.cli.choose import (
 )
 from warpzone.cli.options import (
     MOST_EPISODES,
+    AddressOption,
     DescriptionOption,
     DeviceOption,
     EngineOption,
@@ -31,6 +32,7 @@ from warpzone.cli.options import (
     NetworkOption,
     NoopsOption,
     OptionalAgentArgument,
+    PolicyChoice,
     PolicyOption,
     RomOption,
     SeedOption,
@@ -98,6 +100,14 @@ def evaluate(
     threads: Annotated[
         int | None, typer.Option(help="For the games.", min=1, max=MOST_THREADS)
     ] = None,
+    on_ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="Levels side by side, one CPU each, on a Ray cluster; results are the same.",
+        ),
+    ] = False,
+    address: AddressOption = None,
     as_json: JsonOption = False,
     description: DescriptionOption = None,
     device: DeviceOption = "auto",
@@ -127,7 +137,19 @@ def evaluate(
             "--start is where episodes begin, in the level that is played there: leave out"
             " --levels, --through, --game and --any-phase"
         )
+    if address is not None and not on_ray:
+        raise ConfigError("--address is for --ray: leave it out, or give that too")
+    if on_ray and (through is not None or game or start or threads is not None or device != "auto"):
+        raise ConfigError(
+            "--ray divides levels among CPUs: leave out --through, --game, --start, --threads and"
+            " --device"
+        )
     described = described_agent(agent_path, device, description)
+    if described is not None and on_ray:
+        raise ConfigError(
+            f"--ray divides levels of Super Mario Bros., and this agent plays"
+            f" {described.info.game.name}: leave it out"
+        )
     if described is not None:
         if levels is not None or through is not None or game or any_phase:
             raise ConfigError(
@@ -159,7 +181,11 @@ def evaluate(
             "threads": threads,
             "log": status.update,
         }
-        if game:
+        if on_ray:
+            evaluation = _evaluate_on_ray(
+                agent_path, levels, policy, address, rom, any_phase=any_phase, **settings
+            )
+        elif game:
             team, cartridge, title = load_team(agent_path, policy, device, rom)
             status.update(f"{episodes} games, {title}")
             del settings["log"]
@@ -211,6 +237,34 @@ def evaluate(
         _print_row(evaluation)
     else:
         _print_evaluation(evaluation)
+
+
+def _evaluate_on_ray(
+    agent_path: Path | None,
+    levels: str | None,
+    policy: PolicyChoice | None,
+    address: str | None,
+    rom: Path | None,
+    **settings: Any,
+) -> Evaluation | PackagedEvaluation:
+    from warpzone.agents.packaged import PackagedEvaluation
+    from warpzone.fleet.evaluation import evaluate_on_ray
+
+    del settings["threads"]
+    mode = None if policy is None else policy.value
+    where: dict[str, Any] = {"policy": mode, "address": address, "rom": rom}
+    if agent_path is not None:
+        agent, cartridge = load_agent(agent_path, "cpu", rom)
+        own = [agent.packaged_for] if agent.packaged_for else list(agent.levels)
+        chosen = levels_on(levels, own, cartridge)
+        return evaluate_on_ray([agent_path], chosen, **where, **settings)[str(agent_path)]
+    collection, cartridge = open_collection("cpu", rom)
+    names = packaged_levels(levels, collection, cartridge)
+    found = evaluate_on_ray(names, **where, **settings)
+    files = {level: collection[level].file for level in names}
+    return PackagedEvaluation(
+        found, files, {"revision": cartridge.revision, "sha1": cartridge.sha1}
+    )
 
 
 def _evaluate_described(agent: Agent, as_json: bool, **settings: Any) -> None:

@@ -15,6 +15,7 @@ from warpzone.cli.options import (
     EXIT_INTERRUPTED,
     MOST_SEED,
     MOST_STEPS,
+    AddressOption,
     EngineOption,
     JsonOption,
     Preset,
@@ -31,15 +32,6 @@ if TYPE_CHECKING:
 
 MOST_GPUS = 8.0
 MOST_SEEDS = 10_000
-
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HOST:PORT",
-        help="Of a Ray cluster; auto: the one that this machine is part of. Default: none, this "
-        "machine alone.",
-    ),
-]
 
 
 def fleet(

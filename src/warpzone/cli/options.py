@@ -185,3 +185,12 @@ DescriptionOption = Annotated[
         help="Of an agent of a game of your own: the Python file that describes it.",
     ),
 ]
+
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Of a Ray cluster; auto: the one that this machine is part of. Default: none, this "
+        "machine alone.",
+    ),
+]

@@ -347,7 +347,7 @@ def test_offline_the_run_is_kept_and_the_way_on_is_told(
         monkeypatch.delenv("FAKE_LOGIN")
     (line,) = trained(tmp_path / "run")
     assert ("nobody answers" if login else "no login") in line
-    assert f"wandb sync --append {tmp_path / 'run' / 'wandb' / 'offline-run-*'}" in line
+    assert f"wandb sync {tmp_path / 'run' / 'wandb'}/offline-run-*" in line
     assert fake()[1]["mode"] == "offline"
     assert fake()[-1]["call"] == "finish"
 

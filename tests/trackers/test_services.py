@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,7 +125,6 @@ def test_weights_and_biases_keeps_a_run_offline(run: Path) -> None:
     pytest.importorskip("wandb")
     (line,) = sent(run, "wandb")
     assert "no login, so the run is kept in" in line
-    assert "wandb sync --append" in line
     write(run, 40)
     sent(run, "wandb")
     key = json.loads((run / "trackers" / "wandb.json").read_text())["key"]
@@ -132,6 +134,12 @@ def test_weights_and_biases_keeps_a_run_offline(run: Path) -> None:
     for text in (b"losses/kl", b"final/clear_rate/1-1", b"best.safetensors", b"mario-runs"):
         assert text in first
     assert b"losses/kl" in second
+    # The command that was told finds both.
+    words = line.partition("send it with: ")[2].replace("wandb sync", "-m wandb sync --dry-run")
+    command = f"{shlex.quote(sys.executable)} {words}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(file.name in done.stdout + done.stderr for file in files)
 
 
 def test_weights_and_biases_does_without_its_server(
@@ -143,6 +151,6 @@ def test_weights_and_biases_does_without_its_server(
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
     (line,) = sent(run, "wandb")
     assert "it does not answer" in line
-    assert "wandb sync --append" in line
+    assert "wandb sync" in line
     (file,) = (run / "wandb").glob("offline-run-*/run-*.wandb")
     assert b"losses/kl" in file.read_bytes()

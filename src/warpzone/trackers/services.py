@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -88,7 +89,7 @@ class Wandb:
             "dir": str(about.run),
             "config": {**about.config, **about.facts},
         }
-        later = f"send it with: wandb sync --append {folder / 'offline-run-*'}"
+        later = f"send it with: wandb sync {shlex.quote(str(folder))}/offline-run-*"
         mode = os.environ.get("WANDB_MODE")
         if mode is None and not _logged_in(wandb):
             mode = "offline"

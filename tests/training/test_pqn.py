@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support.toy import Corridor, toy_config
-from tests.training.test_learner import assert_same, state
+from tests.training.test_learner import CURRICULUM, PICTURES, assert_same, state
 from tests.training.test_trainer import (
     assert_same_curves,
     assert_same_state,
@@ -41,7 +41,9 @@ def learner(config: TrainConfig) -> Learner:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"schedule": "linear", "amp": True, "minibatch_size": 512}]
+    "changes",
+    [{}, {"schedule": "linear", "amp": True, "minibatch_size": 512}, CURRICULUM, PICTURES],
+    ids=["plain", "bfloat16 and schedule", "curriculum", "pictures"],
 )
 def test_resumed_equals_uninterrupted_bit_for_bit(changes: dict[str, Any]) -> None:
     """And whatever the number of threads, which may change."""

@@ -38,7 +38,7 @@ def message(**settings: Any) -> str:
     [
         ({"frame_skips": 4}, "frame_skips: there is no such setting (given: 4)"),
         ({"observation": "picture"}, "observation: Input should be 'tiles', 'pixels', 'rgb' or"),
-        ({"reward": "speed"}, "reward: Input should be 'gym', 'tutorial', 'progress' or 'landed'"),
+        ({"reward": "speed"}, "reward: there is no reward 'speed': there are progress"),
         ({"frame_skip": 0}, "frame_skip: Input should be greater than or equal to 1 (given: 0)"),
         ({"frame_skip": "many"}, "frame_skip: Input should be a valid integer"),
         ({"frame_stack": 0}, "frame_stack: Input should be greater than or equal to 1"),

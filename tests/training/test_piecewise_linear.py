@@ -16,7 +16,8 @@ from warpzone.errors import ConfigError
 from warpzone.ppo.policy import Policy, Shapes
 from warpzone.training.agent_file import save_agent
 from warpzone.training.config import NetworkConfig
-from warpzone.training.learner import Learner, begin_with
+from warpzone.training.initial_weights import begin_with
+from warpzone.training.learner import Learner
 from warpzone.training.networks import make_policy
 from warpzone.training.piecewise_linear import OBJECTS, PiecewiseLinear
 

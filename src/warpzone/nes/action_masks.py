@@ -47,7 +47,7 @@ def checked_masks(
     Raises:
         ConfigError: it fails, returns something else, or leaves a game no action.
     """
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = getattr(function, "__name__", type(function).__name__)
     try:
         masks = np.asarray(function(info))
     except Exception as error:

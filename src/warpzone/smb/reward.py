@@ -114,7 +114,7 @@ def checked_rewards(
     Raises:
         ConfigError: it fails, or does not give one finite number for each of them.
     """
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = getattr(function, "__name__", type(function).__name__)
     try:
         given = np.asarray(function(now, before))
     except Exception as error:

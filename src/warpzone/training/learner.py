@@ -20,13 +20,13 @@ import torch
 from warpzone import hardware
 from warpzone.errors import ConfigError
 from warpzone.ppo import losses as ppo
-from warpzone.ppo.policy import Policy, shapes_of, to_tensors
+from warpzone.ppo.policy import shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, VectorEnv, collect
 from warpzone.ppo.update import Batch
 from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training import ranked_games
-from warpzone.training.agent_file import AgentInfo, Stage, load_agent
+from warpzone.training.agent_file import AgentInfo, Stage
 from warpzone.training.algorithm import PPO, Moment, make_algorithm
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
@@ -37,20 +37,20 @@ from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
 from warpzone.training.frame_stacks import StoredStacks, shows_stacks
 from warpzone.training.gpu_rollout import GpuPlayer
+from warpzone.training.initial_weights import begin_with
 from warpzone.training.level_env import LevelEnv, level_env, logged_env
 from warpzone.training.level_priority import level_priorities
 from warpzone.training.metrics import EpisodeStats
 from warpzone.training.native_play import NativePlay
-from warpzone.training.native_update import NativePolicy, kernels_for, why_not_native
+from warpzone.training.native_update import NativePolicy, learns_natively
 from warpzone.training.network_checks import check_trainable
 from warpzone.training.network_registry import BUILT_IN
-from warpzone.training.networks import make_policy, widen
+from warpzone.training.networks import make_policy
 from warpzone.training.practice import Practice
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.ranked_update import agree_on
 from warpzone.training.ranks import ALONE, Ranks
 from warpzone.training.recurrent import Memory, RecurrentPlayer, RecurrentPolicy
-from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
 from warpzone.training.step_result import StepResult
 from warpzone.version import VERSION
@@ -492,45 +492,6 @@ class Learner:
         assert self.corrections is not None
         with self._playing():
             return self.corrections.beside(batch, self.decider, self.updates, distillation)
-
-
-def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -> bool:
-    """Returns whether the native learner is to be used.
-
-    Raises:
-        ConfigError: it is asked for, and cannot.
-    """
-    if config.learner == "torch":
-        return False
-    reason = why_not_native(policy, device)
-    if reason is None and kernels_for(config.amp) is None:
-        reason = "amp is set, and it computes in bfloat16 only on processors with AVX512_BF16"
-    if reason is not None and config.learner == "native":
-        raise ConfigError(f"the native learner is not for this run: {reason}; set learner to auto")
-    return reason is None
-
-
-def begin_with(policy: Policy, agent: str) -> AgentInfo:
-    """Gives `policy` the weights of `agent`, a name for `resolve_agent`; returns its description.
-
-    Raises:
-        AgentError: no such agent, or a damaged one.
-        ConfigError: its network is another one.
-    """
-    other, info = load_agent(resolve_agent(agent).file)
-    if type(other) is not type(policy):
-        raise ConfigError(
-            f"cannot begin with {agent}: it was taught by {info.algorithm}, whose network has"
-            f" another head; set algorithm={info.algorithm}"
-        )
-    try:
-        policy.load_state_dict(widen(policy, other.state_dict()))
-    except RuntimeError:
-        raise ConfigError(
-            f"cannot begin with {agent}: it sees {info.shapes}, has {info.actions} actions and the"
-            f" network {info.network}; set env and network as they were for it"
-        ) from None
-    return info
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:

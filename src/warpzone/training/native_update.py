@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import warpzone._native as _native
+from warpzone.errors import ConfigError
 from warpzone.ppo.config import PPOConfig
 from warpzone.ppo.policy import SCALARS, Observation, Policy
 from warpzone.ppo.update import Batch, Coefficients, checked_means
 from warpzone.pqn.network import QNetwork
+from warpzone.training.config import TrainConfig
 from warpzone.training.networks import Dense
 
 BFLOAT16 = "bfloat16"
@@ -37,6 +39,22 @@ def why_not_native(policy: Policy, device: torch.device) -> str | None:
     if len(policy.trunk.byte_names) > 1:
         return f"it reads one array of bytes, not {len(policy.trunk.byte_names)}"
     return None
+
+
+def learns_natively(config: TrainConfig, policy: Policy, device: torch.device) -> bool:
+    """Returns whether the native learner is to be used.
+
+    Raises:
+        ConfigError: it is asked for, and cannot.
+    """
+    if config.learner == "torch":
+        return False
+    reason = why_not_native(policy, device)
+    if reason is None and kernels_for(config.amp) is None:
+        reason = "amp is set, and it computes in bfloat16 only on processors with AVX512_BF16"
+    if reason is not None and config.learner == "native":
+        raise ConfigError(f"the native learner is not for this run: {reason}; set learner to auto")
+    return reason is None
 
 
 def kernels_for(amp: bool | None) -> str | None:

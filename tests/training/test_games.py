@@ -58,9 +58,9 @@ def interrupted_after(steps: int) -> Any:
             count(1)
             return recv(group)
 
-        def counted_whole(decider: Any, played: Any, seed: int, first: int) -> None:
-            count(groups * len(played.actions))
-            native(decider, played, seed, first)
+        def counted_whole(*given: Any, **draws: Any) -> None:
+            count(groups * len(given[1].actions))
+            native(*given, **draws)
 
         env.recv = counted  # type: ignore[method-assign]
         env.play = counted_whole  # type: ignore[method-assign]

@@ -15,7 +15,6 @@ from warpzone.errors import FileError
 from warpzone.hardware import torch_threads
 from warpzone.own_code import CODE
 from warpzone.ppo.rollout import VectorEnv
-from warpzone.smb.config import EnvConfig
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.trackers.beside import Followers, require_installed
 from warpzone.training.agent_file import save_agent
@@ -28,6 +27,7 @@ from warpzone.training.evaluation import EvalResult
 from warpzone.training.evaluation_schedule import EvaluationSchedule, MakeEnv
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.learner import Learner
+from warpzone.training.mario_games import mario_games
 from warpzone.training.metrics import MetricsWriter
 from warpzone.training.network_registry import name_network, network_class
 from warpzone.training.progress import (
@@ -118,7 +118,7 @@ def train(
     if config.game.name is not None and make_env is None:
         described = DescribedGames(config.game, rom, threads, shown, config.curriculum)
         make_env = described.measured
-    make_env = make_env or _games_of(rom, threads)
+    make_env = make_env or mario_games(rom, threads)
     run = RunDirectory(out, config, ranks.launch.name)
     display = SafeDisplay((display or make_display()) if ranks.first else NoDisplay())
     make = make_env
@@ -497,18 +497,3 @@ def _closing_lines(run: RunDirectory, learner: Learner, schedule: EvaluationSche
         command += ["--network", kind]
     lines.append(f"{verb} it: {shlex.join(command)}")
     return lines
-
-
-def _games_of(rom: RomSource, threads: int) -> MakeEnv:
-    def make(config: EnvConfig, games: int, groups: int, seed: int) -> VectorEnv:
-        return MarioVectorEnv(
-            num_envs=games,
-            num_groups=groups,
-            threads=threads,
-            seed=seed,
-            rom=rom,
-            config=config,
-            reward=config.own_reward,  # which the settings of a run may name: they are the user's
-        )
-
-    return make

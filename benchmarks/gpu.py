@@ -42,8 +42,8 @@ from warpzone.smb.rom import find_rom
 from warpzone.training.config import TrainConfig
 from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.learner import Learner
+from warpzone.training.mario_games import mario_games
 from warpzone.training.presets import PRESETS, resolve
-from warpzone.training.trainer import _games_of
 
 WARMUP = 2
 """Updates before anything is measured."""
@@ -60,7 +60,7 @@ def measure(
     settle: Callable[[], None] = (
         (lambda: torch.cuda.synchronize(place)) if place.type == "cuda" else lambda: None
     )
-    make = _games_of(rom, config.threads or available_cores())
+    make = mario_games(rom, config.threads or available_cores())
     with closing(make(config.env, config.num_envs, 2, 0)) as env:
         learner = Learner(config, env)
         for _ in range(WARMUP):

@@ -53,9 +53,9 @@ from warpzone.smb.rom import find_rom
 from warpzone.training.config import TrainConfig
 from warpzone.training.frame_stacks import FrameStacks
 from warpzone.training.learner import Learner
+from warpzone.training.mario_games import mario_games
 from warpzone.training.native_update import NativeUpdater
 from warpzone.training.presets import PRESETS, resolve
-from warpzone.training.trainer import _games_of
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ROWS_PLAYED = 8
@@ -80,7 +80,7 @@ def measure(
     fixed: dict[str, Any] = {"env": {"levels": {"1-1": 1.0}}, "device": "cpu"}
     fixed |= {"threads": threads, "seed": seed}
     config = resolve(preset, **merge(fixed, parse_overrides(settings, TrainConfig)))
-    make = _games_of(rom, threads)
+    make = mario_games(rom, threads)
     with closing(make(config.env, config.num_envs, 2, seed)) as env:
         learner = Learner(config, env)
         for _ in range(plan.warmup):

@@ -12,6 +12,7 @@ import torch
 from tests.support.toy import Corridor, toy_config
 from tests.training.test_learner import CURRICULUM, PICTURES, assert_same, state
 from tests.training.test_trainer import (
+    Log,
     assert_same_curves,
     assert_same_state,
     newest,
@@ -66,7 +67,9 @@ def test_it_learns_and_is_measured_and_saved_with_few_random_actions(tmp_path: P
     config = pqn_config(
         total_steps=16 * 32 * 40, target_clear_rate=0.9, eval_every=5, gamma=0.9, lr=5e-3
     )
-    result = play(config, tmp_path / "run")
+    log = Log()
+    result = play(config, tmp_path / "run", log)
+    assert log.text.count("epsilon 0.0") > 3  # what a person is told of each update
     assert result.measured["1-1"].clear_rate >= 0.9
     assert result.steps < config.total_steps
     policy, info = load_agent(tmp_path / "run" / "best.safetensors")

@@ -16,6 +16,7 @@ from warpzone.training.progress import (
     SafeDisplay,
     Status,
     duration,
+    line,
     make_display,
 )
 
@@ -46,6 +47,16 @@ def test_lines_are_spaced_in_time() -> None:
         "step 250,000 of 1,000,000 · 10,000 steps/s · cleared 50% of recent episodes"
         " · best x 3,161 · entropy 1.25 · at most 1:15 left\n[bold]done\n"
     )
+
+
+def test_a_line_tells_how_much_is_tried_whatever_learns() -> None:
+    told = {name: v for name, v in STATUS.metrics.items() if not name.startswith("losses/")}
+    status = replace(STATUS, metrics={**told, "losses/td_loss": 0.1, "charts/epsilon": 0.0501})
+    assert "best x 3,161 · epsilon 0.050 · at most 1:15 left" in line(status)
+    file = io.StringIO()
+    with LiveDisplay(Console(file=file, width=100, force_terminal=True)) as display:
+        display.update(status)
+    assert "td loss" in file.getvalue()
 
 
 def test_the_panel_shows_what_matters() -> None:

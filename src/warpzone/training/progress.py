@@ -160,9 +160,16 @@ def line(status: Status) -> str:
         f" · {status.steps_per_second:,.0f} steps/s"
         f" · cleared {metrics['rollout/clear_rate']:.0%} of recent episodes"
         f" · best x {metrics['rollout/best_x']:,.0f}"
-        f" · entropy {metrics['losses/entropy']:.2f}"
+        f" · {_exploration(metrics)}"
         f" · at most {duration(status.seconds_left)} left"
     )
+
+
+def _exploration(metrics: dict[str, float]) -> str:
+    """How much is tried, by what the algorithm has."""
+    if "charts/epsilon" in metrics:
+        return f"epsilon {metrics['charts/epsilon']:.3f}"
+    return f"entropy {metrics['losses/entropy']:.2f}"
 
 
 def panel(status: Status) -> Panel:

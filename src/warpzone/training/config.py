@@ -86,10 +86,10 @@ class NetworkConfig(BaseModel):
     kind: Annotated[str, Field(max_length=200), AfterValidator(_is_network)] = "tiles"
     """`tiles`: dense layers on bytes and scalars. `patches`: two embeddings of patches of a
     picture, for a CPU. `cnn`: three convolutions as in Mnih et al. 2015. `tutorial`: four
-    convolutions of 32 filters, 3×3, stride 2. `gru`: one of these, and a memory behind it. Or one
+    convolutions of 32 filters, 3×3, stride 2. `gru`: one of these, and a memory beside it. Or one
     of your own: its name, or `module:Class` (see `warpzone.training.network_registry`)."""
     options: Annotated[dict[str, JsonValue], AfterValidator(_are_few)] = Field(default_factory=dict)
-    """What a network's class takes by name besides. Of `gru`: `trunk`, the kind of network before
+    """What a network's class takes by name besides. Of `gru`: `trunk`, the kind of network beside
     the memory; by default `tiles`, or `patches` where pictures are seen."""
     embeddings: tuple[Width, Width] = (16, 32)
     """Of `patches` (and `gru` with it) only: numbers that stand for a square of 4×4 px, and for

@@ -305,8 +305,9 @@ class _Patches(nn.Module):
 
 @register_network("gru")
 class Gru(nn.Module):
-    """A gated recurrent unit behind another network, as wide as its features (Cho et al. 2014,
-    https://arxiv.org/abs/1406.1078). What it remembers is what it gives out.
+    """A gated recurrent unit beside another network's features (Cho et al. 2014,
+    https://arxiv.org/abs/1406.1078), as wide as they are. What it remembers is added to them: what
+    can be seen need not go through the memory, and is learnt as without one.
 
     Args:
         trunk: kind of the other network; None: `patches` of pictures, else `tiles`.
@@ -348,9 +349,9 @@ class Gru(nn.Module):
         return features
 
     def step(self, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns what is remembered now, as features and as the state."""
+        """Returns features with what is remembered now, and that alone."""
         state = self.cell(seen, state)
-        return state, state
+        return seen + state, state
 
 
 def _cut(x: Tensor, high: int, wide: int) -> Tensor:

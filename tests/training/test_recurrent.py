@@ -26,7 +26,7 @@ from warpzone.ppo.update import Coefficients, batch_of
 from warpzone.smb.config import EnvConfig
 from warpzone.training.agent_file import load_agent
 from warpzone.training.checkpoint import Checkpoints
-from warpzone.training.config import NetworkConfig, TrainConfig
+from warpzone.training.config import NetworkConfig, PracticeConfig, TrainConfig
 from warpzone.training.gymnasium_adapter import gymnasium_games
 from warpzone.training.learner import Learner
 from warpzone.training.presets import resolve
@@ -493,3 +493,28 @@ def test_environments_that_keep_no_state_are_gone_on_with_in_new_episodes() -> N
     learner.restore(kept)
     assert learner.player.memory.state.abs().sum() == 0
     learner.close()
+
+
+def test_practice_and_distillation_policies_work_with_a_memory(tmp_path: Path) -> None:
+    """What is imitated is without one, and sees the same games."""
+    taught_by = Agent.load("generalist").info.env
+    levels = {"levels": {"1-1": 1.0}, "start_steps": 96, "row_share": 0.0, "life_share": 0.0}
+    config = TrainConfig(
+        env=taught_by.model_copy(update=levels),
+        network=NetworkConfig(kind="gru", hidden=(16,)),
+        distillation_policies={"all": "generalist"},
+        practice=PracticeConfig(share=0.3),
+        num_envs=8,
+        rollout_steps=64,
+        minibatch_size=256,
+        total_steps=8 * 64 * 6,
+        eval_episodes=1,
+        target_clear_rate=None,
+        threads=1,
+    )
+    train(config, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    told = [line for line in lines if "losses/distillation_kl" in line]
+    assert len(told) == 6
+    assert told[-1]["losses/distillation_kl"] < told[0]["losses/distillation_kl"]
+    assert told[-1]["practice/moments"] > 0

@@ -32,9 +32,9 @@ from warpzone.training.ranks import ALONE, Ranks
 from warpzone.training.run_settings import read_config
 
 ROOT = Path(__file__).parents[2]
-TOLERANCE = 1e-3
-"""Of a weight after two updates, each of which moves some by a hundredfold; rounding alone, which
-Adam makes larger where a gradient is next to nothing, makes some 1e-5."""
+TOLERANCE = 1e-4
+"""Of a weight after two updates, which move some by a hundredfold: rounding alone makes 1e-7, and
+advantages normalised by each rank for itself 1e-2."""
 
 
 def torchrun(*arguments: str | Path | int, ranks: int = 2, restarts: int = 0) -> list[str]:
@@ -87,7 +87,7 @@ def by_two(by_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_ranks_learn_what_one_process_does(name: str, by_one: Path, by_two: Path) -> None:
     one, two = newest(by_one / name), newest(by_two / name)
     begun = Snapshot.read(by_one / name / "checkpoints" / f"step-{BATCH:012d}.ckpt")
-    assert farthest(one, begun) > 10 * TOLERANCE, "an update that does nothing proves nothing"
+    assert farthest(one, begun) > 50 * TOLERANCE, "an update that does nothing proves nothing"
     assert farthest(one, two) < TOLERANCE
     told = {"seconds", "metrics_bytes", "ends_bytes", "beta", "lr_scale", "judge"}
     for value in one.values.keys() - told:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -22,7 +24,6 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.distributed.rendezvous import rendezvous
 
 from warpzone.cpu import available_cores
 from warpzone.errors import ConfigError, RankError, WarpzoneError
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 TIMEOUT = timedelta(minutes=10)
 """How long a rank waits for the others, which are all at the same place of the same update."""
+RETRY = timedelta(seconds=2)
+PLACE = "warpzone/port"
+"""Where in torchrun's store rank 0 says which port its own has."""
 PATIENCE = timedelta(days=2)
 """How long it waits where some may have work that others have not, as a search has."""
 
@@ -51,6 +55,7 @@ class Ranks:
         self.launch = launch
         self.rank, self.size = launch.rank, launch.size
         self._patient: dist.ProcessGroup | None = None
+        self._kept: Any = None
         if self.size > 1:
             self._connect()
 
@@ -249,14 +254,45 @@ class Ranks:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         with self._told():
             if not dist.is_initialized():
-                # Processes that are started again may find what those before have left there.
-                found, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
-                store = dist.distributed_c10d.PrefixStore(f"warpzone/{self.launch.restarts}", found)
                 dist.init_process_group(
-                    backend, timeout=TIMEOUT, store=store, rank=rank, world_size=size
+                    backend,
+                    timeout=TIMEOUT,
+                    store=self._store(),
+                    rank=self.rank,
+                    world_size=self.size,
                 )
                 atexit.register(_leave)
             self._patient = dist.new_group(backend="gloo", timeout=PATIENCE)
+
+    def _store(self) -> Any:
+        """Returns where ranks find each other: a new one each time that they are started. In that
+        of torchrun they would find what those before have left, and how often they were started
+        is not the same number on all machines."""
+        # Not every build of torch has them.
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+        from torch.distributed.rendezvous import rendezvous
+
+        theirs, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+        self._kept = theirs  # which ends with it, if this process has it
+        host, until = os.environ["MASTER_ADDR"], time.monotonic() + TIMEOUT.total_seconds()
+        if self.first:
+            store = TCPStore(
+                host, 0, self.size, is_master=True, timeout=TIMEOUT, wait_for_workers=False
+            )
+            theirs.set(PLACE, str(store.port))
+            return store
+        while True:
+            # It may still be that of an earlier rank 0, which is gone.
+            port = int(theirs.get(PLACE))
+            try:
+                store = TCPStore(host, port, self.size, is_master=False, timeout=RETRY)
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+                continue
+            store.set_timeout(TIMEOUT)
+            return store
 
     def _gather(
         self, data: Tensor, kind: torch.dtype, group: dist.ProcessGroup | None

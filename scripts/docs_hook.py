@@ -12,10 +12,12 @@ import inspect
 import itertools
 import re
 import shlex
+import textwrap
 import typing
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -240,19 +242,37 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells)
 
 
+def docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """What stands under each setting in the source. Pydantic itself can read it, for every program
+    that imports the model: that takes longer than the rest of it."""
+    found = {}
+    for part in reversed([part for part in model.__mro__ if BaseModel in part.__mro__[1:]]):
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+        assert isinstance(body, ast.ClassDef)
+        for setting, text in pairwise(body.body):
+            match setting, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(told))),
+                ):
+                    found[name] = inspect.cleandoc(told)
+    return found
+
+
 @_maker
 def settings(model: str, prefix: str = "") -> str:
     """Every setting of a configuration, with its docstring; a nested one is only named."""
     rows = []
+    told = docstrings(MODELS[model])
     for name, field in MODELS[model].model_fields.items():
-        if not field.description:
+        if name not in told:
             raise LookupError(f"{model}.{name} has no docstring")
         rows.append(
             (
                 f"`{prefix}{name}`",
                 _kind(field.annotation, field.metadata),
                 _default(field.get_default(call_default_factory=True)),
-                " ".join(field.description.split()),
+                " ".join(told[name].split()),
             )
         )
     return table(("name", "value", "default", "meaning"), rows)

@@ -1,8 +1,8 @@
 """warpzone: train agents that beat Super Mario Bros., and watch them do it.
 
-This is what a user imports; nothing inside the package imports it. `Agent`, `train`, `evaluate`,
-`evaluate_game` and `RecordVideo` are loaded when they are first used: who only wants games does not
-wait for PyTorch.
+This is what a user imports; nothing inside the package imports it. Whatever is named here is loaded
+when it is first used: who only wants games does not wait for PyTorch, and `warpzone --help` for
+neither. Gymnasium knows the environments from the import on.
 """
 
 from __future__ import annotations
@@ -10,28 +10,26 @@ from __future__ import annotations
 from warpzone import startup as _startup
 
 # isort: split
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any, Unpack
 
-import gymnasium as _gymnasium
-
-import warpzone.games as _games  # noqa: F401 - lets games be asked for by name
-from warpzone.errors import WarpzoneError
-from warpzone.nes.action_masks import ActionMasks
-from warpzone.nes.cartridge import RomSource, set_engine
-from warpzone.nes.console import Console
-from warpzone.smb.config import EnvConfig, EnvSettings, VectorEnvSettings
-from warpzone.smb.env import MarioEnv
-from warpzone.smb.levels import LevelSpec
-from warpzone.smb.reward import RewardFunction, reads_ram
-from warpzone.smb.rom import find_rom
-from warpzone.smb.starts import start_level
-from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.version import VERSION
 
 if TYPE_CHECKING:
     from warpzone.agents.agent import Agent
     from warpzone.agents.evaluate import evaluate
     from warpzone.agents.evaluate_game import evaluate_game
+    from warpzone.errors import WarpzoneError
+    from warpzone.nes.action_masks import ActionMasks
+    from warpzone.nes.cartridge import RomSource, set_engine
+    from warpzone.nes.console import Console
+    from warpzone.smb.config import EnvConfig, EnvSettings, VectorEnvSettings
+    from warpzone.smb.env import MarioEnv
+    from warpzone.smb.levels import LevelSpec
+    from warpzone.smb.reward import RewardFunction, reads_ram
+    from warpzone.smb.rom import find_rom
+    from warpzone.smb.starts import start_level
+    from warpzone.smb.vector_env import MarioVectorEnv
     from warpzone.training.trainer import train
     from warpzone.video.record_video import RecordVideo
 
@@ -56,21 +54,32 @@ __all__ = [
 __version__ = VERSION
 
 _LATER = {
-    "Agent": "warpzone.agents.agent",
-    "RecordVideo": "warpzone.video.record_video",
-    "evaluate": "warpzone.agents.evaluate",
-    "evaluate_game": "warpzone.agents.evaluate_game",
-    "train": "warpzone.training.trainer",
+    "Agent": "agents.agent",
+    "Console": "nes.console",
+    "EnvConfig": "smb.config",
+    "MarioEnv": "smb.env",
+    "MarioVectorEnv": "smb.vector_env",
+    "RecordVideo": "video.record_video",
+    "WarpzoneError": "errors",
+    "evaluate": "agents.evaluate",
+    "evaluate_game": "agents.evaluate_game",
+    "find_rom": "smb.rom",
+    "reads_ram": "smb.reward",
+    "set_engine": "nes.cartridge",
+    "start_level": "smb.starts",
+    "train": "training.trainer",
 }
+_ROOMS = ("errors", "games", "nes", "smb")
+"""Modules that a program may name without having imported them."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        from importlib import import_module
-
-        value = getattr(import_module(_LATER[name]), name)
+        value = getattr(_import_module(f"warpzone.{_LATER[name]}"), name)
         globals()[name] = value
         return value
+    if name in _ROOMS:
+        return _import_module(f"warpzone.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -98,6 +107,8 @@ def make(
 
     >>> env = warpzone.make("1-1", observation="pixels", size=64)
     """
+    from warpzone.smb.env import MarioEnv
+
     return MarioEnv(
         level,
         levels=levels,
@@ -136,6 +147,8 @@ def make_vec(
 
     >>> envs = warpzone.make_vec(["1-1", "1-2"], 64, observation="tiles", noop_max=30)
     """
+    from warpzone.smb.vector_env import MarioVectorEnv
+
     return MarioVectorEnv(
         levels,
         num_envs,
@@ -154,16 +167,6 @@ def make_vec(
     )
 
 
-_gymnasium.register(
-    id="warpzone/Mario-v0",
-    entry_point="warpzone.smb.env:MarioEnv",
-    vector_entry_point="warpzone.smb.vector_env:make_registered",
-    order_enforce=True,
-)
-_gymnasium.register(
-    id="warpzone/Game-v0",
-    entry_point="warpzone.nes.game_env:GameEnv",
-    vector_entry_point="warpzone.nes.game_vector_env:make_registered",
-    order_enforce=True,
-)
+if not _startup.is_command():
+    _import_module("warpzone.registration").register()
 _startup.end()

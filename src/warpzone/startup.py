@@ -16,6 +16,8 @@ EXIT_INTERRUPTED = 130
 def is_command() -> bool:
     """Whether this process is the command `warpzone` or `python -m warpzone`."""
     words = sys.orig_argv
+    if "--multiprocessing-fork" in words:
+        return False  # a process that the command has begun
     if "-m" in words:
         return words[words.index("-m") + 1 :][:1] == ["warpzone"]
     return os.path.splitext(os.path.basename(sys.argv[0]))[0] == "warpzone"

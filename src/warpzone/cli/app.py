@@ -12,6 +12,7 @@ from warpzone.cli import campaign, evaluate, fleet, machine, play, record, runs,
 from warpzone.cli.options import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED
 from warpzone.cli.output import err, out, plain
 from warpzone.errors import TrainingError, WarpzoneError
+from warpzone.registration import register
 from warpzone.version import VERSION
 
 _NEWLINE = "\n"
@@ -21,6 +22,7 @@ class _Commands(TyperGroup):
     """Prints what a user can mend as one message; anything else keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        register()  # for code of the user's own that a command runs
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:

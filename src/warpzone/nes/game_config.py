@@ -39,7 +39,6 @@ class GameConfig(BaseModel):
         defer_build=True,  # by whoever makes the first, not by `import warpzone`
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
 

@@ -65,7 +65,6 @@ class EnvConfig(BaseModel):
         defer_build=True,  # by whoever makes the first, not by `import warpzone`
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
 

@@ -121,7 +121,8 @@ result = {}
 for path in sorted(source.rglob("*.py")):
     parts = path.relative_to(source.parent).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    if name == "warpzone.__main__":
+    # Parts of a fleet are imported by `fleet.cluster`, once it has asked for Ray.
+    if name == "warpzone.__main__" or name.startswith("warpzone.fleet.") and parts[-1] != "cluster":
         continue
     try:
         importlib.import_module(name)

@@ -112,9 +112,9 @@ EngineOption = Annotated[
 
 
 def _name_network(code: str | None) -> str | None:
-    from warpzone.training.network_registry import name_network
-
     if code is not None:
+        from warpzone.training.network_registry import name_network
+
         name_network(code)
     return code
 

@@ -55,7 +55,7 @@ def _report(text: str) -> None:
 
 app = typer.Typer(
     name="warpzone",
-    help="Teach Super Mario Bros. to an agent with PPO, measure it, and watch it play.",
+    help="Teach Super Mario Bros. to an agent, measure it, and watch it play.",
     epilog="Start with: [cyan]warpzone train 1-1 --watch[/]",
     cls=_Commands,
     no_args_is_help=True,

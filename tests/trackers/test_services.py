@@ -47,7 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(run: Path, *steps: int) -> None:
     with (run / "metrics.jsonl").open("a") as file:
         for step in steps:
-            figures = {"losses/kl": step / 100, "rollout/clear_rate/1-1": 0.25}
+            figures = {"losses/kl": step / 100, "rollout/clear_rate/1-1": 0.25, "of/a level!": 1.0}
             file.write(json.dumps({"step": step, **figures}) + "\n")
 
 
@@ -84,6 +84,7 @@ def test_mlflow_keeps_a_run(run: Path, tmp_path: Path, monkeypatch: pytest.Monke
         (40, 0.4),
     ]
     assert found.data.metrics["final/clear_rate/1-1"] == 0.5
+    assert found.data.metrics["of/a level_"] == 1.0
     assert found.data.params == flat(CONFIG)
     assert found.data.params["env.levels.1-1"] == "1.0"
     assert found.data.tags["mlflow.source.git.commit"] == FACTS["commit"]

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from warpzone.agents.agent import Agent
-from warpzone.errors import AgentError
-from warpzone.extras import need
+from warpzone.errors import AgentError, MissingPackageError
+from warpzone.extras import install_line, need
 from warpzone.files import check_output_path, write_atomically
 from warpzone.nes.buttons import action_names
 from warpzone.nes.game import game_named, game_names
@@ -78,6 +78,12 @@ def export_agent(agent: Agent, path: str | Path) -> dict[str, Any]:
         try:
             program = _traced(agent)
             data = _onnx(program, told, text) if suffix == ONNX else _saved(program, text)
+        except ImportError as error:
+            raise MissingPackageError(
+                f"the installed onnx and onnxscript do not fit this PyTorch ({error}):"
+                f" {install_line(['onnx'])} --upgrade",
+                name="onnxscript",
+            ) from error
         # Whatever a network of somebody's own does that cannot be traced.
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,7 +120,8 @@ class Wandb:
             self._run.summary[name] = value
         for file in files:
             kind = "model" if file.suffix == ".safetensors" else "file"
-            artifact = self._wandb.Artifact(f"{self._run.id}-{file.stem}", type=kind)
+            name = _allowed(f"{self._run.id}-{file.stem}", "")
+            artifact = self._wandb.Artifact(name, type=kind)
             artifact.add_file(str(file))
             self._run.log_artifact(artifact)
         self._run.finish(exit_code=0 if state == "finished" else 1)
@@ -191,7 +193,7 @@ class Mlflow:
     def log(self, rows: Sequence[Row]) -> None:
         now = int(time.time() * 1000)
         metrics = [
-            self._metric(name, value, now, step)
+            self._metric(_allowed(name), value, now, step)
             for step, figures in rows
             for name, value in figures.items()
         ]
@@ -241,7 +243,7 @@ class Trackio:
             self._trackio.log(dict(summary), step=step)
         if hasattr(self._trackio, "log_artifact"):  # older versions have none
             for file in files:
-                self._trackio.log_artifact(file, name=file.stem)
+                self._trackio.log_artifact(file, name=_allowed(file.stem, ""))
         self._trackio.finish()
 
 
@@ -262,6 +264,12 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             found[prefix + name] = value if isinstance(value, str) else json.dumps(value)
     return found
+
+
+def _allowed(name: str, besides: str = " /:") -> str:
+    """Returns a name in letters that services take: a start of another game may be called as its
+    description likes."""
+    return re.sub(rf"[^A-Za-z0-9_.{besides}-]", "_", name)
 
 
 def _line(error: BaseException) -> str:

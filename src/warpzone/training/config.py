@@ -250,8 +250,8 @@ class TrainConfig(PPOConfig):
     network: NetworkConfig = NetworkConfig(piecewise_linear=True)
     """The shape of the policy network."""
     init: str | None = None
-    """An agent whose weights the run begins with: a file, a run directory, or the name of a level
-    for the one that is packaged for it."""
+    """An agent whose weights the run begins with: a file, a run directory, the name of a level for
+    the one that is packaged for it, or `hf://OWNER/NAME`."""
     curriculum: CurriculumConfig = CurriculumConfig()
     """Episodes that begin within a level."""
     prioritize_levels: bool = False

@@ -91,7 +91,7 @@ def test_the_worst_goes_on_from_the_best_within_the_bounds(tmp_path: Path, clust
     slow = ["minibatch_size=2", "update_epochs=4", "learner=torch"]
     settings = [setting for setting in SMALL if "minibatch" not in setting] + slow
     plan = make_plan(
-        ["1-1"], seeds=2, steps=4 * INTERVAL, settings=settings, threads=2,
+        ["1-1"], seeds=2, steps=3 * INTERVAL, settings=settings, threads=2,
         explored=["lr=1e-4..1e-3"], interval=INTERVAL,
     )  # fmt: skip
     fleet.begin(plan, out)
@@ -119,7 +119,7 @@ def test_the_worst_goes_on_from_the_best_within_the_bounds(tmp_path: Path, clust
         assert 1e-4 <= config.lr <= 1e-3
         steps = steps_of(out / trial.name)
         assert steps == sorted(set(steps))
-        assert steps[-1] == 4 * INTERVAL
+        assert steps[-1] == 3 * INTERVAL
 
 
 def wait_until(condition: Any, what: str) -> None:

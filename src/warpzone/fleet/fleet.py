@@ -8,6 +8,7 @@ for Tune, with the trials that are not finished, so that nothing of what Tune ke
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -189,6 +190,8 @@ def _train(
         )
     shutil.rmtree(directory / SCRATCH, ignore_errors=True)
     reports = Reports(plan, directory, log)
+    # What is to be said of a trial that fails is said by the reports, without a traceback.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tuner = tune.Tuner(
         tune.with_resources(Trial, needed),
         param_space=space,

@@ -82,7 +82,7 @@ class Trial(tune.Trainable):  # type: ignore[misc]
         """Copies the newest checkpoint of the training, if there is one, for others to go on."""
         try:
             inherit.hand_over(self.run, Path(checkpoint_dir))
-        except CheckpointError:  # whoever is to go on from nothing stays as it is
+        except (OSError, WarpzoneError):  # none yet, or a full disk: who wants it stays as it is
             return
 
     def load_checkpoint(self, checkpoint: str) -> None:

@@ -46,6 +46,11 @@ def test_asking_in_parts_gives_the_same() -> None:
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+def test_some_games_of_many_draw_what_they_draw_among_all() -> None:
+    whole = gumbel(5, 40, (6, 9, 7))
+    np.testing.assert_array_equal(gumbel(5, 40 + 3, (6, 4, 7), 9), whole[:, 3:7])
+
+
 def test_it_draws_with_the_probabilities_of_the_policy() -> None:
     probabilities, draws = np.array([0.5, 0.3, 0.15, 0.05]), 40_000
     for seed in (0, 1):

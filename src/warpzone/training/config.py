@@ -270,7 +270,8 @@ class TrainConfig(PPOConfig):
 
     # Rollout
     num_envs: int = Field(64, ge=2, le=MOST_GAMES)
-    """Games played at once, in two halves: one plays while the policy decides for the other."""
+    """Games played at once, in two halves: one plays while the policy decides for the other. Of
+    several ranks (`torchrun`), those of all together."""
     rollout_steps: int = Field(64, ge=1, le=MOST_GAMES)
     """Agent steps of each game between two updates."""
     total_steps: Count = 4_000_000
@@ -316,7 +317,8 @@ class TrainConfig(PPOConfig):
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
     threads: int | None = Field(None, ge=1, le=MOST_THREADS)
-    """CPU threads for the games and for learning; None: all cores this process may use."""
+    """CPU threads for the games and for learning, of each rank; None: all cores this process may use,
+    which the ranks of a machine divide."""
     learner: Literal["auto", "torch", "native"] = "auto"
     """What plays and learns. `native`: C++, for networks of kind `tiles` on the CPU, several times
     as fast. `torch`: PyTorch, for all networks. `auto`: `native` where it can."""

@@ -317,8 +317,8 @@ class TrainConfig(PPOConfig):
     device: str = "auto"
     """`auto` (CUDA where there is one), `cpu`, `cuda`, `cuda:1` …"""
     threads: int | None = Field(None, ge=1, le=MOST_THREADS)
-    """CPU threads for the games and for learning, of each rank; None: all cores this process may use,
-    which the ranks of a machine divide."""
+    """CPU threads for the games and for learning, of each rank; None: all cores this process may
+    use, which the ranks of a machine divide."""
     learner: Literal["auto", "torch", "native"] = "auto"
     """What plays and learns. `native`: C++, for networks of kind `tiles` on the CPU, several times
     as fast. `torch`: PyTorch, for all networks. `auto`: `native` where it can."""

@@ -96,7 +96,7 @@ SINGLE: dict[str, Fit] = {
     "FlattenObservation": fit("FlattenObservation"),
     "FrameStackObservation": fit("FrameStackObservation", 3),
     "GrayscaleObservation": fit("GrayscaleObservation", observation="rgb"),
-    "HumanRendering": fit("HumanRendering"),
+    "HumanRendering": fit("HumanRendering", needs="pygame"),
     "MaxAndSkipObservation": fit("MaxAndSkipObservation", 2, plays="else"),
     "NormalizeObservation": fit("NormalizeObservation"),
     "NormalizeReward": fit("NormalizeReward", plays="rewards"),

@@ -15,6 +15,8 @@ from warpzone.extras import AGENT, install_line, need
 MODULES = ("ray", "pandas", "pyarrow", "fsspec", "requests")
 """Of the extra: Ray, and what its Tune asks for."""
 
+RESTARTS = 5
+"""Times that a trial is begun anew whose worker or machine is lost."""
 OBJECT_STORE = 80 << 20
 """Bytes of memory for what actors exchange on one machine; here that is settings and results."""
 

@@ -23,7 +23,7 @@ import filelock
 from warpzone.errors import ConfigError, FileError, RunError, WarpzoneError
 from warpzone.files import make_directory
 from warpzone.fleet import inherit
-from warpzone.fleet.cluster import session
+from warpzone.fleet.cluster import RESTARTS, session
 from warpzone.fleet.plan import FILE, FleetPlan, explored_now, is_finished, state_of
 from warpzone.training.interrupt import Interrupt, Interrupted
 from warpzone.training.run_settings import LOCK, require_utf8
@@ -31,12 +31,8 @@ from warpzone.training.time_slice import GRACE
 
 SCRATCH = ".tune"
 """Where Ray Tune keeps checkpoints that members of a population exchange; removed at the end."""
-RESTARTS = 5
-"""Times that a trial is begun anew whose worker or machine is lost."""
 KEPT = 4
 """Checkpoints of a trial that others may go on from."""
-TOLD_EVERY = 60.0
-"""Seconds between two lines about all trials."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,14 @@ from ray import tune
 from ray.tune.stopper import Stopper
 
 from warpzone.errors import FileError
-from warpzone.fleet.fleet import RESTARTS, TOLD_EVERY
+from warpzone.fleet.cluster import RESTARTS
 from warpzone.fleet.plan import FleetPlan, state_of
 from warpzone.fleet.populations import name_of
 from warpzone.fleet.trial import FAILED
 from warpzone.training.interrupt import Interrupt
+
+TOLD_EVERY = 60.0
+"""Seconds between two lines about all trials."""
 
 
 class StopAll(Stopper):  # type: ignore[misc]

@@ -48,6 +48,8 @@ for end in lowest-direct highest; do
         "$new" -m pip install --quiet "warpzone[$extras] @ file://$wheel" $with &&
         "$new" -m pip check &&
         "$new" -m pip list --format freeze &&
+        "$new" -m warpzone --help >"$folder/help" &&
+        "$new" -m warpzone levels >"$folder/levels" &&
         "$new" scripts/try_wheel.py $tests; then
         echo "== good: $end"
     else

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,17 +10,25 @@ import numpy as np
 from warpzone.errors import ConfigError, EngineError, WarpzoneError
 
 
-@contextmanager
-def native_errors() -> Iterator[None]:
-    """Turns what the native core says into `ConfigError` and `EngineError`."""
-    try:
-        yield
-    except WarpzoneError:
-        raise
-    except (ValueError, IndexError) as error:
-        raise ConfigError(str(error)) from None
-    except RuntimeError as error:
-        raise EngineError(str(error)) from None
+class native_errors:
+    """Turns what the native core says into `ConfigError` and `EngineError`; a context.
+
+    A class, since a generator's frames stay beside the error until a garbage collection from Python
+    3.12 on, and with them the games that were stepped.
+    """
+
+    def __enter__(self) -> None:
+        """Does nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, WarpzoneError):
+            return
+        if isinstance(error, ValueError | IndexError):
+            raise ConfigError(str(error)) from None
+        if isinstance(error, RuntimeError):
+            raise EngineError(str(error)) from None
 
 
 def seed_or_drawn(seed: int | None) -> int:

@@ -13,6 +13,7 @@ BROWSER = {"browser", "open_tab", "training"}
 """Fixtures that cost a browser or a training: one process of pytest-xdist makes them for all."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Says which tests one process runs: those of a file, and all that need a browser."""
     if importlib.util.find_spec("xdist") is None:

@@ -173,8 +173,8 @@ TEST(stretches_are_as_the_console_has_them_and_had_them_before_the_step) {
         if (banked) games.console(game).memory[game] = static_cast<uint8_t>(step + 1);
         before.push_back(part(games.memory, game));
       }
-      games.send(0, held(games, 0, 1));
-      games.recv(0);
+      for (int group = 0; group < 2; ++group) games.send(group, held(games, group, 1));
+      for (int group = 0; group < 2; ++group) games.recv(group);
       for (size_t game = 0; game < kGames; ++game) {
         CHECK(part(games.memory, game) == shown(game));
         CHECK(part(games.memory_before, game) == before[game]);

@@ -10,6 +10,8 @@
 //
 // Shards and blocks depend on the shapes alone and sums are taken in their order: results do not
 // depend on the number of threads, and no gradient is held more than once.
+//
+// One file because the phases share those shards and blocks, and are read in their order.
 #pragma once
 
 #include <algorithm>

@@ -62,6 +62,8 @@ WRONG = [
     ("track no-such-run", "abacus"),
     ("train 1-1 --track", "abacus"),
     ("train 1-1 --track-project", "a/b"),
+    ("fleet --seeds", "0"),
+    ("fleet --preset", "warp"),
     ("levels", "1-1"),
     ("map", "0-1"),
     ("map 1-1 --last", "0"),

@@ -39,9 +39,9 @@ def reads_ram(*given: Any, **addresses: Any) -> Any:
 
     >>> @reads_ram                                  # now["ram"]: uint8[N, 2048]
     ... def big(now, before):
-    ...     return (now["ram"][:, 0x0756] > 0) * 1.0
+    ...     return (now["ram"][:, MEMORY["power"]] > 0) * 1.0
 
-    >>> @reads_ram("power", points=(0x07DE, 0x07DF))  # now["power"], now["points"]: int64[N]
+    >>> @reads_ram("power", frame=0x0009)             # now["power"], now["frame"]: int64[N]
     ... def stronger(now, before):
     ...     return now["power"] - before["power"]
 
@@ -65,7 +65,7 @@ def reads_ram(*given: Any, **addresses: Any) -> Any:
         if name not in MEMORY:
             raise ConfigError(
                 f"reads_ram: there is no {name!r} in warpzone.smb.memory.MEMORY; name the address:"
-                f" reads_ram({name}=0x0756)"
+                f" reads_ram({name}=0x0009)"
             )
         wanted[name] = MEMORY[name]
     variables = _variables({**wanted, **addresses})

@@ -17,7 +17,7 @@ import torch
 from warpzone.ppo import rollout, update
 from warpzone.ppo.policy import Policy
 from warpzone.smb.vector_env import MarioVectorEnv
-from warpzone.training import learner as training
+from warpzone.training import algorithm
 from warpzone.training.frame_stacks import FrameStacks, StoredStacks
 from warpzone.training.gpu_rollout import GpuPlayer
 from warpzone.training.learner import Learner
@@ -141,7 +141,7 @@ def watched(learner: Learner, settle: Callable[[], None] = lambda: None) -> Iter
         (FrameStacks, "__getitem__", "gather", "store"),
         (GpuPlayer, "_note", "store", None),
         (torch.cuda.Event, "synchronize", "wait", None),
-        (training, "batch_of", "targets", None),
+        (algorithm, "batch_of", "targets", None),
         (update.Batch, "rows", "gather", None),
         (update, "losses", "forward", None),
         (torch.autograd, "grad", "backward", None),

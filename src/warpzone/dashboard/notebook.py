@@ -55,7 +55,8 @@ class View:
 
     def _ipython_display_(self) -> None:
         if COLAB not in sys.modules:
-            raise NotImplementedError  # IPython then asks for the HTML
+            # IPython's way to be told that there is none: it then asks for the HTML.
+            raise NotImplementedError
         # Its pages reach a port only through an address that Colab makes.
         output = sys.modules[COLAB].output
         output.serve_kernel_port_as_iframe(

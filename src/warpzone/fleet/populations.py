@@ -21,6 +21,7 @@ from warpzone.fleet.trial import INHERITED, SCORE, STEPS, TRIAL
 WAITING = (Member.PENDING, Member.PAUSED)
 
 
+# Ray is not installed everywhere, so mypy looks at it nowhere.
 class Populations(FIFOScheduler):  # type: ignore[misc]
     """Hands each trial on to the scheduler of its population.
 

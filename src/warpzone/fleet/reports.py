@@ -21,6 +21,7 @@ TOLD_EVERY = 60.0
 """Seconds between two lines about all trials."""
 
 
+# Ray is not installed everywhere, so mypy looks at it nowhere.
 class StopAll(Stopper):  # type: ignore[misc]
     """Ends all trials once an end is requested."""
 
@@ -38,6 +39,7 @@ class StopAll(Stopper):  # type: ignore[misc]
         return {"_interrupt": None}
 
 
+# As above.
 class Reports(tune.Callback):  # type: ignore[misc]
     """Tells of ends and failures, and notes failures in `fleet.json`.
 

@@ -35,6 +35,7 @@ STEPS, SCORE, FAILED = "steps", "score", "failed"
 """In results: agent steps, by which members are compared; how good they are; why it failed."""
 
 
+# Ray is not installed everywhere, so mypy looks at it nowhere.
 class Trial(tune.Trainable):  # type: ignore[misc]
     """Trains in DIR/<name of the trial>; steps are polls."""
 

@@ -87,7 +87,7 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         """
         return copy.deepcopy(self)
 
-    # --- for those that know the game -----------------------------------------------------------
+    # --- for those that know the game: each kind has its own, here they are only declared ---------
 
     def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:
         """Begins to step the games of a group."""

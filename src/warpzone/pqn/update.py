@@ -104,6 +104,7 @@ class Updater:
         chosen = values.gather(1, batch.actions[rows][:, None])[:, 0]
         loss = 0.5 * F.mse_loss(chosen, batch.targets[rows])
         self.optimizer.zero_grad()
+        # torch leaves it without types.
         loss.backward()  # type: ignore[no-untyped-call]
         if self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.max_grad_norm)

@@ -211,10 +211,9 @@ def test_a_killed_rank_is_started_again_and_sigterm_saves(
     run = launch(1)
     run.wait_for(lambda: run.step() > 0)
     run.ranks()[1].send_signal(signal.SIGKILL)
+    # torchrun often ends the other rank before it can tell that it has lost this one.
     run.wait_for(lambda: "going on from step" in run.log.read_text())
     text = run.log.read_text()
-    assert "has lost another one" in text
-    assert "--max-restarts" in text
     saved = int(text.split("going on from step ")[1].split()[0].replace(",", ""))
     assert saved % (5 * BATCH) == 0
     run.wait_for(lambda: run.step() > saved)
@@ -327,6 +326,7 @@ def test_a_lost_rank_is_told_of_in_words() -> None:
         raise RuntimeError("Connection closed\n by peer")
     assert "rank 1 of 2" in str(raised.value)
     assert "go on from the last checkpoint" in str(raised.value)
+    assert "--max-restarts" in str(raised.value)
     assert "Connection closed by peer" in str(raised.value)
 
 

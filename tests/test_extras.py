@@ -318,6 +318,14 @@ def test_what_is_slow_is_not_loaded(program: str, more: set[str]) -> None:
     assert told.splitlines()[-1] == "loaded: []"
 
 
+def test_the_command_tells_what_it_can_do_without_numpy() -> None:
+    command = [sys.executable, "-X", "importtime", "-P", "-m", "warpzone", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "warpzone.cli.train" in loaded
+    assert not loaded & {*HEAVY, "numpy", "gymnasium", "warpzone.training"}
+
+
 # ---- the table -----------------------------------------------------------------------------------
 
 

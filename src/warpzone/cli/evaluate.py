@@ -43,7 +43,6 @@ from warpzone.cli.output import err, out, plain
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError
 from warpzone.extras import AGENT, need
-from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import level_index
 
 if TYPE_CHECKING:
@@ -286,6 +285,7 @@ def _evaluate_described(agent: Agent, as_json: bool, **settings: Any) -> None:
 
 def _print_evaluation(evaluation: Evaluation | PackagedEvaluation) -> None:
     from warpzone.agents.packaged import PackagedEvaluation
+    from warpzone.nes.console import FRAMES_PER_SECOND
 
     results = evaluation.levels
     policies: dict[str, str] = {}
@@ -341,6 +341,8 @@ def _print_row(row: RowEvaluation) -> None:
 
 
 def _print_game(evaluation: GameEvaluation) -> None:
+    from warpzone.nes.console import FRAMES_PER_SECOND
+
     table = Table(box=None, header_style="bold")
     table.add_column("level")
     for column in ("games", "cleared", "of those", "lives lost", "ended here"):

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from warpzone.console_text import escape_controls
-from warpzone.nes.console import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +30,8 @@ def remark(text: str) -> None:
 
 
 def print_film(path: Path, frames: int) -> None:
+    from warpzone.nes.console import FRAMES_PER_SECOND
+
     seconds = frames / FRAMES_PER_SECOND
     size = path.stat().st_size / 1e6
     out.print(f"[bold]{plain(path)}[/]  {seconds:.1f} s, {size:.1f} MB", soft_wrap=True)

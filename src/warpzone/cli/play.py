@@ -12,13 +12,12 @@ from warpzone.cli.options import EngineOption, RomOption
 from warpzone.cli.output import err, out, plain, print_episode
 from warpzone.errors import ConfigError
 from warpzone.files import check_output_path, write_atomically
-from warpzone.nes.console import Console
-from warpzone.nes.game import Game
-from warpzone.nes.rom import Rom
 from warpzone.nes.start_states import SUFFIX
 
 if TYPE_CHECKING:
     from warpzone.episodes.format import Episode
+    from warpzone.nes.game import Game
+    from warpzone.nes.rom import Rom
 
 
 def play(
@@ -74,6 +73,7 @@ def play(
         check_episode_path(record)
     require_display("To play, run this where there is a screen")
 
+    from warpzone.nes.console import Console
     from warpzone.viewers.play import play as open_window
 
     recorder = PlayRecorder(Console(_cartridge(rom, game)), game)
@@ -149,6 +149,7 @@ def replay(
     """Play an episode again, exactly: in a window, or into a film, a sheet, an FM2 movie or a
     moment at which others begin."""
     from warpzone.episodes.replay import Replay
+    from warpzone.nes.console import Console
     from warpzone.viewers import replay as again
 
     to_state = output is not None and output.suffix.lower() == SUFFIX

@@ -33,10 +33,10 @@ from warpzone.cli.watch import described_starts, open_described, open_window
 from warpzone.cpu import MOST_THREADS
 from warpzone.errors import ConfigError, DisplayError, LevelError
 from warpzone.extras import AGENT, DASHBOARD, FILM, WINDOW, need
-from warpzone.nes.game import Game, game_names
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:
+    from warpzone.nes.game import Game
     from warpzone.training import TrainConfig
 
 
@@ -155,6 +155,7 @@ def train(
     prepare_for_training()
 
     from warpzone import training
+    from warpzone.nes.game import game_names
     from warpzone.settings import merge, parse_overrides
     from warpzone.training.launch import launched
     from warpzone.training.run_settings import check_directory, resumed

@@ -37,7 +37,6 @@ from warpzone.cli.options import (
 from warpzone.cli.output import out
 from warpzone.errors import ConfigError
 from warpzone.extras import AGENT, WINDOW, need
-from warpzone.nes.game import game_named
 from warpzone.smb.levels import LEVELS
 
 if TYPE_CHECKING:
@@ -148,6 +147,8 @@ def watch(
 def described_starts(agent: Agent, start: str | None) -> list[str]:
     """Returns the starts of an agent's described game, from the one that is named on, or from the
     one that it was trained on."""
+    from warpzone.nes.game import game_named
+
     config = agent.info.game
     game = game_named(config.name or "")
     names = list(game.starts)

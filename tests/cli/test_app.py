@@ -80,3 +80,21 @@ def test_output_into_a_closed_pipe_is_no_traceback() -> None:
     )
     assert "level" in process.stdout
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "train"])
+def test_what_torchrun_would_do_once_for_each_rank_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    result = run(name)
+    assert result.exit_code == 2
+    text = " ".join(plain(result.output).split())
+    assert f"torchrun has started `warpzone {name}`" in text
+    assert "Start it without torchrun" in text
+
+
+def test_torchrun_may_start_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert "which level?" in plain(run("train").output)  # asked by the command itself
+    assert run("--version").exit_code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -73,12 +74,17 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    pass
+    command = context.invoked_subcommand
+    if command not in (None, "train") and "TORCHELASTIC_RUN_ID" in os.environ:
+        from warpzone.training.launch import refuse_torchrun
+
+        refuse_torchrun(command)
 
 
 # The order is that of `warpzone --help` and of the reference.

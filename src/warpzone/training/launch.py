@@ -75,3 +75,18 @@ def launched(variables: Mapping[str, str] | None = None) -> Launch:
             f"torchrun has started this process, but not told it which rank it is: {error}"
         ) from None
     return Launch(**numbers, name=None if told[RUN_ID] in ("", "none") else told[RUN_ID])
+
+
+def refuse_torchrun(command: str) -> None:
+    """Lets a command go on only where torchrun did not start it: each rank would do all of it.
+
+    Raises:
+        ConfigError: torchrun did.
+    """
+    if RUN_ID in os.environ:
+        raise ConfigError(
+            f"torchrun has started `warpzone {command}`, which does not divide its work among"
+            " processes: each of them would do all of it. Start it without torchrun (in a program"
+            f" that torchrun has started: without the variable {RUN_ID}). Only `warpzone train`"
+            " is for several ranks"
+        )

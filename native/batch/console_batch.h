@@ -53,13 +53,21 @@ struct Play {
     for (const Variable& variable : variables) variable.check(cart);
     for (const Stretch& stretch : stretches) stretch.check(cart);
     require(!starts.empty(), "there must be a start");
+    check_weights(weights);
+  }
+
+  // Throws std::invalid_argument.
+  void check_weights(const std::vector<double>& of_starts) const {
     double total = 0;
-    for (const double weight : weights) {
-      require(weight >= 0 && weight < 1e300, "weights must be numbers of at least 0");
+    for (const double weight : of_starts) {
+      if (!(weight >= 0 && weight < 1e300)) {
+        throw std::invalid_argument("weights must be numbers of at least 0");
+      }
       total += weight;
     }
-    require(weights.size() == starts.size() && total > 0,
-            "there must be a weight for each start, and one of them above 0");
+    if (of_starts.size() != starts.size() || total <= 0) {
+      throw std::invalid_argument("there must be a weight for each start, and one of them above 0");
+    }
   }
 
   size_t columns() const { return variables.size(); }
@@ -106,6 +114,13 @@ class ConsoleBatch : public Batch {
   ~ConsoleBatch() override { stop(); }
 
   const Play& play() const { return play_; }
+
+  // Of the episodes that begin from now on. Throws std::invalid_argument.
+  void set_weights(std::vector<double> of_starts) {
+    require_idle();
+    play_.check_weights(of_starts);
+    play_.weights = std::move(of_starts);
+  }
 
   nes::FullState& console(size_t game) override {
     check_game(game);

@@ -84,6 +84,9 @@ void bind_consoles(nb::module_& m) {
           "console",
           [](const ConsoleBatch& self, size_t game) { return to_bytes(self.snapshot(game)); },
           "game"_a, "A snapshot of the console of a game.");
+  batch.def("set_weights", &ConsoleBatch::set_weights, "weights"_a,
+            "float[starts]: how often episodes begin at each from now on. Raises ValueError for a "
+            "wrong number of them, negative ones, or none above 0.");
   bind_array(batch, "values", &ConsoleBatch::values, columns,
              "int64[N, columns]: the variables as they stand.");
   bind_array(batch, "before", &ConsoleBatch::before, columns,

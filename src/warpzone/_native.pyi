@@ -940,6 +940,11 @@ class ConsoleBatch(Batch):
     def console(self, game: int) -> bytes:
         """A snapshot of the console of a game."""
 
+    def set_weights(self, weights: Sequence[float]) -> None:
+        """
+        float[starts]: how often episodes begin at each from now on. Raises ValueError for a wrong number of them, negative ones, or none above 0.
+        """
+
     @property
     def values(self) -> NDArray[numpy.int64]:
         """int64[N, columns]: the variables as they stand."""

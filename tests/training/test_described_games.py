@@ -39,7 +39,14 @@ from warpzone.nes.variables import Variable
 from warpzone.training import episode_writer, packaged_index, resolve, train
 from warpzone.training.agent_file import load_agent
 from warpzone.training.demonstrations import Demonstrations
-from warpzone.training.described_games import DescribedEnv, DescribedGames
+from warpzone.training.described_curriculum import DescribedCurriculum
+from warpzone.training.described_games import (
+    DescribedEnv,
+    DescribedGames,
+    MomentAlong,
+    goals_along,
+)
+from warpzone.training.run_settings import read_config
 
 
 def observe(now: Any, before: Any) -> Any:
@@ -306,6 +313,88 @@ def test_a_recorded_game_is_begun_along(rom: Path, tmp_path: Path) -> None:
     shown.unlink()
     longer = made.model_copy(update={"total_steps": 8 * 32 * 6})
     assert train(longer, tmp_path / "run", rom=rom, resume=True).steps == 8 * 32 * 6
+
+
+def test_places_are_drawn_by_how_often_short_episodes_from_there_fail(
+    rom: Path, tmp_path: Path
+) -> None:
+    shown = demonstration(tmp_path / "shown.json", rom, 400)
+    curriculum = {
+        "share": 0.75, "last_share": 0.25, "demonstrations": [str(shown)], "segment": 8,
+        "episode_steps": 12,
+    }  # fmt: skip
+    made = config(8 * 32 * 4, curriculum=curriculum)
+    found = Demonstrations(made, tmp_path / "r")
+    games = DescribedGames(made.game, rom, 1, found, made.curriculum)
+    assert games.places is not None
+    count = len(games.moments)
+    assert games.places.goals.shape == (count,)
+    env = games.trained(8, 2, seed=0)
+    assert isinstance(env, DescribedEnv)
+    known = DescribedCurriculum(made.curriculum, env, games.places)
+    known.apply(0.0)
+    assert env.games.starts["game"] == 0.25
+    env.reset(seed=0)
+    longest = {False: 0, True: 0}
+    for _ in range(400):
+        for group, rows in enumerate(env.groups):
+            env.send(group, np.zeros(rows.stop - rows.start, np.int64))
+            step = env.recv(group)
+            known.observe(step)
+            for row in step.finished:
+                kind = bool(step.partial[row])
+                longest[kind] = max(longest[kind], int(step.signals["steps"][row]))
+                assert (step.signals["start"][row] >= 0) == kind
+    assert longest[True] == 12 < longest[False]
+    assert (known.episodes > 0).all()
+    known.rates[:] = 1
+    known.rates[2] = 0
+    known.apply(1.0)
+    weights = list(env.games.starts.values())
+    assert weights[0] == pytest.approx(0.75)
+    assert sum(weights) == pytest.approx(1)
+    assert weights[3] == pytest.approx(11 * weights[1])
+    again = DescribedCurriculum(made.curriculum, env, games.places)
+    again.load_state(json.loads(json.dumps(known.state())))
+    assert again.state() == known.state()
+    with pytest.raises(ValueError, match=f"1 success rates.* for {count} places"):
+        again.load_state({"rates": [0.5], "episodes": [1]})
+    with pytest.raises(ConfigError, match="a weight for each start"):
+        env.games.set_start_weights([1.0])
+    with pytest.raises(ConfigError, match="at least 0"):
+        env.games.set_start_weights([1.0] * (count + 1), [-1] * (count + 1))
+    env.close()
+
+
+def test_a_run_along_places_goes_on_bit_for_bit(rom: Path, tmp_path: Path) -> None:
+    shown = demonstration(tmp_path / "shown.json", rom, 400)
+    curriculum = {
+        "share": 0.75, "demonstrations": [str(shown)], "segment": 8, "episode_steps": 12,
+    }  # fmt: skip
+
+    def play(updates: int, name: str, *, resume: bool = False) -> None:
+        made = config(8 * 32 * updates, checkpoint_every=1, curriculum=curriculum)
+        if resume:
+            made = read_config(tmp_path / name).model_copy(update={"total_steps": made.total_steps})
+        train(made, tmp_path / name, rom=rom, resume=resume)
+
+    play(12, "whole")
+    play(6, "split")
+    play(12, "split", resume=True)
+    whole, _ = load_agent(tmp_path / "whole" / "agent.safetensors")
+    split, _ = load_agent(tmp_path / "split" / "agent.safetensors")
+    for name, weights in whole.state_dict().items():
+        assert np.array_equal(weights.numpy(), split.state_dict()[name].numpy()), name
+    told = [json.loads(line) for line in (tmp_path / "split" / "metrics.jsonl").open()]
+    assert any(line.get("curriculum/success_rate", 0) > 0 for line in told)
+
+
+def test_goals_along_a_recorded_game() -> None:
+    progress = [0.0, 5.0, 3.0, 9.0, 2.0]
+    moments = {32 * k: MomentAlong(b"", come) for k, come in enumerate(progress, start=1)}
+    assert goals_along(moments, 64).tolist() == [5, 9, 9, np.inf, np.inf]
+    untold = {frame: MomentAlong(b"", None) for frame in moments}
+    assert goals_along(untold, 64).tolist() == [np.inf] * 5
 
 
 def test_demonstrations_that_do_not_fit_are_refused(rom: Path, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Referee:
         values, before: int64[N, variables], as they stand and as before the last step.
         memory, memory_before: likewise uint8[N, bytes], the stretches that the game names.
         steps, frames: int32[N] of the running episodes; an episode has just begun at step 0.
+        starts: int32[N], at which start each began; -1: elsewhere.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Referee:
         memory_before: NDArray[np.uint8],
         steps: NDArray[np.int32],
         frames: NDArray[np.int32],
+        starts: NDArray[np.int32],
     ) -> None:
         self.game, self.config = game, config
         self._values, self._before, self._steps, self._frames = values, before, steps, frames
@@ -63,6 +65,9 @@ class Referee:
         for name, stretch in game.memory.items():
             begin, end = end, end + stretch.size
             self._memory[name] = (memory[:, begin:end], memory_before[:, begin:end])
+        self._starts = starts
+        self.start_steps: NDArray[np.int64] | None = None
+        """Steps after which an episode is cut, by its start, int64[starts]; 0: not for that."""
         games = len(steps)
         self.returns = np.zeros(games, np.float32)
         self._stuck = np.zeros(games, np.int64)
@@ -163,6 +168,9 @@ class Referee:
         cut = np.zeros(len(fresh), np.bool_)
         if self.config.max_steps is not None:
             cut |= self._steps[rows] >= self.config.max_steps
+        if self.start_steps is not None:
+            most = np.append(self.start_steps, 0)[self._starts[rows]]  # the last is that of -1
+            cut |= (most > 0) & (self._steps[rows] >= most)
         if self.config.no_progress_steps is not None:
             _, best, _, before = self._progress[:, rows]
             self._stuck[rows] = np.where(fresh | (best > before), 0, self._stuck[rows] + 1)

@@ -113,6 +113,7 @@ class GameVectorEnv(VectorGames):
         weights = own or self.config.starts
         self.starts = dict(weights or {next(iter(self.game.starts)): 1.0})
         """The starts that are played, and their weights."""
+        self._start_steps: NDArray[np.int64] | None = None
         self._build(seed_or_drawn(seed))
         start = next(iter(self.starts))
         first = at_start(self.game, start, *values_at(self.game, start, self.rom, engine))
@@ -252,6 +253,32 @@ class GameVectorEnv(VectorGames):
             partial=np.zeros(len(task), np.bool_),  # each start is a task of its own
         )
 
+    def set_start_weights(
+        self, weights: Sequence[float] | NDArray[np.float64], steps: Sequence[int] | None = None
+    ) -> None:
+        """From now on episodes begin at the starts, in their order (see `tasks`), drawn by other
+        weights. Not part of `save_state`; copies have them.
+
+        Args:
+            weights: float[k], at least 0 and not all 0.
+            steps: int[k]; an episode is truncated after that many, by where it began (0: not for
+                that). None: as before.
+
+        Raises:
+            ConfigError: not one for each start, or out of their range.
+            EngineError: a group is stepping.
+        """
+        each = [float(weight) for weight in weights]
+        most = self._start_steps if steps is None else np.asarray(steps, np.int64)
+        if most is not None and (most.shape != (len(self.starts),) or (most < 0).any()):
+            raise ConfigError(
+                f"steps must be {len(self.starts)} numbers of at least 0, one for each start"
+            )
+        with native_errors():
+            self._batch.set_weights(each)
+        self.starts = dict(zip(self.starts, each, strict=True))
+        self._start_steps = self._referee.start_steps = most
+
     def twin(self, config: GameConfig, num_envs: int, seed: int) -> GameVectorEnv:
         """Returns other games of the same ROM and description, in one group, stepped by as many
         threads."""
@@ -315,7 +342,9 @@ class GameVectorEnv(VectorGames):
             memory_before=batch.memory_before,
             steps=batch.steps,
             frames=batch.frames,
+            starts=batch.starts,
         )
+        self._referee.start_steps = self._start_steps
 
     def _map_observations(self) -> None:
         self._obs = self._batch.observations

@@ -131,8 +131,8 @@ class CurriculumConfig(BaseModel):
     )
 
     share: Fraction = 0.0
-    """Of all episodes, at the beginning; 0: no search, no curriculum. Of described games, whose
-    partial episodes lead on to the end of a whole one, throughout."""
+    """Of all episodes, at the beginning; 0: no search, no curriculum. Of described games whose
+    partial episodes lead on to the end of a whole one (see `episode_steps`), throughout."""
     last_share: Fraction = 0.3
     """Of all episodes, at full competence (see `Learner.competence`)."""
     progress_mask: bool = True
@@ -140,6 +140,10 @@ class CurriculumConfig(BaseModel):
     `MarioVectorEnv.set_progress_masks`)."""
     segment: Count = 16
     """Agent steps of the trajectory that have a success rate of their own, together."""
+    episode_steps: Count | None = None
+    """Of a described game: agent steps after which a partial episode is cut, so that places along
+    the demonstrations can be drawn by how often episodes from there fail. None: each leads on to
+    the end, and all places are drawn alike. Levels of Super Mario Bros. have `env.start_steps`."""
     search_steps: Count = 20_000_000
     """Agent steps of the search at the most, for each level."""
     demonstrations: tuple[Annotated[DemonstrationConfig, BeforeValidator(_named)], ...] = ()
@@ -373,6 +377,11 @@ class TrainConfig(PPOConfig):
                     "a curriculum of a described game leads along demonstrations: name some in"
                     " curriculum.demonstrations, or set curriculum.share to 0"
                 )
+        elif self.curriculum.episode_steps is not None and self.game.name is None:
+            raise ValueError(
+                "curriculum.episode_steps is for described games: set env.start_steps to"
+                f" {self.curriculum.episode_steps} and leave it out"
+            )
         elif self.curriculum.share > 0 and self.env.start_steps is None:
             raise ValueError(
                 "a curriculum needs env.start_steps, the length of its partial episodes, e.g. 96"

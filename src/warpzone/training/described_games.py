@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -30,6 +31,17 @@ from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.described_logs import DescribedLogs
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where partial episodes begin: the starts of a `DescribedEnv` behind the first one."""
+
+    steps: int
+    """After which such an episode is cut."""
+    goals: NDArray[np.float64]
+    """Of each: the progress (or, of a game that tells none, the end) that makes an episode from
+    there a success; infinite where the recorded game ends before."""
+
+
 class DescribedEnv:
     """A `GameVectorEnv` whose observations have names that networks know: floats are scalars.
 
@@ -50,6 +62,8 @@ class DescribedEnv:
         self.action_meanings = games.action_meanings
         self._logs = DescribedLogs(games)
         self.watched_games: Sequence[int] = ()
+        self.places: Places | None = None
+        """Along recorded games, of which partial episodes are short ones."""
 
     def tasks(self) -> Sequence[str]:
         """Returns the first start, the only task."""
@@ -74,6 +88,8 @@ class DescribedEnv:
         step = self.games.recv(group)
         self._logs.received(self.groups[group], step.finished)
         step.obs, step.final_obs = self._named(step.obs), self._named(step.final_obs)
+        if self.places is not None:
+            step.signals["start"] = step.task - 1
         step.partial, step.task = step.task > 0, np.zeros_like(step.task)
         return step
 
@@ -153,6 +169,7 @@ class DescribedGames:
         self.config, self.rom, self.threads = config.without_name(), rom, threads
         self.curriculum = curriculum
         self.moments: dict[str, bytes] = {}
+        goals: list[NDArray[np.float64]] = []
         self.remarks = []
         start = next(iter(self.config.starts or self.game.starts))
         every = curriculum.segment * config.frame_skip
@@ -163,8 +180,15 @@ class DescribedGames:
             )
         for number, recording in enumerate(shown.recordings):
             found = moments_along(self.game, start, recording.name, recording.episode, rom, every)
-            self.moments |= {f"{number}-{frame}": snapshot for frame, snapshot in found.items()}
+            self.moments |= {f"{number}-{frame}": at.snapshot for frame, at in found.items()}
+            if curriculum.episode_steps is not None:
+                reach = curriculum.episode_steps // 2 * config.frame_skip
+                goals.append(goals_along(found, reach))
             self.remarks.append(f"{len(found)} places along {recording.name} are begun at")
+
+        self.places: Places | None = None
+        if curriculum.episode_steps is not None and goals:
+            self.places = Places(curriculum.episode_steps, np.concatenate(goals))
 
     def trained(self, games: int, groups: int, seed: int) -> VectorEnv:
         """Returns the games that are trained on."""
@@ -175,7 +199,9 @@ class DescribedGames:
         each = share / len(self.moments)
         game = dataclasses.replace(self.game, starts={own: self.game.starts[own], **self.moments})
         weights = {own: 1 - share, **dict.fromkeys(self.moments, each)}
-        return self._made(games, groups, seed, game, starts=weights)
+        env = self._made(games, groups, seed, game, starts=weights)
+        env.places = self.places
+        return env
 
     def measured(self, config: EnvConfig, games: int, groups: int, seed: int) -> VectorEnv:
         """Returns games to measure an agent in; of `config` only idle frames and sticky buttons
@@ -190,7 +216,7 @@ class DescribedGames:
 
     def _made(
         self, games: int, groups: int, seed: int, game: Game | None = None, **changes: Any
-    ) -> VectorEnv:
+    ) -> DescribedEnv:
         return DescribedEnv(
             GameVectorEnv(
                 self.rom,
@@ -204,10 +230,31 @@ class DescribedGames:
         )
 
 
+@dataclass(frozen=True)
+class MomentAlong:
+    """A moment of a recorded game."""
+
+    snapshot: bytes
+    progress: float | None
+    """As the game tells it; None: it tells none."""
+
+
+def goals_along(moments: Mapping[int, MomentAlong], reach: int) -> NDArray[np.float64]:
+    """Returns of each moment the furthest that the recorded game has come within `reach` frames
+    behind it; infinite where it ends before that, or tells no progress."""
+    frames, found = np.array(list(moments)), []
+    for frame in moments:
+        within = (frames >= frame) & (frames <= frame + reach)
+        come = [at.progress for at, one in zip(moments.values(), within, strict=True) if one]
+        known = frames[-1] >= frame + reach and None not in come
+        found.append(max(p for p in come if p is not None) if known else np.inf)
+    return np.array(found)
+
+
 def moments_along(
     game: Game, start: str, name: str, episode: Episode, rom: RomSource, every: int
-) -> dict[int, bytes]:
-    """Returns snapshots along a recorded game, `every` so many frames, by their frame: those at
+) -> dict[int, MomentAlong]:
+    """Returns moments along a recorded game, `every` so many frames, by their frame: those at
     which an episode may begin.
 
     Args:
@@ -229,7 +276,7 @@ def moments_along(
             f" Record one with `warpzone play {game.name} --start {start} --record FILE`"
         )
     replay = Replay(episode, Console(game.open_rom(rom)))
-    console, found = replay.console, {}
+    console, found = replay.console, dict[int, MomentAlong]()
     while not replay.ended:
         replay.step()
         if replay.place % every:
@@ -237,10 +284,11 @@ def moments_along(
         values = Startup(console, game.variables).values()
         memory = {n: part.view(console.ram, console.prg_ram) for n, part in game.memory.items()}
         try:
-            at_start(game, f"{name}, frame {replay.place}", values, memory)
+            now, _ = at_start(game, f"{name}, frame {replay.place}", values, memory)
         except ConfigError:  # it is over there, for that moment or for good
             continue
-        found[replay.place] = console.save()
+        come = None if game.progress is None else float(now["progress"][0])
+        found[replay.place] = MomentAlong(console.save(), come)
     if not found:
         raise EpisodeError(
             f"{name} is too short for a demonstration of {game.name}: no episode can begin within"

@@ -32,6 +32,8 @@ from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
 from warpzone.training.corrections import Corrections
 from warpzone.training.curriculum import Curriculum, merged_ways, search_part
+from warpzone.training.described_curriculum import DescribedCurriculum
+from warpzone.training.described_games import DescribedEnv
 from warpzone.training.distillation import DistillationPolicies, TilesBeside
 from warpzone.training.episode_writer import EpisodeWriter
 from warpzone.training.evaluation import EvalResult, play_episodes
@@ -150,7 +152,7 @@ class Learner:
         self.shuffling = torch.Generator().manual_seed(config.seed)
         trained = config.env.levels if isinstance(env, LevelEnv) else env.tasks()
         self.stats = EpisodeStats(list(trained), env.tasks())
-        self.curriculum: Curriculum | None = None
+        self.curriculum: Curriculum | DescribedCurriculum | None = self._places()
         self.levels: LevelEnv | None = None
         for setting, wanted in (
             ("curriculum.share", config.curriculum.share > 0 and config.game.name is None),
@@ -228,7 +230,7 @@ class Learner:
                 {level: first + rates.get(level, 0.0) * (last - first) for level in weights}
             )
         if self.practice is not None:
-            self.practice.apply(self.curriculum, competence, self.step, weights)
+            self.practice.apply(self._ways, competence, self.step, weights)
         elif self.curriculum is not None:
             self.curriculum.apply(competence, weights)
 
@@ -396,9 +398,11 @@ class Learner:
         self.seconds = values["seconds"]
         self.algorithm.load_state(values)
         self.stats.load_state(values["stats"])
-        self.curriculum = None
+        self.curriculum = self._places()
         found = values["curriculum"]
-        if found is not None and self.levels is not None:
+        if found is not None and isinstance(self.curriculum, DescribedCurriculum):
+            self.curriculum.load_state(found)
+        elif found is not None and self.levels is not None:
             self.curriculum = Curriculum(
                 self.config, self.levels, self.demonstrated, Curriculum.searched_in(found)
             )
@@ -474,9 +478,19 @@ class Learner:
         if self.curriculum is not None:
             self.curriculum.observe(step)
 
+    @property
+    def _ways(self) -> Curriculum | None:
+        return self.curriculum if isinstance(self.curriculum, Curriculum) else None
+
+    def _places(self) -> DescribedCurriculum | None:
+        env = self.env
+        if not isinstance(env, DescribedEnv) or env.places is None:
+            return None
+        return DescribedCurriculum(self.config.curriculum, env, env.places)
+
     def _new_practice(self) -> Practice:
         assert self.logged is not None
-        first = len(self.curriculum.segments) if self.curriculum is not None else 0
+        first = 0 if self._ways is None else len(self._ways.segments)
         return Practice(self.config, self.logged, first)
 
     def _renew_corrections(self) -> None:

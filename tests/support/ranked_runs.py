@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from warpzone.errors import WarpzoneError
 from warpzone.training import TrainConfig, resolve, train
 from warpzone.training.progress import NoDisplay
@@ -78,10 +80,12 @@ def run(name: str, out: Path, *, updates: int = 2, resume: bool = False) -> None
 
 def main(directory: Path) -> None:
     """Trains all of them, goes on with one that one process has begun, and asks for what is not to
-    be had; what was said to that goes to files of this rank."""
+    be had; what was said to that, and where it listens, goes to files of this rank."""
     rank = os.environ["RANK"]
     for name in RUNS:
         run(name, directory / name)
+    listening = {c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"}
+    (directory / f"listening-{rank}.txt").write_text(" ".join(sorted(listening)))
     run(RESUMED, directory / "begun-by-one", updates=3, resume=True)
     for name, settings in UNFIT.items():
         try:

@@ -83,6 +83,13 @@ def by_two(by_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a store cannot be given a socket there")
+def test_ranks_of_one_machine_listen_to_it_alone(by_two: Path) -> None:
+    for rank in range(2):
+        assert (by_two / f"listening-{rank}.txt").read_text() == "127.0.0.1"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(RUNS))
 def test_two_ranks_learn_what_one_process_does(name: str, by_one: Path, by_two: Path) -> None:
     one, two = newest(by_one / name), newest(by_two / name)

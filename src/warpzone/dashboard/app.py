@@ -2,7 +2,9 @@
 
 No page of another site can read from it: whoever asks by another name than that of this machine is
 refused (DNS rebinding), nothing is allowed across origins, and a page may load nothing from
-elsewhere. Files come from the package; a run is looked up by its name among those found.
+elsewhere. Nor can it have the server work: browsers say that another site asks, which is then
+answered with the first page at most. Files come from the package; a run is looked up by its name
+among those found. Requests have no body, so that none can hide in one.
 
 With a token, for places that are reached through a proxy, every address begins with it: who does
 not know it learns nothing, by whatever name they ask, and pages of others may frame this one.
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import plotly
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -82,9 +84,15 @@ def create(
         ],
         middleware=[
             Middleware(SafeHeaders, framed=token is not None),
-            Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
-            if token is None
-            else Middleware(TokenInPath, token=token),
+            Middleware(NoBodies),
+            *(
+                (
+                    Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+                    Middleware(NoOtherSites),
+                )
+                if token is None
+                else (Middleware(TokenInPath, token=token),)
+            ),
         ],
         exception_handlers={
             WarpzoneError: _refuse,
@@ -104,9 +112,53 @@ def _refuse(request: Request, error: Exception) -> Response:
         case OSError():  # a file that vanished, a disk that fails, no file descriptors left
             return error_response(f"the dashboard cannot read: {error.strerror or error}", 503)
         case HTTPException(status_code=status, detail=detail):
-            return error_response(f"{request.url.path}: {detail}", status)
+            # What is before it may hold the token.
+            path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+            return error_response(f"{path}: {detail}", status)
         case _:  # the server's log has the traceback
             return error_response(f"a fault of warpzone: {type(error).__name__}: {error}", 500)
+
+
+class NoBodies:
+    """Refuses requests with a body, which nothing here takes, and ends their connections: where its
+    end is, a proxy may see otherwise, and take the next request for a part of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        refusal = error_response("this server takes no request with a body", 413)
+        refusal.headers["connection"] = "close"
+        await refusal(scope, receive, send)
+
+
+def _has_body(headers: Headers) -> bool:
+    lengths = "".join(headers.getlist("content-length"))
+    return "transfer-encoding" in headers or lengths.strip("0") != ""
+
+
+class NoOtherSites:
+    """Refuses what pages of other sites have a browser ask for, as far as it says so: all but the
+    first page, to which they may link. They could not read it, but it would cost time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A WebSocket says its origin.
+        if scope["type"] != "http" or _is_ours(scope["path"], Headers(scope=scope)):
+            await self.app(scope, receive, send)
+            return
+        refusal = error_response("a page of another site has asked for this", 403)
+        await refusal(scope, receive, send)
+
+
+def _is_ours(path: str, headers: Headers) -> bool:
+    is_link = path == "/" and headers.get("sec-fetch-dest") == "document"
+    return is_link or headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
 
 class TokenInPath:

@@ -41,7 +41,7 @@ from warpzone.dashboard.episode_stream import (
     Renderer,
     read_episode,
 )
-from warpzone.dashboard.responses import json_response
+from warpzone.dashboard.responses import json_response, limited
 from warpzone.episodes.format import Episode, TrainingPlayer
 from warpzone.errors import EpisodeError, WarpzoneError
 from warpzone.nes.cartridge import RomSource
@@ -59,6 +59,7 @@ MOST_RUNS = 32
 """Runs whose lists are kept."""
 LIST_EVERY = 1.0
 """Seconds for which a list is taken as it is, so that many viewers cost one."""
+LISTS_AT_ONCE = 4
 TOO_MANY = 4013
 """Code of a WebSocket that is closed because there are too many."""
 
@@ -96,7 +97,7 @@ def routes(library: Library, rom: RomSource = None, *, same_origin: bool = True)
     """
     games = _Games(library, Renderer(rom), same_origin=same_origin)
     return [
-        Route("/api/episodes", games.list),
+        Route("/api/episodes", limited(LISTS_AT_ONCE)(games.list)),
         WebSocketRoute("/api/stream", games.stream),
     ]
 
@@ -314,4 +315,7 @@ def _parse(text: str | None) -> Open | Segment | None:
 def _is_foreign(socket: WebSocket) -> bool:
     """Returns whether another site's page asks; browsers let it, and say so."""
     origin = socket.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != socket.headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != socket.headers.get("host")
+    except ValueError:  # no address at all
+        return True

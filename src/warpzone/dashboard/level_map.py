@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from pathlib import Path
 
 from starlette.datastructures import QueryParams
@@ -9,13 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from warpzone.dashboard.responses import json_response
+from warpzone.dashboard.responses import json_response, limited
 from warpzone.errors import ConfigError
 from warpzone.maps.cache import VERSION, LevelMap, open_map, strip_png
 from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, levels_of, traces_json
 from warpzone.nes.cartridge import RomSource
 from warpzone.runs.library import Library
 from warpzone.smb.levels import level_index
+
+AT_ONCE = 2
+"""Answers that are made at the same time: a level that was never drawn takes a core for seconds."""
+MOST_RUNS = 32
+"""Runs of which ends and traces are kept."""
 
 
 def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
@@ -26,7 +33,8 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
         library: of the runs.
         rom: a file, a `Rom`, or None to look for one when the first map is wanted.
     """
-    maps: dict[Path, RunMaps] = {}
+    maps: OrderedDict[Path, RunMaps] = OrderedDict()
+    choosing = threading.Lock()
     level_maps: dict[str, LevelMap] = {}
 
     def map_of_level(level: str) -> LevelMap:
@@ -36,7 +44,11 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
 
     def chosen(query: QueryParams) -> tuple[RunMaps, list[str], str]:
         run = library.run(query.get("run", ""))
-        found = maps.setdefault(run.path, RunMaps(run.path, rom))
+        with choosing:
+            found = maps.setdefault(run.path, RunMaps(run.path, rom))
+            maps.move_to_end(run.path)
+            while len(maps) > MOST_RUNS:
+                maps.popitem(last=False)
         found.ends.refresh()
         levels, counts = levels_of(run, found.ends), found.ends.levels()
         level = query.get("level") or max(levels, key=lambda name: counts.get(name, 0), default="")
@@ -64,10 +76,11 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
         headers = {"cache-control": "max-age=86400"}
         return Response(strip_png(strips[number]), media_type="image/png", headers=headers)
 
+    drawing = limited(AT_ONCE)
     return [
-        Route("/api/map", heat),
-        Route("/api/map/traces", traces),
-        Route("/api/map/picture", picture),
+        Route("/api/map", drawing(heat)),
+        Route("/api/map/traces", drawing(traces)),
+        Route("/api/map/picture", drawing(picture)),
     ]
 
 

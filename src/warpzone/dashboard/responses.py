@@ -1,13 +1,17 @@
-"""The forms of answers: JSON that any browser reads, and errors as JSON."""
+"""The forms of answers: JSON that any browser reads, errors as JSON, and how many are made at
+once."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -48,3 +52,27 @@ def _printable(value: Any) -> Any:
 def error_response(text: str, status: int) -> Response:
     """Returns `{"error": text}`."""
     return json_response({"error": text}, status)
+
+
+def limited(
+    most: int,
+) -> Callable[[Callable[[Request], Response]], Callable[[Request], Awaitable[Response]]]:
+    """Returns what has the handlers that it is given run in threads, together `most` at once.
+
+    Whoever waits for their turn takes no thread from others, and whoever has gone meanwhile is
+    left out: what one page asks for, however long it takes, keeps no other kind of answer back.
+    """
+    free = asyncio.Semaphore(most)
+
+    def decorate(
+        handler: Callable[[Request], Response],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            async with free:
+                if await request.is_disconnected():
+                    return Response(status_code=499)  # which nobody receives
+                return await run_in_threadpool(handler, request)
+
+        return answer
+
+    return decorate

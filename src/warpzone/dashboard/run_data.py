@@ -9,13 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from warpzone.dashboard.responses import json_response
+from warpzone.dashboard.responses import json_response, limited
 from warpzone.errors import RunError
 from warpzone.runs.columns import CURVES
 from warpzone.runs.compare import differences, flatten, results, shown
 from warpzone.runs.curves import curves
 from warpzone.runs.library import Library, printable
 from warpzone.smb.levels import LEVELS
+
+AT_ONCE = 8
+"""Answers of a kind that are made at the same time."""
 
 
 def routes(library: Library) -> list[BaseRoute]:
@@ -48,11 +51,12 @@ def routes(library: Library) -> list[BaseRoute]:
         named = {name: shown(value) for name, value in settings.items()}
         return json_response(named, request=request)
 
+    reading = limited(AT_ONCE)  # these may have to read long files
     return [
-        Route("/api/runs", runs),
-        Route("/api/curves", run_curves),
-        Route("/api/compare", compare),
-        Route("/api/config", config),
+        Route("/api/runs", limited(AT_ONCE)(runs)),
+        Route("/api/curves", reading(run_curves)),
+        Route("/api/compare", reading(compare)),
+        Route("/api/config", limited(AT_ONCE)(config)),
         Route("/static/curves.js", _list_of_curves),
     ]
 

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 
 from warpzone.dashboard import games, level_map
 from warpzone.dashboard.app import create
-from warpzone.dashboard.connections import Protocol, Server
+from warpzone.dashboard.connections import SEND_BUFFER, Protocol, Server, WebSocketProtocol
 from warpzone.dashboard.games import MOST_ASKED
 from warpzone.errors import ServerError, WarpzoneError
 from warpzone.runs.library import Library, printable
@@ -58,6 +58,8 @@ def listen(port: int) -> socket.socket:
     try:
         if sys.platform != "win32":  # there it would share a port that is taken
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Of what is accepted, too: what nobody reads is kept by the system up to this size.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         server.bind((ADDRESS, port))
         server.listen(128)
     except OSError as error:
@@ -133,6 +135,7 @@ def _configure(folder: Path, token: str | None) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         http=Protocol,
+        ws=WebSocketProtocol,
         loop="asyncio",  # whose failures `Server` knows
         server_header=False,
         proxy_headers=False,

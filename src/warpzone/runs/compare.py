@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from warpzone.runs.columns import MEASURED
-from warpzone.runs.library import Run, number
+from warpzone.runs.library import LONGEST_NAME, Run, number, shortened
 
 WHOLE = ("env.levels", "game.starts", "distillation_policies")
 """Settings that are one value, although they are JSON objects."""
 CLEAR_RATE = MEASURED[0]
+MOST_SETTINGS = 2000
+"""Of a run that are shown; a training has some hundred."""
 MISSING = "—"
 """Of a setting that a run of an older version does not have."""
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns settings by dotted name."""
-    result: dict[str, Any] = {}
+def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings by dotted name; of very many the first, and a line that says so."""
+    found = list(islice(_dotted(settings, ""), MOST_SETTINGS + 1))
+    if len(found) > MOST_SETTINGS:
+        found[-1] = ("…", f"there are more than {MOST_SETTINGS:,} settings")
+    return {shortened(name, LONGEST_NAME): value for name, value in found}
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
         if isinstance(value, dict) and prefix + name not in WHOLE:
-            result |= flatten(value, f"{prefix}{name}.")
+            yield from _dotted(value, f"{prefix}{name}.")
         else:
-            result[prefix + name] = value
-    return result
+            yield prefix + name, value
 
 
 def shown(value: Any) -> str:
-    """Returns a setting as a person would write it."""
+    """Returns a setting as a person would write it, or of a long one the beginning."""
+    return shortened(_shown(value))
+
+
+def _shown(value: Any) -> str:
     match value:
         case None:
             return "none"
@@ -38,9 +50,9 @@ def shown(value: Any) -> str:
         case dict():  # levels with their shares, distillation policies with their levels
             if all(share == 1 for share in value.values()):
                 return ", ".join(value) or "none"
-            return ", ".join(f"{name}: {shown(part)}" for name, part in value.items())
+            return ", ".join(f"{name}: {_shown(part)}" for name, part in value.items())
         case list():
-            return ", ".join(map(shown, value)) or "none"
+            return ", ".join(map(_shown, value)) or "none"
         case float():
             return f"{value:g}"
         case _:

@@ -17,6 +17,8 @@ from warpzone.runs.library import Run
 from warpzone.runs.metrics import Table
 
 MOST_POINTS = 400
+LARGEST = 1e30
+"""Magnitude of what is drawn; browsers cannot draw what is far beyond."""
 
 
 def curves(run: Run, after: str = "") -> dict[str, Any]:
@@ -94,5 +96,5 @@ def _buckets(table: Table, column: str, size: int, first: int) -> dict[str, list
 
 
 def _numbers(values: NDArray[np.float64]) -> list[float | None]:
-    """Returns them with seven digits, more than a screen shows; None for what is not finite."""
-    return [float(f"{x:.7g}") if np.isfinite(x) else None for x in values.tolist()]
+    """Returns them with seven digits, more than a screen shows; None for what cannot be drawn."""
+    return [float(f"{x:.7g}") if abs(x) < LARGEST else None for x in values.tolist()]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ SCAN_EVERY = 0.5
 """Seconds for which the list of runs is taken as it is."""
 LARGEST_DOCUMENT = 1 << 22
 """Of config.json and status.json, in bytes."""
+MOST_TEXT = 2000
+"""Characters that are shown of a text in a run directory."""
+MOST_NAMES, LONGEST_NAME = 256, 100
+"""Levels of a run that are named, and characters of such a name."""
 MARKS = ("status.json", "metrics.jsonl", "checkpoints", "agent.safetensors")
 """What a directory with one of these, but without a config.json, was once: a run."""
 
@@ -91,6 +96,7 @@ class Run:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.lock = threading.RLock()
+        self._documents = threading.RLock()
         self._config = Document(path / "config.json")
         self._status = Document(path / "status.json")
         self._metrics: Metrics | None = None
@@ -100,7 +106,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Returns the settings as config.json has them, those of older versions too; {} where it
         cannot be read."""
-        with self.lock:
+        with self._documents:
             self._config.refresh()
             return self._config.value
 
@@ -112,7 +118,7 @@ class Run:
     @property
     def status(self) -> dict[str, Any]:
         """Returns what status.json says now; {}: nothing."""
-        with self.lock:
+        with self._documents:
             self._status.refresh()
             return self._status.value
 
@@ -133,7 +139,9 @@ class Run:
         if isinstance(game, dict) and game.get("name") is not None:
             return []  # a described game has none
         levels = env.get("levels") if isinstance(env, dict) else None
-        return [str(name) for name in levels] if isinstance(levels, dict | list) else []
+        if not isinstance(levels, dict | list):
+            return []
+        return [shortened(str(name), LONGEST_NAME) for name in islice(levels, MOST_NAMES)]
 
     @property
     def measured(self) -> dict[str, dict[str, Any]]:
@@ -167,7 +175,7 @@ class Run:
             }
 
     def _summary(self) -> dict[str, Any]:
-        with self.lock:
+        with self._documents:  # not `lock`: another thread may hold it while it reads long curves
             config, status = self.config, self.status
             state = status.get("state")
             problems = [self._config.problem, self._status.problem]
@@ -181,7 +189,9 @@ class Run:
                 problems.append(told.problem)
             return {
                 "name": self.name,
-                "state": state if isinstance(state, str) and config else "damaged",
+                "state": shortened(state, LONGEST_NAME)
+                if isinstance(state, str) and config
+                else "damaged",
                 "levels": self.levels,
                 "preset": _text(config.get("preset")),
                 "seed": number(config.get("seed")),
@@ -321,5 +331,10 @@ def number(value: object) -> int | float | None:
         return None
 
 
+def shortened(text: str, most: int = MOST_TEXT) -> str:
+    """Returns a text, or its beginning and how many characters there are of it."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return shortened(value) if isinstance(value, str) else None

@@ -13,6 +13,7 @@ import atexit
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,10 +35,30 @@ T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)
 """How long a rank waits for the others, which are all at the same place of the same update."""
 RETRY = timedelta(seconds=2)
+LOOPBACK = "127.0.0.1"
 PLACE = "warpzone/port"
 """Where in torchrun's store rank 0 says which port its own has."""
 PATIENCE = timedelta(days=2)
 """How long it waits where some may have work that others have not, as a search has."""
+
+
+def _listening() -> tuple[int, int | None]:
+    """Returns port and descriptor of a socket that waits on the loopback, or a free port alone
+    where a store cannot be given one: by itself it waits on all interfaces."""
+    if sys.platform == "win32":
+        return 0, None
+    with socket.socket() as waiting:
+        waiting.bind((LOOPBACK, 0))
+        waiting.listen(128)
+        return waiting.getsockname()[1], waiting.detach()
+
+
+def _talk_on_the_loopback() -> None:
+    """Lets gloo and NCCL wait there, unless the user has named another interface."""
+    name = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
+    if name is not None:
+        for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+            os.environ.setdefault(variable, name)
 
 
 class Ranks:
@@ -252,6 +273,8 @@ class Ranks:
                 "this build of torch has no torch.distributed: train without torchrun"
             )
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        if self._is_here_alone:
+            _talk_on_the_loopback()
         with self._told():
             if not dist.is_initialized():
                 dist.init_process_group(
@@ -264,6 +287,11 @@ class Ranks:
                 atexit.register(_leave)
             self._patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
+    @property
+    def _is_here_alone(self) -> bool:
+        """Whether all ranks are on this machine: then nothing is to listen for others."""
+        return self.launch.local_size == self.size
+
     def _store(self) -> Any:
         """Returns where ranks find each other: a new one each time that they are started. In that
         of torchrun they would find what those before have left, and how often they were started
@@ -274,11 +302,14 @@ class Ranks:
 
         theirs, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
         self._kept = theirs  # which ends with it, if this process has it
-        host, until = os.environ["MASTER_ADDR"], time.monotonic() + TIMEOUT.total_seconds()
+        host = LOOPBACK if self._is_here_alone else os.environ["MASTER_ADDR"]
+        until = time.monotonic() + TIMEOUT.total_seconds()
         if self.first:
+            port, listening = _listening() if self._is_here_alone else (0, None)
             store = TCPStore(
-                host, 0, self.size, is_master=True, timeout=TIMEOUT, wait_for_workers=False
-            )
+                host, port, self.size, is_master=True, timeout=TIMEOUT, wait_for_workers=False,
+                master_listen_fd=listening,
+            )  # fmt: skip
             theirs.set(PLACE, str(store.port))
             return store
         while True:

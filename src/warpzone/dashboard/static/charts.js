@@ -16,6 +16,9 @@ function plotly() {
   return loading;
 }
 
+/** A text for plotly, which takes some for HTML: links, bold letters, entities. */
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "%\u200b{");
+
 /** How the run at `place` of a selection is drawn. */
 export const style = (place) => ({
   color: COLOURS[place % COLOURS.length],
@@ -199,7 +202,7 @@ export class Charts {
         y: curve.mean,
         type: "scatter",
         mode: x.length > 1 ? "lines" : "markers",
-        name,
+        name: plain(name),
         line: { color, dash, width: 1.6 },
         marker: { color },
         hovertemplate: `%{y:${chart.format}}`,
@@ -211,7 +214,7 @@ export class Charts {
         y: data.measured.clear_rate,
         type: "scatter",
         mode: "markers",
-        name: `${name}, measured`,
+        name: `${plain(name)}, measured`,
         marker: { color, symbol: "diamond", size: 9, line: { width: 1, color: "#fff" } },
         hovertemplate: "%{y:.1%}",
       });

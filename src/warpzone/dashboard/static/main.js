@@ -219,12 +219,21 @@ function runPage(name, query) {
   };
 }
 
+/** What an address means; one that somebody has typed may mean nothing. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function route() {
   const [path, query = ""] = location.hash.slice(1).split("?");
   const found = path.match(/^\/run\/(.+)$/);
   page?.close();
   main.replaceChildren();
-  if (found) page = runPage(decodeURIComponent(found[1]), new URLSearchParams(query));
+  if (found) page = runPage(decoded(found[1]), new URLSearchParams(query));
   else if (known && known.runs.length > 0) page = overviewPage(new URLSearchParams(query));
   else page = emptyPage();
   loop?.again();

@@ -4,6 +4,8 @@ import { swatch } from "./charts.js";
 
 /** Seconds without news after which a running run is called silent. */
 const SILENT = 600;
+/** The states that look like something; others are words. */
+const STATES = ["starting", "running", "silent", "interrupted", "finished", "failed", "damaged"];
 
 const levels = (run) => (run.levels.length > 3 ? `${run.levels.length} levels` : run.levels.join(", "));
 const COLUMNS = [
@@ -30,7 +32,7 @@ export function ago(time) {
 export function state(run) {
   const silent = ["running", "starting"].includes(run.state) && Date.now() / 1000 - run.updated > SILENT;
   const word = silent ? "silent" : run.state;
-  return make("span", { class: `state ${word}`, title: silent ? `said nothing since ${ago(run.updated)}` : null }, word);
+  return make("span", { class: STATES.includes(word) ? `state ${word}` : "state other", title: silent ? `said nothing since ${ago(run.updated)}` : null }, word);
 }
 
 const order = (a, b) => {

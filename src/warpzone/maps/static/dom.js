@@ -13,9 +13,11 @@ export function make(tag, properties = {}, ...children) {
 }
 
 export const missing = "–";
-export const count = (value) => (value == null ? missing : value.toLocaleString("en"));
+/** A number with its thousands; one that nothing counts up to in short. */
+export const count = (value) =>
+  value == null ? missing : Math.abs(value) < 1e15 ? value.toLocaleString("en") : value.toExponential(2);
 export const percent = (value, digits = 0) =>
-  value == null ? missing : `${(100 * value).toFixed(digits)} %`;
+  value == null ? missing : `${Math.abs(value) < 1e6 ? (100 * value).toFixed(digits) : (100 * value).toExponential(2)} %`;
 
 /** Focus goes to the next or previous of `items` with the arrow keys, to the ends with Home and End. */
 export function moveWithArrows(event, items, { sideways = false } = {}) {

@@ -16,6 +16,7 @@ import pytest
 from warpzone.errors import ConfigError, FileError
 from warpzone.files import (
     check_output_path,
+    is_leftover,
     make_directory,
     open_regular_file,
     read_regular_file,
@@ -353,3 +354,27 @@ def test_links_are_followed_unless_it_is_asked_otherwise(tmp_path: Path) -> None
     assert read_regular_file(tmp_path / "link", 5) == b"1"
     with pytest.raises(OSError, match="link"):
         read_regular_file(tmp_path / "link", 5, follow_symlinks=False)
+
+
+def test_a_file_that_cannot_even_be_closed_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As closing fails where a file system keeps what is written for later, or is full."""
+    real = os.close
+
+    def failing(descriptor: int) -> None:
+        real(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "close", failing)
+    with pytest.raises(FileError, match="Input/output error"):
+        write_atomically(tmp_path / "file", b"new")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_writers_leave_is_known_by_its_name(tmp_path: Path) -> None:
+    with replacing(tmp_path / "config.json") as temporary:
+        assert is_leftover(temporary.name)
+    assert not is_leftover("config.json")
+    assert not is_leftover(".lock.json")

@@ -1,7 +1,26 @@
 """Every error that a user can cause or meet, each with a text that says what to do.
 
-The command line prints these without a traceback; any other exception is a fault of warpzone.
+The command line prints these without a traceback; any other exception is a fault of warpzone, but
+for the lack of memory, which has no class of its own: libraries say it in ways of their own.
 """
+
+import errno
+
+_NO_MEMORY = (
+    *("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc"),
+    "resource temporarily unavailable",  # of a new thread, which needs some for its stack
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an exception, of Python, the system, a library or the native core, says that
+    memory is out."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    said = str(error).lower() if isinstance(error, RuntimeError | ImportError) else ""
+    return any(words in said for words in _NO_MEMORY)
 
 
 class WarpzoneError(Exception):

@@ -155,6 +155,11 @@ def make_directory(path: Path) -> None:
         raise
 
 
+def is_leftover(name: str) -> bool:
+    """Returns whether a file of that name is what a writer that was killed has left behind."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
 def remove_leftovers(directory: Path, names: Sequence[str] | None = None) -> None:
     """Removes what writers that were killed have left behind in `directory`.
 
@@ -224,8 +229,9 @@ def _replacing(path: Path, durable: bool, mode: int) -> Iterator[Path]:
     # Made like any other file, so that the umask holds, which cannot be asked for without
     # changing it for all threads.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    os.close(os.open(temporary, flags, mode))
+    descriptor = os.open(temporary, flags, mode)
     try:
+        os.close(descriptor)  # which may fail as well, where others keep the disk
         yield temporary
         if durable:
             _sync(temporary, os.O_RDWR)

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from tests.support.commands import COMMANDS, plain, run
+from tests.support.commands import COMMANDS, error_of, plain, run
 
 from warpzone.cli import machine
+from warpzone.errors import EngineError
 
 
 def test_help_lists_every_command_and_where_to_start() -> None:
@@ -98,3 +99,21 @@ def test_torchrun_may_start_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert "which level?" in plain(run("train").output)  # asked by the command itself
     assert run("--version").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:128] can't allocate memory"),
+        EngineError("Resource temporarily unavailable"),  # of a thread that finds no room
+    ],
+)
+def test_a_lack_of_memory_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def lacking() -> None:
+        raise error
+
+    monkeypatch.setattr(machine, "find_rom", lambda *_, **__: lacking())
+    assert "out of memory. End other programs" in error_of("rom")

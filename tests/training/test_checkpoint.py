@@ -111,3 +111,59 @@ def test_on_a_full_disk_the_oldest_checkpoint_makes_room(
     checkpoints.save(snapshot(4))
     assert present[:2] == [3, 2]
     assert [int(path.stem[5:]) for path in checkpoints.paths()] == [2, 3, 4]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, times: int, number: int) -> None:
+    """Lets a method of paths fail so many times."""
+    real, left = getattr(Path, name), [times]
+
+    def once(path: Path, *arguments: object, **named: object) -> object:
+        if left[0] > 0:
+            left[0] -= 1
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, name, once)
+
+
+def test_on_a_disk_that_fails_no_checkpoint_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (1, 2):
+        checkpoints.save(snapshot(step))
+    failing(monkeypatch, "replace", 1, errno.EIO)
+    checkpoints.save(snapshot(3))  # at the second attempt
+    failing(monkeypatch, "replace", 2, errno.EIO)
+    with pytest.raises(FileError, match="Input/output error"):
+        checkpoints.save(snapshot(4))
+    assert [int(path.stem[5:]) for path in checkpoints.paths()] == [2, 3]
+
+
+def test_a_checkpoint_that_cannot_be_deleted_goes_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    for step in (0, 1):
+        checkpoints.save(snapshot(step))
+    for name in ("unlink", "iterdir"):
+        failing(monkeypatch, name, 1, errno.EACCES)
+        checkpoints.save(snapshot(2))
+        monkeypatch.undo()
+        assert [int(path.stem[5:]) for path in checkpoints.paths()] == [1, 2]
+        checkpoints.save(snapshot(3))
+        assert [int(path.stem[5:]) for path in checkpoints.paths()] == [3]
+        (tmp_path / "step-000000000003.ckpt").unlink()
+        checkpoints.save(snapshot(1))
+
+
+def test_a_directory_that_cannot_be_read_is_not_one_without_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the run would begin anew and overwrite them."""
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    checkpoints.save(snapshot(1))
+    failing(monkeypatch, "iterdir", 1, errno.EIO)
+    with pytest.raises(CheckpointError, match=r"cannot read .*: Input/output error"):
+        checkpoints.newest(pytest.fail)
+    assert checkpoints.newest(pytest.fail) is not None

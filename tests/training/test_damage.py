@@ -28,15 +28,18 @@ from warpzone.errors import (
     CheckpointError,
     ConfigError,
     EpisodeError,
+    FileError,
     RunError,
     TrainingError,
 )
 from warpzone.smb.config import EnvConfig
+from warpzone.training import trainer
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import CurriculumConfig, TrainConfig
+from warpzone.training.learner import Learner
 from warpzone.training.metrics import MetricsWriter
 from warpzone.training.run_directory import RunDirectory
-from warpzone.training.run_settings import read_config
+from warpzone.training.run_settings import check_directory, read_config
 
 LONGER = {"total_steps": 8 * BATCH}
 CURRICULUM: dict[str, Any] = {
@@ -603,6 +606,67 @@ def test_a_full_disk_is_told_once_and_status_says_so(
     assert status["state"] == "failed"
     assert newest(tmp_path / "run").values["step"] == 2 * BATCH
     assert play(toy_config(), tmp_path / "run", resume=True).steps == 6 * BATCH
+
+
+def test_memory_that_runs_out_is_told_and_what_was_learnt_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, out = Learner.improve, tmp_path / "run"
+
+    def greedy(self: Learner) -> dict[str, float]:
+        if self.updates == 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …")
+        return real(self)
+
+    monkeypatch.setattr(Learner, "improve", greedy)
+    monkeypatch.setattr(trainer, "FRESH", 0.0)
+    with pytest.raises(TrainingError, match=r"^out of memory\. End .*--resume --out"):
+        play(toy_config(), out)
+    monkeypatch.undo()
+    status = json.loads((out / "status.json").read_text())
+    assert (status["state"], status["error"], status["step"]) == ("failed", "out of memory", 1536)
+    assert play(toy_config(), out, resume=True).steps == 6 * BATCH
+
+
+def test_a_fault_of_ours_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Learner) -> dict[str, float]:
+        raise ZeroDivisionError
+
+    log, out = Log(), tmp_path / "run"
+    monkeypatch.setattr(Learner, "improve", failing)
+    with pytest.raises(ZeroDivisionError):
+        play(toy_config(), out, log)
+    assert f"saved at step 0. Go on: warpzone train --resume --out {out}" in log.text
+
+
+def test_a_run_whose_last_word_cannot_be_written_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = RunDirectory.write_status
+
+    def full(self: RunDirectory, state: str, **values: Any) -> None:
+        if state == "finished":
+            raise FileError("cannot write", errno.ENOSPC, "No space left on device")
+        real(self, state, **values)
+
+    monkeypatch.setattr(RunDirectory, "write_status", full)
+    with pytest.raises(TrainingError, match=r"No space left on device.*--resume --out"):
+        play(toy_config(), tmp_path / "run")
+    monkeypatch.undo()
+    assert play(toy_config(), tmp_path / "run", resume=True).steps == 6 * BATCH
+
+
+def test_what_was_killed_before_it_was_begun_can_be_begun_and_not_be_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    for name in (".lock", ".config.json-0123abcd.part.json", "..lock.json-0123abcd.part.json"):
+        (tmp_path / name).write_bytes(b"")
+    check_directory(tmp_path, resume=False)
+    with pytest.raises(ConfigError, match="there is no run to go on with"):
+        check_directory(tmp_path, resume=True)
+    (tmp_path / "config.json").write_bytes(b"{}")
+    with pytest.raises(ConfigError, match="already holds something"):
+        check_directory(tmp_path, resume=False)
 
 
 def test_closing_on_a_full_disk_raises_nothing_again(

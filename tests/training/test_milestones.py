@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from rich.console import Console
 from tests.support.toy import corridors, toy_config
 
+from warpzone.errors import FileError
 from warpzone.ppo.policy import Shapes
 from warpzone.training.agent_file import AgentInfo, load_agent
 from warpzone.training.config import TrainConfig
@@ -95,3 +98,26 @@ def test_a_run_that_was_interrupted_keeps_the_same_agents(
     for one, other in zip(parts.paths(), whole.paths(), strict=True):
         ours, theirs = (load_agent(path)[0].state_dict() for path in (one, other))
         assert all(torch.equal(ours[name], theirs[name]) for name in ours), one.name
+
+
+def test_an_agent_that_cannot_be_deleted_goes_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    milestones = Milestones(tmp_path, 1)
+    for step in range(1, MOST + 1):
+        add(milestones, step)
+    unlink = Path.unlink
+
+    def failing(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == tmp_path:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", failing)
+    add(milestones, MOST + 2)
+    assert len(milestones.paths()) == MOST + 1
+    with pytest.raises(FileError, match=r"cannot delete .*: Permission denied"):
+        milestones.forget_after(MOST)
+    monkeypatch.undo()
+    add(milestones, MOST + 4)
+    assert len(milestones.paths()) == MOST // 2 + 2

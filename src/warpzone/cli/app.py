@@ -12,11 +12,12 @@ from typer.core import TyperGroup
 from warpzone.cli import campaign, evaluate, fleet, machine, play, record, runs, share, train, watch
 from warpzone.cli.options import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED
 from warpzone.cli.output import err, out, plain
-from warpzone.errors import TrainingError, WarpzoneError
+from warpzone.errors import TrainingError, WarpzoneError, is_out_of_memory
 from warpzone.registration import register
 from warpzone.version import VERSION
 
 _NEWLINE = "\n"
+_NO_MEMORY = "out of memory. End other programs, or do less at once: fewer games, fewer threads"
 
 
 class _Commands(TyperGroup):
@@ -35,7 +36,7 @@ class _Commands(TyperGroup):
                     error.message += f" (given: {given!r})"
             raise
         except WarpzoneError as error:
-            _report(str(error))
+            _report(_NO_MEMORY if is_out_of_memory(error) else str(error))
             failed = isinstance(error, TrainingError)
             raise typer.Exit(EXIT_FAILED if failed else EXIT_ERROR) from error
         except BrokenPipeError:
@@ -48,6 +49,11 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt as error:
             err.print("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from error
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            _report(_NO_MEMORY)
+            raise typer.Exit(EXIT_ERROR) from error
 
 
 def _report(text: str) -> None:

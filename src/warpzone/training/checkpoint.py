@@ -6,6 +6,7 @@ reading it gives a `CheckpointError` or a snapshot that makes sense. Knows no ga
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -29,6 +30,8 @@ from warpzone.settings import describe
 from warpzone.version import VERSION
 
 LONGEST_REASON = 400
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What is said where a disk has no room left."""
 LARGEST = 1 << 31
 """Bytes of a checkpoint; one of the widest networks that there are settings for has 1.6e9."""
 
@@ -237,29 +240,50 @@ class Checkpoints:
         self.directory, self.keep = directory, keep
 
     def paths(self) -> list[Path]:
-        """Newest last."""
-        with suppress(OSError):
+        """Newest last.
+
+        Raises:
+            CheckpointError: the directory cannot be read, which may have some all the same.
+        """
+        try:
             return sorted(p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
-        return []
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot read {self.directory}: {error.strerror or error}"
+            ) from error
 
     def save(self, snapshot: Snapshot) -> Path:
-        """Write a checkpoint, then delete those that are too many."""
+        """Writes a checkpoint, then deletes those that are too many; one that cannot be deleted now
+        goes after the next.
+
+        Raises:
+            FileError: it cannot be written. Those before are untouched, but for the oldest where
+                the disk is full.
+        """
         path = self.directory / f"step-{snapshot.values['step']:012d}.ckpt"
         data = snapshot.pack()
         try:
             write_atomically(path, data)
-        except FileError:
-            # On a full disk the oldest checkpoint is worth less than the new one.
-            for old in self.paths()[: 1 - self.keep]:
-                old.unlink(missing_ok=True)
+        except FileError as error:
+            if error.errno in FULL:
+                self._delete(1 - self.keep)  # the oldest is worth less than the new one
             write_atomically(path, data)
-        for old in self.paths()[: -self.keep]:
-            old.unlink(missing_ok=True)
+        self._delete(-self.keep)
         if snapshot.values["step"] > 0:
             # A run begins with one, so that it can always go on. Later, to go back to it after some
             # damage would be to begin anew without a word.
-            (self.directory / f"step-{0:012d}.ckpt").unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.directory / f"step-{0:012d}.ckpt").unlink(missing_ok=True)
         return path
+
+    def _delete(self, before: int) -> None:
+        """Deletes those before an index of `paths`, as far as that can be done."""
+        with suppress(CheckpointError):
+            for old in self.paths()[:before]:
+                with suppress(OSError):
+                    old.unlink(missing_ok=True)
 
     def newest(self, warn: Callable[[str], None]) -> Snapshot | None:
         """The newest checkpoint that is whole, with a warning for each that is not.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from warpzone.errors import FileError
 from warpzone.training.agent_file import AgentInfo, save_agent
 
 _NAME = re.compile(r"step-(\d{12,})\.safetensors")
@@ -51,7 +52,8 @@ class Milestones:
         save_agent(path, weights, info, half=True, durable=False)  # there are others
         for old in self.paths():
             if _step(old) % apart:
-                old.unlink(missing_ok=True)
+                with suppress(OSError):  # it goes after the next
+                    old.unlink(missing_ok=True)
 
     def _apart(self, step: int) -> int:
         apart = self._batch
@@ -60,10 +62,23 @@ class Milestones:
         return apart
 
     def forget_after(self, step: int) -> None:
-        """Delete what a run that goes on from `step` will learn otherwise."""
+        """Deletes what a run that goes on from `step` will learn otherwise.
+
+        Raises:
+            FileError: one cannot be deleted.
+        """
         for path in self.paths():
             if _step(path) > step:
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    reason = error.strerror or str(error)
+                    raise FileError(
+                        f"cannot delete {str(path)!r}: {reason}. The run goes on from an earlier"
+                        " step and must not keep it",
+                        error.errno,
+                        reason,
+                    ) from error
 
 
 def _step(path: Path) -> int:

@@ -33,7 +33,14 @@ import filelock
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from warpzone.errors import CheckpointError, ConfigError, FileError, RunError, TrainingError
+from warpzone.errors import (
+    CheckpointError,
+    ConfigError,
+    FileError,
+    RunError,
+    TrainingError,
+    is_out_of_memory,
+)
 from warpzone.files import make_directory, read_regular_file, remove_leftovers, write_atomically
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
@@ -259,13 +266,17 @@ class RunDirectory:
         Where the directory has been removed meanwhile, it is made again.
 
         Returns:
-            What to tell of an `error` that is about the disk.
+            What to tell of an `error` that is about the disk or about memory.
         """
+        memory = is_out_of_memory(error)
         if isinstance(error, FileError):
             what = error.reason
+        elif memory:
+            what = "out of memory"
         else:
             what = getattr(error, "strerror", None) or str(error)
-        with contextlib.suppress(FileError):
+        # What saving meets on top of that helps nobody.
+        with contextlib.suppress(FileError, MemoryError):
             self.save(snapshot, info)
         with contextlib.suppress(FileError):
             self.write_config()
@@ -274,10 +285,11 @@ class RunDirectory:
         except FileError:
             # A full disk may have no room for another file, and has that of the one that is there.
             self._overwrite_status("failed", step=info.steps, error=what)
-        return TrainingError(
-            f"cannot write to {self.path}: {what}. Make room, then go on with what is saved:"
-            f" {self.command()}"
-        )
+        if memory:
+            text = "out of memory. End other programs, then go on with what is saved"
+        else:
+            text = f"cannot write to {self.path}: {what}. Make room, then go on with what is saved"
+        return TrainingError(f"{text}: {self.command()}")
 
     def _overwrite_status(self, state: str, **values: Any) -> None:
         with contextlib.suppress(OSError), (self.path / "status.json").open("r+b") as file:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from warpzone.errors import CheckpointError, ConfigError
-from warpzone.files import read_regular_file
+from warpzone.files import is_leftover, read_regular_file
 from warpzone.nes.game import game_named, game_names
 from warpzone.settings import apply, describe, format_override
 from warpzone.training.config import TrainConfig
@@ -122,7 +122,9 @@ def check_directory(path: Path, resume: bool) -> None:
             False; nothing lies in it, and `resume` is True.
     """
     try:
-        used = any(name not in (LOCK, OWNER) for name in os.listdir(path))
+        # What a process that was killed before it had written anything whole leaves is nothing.
+        names = (name for name in os.listdir(path) if not is_leftover(name))
+        used = any(name not in (LOCK, OWNER) for name in names)
     except FileNotFoundError:
         used = False
     except (OSError, ValueError) as error:

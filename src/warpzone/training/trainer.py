@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warpzone.errors import FileError
+from warpzone.errors import EngineError, FileError, WarpzoneError, is_out_of_memory
 from warpzone.hardware import torch_threads
 from warpzone.own_code import CODE
 from warpzone.ppo.rollout import VectorEnv
@@ -99,7 +99,7 @@ def train(
         RunError: another process trains in `out`.
         CheckpointError: no whole checkpoint to go on from.
         FileError: the disk is full at the beginning.
-        TrainingError: the disk is full later, or `out` has been removed; what could be saved is.
+        TrainingError: disk or memory is full later, or `out` is removed; what could be saved is.
         EpisodeError: a demonstration that is missing, damaged, or of no use for these levels.
         RankError: another process that trains with this one is gone.
         WarpzoneError: the loss is no longer finite.
@@ -219,7 +219,7 @@ def train(
             try:
                 job.save()
                 run.write_status("interrupted", step=job.saved, best_clear_rate=schedule.best)
-            except FileError as error:
+            except (FileError, MemoryError) as error:
                 raise run.failed(job.state, job.info, error) from None
             display.log(f"interrupted; saved at step {job.saved:,}. Go on: {run.command()}")
             return _result(run, learner, schedule, steps=job.saved, interrupted=True)
@@ -230,16 +230,11 @@ def train(
             raise
         except Exception as error:
             failed = run.failed(job.state, job.info, error)
-            if isinstance(error, OSError | FileError):
+            if isinstance(error, OSError | FileError) or is_out_of_memory(error):
                 raise failed from None
+            if isinstance(error, EngineError) or not isinstance(error, WarpzoneError):
+                display.log(f"failed; saved at step {job.info.steps:,}. Go on: {run.command()}")
             raise
-        run.write_status(
-            "finished",
-            step=learner.step,
-            seconds=learner.seconds,
-            best_clear_rate=schedule.best,
-            measured={level: result.as_dict() for level, result in schedule.results.items()},
-        )
         for text in _closing_lines(run, learner, schedule):
             display.log(text)
         return _result(run, learner, schedule, steps=learner.step)
@@ -319,6 +314,13 @@ class _Job:
             self.measure()
         if self.ranks.first:
             save_agent(self.run.agent, self.state.weights, learner.agent_info(schedule.clear_rate))
+            self.run.write_status(
+                "finished",
+                step=learner.step,
+                seconds=learner.seconds,
+                best_clear_rate=schedule.best,
+                measured={level: result.as_dict() for level, result in schedule.results.items()},
+            )
 
     def _prepare(self) -> None:
         learner, log = self.learner, self.display.log
@@ -493,7 +495,6 @@ def _closing_lines(run: RunDirectory, learner: Learner, schedule: EvaluationSche
         )
     verb = "watch" if run.config.game.name is None else "record"
     command, kind = ["warpzone", verb, str(run.path)], run.config.network.kind
-    if CODE.fullmatch(kind):
-        command += ["--network", kind]
+    command += ["--network", kind] if CODE.fullmatch(kind) else []
     lines.append(f"{verb} it: {shlex.join(command)}")
     return lines

@@ -11,10 +11,12 @@ from warpzone import Console
 from warpzone.games.side_view import ABOVE, COLUMNS, LEFT, ROWS
 from warpzone.games.super_mario_bros_2_usa import (
     BEARS,
+    FOUGHT,
     GAME,
     SOLID,
     STAGES,
     died,
+    progress,
     tiles_around,
 )
 from warpzone.nes import make, make_vec
@@ -71,13 +73,16 @@ def test_a_stage_that_is_cleared(
     game = dataclasses.replace(GAME, actions=actions)
     env = make(rom, game, noop_max=0, frame_skip=1, no_progress_steps=None)
     _, info = env.reset(seed=0)
-    areas, reached = [info["area"]], [info["progress"]]
+    areas, reached, fought = [info["area"]], [info["progress"]], 0
     for frame, byte in enumerate(way):
         _, reward, terminated, _, info = env.step(bytes_.index(byte))
         if info["area"] != areas[-1]:
             areas.append(info["area"])
             reached.append(info["best_progress"])
+            assert reward < FOUGHT
+        fought += reward > FOUGHT and not terminated
         assert terminated is (frame == len(way) - 1)
+    assert fought == 7  # three eggs caught, three hits, the ball
     assert info["success"]
     assert reward > 4
     assert areas == [0, 2, 1, 5]
@@ -124,6 +129,19 @@ def test_what_is_seen_of_tiles(
         climbed += bool(ram[0x50] == 1 and vines[ABOVE - 1 : ABOVE + 1, LEFT - 1 : LEFT + 2].any())
     assert stood > 20
     assert climbed > 3
+
+
+def test_the_road_below_the_cliffs_leads_nowhere() -> None:
+    def come(area: int, x: int, y: int) -> float:
+        given = {"x": x, "y": y, "area": area, "stage": 0}
+        now: dict[str, np.ndarray] = {name: np.array([value]) for name, value in given.items()}
+        now["page"] = np.zeros((1, 256), np.uint8)
+        now["health_of"] = np.zeros((1, 9), np.uint8)
+        return float(progress(now, now)[0])  # type: ignore[arg-type]
+
+    assert come(2, 1650, 176) == come(2, 1600, 176) + 50
+    assert come(2, 2280, 176) == come(2, 1700, 176) < come(2, 1760, 64)
+    assert come(1, 100, 590) == come(1, 100, 600) + 10
 
 
 def test_what_is_told_of_how_a_stage_is_left() -> None:

@@ -30,10 +30,18 @@ AREA = 4096
 WAY = {0: (0, 0, 1), 2: (1, 1, 0), 1: (2, 0, -1), 5: (3, 1, 0)}
 """Of 1-1 the areas that lead on: their order, and whether their way leads right and down (1), or
 left and up (-1)."""
-HIT = 512
-"""What a hit of the boss is worth in progress, in px."""
+LOW_ROAD, CLIFFS = 1700, 80
+"""In area 2 of 1-1 the way leads over cliffs: from this x on only what is at most this y counts,
+since the road below them ends at a wall."""
+HIT, CARRIED, LAIR = 512, 256, 560
+"""What a hit of the boss is worth in progress, in px; what it is to carry an egg of hers; and how
+far her room counts as long as its mouth is shut, so that nothing else brings Mario on there."""
+FOUGHT = 3.0
+"""What each of these hits and carried eggs pays besides."""
 RESTART, GAME_OVER, COMPLETE, WARP = 1, 2, 3, 4
 """How a stage may be left."""
+OPEN = 4
+"""One more than the hits that the boss bears."""
 EATEN = 6
 """What Mario does when he walks into the mouth."""
 SCREENS, ROWS, COLUMNS = 10, 15, 16
@@ -85,7 +93,10 @@ def _obeys(play: Startup) -> bool:
 def reward(now: Values, before: Values) -> Any:
     """Returns new-best px, less a little for each step and for hearts; the goal, and death."""
     hurt = np.clip(_hearts(before) - _hearts(now), 0, 1) * (now["health"] > 0)
-    return paid(now, before, cleared(now, before), died(now, before)) - HURT * hurt
+    leap = now["best_progress"] - before["best_progress"]
+    fought = (leap >= CARRIED // 2) & _at_boss(now) & _at_boss(before)
+    earned = paid(now, before, cleared(now, before), died(now, before))
+    return earned - HURT * hurt + FOUGHT * fought
 
 
 def _hearts(now: Values) -> Any:
@@ -107,13 +118,21 @@ def cleared(now: Values, before: Values) -> Any:
 
 def progress(now: Values, before: Values) -> Any:
     """Returns px: along the area, its way down or up counted as well, and so many for each area. Of
-    1-1 along its way, with the boss's hits; beside it nothing."""
+    1-1 along its way, with what the fight has come to; beside it nothing."""
     x, y, area = now["x"], now["y"], now["area"]
     order, right, down = (_ON_WAY[column][area] for column in range(3))
-    hits = np.where(order == len(WAY) - 1, HIT * _hits(now), 0)
-    along = AREA * order + right * x + down * y - np.minimum(down, 0) * ROWS * SCREENS * 16 + hits
+    fight, hits = _at_boss(now), _hits(now)
+    x = np.where((area == 2) & (y > CLIFFS), np.minimum(x, LOW_ROAD), x)
+    x = np.where(fight & (hits < OPEN), np.minimum(x, LAIR), x)
+    armed = CARRIED * ((hits < 3) & (now["page"][:, 0x9C] != 0))
+    fought = np.where(fight, HIT * hits + armed, 0)
+    along = AREA * order + right * x + down * y - np.minimum(down, 0) * ROWS * SCREENS * 16 + fought
     along = np.where(order < 0, 0, along)
     return np.where(now["stage"] == 0, along, AREA * area + x + np.abs(y))
+
+
+def _at_boss(now: Values) -> Any:
+    return (_ON_WAY[0][now["area"]] == len(WAY) - 1) & (now["stage"] == 0)
 
 
 def _on_way() -> NDArray[np.int64]:
@@ -130,14 +149,14 @@ _ON_WAY = _on_way()
 
 def _hits(now: Values) -> Any:
     """How often the boss was hit, the third time included where she is gone and her ball is left;
-    one more where that was taken, and the mouth is open."""
+    `OPEN` where that was taken, and the mouth is open, though she may be back by then."""
     kinds, there = now["page"][:, 0x90 : 0x90 + OBJECTS], now["page"][:, 0x51 : 0x51 + OBJECTS] == 1
     boss, ball = there & (kinds == BOSS), (there & (kinds == BALL)).any(axis=1)
     mouth = (there & _is_mouth(kinds)).any(axis=1)
     left = np.where(boss, now["health_of"], 0).sum(axis=1)
     fights = boss.any(axis=1)
     hits = np.where(fights, 2 - np.minimum(left, 2), np.where(ball & mouth, 3, 0))
-    return np.where(mouth & ~fights & ~ball, 4, hits)
+    return np.where(mouth & ~ball, OPEN, hits)
 
 
 def tiles_around(now: Values) -> list[NDArray[np.bool_]]:

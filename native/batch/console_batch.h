@@ -292,8 +292,7 @@ class ConsoleBatch : public Batch {
     read(step);
     read(frame);
     read(start);
-    const auto count = [](int32_t value) { return value >= 0 && value <= 1 << 30; };
-    const bool good = count(step) && count(frame) && game.held < 256 && start >= -1 &&
+    const bool good = step >= 0 && frame >= 0 && game.held < 256 && start >= -1 &&
                       start < static_cast<int>(play_.starts.size());
     if (!good) throw std::invalid_argument("the saved state of a game is damaged");
   }
@@ -363,8 +362,13 @@ class ConsoleBatch : public Batch {
         observe_console(s, i);
       }
     });
-    ++steps[i];
-    frames[i] += play_.frame_skip;
+    count_on(steps[i], 1);
+    count_on(frames[i], play_.frame_skip);
+  }
+
+  // A game that never ends may be played for longer than that: then its counters stay there.
+  static void count_on(int32_t& counter, int32_t by) {
+    counter = counter > INT32_MAX - by ? INT32_MAX : counter + by;
   }
 
   bool sticks(Game& game) const {

@@ -149,7 +149,7 @@ struct Game {
       signals.death = static_cast<int32_t>(Death::thrown_back);
       over = 1;
     }
-    ++signals.steps;
+    count_on(signals.steps);
     signals.progress = progress.total;
     stuck_steps = elsewhere || progress.total > before ? 0 : stuck_steps + 1;
 
@@ -177,7 +177,7 @@ struct Game {
   void run_frame(const nes::Cartridge& cart, const Rules& rules, const ProgressMask& mask,
                  uint8_t buttons) {
     nes::run_frame(nes, cart, buttons);
-    ++signals.frames;
+    count_on(signals.frames);
     const int32_t coins_before = signals.coins;
     read_signals(nes, signals);
     signals.total_coins += (signals.coins - coins_before + 100) % 100;
@@ -215,7 +215,7 @@ struct Game {
                     uint8_t buttons) {
     if (passed == 0) return run_frame(cart, rules, mask, buttons);
     nes::run_frame(nes, cart, buttons);
-    ++signals.frames;
+    count_on(signals.frames);
     if (played(nes)) enter_level(rules);
   }
 
@@ -241,7 +241,7 @@ struct Game {
     nes = nes::power_on(cart);
     signals.level = 0;
     boot(nes, cart, rules.edition, 0, kTitleFrames, [&](bool) {
-      ++signals.frames;
+      count_on(signals.frames);
       see_frame(*this, true);
     });
     idle(cart, rules, draws, see_frame);
@@ -261,7 +261,7 @@ struct Game {
     for (int i = 0; i < frames && alive; ++i) {
       see_frame(*this, true);
       nes::run_frame(nes, cart, 0);
-      ++signals.frames;
+      count_on(signals.frames);
       alive = !dying(nes) && !dead(nes);
     }
     remember_motion(nes, motion);
@@ -357,7 +357,7 @@ struct Game {
     for (int i = frames; i > 0; --i) {
       if (i % rules.frame_skip == 0) remember_motion(nes, motion);
       nes::run_frame(nes, cart, 0);
-      ++signals.frames;
+      count_on(signals.frames);
       see_frame(*this, false);
     }
   }
@@ -397,7 +397,7 @@ struct Game {
       if (waited > kCutsceneLimit) throw std::runtime_error("the next level does not begin");
       if (waited > 0) see_frame(*this, true);
       nes::run_frame(nes, cart, 0);
-      ++signals.frames;
+      count_on(signals.frames);
     }
   }
 
@@ -433,7 +433,7 @@ struct Game {
     for (int waited = 0; !princess_saved(nes, rules.edition.levels / 4 - 1); ++waited) {
       if (waited > kCutsceneLimit) throw std::runtime_error("the princess is not saved");
       nes::run_frame(nes, cart, 0);
-      ++signals.frames;
+      count_on(signals.frames);
       see_frame(*this, true);
     }
     passed = 0;

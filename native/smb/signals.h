@@ -41,6 +41,10 @@ struct Signals {
   int32_t levels_cleared, lives_lost;  // in this episode
 };
 
+// One more. Who pauses the game plays an episode for as long as they like: then its counters stay
+// at the largest number that there is.
+inline void count_on(int32_t& counter) { counter += counter < INT32_MAX ? 1 : 0; }
+
 inline int digits(const nes::State& s, uint16_t at, int count) {
   int value = 0;
   for (int i = 0; i < count; ++i) value = value * 10 + (s.ram[static_cast<size_t>(at + i)] & 0x0F);

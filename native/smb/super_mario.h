@@ -165,16 +165,18 @@ class SuperMario {
   static bool plausible(const State& game) {
     constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
     const auto position = [](int32_t value) { return value >= 0 && value <= kMostPosition; };
-    const auto count = [](int64_t value) { return value >= 0 && value <= kMostCount; };
+    const auto count = [](int32_t value) { return value >= 0 && value <= kMostCount; };
+    // Of what goes on while nothing happens, to the largest number that there is, see `count_on`.
+    const auto passed = [](int64_t value) { return value >= 0 && value <= int64_t{1} << 62; };
     const auto all = [](const auto& values, auto&& good) {
       return std::all_of(values.begin(), values.end(), good);
     };
     const Progress& progress = game.progress;
     return nes::plausible(game.nes) && progress.areas >= 0 &&
            progress.areas <= static_cast<int32_t>(Progress::kAreas) && count(progress.total) &&
-           all(progress.best, position) && count(game.signals.frames) &&
-           count(game.signals.steps) && count(game.signals.levels_cleared) &&
-           count(game.signals.lives_lost) && count(game.stuck_steps) && count(game.unpaid) &&
+           all(progress.best, position) && passed(game.signals.frames) &&
+           passed(game.signals.steps) && count(game.signals.levels_cleared) &&
+           count(game.signals.lives_lost) && passed(game.stuck_steps) && count(game.unpaid) &&
            position(game.last_x) && position(game.last_time) && all(game.motion.x, position) &&
            all(game.motion.y, position) && position(game.motion.mario_x) &&
            position(game.motion.mario_y);

@@ -130,6 +130,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise _unwritable(path, error) from error
 
 
+def by_number(path: Path | str) -> list[str | int]:
+    """Returns what sorts files by the numbers in their names, however many digits these have.
+
+    `step-1000000.ckpt` comes after `step-999999.ckpt`, which it does not as text.
+
+    Args:
+        path: of which only the last part counts, or a name.
+    """
+    # Texts and numbers take turns, so that like is compared with like.
+    parts = re.split(r"([0-9]+)", os.path.basename(path))
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
 def make_directory(path: Path) -> None:
     """Makes a directory and those above it; where one cannot be made, none of them stays.
 

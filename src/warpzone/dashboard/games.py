@@ -44,6 +44,7 @@ from warpzone.dashboard.episode_stream import (
 from warpzone.dashboard.responses import json_response, limited
 from warpzone.episodes.format import Episode, TrainingPlayer
 from warpzone.errors import EpisodeError, WarpzoneError
+from warpzone.files import by_number
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import PALETTE
 from warpzone.runs.library import Library, Run
@@ -143,7 +144,8 @@ class _Folders:
     ) -> Iterator[dict[str, Any]]:
         try:
             with os.scandir(self._run / folder) as entries:
-                names = sorted(e.name for e in entries if NAME.fullmatch(f"{folder}/{e.name}"))
+                found = (e.name for e in entries if NAME.fullmatch(f"{folder}/{e.name}"))
+                names = sorted(found, key=by_number)
         except OSError:  # an older run has none
             return
         if len(names) > MOST_LISTED:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from warpzone.episodes.format import SUFFIX, Episode, TrainingPlayer
 from warpzone.episodes.replay import begin
 from warpzone.errors import WarpzoneError
+from warpzone.files import by_number
 from warpzone.maps.cache import LevelMap, middle_of_mario
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.console import Console
@@ -86,7 +87,7 @@ class Traces:
             files = self._files()
             self._forget_all_but(set(files))
             chosen = []
-            for path in sorted(files, reverse=True):
+            for path in reversed(files):
                 episode = self._read(path)
                 if episode is not None and episode.start == level:
                     if episode.rom.sha1 == rom.sha1 and episode.frames <= LONGEST:
@@ -105,7 +106,7 @@ class Traces:
             files = [path for path in self.folder.iterdir() if path.suffix == SUFFIX]
         except OSError:
             return []
-        return sorted(files)[-MOST_FILES:]
+        return sorted(files, key=by_number)[-MOST_FILES:]
 
     def _forget_all_but(self, files: set[Path]) -> None:
         self._episodes = {path: v for path, v in self._episodes.items() if path in files}

@@ -13,6 +13,7 @@ from warpzone.agents.playback import Playback
 from warpzone.episodes.format import SUFFIX, Episode, TrainingPlayer
 from warpzone.episodes.replay import Replay
 from warpzone.errors import WarpzoneError
+from warpzone.files import by_number
 from warpzone.maps.traces import FOLDER
 from warpzone.nes.console import PALETTE, Console
 from warpzone.nes.rom import Rom
@@ -82,7 +83,7 @@ def of_episode(episode: Episode, rom: Rom) -> Clip:
 def early_episode(run: Path, levels: Sequence[str], rom: Rom) -> Episode | None:
     """Returns the first stored episode of one of these levels that began where the level begins."""
     try:
-        files = sorted((run / FOLDER).glob(f"*{SUFFIX}"))
+        files = sorted((run / FOLDER).glob(f"*{SUFFIX}"), key=by_number)
     except OSError:
         return None
     for path in files:

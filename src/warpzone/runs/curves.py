@@ -46,7 +46,7 @@ def curves(run: Run, after: str = "") -> dict[str, Any]:
             "skipped": metrics.skipped,
             "dropped": metrics.dropped,
             "problem": metrics.problem,
-            "step": _numbers(table.steps[ends]),
+            "step": _steps(table.steps[ends]),
             "seconds": _numbers(table.seconds[ends]),
             "curves": {
                 curve.name: _buckets(table, curve.column, size, first)
@@ -54,7 +54,7 @@ def curves(run: Run, after: str = "") -> dict[str, Any]:
                 if curve.column in table.names
             },
             "measured": {
-                "step": _numbers(measured.steps),
+                "step": _steps(measured.steps),
                 "seconds": _numbers(measured.seconds),
                 "clear_rate": _numbers(measured.column("eval/clear_rate")),
             },
@@ -93,6 +93,12 @@ def _buckets(table: Table, column: str, size: int, first: int) -> dict[str, list
         "low": _numbers(np.where(there, rows, np.inf).min(axis=1, initial=np.inf)),
         "high": _numbers(np.where(there, rows, -np.inf).max(axis=1, initial=-np.inf)),
     }
+
+
+def _steps(values: NDArray[np.float64]) -> list[float | None]:
+    """Returns them with all their digits: after a billion, updates lie together in the first seven;
+    None for what is not finite."""
+    return [(int(x) if x.is_integer() else x) if np.isfinite(x) else None for x in values.tolist()]
 
 
 def _numbers(values: NDArray[np.float64]) -> list[float | None]:

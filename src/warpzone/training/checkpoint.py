@@ -24,7 +24,7 @@ from pydantic_core import from_json
 from torch import Tensor
 
 from warpzone.errors import CheckpointError, FileError
-from warpzone.files import read_regular_file, write_atomically
+from warpzone.files import by_number, read_regular_file, write_atomically
 from warpzone.ppo.config import MOST
 from warpzone.settings import describe
 from warpzone.version import VERSION
@@ -41,7 +41,9 @@ _HEADER = _KIND + b"1 "
 _VALUES = "values.json"
 
 
-Counted = Annotated[int, Field(ge=0, le=MOST)]
+LAST = 2 * MOST
+"""The most of what is counted: a run of `MOST` steps plays its last rollout to the end."""
+Counted = Annotated[int, Field(ge=0, le=LAST)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Scale = Annotated[float, Field(gt=0.0, le=1e9)]
 
@@ -219,7 +221,7 @@ class Snapshot:
             *(RuntimeError, AttributeError, OverflowError),
         ) as error:
             raise CheckpointError(f"{source} is damaged: {_one_line(error)}") from error
-        if type(step) is not int or not 0 <= step <= MOST:
+        if type(step) is not int or not 0 <= step <= LAST:
             raise CheckpointError(f"{source} is damaged: its step is {step!r:.50}")
         return Snapshot(tensors, values)
 
@@ -246,7 +248,8 @@ class Checkpoints:
             CheckpointError: the directory cannot be read, which may have some all the same.
         """
         try:
-            return sorted(p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
+            found = (p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
+            return sorted(found, key=by_number)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

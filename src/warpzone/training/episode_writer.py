@@ -34,7 +34,7 @@ from warpzone.episodes.format import (
 )
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError, FileError
-from warpzone.files import write_atomically
+from warpzone.files import by_number, write_atomically
 from warpzone.nes.rom import Rom
 from warpzone.ppo.rollout import Rollout
 from warpzone.smb.levels import LEVELS
@@ -145,7 +145,7 @@ class EpisodeWriter:
             self._ends_file.touch()
             os.truncate(self._ends_file, min(offset, self._ends_file.stat().st_size))
             self.offset = self._ends_file.stat().st_size
-            for path in sorted((run / "episodes").glob("*.json")):
+            for path in sorted((run / "episodes").glob("*.json"), key=by_number):
                 try:
                     self._count(path, Episode.load(path))
                 except EpisodeError:

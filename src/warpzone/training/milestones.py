@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from warpzone.errors import FileError
+from warpzone.files import by_number
 from warpzone.training.agent_file import AgentInfo, save_agent
 
 _NAME = re.compile(r"step-(\d{12,})\.safetensors")
@@ -34,7 +35,8 @@ class Milestones:
     def paths(self) -> list[Path]:
         """Newest last."""
         with suppress(OSError):
-            return sorted(p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
+            found = (p for p in self.directory.iterdir() if _NAME.fullmatch(p.name))
+            return sorted(found, key=by_number)
         return []
 
     def due(self, step: int) -> bool:

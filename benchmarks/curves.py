@@ -96,8 +96,11 @@ def band(
     }
 
 
-def figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[list[Axes]]]:
-    """A figure of `rows` × `columns` panels of `width` × `height` inches, without a window.
+def figure(
+    rows: int, columns: int, width: float, height: float, *, shared: bool = True
+) -> tuple[Any, list[list[Axes]]]:
+    """A figure of `rows` × `columns` panels of `width` × `height` inches, without a window;
+    `shared`: all have one y axis, of shares.
 
     Raises:
         WarpzoneError: matplotlib is missing.
@@ -118,8 +121,8 @@ def figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, l
     }
     with mpl.rc_context(style):
         drawing = Figure(figsize=(columns * width, rows * height), layout="constrained", dpi=160)
-        axes = drawing.subplots(rows, columns, squeeze=False, sharey=True)
-        for panel in axes.flat:
+        axes = drawing.subplots(rows, columns, squeeze=False, sharey=shared)
+        for panel in axes.flat if shared else ():
             panel.set_ylim(-0.02, 1.02)
             panel.yaxis.set_major_formatter("{x:.0%}")
     return drawing, axes.tolist()

@@ -31,13 +31,15 @@ _KINDS = (
 )
 
 
-def read_regular_file(path: Path, limit: int, *, follow_symlinks: bool = True) -> bytes:
+def read_regular_file(
+    path: Path, limit: int, *, follow_symlinks: bool = True, within: Path | None = None
+) -> bytes:
     """Returns the bytes of a regular file of at most `limit` bytes.
 
     Raises:
         OSError: see `open_regular_file`; `strerror` says what is wrong.
     """
-    with open_regular_file(path, limit, follow_symlinks=follow_symlinks) as file:
+    with open_regular_file(path, limit, follow_symlinks=follow_symlinks, within=within) as file:
         parts, size = [], 0
         while size <= limit and (part := file.read(min(_PART, limit + 1 - size))):
             parts.append(part)
@@ -48,7 +50,11 @@ def read_regular_file(path: Path, limit: int, *, follow_symlinks: bool = True) -
 
 
 def open_regular_file(
-    path: Path, limit: int | None = None, *, follow_symlinks: bool = True
+    path: Path,
+    limit: int | None = None,
+    *,
+    follow_symlinks: bool = True,
+    within: Path | None = None,
 ) -> BinaryIO:
     """Opens a regular file for reading, without ever waiting for somebody to write to it.
 
@@ -56,12 +62,15 @@ def open_regular_file(
         path: the file.
         limit: the most bytes that it may have; None: any number, for who reads it in parts.
         follow_symlinks: whether `path` itself may be a symbolic link.
+        within: a folder out of which no link on the way may lead; None: it may lead anywhere.
 
     Raises:
         FileNotFoundError: there is no such file.
         OSError: it is a directory, a pipe, a device …, larger than `limit`, or not readable;
             `strerror` says which, in words that follow a colon.
     """
+    if within is not None and _leads_out(path, within):
+        raise OSError(errno.EPERM, f"a link leads out of {within.name!r}", str(path))
     flags = os.O_RDONLY
     # A pipe without a writer would be waited for, were it put there just before the opening.
     for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
@@ -83,6 +92,11 @@ def open_regular_file(
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    real, inside = os.path.realpath(path), os.path.realpath(folder)
+    return not Path(real).is_relative_to(inside)
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o666) -> None:

@@ -289,6 +289,40 @@ def test_curves_that_take_long_to_read_keep_no_list_back(
         assert b"token" in asked.result()
 
 
+# ---- links that lead out of a run ----------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links are for administrators there")
+def test_links_out_of_a_run_are_told_and_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "elsewhere"
+    make_run(secret / "theirs", preset="SECRET")
+    (secret / "theirs" / "live").mkdir()
+    (secret / "theirs" / "live" / "000.json").write_text('{"SECRET": 1}')
+    run = make_run(tmp_path / "runs" / "good")
+    for name in ("config.json", "status.json", "metrics.jsonl"):
+        (run / name).unlink()
+        (run / name).symlink_to(secret / "theirs" / name)
+    (run / "live").symlink_to(secret / "theirs" / "live")
+    (run / "episodes").mkdir()
+    (run / "episodes" / "a.json").symlink_to("../../../elsewhere/theirs/live/000.json")
+    inside = make_run(tmp_path / "runs" / "inside")
+    (inside / "metrics.jsonl").rename(inside / "moved.jsonl")
+    (inside / "metrics.jsonl").symlink_to("moved.jsonl")
+    with TestClient(create(Library(tmp_path / "runs")), base_url="http://127.0.0.1") as client:
+        runs = client.get("/api/runs").json()["runs"]
+        assert "config.json cannot be read: a link leads out of 'good'" in runs[0]["problems"]
+        seen = [str(runs)]
+        for path in ("curves", "config", "compare", "episodes", "map"):
+            seen.append(client.get(f"/api/{path}?run=good").text)
+        assert all("SECRET" not in text for text in seen)
+        assert "a link leads out" in seen[1]
+        assert client.get("/api/curves?run=inside").json()["updates"] == 20
+    lists = games.Lists().of(Library(tmp_path / "runs").run("good"))
+    told = [found["error"] for found in lists["live"] + lists["episodes"]]
+    assert len(told) == 2
+    assert all("a link leads out of 'good'" in text for text in told)
+
+
 # ---- tokens --------------------------------------------------------------------------------------
 
 
@@ -371,3 +405,18 @@ def test_a_token_is_in_no_log_and_no_list_of_processes(
 def test_it_listens_to_this_machine_alone(target: Dashboard) -> None:
     found = {c.laddr.ip for c in target.process.net_connections() if c.status == "LISTEN"}
     assert found == {"127.0.0.1"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_browser_is_led_to_a_token_by_a_page_that_others_cannot_read() -> None:
+    """Not by its command line, which they can."""
+    from urllib.parse import urlsplit
+
+    from warpzone.dashboard.server import link_to
+
+    with link_to("http://127.0.0.1:1985/TOKEN/") as link:
+        page = Path(urlsplit(link).path)
+        assert "TOKEN" not in link
+        assert "url=http://127.0.0.1:1985/TOKEN/" in page.read_text()
+        assert page.parent.stat().st_mode & 0o077 == 0
+    assert not page.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -35,16 +36,19 @@ def dashboard(
     ] = False,
 ) -> None:
     """Show runs in a browser of this machine: curves, settings, results, live."""
-    from warpzone.dashboard.server import new_token, serve
+    from warpzone.dashboard.server import link_to, new_token, serve
 
-    def tell(address: str) -> None:
-        out.print(f"dashboard of {plain(folder)}: {address}  (Ctrl-C ends it)")
-        if open_browser:
-            import webbrowser
+    with ExitStack() as held:
 
-            webbrowser.open(address)
+        def tell(address: str) -> None:
+            out.print(f"dashboard of {plain(folder)}: {address}  (Ctrl-C ends it)")
+            if open_browser:
+                import webbrowser
 
-    serve(folder, port, token=new_token() if token else None, log=tell)
+                # Others may read the arguments of a browser.
+                webbrowser.open(held.enter_context(link_to(address)) if token else address)
+
+        serve(folder, port, token=new_token() if token else None, log=tell)
 
 
 def level_map(

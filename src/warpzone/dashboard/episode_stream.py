@@ -277,13 +277,14 @@ class Renderer:
 
 
 def read_episode(path: Path) -> bytes:
-    """Returns what is in the file of an episode that a run may put away at any time.
+    """Returns what is in the file of an episode, RUN/FOLDER/NAME, that a run may put away at any
+    time.
 
     Raises:
         EpisodeError: it did, or it cannot be read.
     """
     try:
-        return read_regular_file(path, MOST_FILE_BYTES)
+        return read_regular_file(path, MOST_FILE_BYTES, within=path.parent.parent)
     except FileNotFoundError:
         raise EpisodeError(
             f"the episode {path.name} is gone: a run keeps its last episodes and the best. "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,6 +78,20 @@ def address(server: socket.socket, token: str | None = None) -> str:
     """Returns what a browser is to be given."""
     root = f"http://{ADDRESS}:{server.getsockname()[1]}"
     return root if token is None else f"{root}/{token}/"
+
+
+@contextmanager
+def link_to(address: str) -> Iterator[str]:
+    """While entered, there is a page that nobody but this user can read and that leads to
+    `address`: its own address."""
+    with tempfile.TemporaryDirectory(prefix="warpzone-") as folder:
+        page = Path(folder) / "dashboard.html"
+        page.write_text(
+            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+            f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">',
+            encoding="utf-8",
+        )
+        yield page.as_uri()
 
 
 def serve(

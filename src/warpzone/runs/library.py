@@ -60,7 +60,7 @@ class Document:
             self.modified = found.st_mtime
             if stamp == self._stamp:
                 return
-            self._parse(read_regular_file(self.path, LARGEST_DOCUMENT))
+            self._parse(read_regular_file(self.path, LARGEST_DOCUMENT, within=self.path.parent))
             self._stamp = stamp
         except FileNotFoundError:
             self._set({}, f"there is no {name}")

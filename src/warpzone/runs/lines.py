@@ -21,7 +21,8 @@ LARGEST_FILE = 1 << 30
 
 
 class LineReader:
-    """Reads a growing file of lines; never waits, writes or locks.
+    """Reads a growing file of lines; never waits, writes or locks, nor follows a link out of the
+    file's folder.
 
     Attributes:
         generation: another number each time that the file is read from its start.
@@ -53,7 +54,7 @@ class LineReader:
             found = self.path.stat()
             if self.problem is None and _stamp(found) == self._stamp:
                 return iter(())
-            file = open_regular_file(self.path, LARGEST_FILE)
+            file = open_regular_file(self.path, LARGEST_FILE, within=self.path.parent)
             self.problem = None
         except FileNotFoundError:
             self.problem = None

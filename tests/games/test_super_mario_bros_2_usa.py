@@ -88,7 +88,7 @@ def test_a_stage_that_is_cleared(
     assert areas == [0, 2, 1, 5]
     assert reached == sorted(reached)
     # Four hits and the ball, beside px.
-    assert info["best_progress"] > 3 * 4096 + 4 * 512
+    assert info["best_progress"] > 6 * 4096 + 4 * 512
     console = Console(rom)
     console.load(env.console_state())
     console.step(0, 300)
@@ -131,7 +131,31 @@ def test_what_is_seen_of_tiles(
     assert climbed > 3
 
 
-def test_the_road_below_the_cliffs_leads_nowhere() -> None:
+def test_the_way_through_the_cave(
+    found: Callable[[str], Rom], played: Callable[[str], list[int]]
+) -> None:
+    """In at a door of the fields, and out at another above them."""
+    envs = make_vec(found(NAME), NAME, 1, noop_max=0)
+    envs.reset()
+    console = Console(found(NAME))
+    console.load(envs.console_state(0))
+    areas, best = [0], [0.0]
+    way = played("super-mario-bros-2-usa-1-1-cave")
+    for frame, byte in enumerate(way, start=1):
+        console.step(byte)
+        if frame % 16 == 0 or frame == len(way):
+            envs.reset(options={"state": console.save()})
+            now = envs.values()
+            if now["area"][0] != areas[-1]:
+                areas.append(int(now["area"][0]))
+                best.append(0)
+            best[-1] = max(best[-1], now["progress"][0])
+    assert areas == [0, 2, 4, 3, 2]
+    assert best == sorted(best)
+    assert best[-1] > 4 * 4096
+
+
+def test_far_is_what_lies_farther_along_it() -> None:
     def come(area: int, x: int, y: int) -> float:
         given = {"x": x, "y": y, "area": area, "stage": 0}
         now: dict[str, np.ndarray] = {name: np.array([value]) for name, value in given.items()}
@@ -140,8 +164,12 @@ def test_the_road_below_the_cliffs_leads_nowhere() -> None:
         return float(progress(now, now)[0])  # type: ignore[arg-type]
 
     assert come(2, 1650, 176) == come(2, 1600, 176) + 50
-    assert come(2, 2280, 176) == come(2, 1700, 176) < come(2, 1760, 64)
-    assert come(1, 100, 590) == come(1, 100, 600) + 10
+    assert come(2, 2280, 176) == come(2, 2016, 176)
+    places = [(2, 2016, 176), (4, 272, 176), (4, 111, 176), (4, 111, -40)]
+    places += [(3, 384, 240), (3, 384, 162), (3, 621, 176), (2, 2176, 64), (1, 32, 960)]
+    far = [come(*place) for place in places]
+    assert far == sorted(far)
+    assert len({*far}) == len(far)
 
 
 def test_what_is_told_of_how_a_stage_is_left() -> None:

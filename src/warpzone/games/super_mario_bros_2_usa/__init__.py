@@ -27,13 +27,17 @@ STAGES = [
 HURT = 0.5
 AREA = 4096
 """What another area is worth in progress, in px."""
-WAY = {0: (0, 0, 1), 2: (1, 1, 0), 1: (2, 0, -1), 5: (3, 1, 0)}
+WAY = {0: (0, 0, 1), 2: (1, 1, 0), 4: (2, -1, -1), 3: (3, 1, -1), 1: (5, 0, -1), 5: (6, 1, 0)}
 """Of 1-1 the areas that lead on: their order, and whether their way leads right and down (1), or
-left and up (-1)."""
-LOW_ROAD, CLIFFS = 1700, 80
-"""In area 2 of 1-1 the way leads over cliffs: from this x on only what is at most this y counts,
-since the road below them ends at a wall."""
-HIT, CARRIED, LAIR = 512, 256, 560
+left and up (-1). From the fields (2) a door leads into a cave (4), a ladder up from there (3), and
+another door out onto the cliffs above the fields, which come fourth."""
+CLIFFS = 4
+FIELDS, LAIR = 2, 5
+"""Areas of 1-1."""
+CAVE, FOOT, TOP = 2016, 1700, 80
+"""In the fields: x of the door to the cave, behind which the road ends at a wall; x from which on
+there are cliffs; the largest y of who stands on these."""
+HIT, CARRIED, ROOM = 512, 256, 560
 """What a hit of the boss is worth in progress, in px; what it is to carry an egg of hers; and how
 far her room counts as long as its mouth is shut, so that nothing else brings Mario on there."""
 FOUGHT = 3.0
@@ -122,17 +126,22 @@ def progress(now: Values, before: Values) -> Any:
     x, y, area = now["x"], now["y"], now["area"]
     order, right, down = (_ON_WAY[column][area] for column in range(3))
     fight, hits = _at_boss(now), _hits(now)
-    x = np.where((area == 2) & (y > CLIFFS), np.minimum(x, LOW_ROAD), x)
-    x = np.where(fight & (hits < OPEN), np.minimum(x, LAIR), x)
+    above = (area == FIELDS) & (x > FOOT) & (y <= TOP)
+    order = np.where(above, CLIFFS, order)
+    x = np.where((area == FIELDS) & ~above, np.minimum(x, CAVE), x)
+    x = np.where(fight & (hits < OPEN), np.minimum(x, ROOM), x)
     armed = CARRIED * ((hits < 3) & (now["page"][:, 0x9C] != 0))
     fought = np.where(fight, HIT * hits + armed, 0)
-    along = AREA * order + right * x + down * y - np.minimum(down, 0) * ROWS * SCREENS * 16 + fought
+    # Counted from the far side where the way leads left or up.
+    x = np.where(right < 0, SCREENS * COLUMNS * 16 - x, right * x)
+    y = np.where(down < 0, SCREENS * ROWS * 16 - y, down * y)
+    along = AREA * order + x + y + fought
     along = np.where(order < 0, 0, along)
     return np.where(now["stage"] == 0, along, AREA * area + x + np.abs(y))
 
 
 def _at_boss(now: Values) -> Any:
-    return (_ON_WAY[0][now["area"]] == len(WAY) - 1) & (now["stage"] == 0)
+    return (now["area"] == LAIR) & (now["stage"] == 0)
 
 
 def _on_way() -> NDArray[np.int64]:

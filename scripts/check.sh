@@ -8,7 +8,8 @@
 # Uses the virtual environment .venv if there is one, else makes .venv-check. All checks run even
 # after one has failed; the exit status is 0 only if every one passed. PYTHON names the Python to
 # make the environment with, WARPZONE_SANITIZE the sanitizers of the native tests and fuzz targets,
-# WARPZONE_JOBS how many processes run tests (2).
+# WARPZONE_JOBS how many processes run tests (2). WARPZONE_LOCKED=1 installs exactly the files whose
+# hashes are in .ci/requirements.txt (scripts/lock.py), not the newest that fit; CI does.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -38,9 +39,22 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 ready='import grimp, mypy, nanobind, pytest, ruff, scikit_build_core, warpzone, xdist'
 here='import pathlib, sys, warpzone
 sys.exit(not pathlib.Path(warpzone.__file__).resolve().is_relative_to(pathlib.Path("src").resolve()))'
+# As wheels only: to build one, pip would install what no lock names.
+locked() {
+    "$python" -m pip install --quiet --progress-bar off --no-deps --only-binary :all: --require-hashes "$@"
+}
 if [ -z "$quick" ] || ! "$python" -c "$ready" 2>/dev/null; then
     echo "== install into $venv"
-    "$python" -m pip install --quiet --progress-bar off '.[test]'
+    if [ -n "${WARPZONE_LOCKED-}" ]; then
+        locked -r .ci/requirements.txt
+        # The build for CPUs alone is not on every index.
+        locked -r .ci/torch-cpu.txt 2>"$venv/torch-cpu.log" || locked -r .ci/torch.txt
+        # What builds it is installed, and pip check misses nothing.
+        "$python" -m pip install --quiet --progress-bar off --no-deps --no-build-isolation .
+        "$python" -m pip check
+    else
+        "$python" -m pip install --quiet --progress-bar off '.[test]'
+    fi
 elif ! "$python" -c "$here"; then
     echo "== install this version into $venv"
     "$python" -m pip install --quiet --progress-bar off --no-deps --no-build-isolation .

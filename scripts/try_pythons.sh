@@ -26,8 +26,12 @@ tools=$folder/tools/bin
 mkdir -p "$folder/wheels" dist
 
 build() { # PYTHON: a wheel into $folder/wheels
-    rm -rf "$folder/new"
-    "$1" -m pip wheel --quiet --no-deps --wheel-dir "$folder/new" . || return
+    rm -rf "$folder/new" "$folder/build"
+    "$1" -m venv "$folder/build" || return
+    "$folder/build/bin/python" -m pip install --quiet --no-deps --only-binary :all: \
+        --require-hashes -r .ci/build.txt || return
+    "$folder/build/bin/python" -m build --wheel --no-isolation --outdir "$folder/new" . \
+        >"$folder/log" || { cat "$folder/log"; return 1; }
     case $(uname -s) in
     Linux) PATH=$tools:$PATH "$tools/auditwheel" repair --wheel-dir "$folder/repaired" \
         "$folder"/new/*.whl || return ;;

@@ -37,7 +37,7 @@ def test_versions_agree() -> None:
 
 def test_metadata() -> None:
     metadata = importlib.metadata.metadata("warpzone")
-    assert metadata["License-Expression"] == "MIT"
+    assert metadata["License-Expression"] == "MIT AND BSD-3-Clause"
     assert metadata["Requires-Python"] == ">=3.11"
     required = " ".join(importlib.metadata.requires("warpzone") or ())
     assert re.search(r"torch(<2\.14,>=2\.11|>=2\.11,<2\.14)", required)

@@ -22,7 +22,8 @@ def citation(name: str) -> str:
 
 def test_the_citation_is_of_this_version() -> None:
     assert citation("version") == VERSION
-    assert citation("license") == PROJECT["project"]["license"]
+    # Beside it a wheel is under the licence of what is compiled in.
+    assert citation("license") in PROJECT["project"]["license"].split(" AND ")
     heading = f"## [{VERSION}] - {citation('date-released')}\n"
     assert heading in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
@@ -57,7 +58,7 @@ def test_wheels_are_tested_as_here() -> None:
 
 
 def test_actions_are_pinned_and_rights_are_few() -> None:
-    assert {path.name for path in WORKFLOWS} == {"check.yml", "wheels.yml"}
+    assert {path.name for path in WORKFLOWS} == {"audit.yml", "check.yml", "wheels.yml"}
     for path in WORKFLOWS:
         text = path.read_text(encoding="utf-8")
         used = re.findall(r"uses: (.*)", text)
@@ -67,10 +68,26 @@ def test_actions_are_pinned_and_rights_are_few() -> None:
         assert "permissions:\n  contents: read\n\n" in text
         assert "secrets." not in text
         assert not re.search(r"https?://", text), "no host is named"
-    publish = (ROOT / ".github" / "workflows" / "wheels.yml").read_text().partition("  publish:\n")
-    assert "id-token" not in publish[0]
-    assert "github.ref_type == 'tag'" in publish[2]
-    assert "id-token: write" in publish[2]
+    text = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    building, _, rest = text.partition("  publish:\n")
+    publish, _, release = rest.partition("  release:\n")
+    assert "write" not in building
+    for job, right in ((publish, "id-token"), (release, "contents")):
+        assert "if: github.event_name == 'push' && github.ref_type == 'tag'" in job
+        assert re.findall(r"([\w-]+): write", job) == [right]
+        assert "checkout" not in job, "only what was built and tested before"
+
+
+def test_a_release_is_made_of_what_is_locked_and_says_what_is_in_it() -> None:
+    text = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    assert "--require-hashes -r .ci/build.txt" in text
+    assert "--sdist --no-isolation" in text
+    settings = PROJECT["tool"]["cibuildwheel"]
+    assert settings["build-frontend"] == {"name": "build", "args": ["--no-isolation"]}
+    assert "--require-hashes -r {project}/.ci/build.txt" in settings["before-build"]
+    publish = text.partition("  publish:\n")[2]
+    assert "needs: [sdist, wheels, bill-of-materials]" in publish
+    assert "run: sh scripts/sbom.sh" in text
 
 
 def test_the_image_runs_as_a_user_and_is_made_of_what_the_build_needs() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import sys
+from contextlib import suppress
 from typing import IO, Any, TextIO
 
 HANDLER = "warpzone.ascii"
@@ -30,6 +32,16 @@ def one_line(text: str, most: int = 400) -> str:
     """Returns the beginning of a text from elsewhere as one line that can be printed."""
     shown = escape_controls(" ".join(text[: 2 * most].split("\n")))
     return shown if len(shown) <= most and len(text) <= 2 * most else f"{shown[:most]}…"
+
+
+def announce(text: str) -> None:
+    """Tells in a line of the standard error that something goes over the network now.
+
+    Args:
+        text: whom it asks, and for what.
+    """
+    with suppress(OSError, ValueError, AttributeError):  # closed, or none: a window's program
+        print(one_line(text), file=sys.stderr, flush=True)
 
 
 def printable(text: str, stream: IO[Any]) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from warpzone.agents.agent import Agent
 from warpzone.agents.described import evaluate_described
 from warpzone.agents.evaluate import evaluate
+from warpzone.console_text import announce
 from warpzone.errors import AgentError, ConfigError, FileError
 from warpzone.files import make_directory, write_atomically
 from warpzone.nes.cartridge import RomSource, open_rom
@@ -345,6 +346,7 @@ def check_push(repo: str) -> None:
     """
     name = HubName(hub.check_repo(repo))
     package = hub.require_hub()
+    announce("Asking the Hugging Face Hub whether there is a login.")
     try:
         package.HfApi(library_name=hub.LIBRARY).whoami()
     except Exception as error:
@@ -371,6 +373,7 @@ def push_folder(folder: Path, repo: str, *, private: bool = False, message: str 
     package = hub.require_hub()
     require_shared(folder)
     api = package.HfApi(library_name=hub.LIBRARY)
+    announce(f"Sending {folder} to {name} on the Hugging Face Hub.")
     try:
         api.create_repo(repo, private=private or None, exist_ok=True)
         sent = api.upload_folder(

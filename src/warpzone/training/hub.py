@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warpzone.console_text import one_line
+from warpzone.console_text import announce, one_line
 from warpzone.errors import AgentError
 from warpzone.extras import need
 from warpzone.files import read_regular_file
@@ -118,6 +118,7 @@ def _fetched(name: HubName) -> Path:
     hub = require_hub()
     api = hub.HfApi(library_name=LIBRARY)
     revision = name.revision or "main"
+    announce(f"Asking the Hugging Face Hub for {name}.")
     try:
         try:
             info = api.model_info(name.repo, revision=name.revision, files_metadata=True)

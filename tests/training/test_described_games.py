@@ -393,6 +393,7 @@ def test_goals_along_a_recorded_game() -> None:
     progress = [0.0, 5.0, 3.0, 9.0, 2.0]
     moments = {32 * k: MomentAlong(b"", come) for k, come in enumerate(progress, start=1)}
     assert goals_along(moments, 64).tolist() == [5, 9, 9, np.inf, np.inf]
+    assert goals_along(moments, 64, won=False).tolist() == [5, 9, 9, 9, 2]
     untold = {frame: MomentAlong(b"", None) for frame in moments}
     assert goals_along(untold, 64).tolist() == [np.inf] * 5
 

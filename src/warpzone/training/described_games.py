@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -17,11 +18,12 @@ from warpzone.errors import ConfigError, EpisodeError
 from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
-from warpzone.nes.game_referee import at_start
+from warpzone.nes.game_referee import ask, at_start
 from warpzone.nes.game_start import Startup
 from warpzone.nes.game_starts import snapshot_of
 from warpzone.nes.game_transition import GameTransition
 from warpzone.nes.game_vector_env import GameVectorEnv
+from warpzone.nes.variables import Values
 from warpzone.ppo.policy import SCALARS
 from warpzone.ppo.rollout import VectorEnv
 from warpzone.smb.config import EnvConfig
@@ -29,6 +31,9 @@ from warpzone.smb.transition import InputLog
 from warpzone.training.config import CurriculumConfig, GameTraining
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.described_logs import DescribedLogs
+
+LAST = 8
+"""Frames at the end of a recorded game in which a success is looked for."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,8 @@ class DescribedGames:
             self.moments |= {f"{number}-{frame}": at.snapshot for frame, at in found.items()}
             if curriculum.episode_steps is not None:
                 reach = curriculum.episode_steps // 2 * config.frame_skip
-                goals.append(goals_along(found, reach))
+                won = is_won(self.game, recording.episode, rom)
+                goals.append(goals_along(found, reach, won=won))
             self.remarks.append(f"{len(found)} places along {recording.name} are begun at")
 
         self.places: Places | None = None
@@ -239,16 +245,42 @@ class MomentAlong:
     """As the game tells it; None: it tells none."""
 
 
-def goals_along(moments: Mapping[int, MomentAlong], reach: int) -> NDArray[np.float64]:
+def goals_along(
+    moments: Mapping[int, MomentAlong], reach: int, *, won: bool = True
+) -> NDArray[np.float64]:
     """Returns of each moment the furthest that the recorded game has come within `reach` frames
-    behind it; infinite where it ends before that, or tells no progress."""
+    behind it. Infinite, so that only a success will do, where nothing is told of progress, and
+    where the game is `won` before that."""
     frames, found = np.array(list(moments)), []
     for frame in moments:
         within = (frames >= frame) & (frames <= frame + reach)
         come = [at.progress for at, one in zip(moments.values(), within, strict=True) if one]
-        known = frames[-1] >= frame + reach and None not in come
+        known = None not in come and not (won and frames[-1] < frame + reach)
         found.append(max(p for p in come if p is not None) if known else np.inf)
     return np.array(found)
+
+
+def is_won(game: Game, episode: Episode, rom: RomSource) -> bool:
+    """Whether a recorded game ends with a success, by what its last frames are for a description's
+    `success`."""
+    replay = Replay(episode, Console(game.open_rom(rom)))
+    seen: list[Values] = []
+    while not replay.ended:
+        replay.step()
+        if episode.frames - replay.place < LAST:
+            seen.append(_values(game, replay.console))
+    return any(ask(game, "success", now, before, np.bool_).any() for before, now in pairwise(seen))
+
+
+def _values(game: Game, console: Console) -> Values:
+    """The variables of a console as a description's functions get them, of one game."""
+    read = {**Startup(console, game.variables).values(), "steps": 1, "frames": 1}
+    now = Values({name: np.array([value], np.int64) for name, value in read.items()})
+    for name, part in game.memory.items():
+        now[name] = part.view(console.ram, console.prg_ram)[np.newaxis].copy()
+    if game.progress is not None:
+        now["progress"] = now["best_progress"] = ask(game, "progress", now, now, np.float64)
+    return now
 
 
 def moments_along(

@@ -4,17 +4,21 @@
 #
 #     sh scripts/sanitize.sh              what CI runs: the same inputs each time
 #     sh scripts/sanitize.sh 1000000 2    so many inputs for each target, from another seed
+#     sh scripts/sanitize.sh 1500 1 10    and the API fuzzer (scripts/fuzz_api.py) for ten minutes
+#                                         with each, on a Python module that is built so
 #
 # Needs a C++ compiler with these sanitizers, CMake and Ninja or make; takes CMake and Ninja from
-# .venv or .venv-check if they are there. What this machine cannot do is left out with a word why.
+# .venv or .venv-check if they are there; the API fuzzer wants one of these. What this machine cannot do is left out with a word why.
 # WARPZONE_SANITIZE names the sanitizers (default "address,undefined thread"), WARPZONE_ROM the
 # cartridge for the tests that want the real game.
 set -eu
 cd "$(dirname "$0")/.."
 runs=${1:-1500}
 seed=${2:-1}
+minutes=${3:-0}
+python=
 for venv in .venv .venv-check; do
-    [ -x "$venv/bin/cmake" ] && PATH=$PWD/$venv/bin:$PATH && break
+    [ -x "$venv/bin/cmake" ] && PATH=$PWD/$venv/bin:$PATH && python=$PWD/$venv/bin/python && break
 done
 compiler=
 for name in ${CXX:-c++ g++ clang++}; do
@@ -77,6 +81,35 @@ check_all() { # sanitizers ("" for none), build, inputs for each target, native 
     cd "$root"
 }
 
+check_api() { # sanitizers, build, machines
+    echo "-- $1, the API fuzzer: $3"
+    [ -n "$python" ] || { echo "neither .venv nor .venv-check: left out"; return; }
+    module=$root/$2-module
+    generator=
+    command -v ninja >/dev/null && generator="-G Ninja"
+    cmake -S . -B "$module" $generator -DCMAKE_CXX_COMPILER="$compiler" -DWARPZONE_SANITIZE="$1" \
+        -DPython_EXECUTABLE="$python" >"$module.log" 2>&1 &&
+        cmake --build "$module" --target _native >>"$module.log" 2>&1 ||
+        { cat "$module.log"; exit 1; }
+    # The package as it is in src, but for its native module.
+    mkdir -p "$module/package/warpzone"
+    for file in src/warpzone/*; do
+        case $file in
+        *_native*.so | *__pycache__) ;;
+        *) ln -sfn "$root/$file" "$module/package/warpzone/" ;;
+        esac
+    done
+    cp "$module"/_native*.so "$module/package/warpzone/"
+    # Python itself is built without them: their runtime comes before everything else.
+    runtime=libasan.so
+    [ "$1" != thread ] || runtime=libtsan.so
+    preload="$("$compiler" -print-file-name=$runtime) $("$compiler" -print-file-name=libstdc++.so)"
+    check "$2-api" $fixed env LD_PRELOAD="$preload" PYTHONPATH="$module/package" \
+        ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=die_after_fork=0:exitcode=66 \
+        "$python" scripts/fuzz_api.py --minutes "$minutes" --seed "$seed" --cases 0.3 --only $3
+}
+
 checked=
 for sanitizers in ${WARPZONE_SANITIZE:-address,undefined thread}; do
     build=build/sanitize/$(echo "$sanitizers" | tr , -)
@@ -84,8 +117,10 @@ for sanitizers in ${WARPZONE_SANITIZE:-address,undefined thread}; do
     if [ "$sanitizers" = thread ]; then
         # Only what has threads can have a race.
         check_all thread "$build" $((runs / 5)) "workers_test batch_test consoles_test play_test rules_test fuzz_test exclusive_test learn_test"
+        [ "$minutes" = 0 ] || check_api thread "$build" "console envs compat"
     else
         check_all "$sanitizers" "$build" "$runs" ""
+        [ "$minutes" = 0 ] || check_api "$sanitizers" "$build" "console envs compat agents"
     fi
     checked=1
 done

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -29,6 +30,10 @@ inline uint32_t forks() {
 // A door that lets one thread in. Whoever comes second is told so at once, and touches nothing.
 class Exclusive {
  public:
+  // What is behind the door, and what each thread can have of its own instead.
+  explicit Exclusive(const char* what = "these games", const char* own = "an environment")
+      : what_(what), own_(own) {}
+
   class Hold {
    public:
     explicit Hold(std::atomic<bool>& busy) : busy_(&busy) {}
@@ -45,9 +50,9 @@ class Exclusive {
   // Throws std::logic_error.
   [[nodiscard]] Hold enter() const {
     if (busy_.exchange(true, std::memory_order_acquire)) {
-      throw std::logic_error(
-          "another thread is using these games. One thread at a time may; make an environment for "
-          "each thread, or take a lock around all calls");
+      throw std::logic_error("another thread is using " + std::string(what_) +
+                             ". One thread at a time may; make " + own_ +
+                             " for each thread, or take a lock around all calls");
     }
     return Hold(busy_);
   }
@@ -55,6 +60,7 @@ class Exclusive {
   bool busy() const { return busy_.load(std::memory_order_relaxed); }
 
  private:
+  const char *what_, *own_;
   mutable std::atomic<bool> busy_{false};
 };
 

@@ -7,12 +7,14 @@
 #include <string>
 #include <utility>
 
+#include "batch/exclusive.h"
 #include "nes/console.h"
 #include "nes/trace.h"
 
 namespace warpzone::bindings {
 
-// One console with a cartridge: a plain one where that is enough.
+// One console with a cartridge: a plain one where that is enough. While a thread is in it, which
+// may be without the GIL, whatever reads or changes the state holds `enter`.
 class Console {
  public:
   explicit Console(std::shared_ptr<const nes::Cartridge> cartridge)
@@ -56,6 +58,8 @@ class Console {
       for (const uint8_t held : buttons) nes::trace_frame(s, cart(), held, marks.data());
     });
   }
+  // Nobody else may use the console as long as this lives. Throws std::logic_error.
+  [[nodiscard]] batch::Exclusive::Hold enter() const { return door_.enter(); }
   bool plain() const { return cart_->plain; }
   // What a plain console has; the other one has it, too.
   nes::State& state() { return *state_; }
@@ -65,6 +69,7 @@ class Console {
  private:
   std::shared_ptr<const nes::Cartridge> cart_;
   std::unique_ptr<nes::FullState> state_;
+  batch::Exclusive door_{"this console", "a console"};
 };
 
 }  // namespace warpzone::bindings

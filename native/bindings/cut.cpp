@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "batch/exclusive.h"
 #include "bindings/arrays.h"
 #include "bindings/rooms.h"
 
@@ -56,6 +57,9 @@ class CutConsole {
         console_);
   }
 
+  // Nobody else may use the console as long as this lives. Throws std::logic_error.
+  [[nodiscard]] batch::Exclusive::Hold enter() const { return door_.enter(); }
+
   void reset() {
     with([&](auto& c) { c.reset(cart(), lead_); });
   }
@@ -89,6 +93,7 @@ class CutConsole {
  private:
   std::shared_ptr<const nes::Cartridge> cart_;
   int dots_, lead_;
+  batch::Exclusive door_{"this console", "a console"};
   std::variant<std::unique_ptr<nes::CutConsole<nes::State>>,
                std::unique_ptr<nes::CutConsole<nes::FullState>>>
       console_;
@@ -113,15 +118,30 @@ void expand(const uint8_t* picture, const Colours& colours, uint8_t* out) {
 void bind_cut(nb::module_& m) {
   nb::class_<CutConsole>(
       m, "CutConsole",
-      "A console whose steps are so many CPU cycles long, wherever in a picture they end.")
+      "A console whose steps are so many CPU cycles long, wherever in a picture they end. Raises "
+      "RuntimeError while another thread is using it.")
       .def(nb::init<std::shared_ptr<nes::Cartridge>, int, int>(), "cartridge"_a, "cycles"_a,
            "lead"_a,
            "Steps are counted from `lead` dots before the first scanline. Raises ValueError for "
            "cycles outside 1-89342 or a lead outside 0-341.")
-      .def("reset", &CutConsole::reset, "Switches the console off and on.")
-      .def("step", &CutConsole::step, "buttons"_a, "second"_a = 0,
-           "Runs a step with buttons held, of the second controller too. Raises ValueError when "
-           "that is not there.")
+      .def(
+          "reset",
+          [](CutConsole& self) {
+            const auto hold = self.enter();
+            self.reset();
+          },
+          "Switches the console off and on.")
+      .def(
+          "step",
+          [](CutConsole& self, uint8_t buttons, uint8_t second) {
+            const auto hold = self.enter();
+            self.step(buttons, second);
+            return self.now().jammed == 0;
+          },
+          "buttons"_a, "second"_a = 0,
+          "Runs a step with buttons held, of the second controller too. Returns whether the "
+          "program "
+          "still runs, see `jammed`. Raises ValueError when that controller is not there.")
       .def_prop_ro(
           "ram",
           [](nb::handle self) {
@@ -136,11 +156,16 @@ void bind_cut(nb::module_& m) {
           },
           "The cartridge's RAM for the program: a writable view, uint8[n], n up to 32,768.")
       .def_prop_ro(
-          "jammed", [](CutConsole& self) { return self.now().jammed != 0; },
+          "jammed",
+          [](CutConsole& self) {
+            const auto hold = self.enter();
+            return self.now().jammed != 0;
+          },
           "Whether the program has run into an opcode that halts the processor.")
       .def(
           "rgb",
           [](CutConsole& self, const Colours& colours, const Rgb& out) {
+            const auto hold = self.enter();
             const nb::gil_scoped_release release;
             std::array<uint8_t, kPixels> picture;
             self.with(
@@ -153,6 +178,7 @@ void bind_cut(nb::module_& m) {
       .def(
           "plane",
           [](CutConsole& self, const Table& table, const Plane& out) {
+            const auto hold = self.enter();
             const nb::gil_scoped_release release;
             std::array<uint8_t, 64> values;
             std::copy_n(table.data(), values.size(), values.begin());
@@ -164,6 +190,7 @@ void bind_cut(nb::module_& m) {
       .def(
           "save",
           [](CutConsole& self) {
+            const auto hold = self.enter();
             return self.with([&](auto& c) {
               std::vector<uint8_t> bytes(c.save_bytes(self.cart()));
               c.save(self.cart(), bytes.data());
@@ -174,6 +201,7 @@ void bind_cut(nb::module_& m) {
       .def(
           "load",
           [](CutConsole& self, const nb::bytes& bytes) {
+            const auto hold = self.enter();
             self.with([&](auto& c) { c.load(self.cart(), view(bytes)); });
           },
           "snapshot"_a, "Raises ValueError when the bytes are not a snapshot of this cartridge.");

@@ -143,12 +143,21 @@ void bind_nes(nb::module_& m) {
            "Places where native code wanted to go on and that were not translated: addresses, and "
            "in the upper half the bank of 8 KB, 0 in a plain cartridge.");
 
-  nb::class_<Console>(m, "Console", "One console with a cartridge.")
+  nb::class_<Console>(m, "Console",
+                      "One console with a cartridge. Raises RuntimeError while another thread is "
+                      "using it.")
       .def(nb::init<std::shared_ptr<nes::Cartridge>>(), "cartridge"_a)
-      .def("reset", &Console::reset, "Switches the console off and on.")
+      .def(
+          "reset",
+          [](Console& self) {
+            const auto hold = self.enter();
+            self.reset();
+          },
+          "Switches the console off and on.")
       .def(
           "step",
           [](Console& self, uint8_t buttons, int frames, bool skip_waiting, uint8_t second) {
+            const auto hold = self.enter();
             self.hold_second(second);
             constexpr int kSlice = 1000;  // a tenth of a second in the interpreter
             for (int done = 0; done < frames; done += kSlice) {
@@ -158,15 +167,17 @@ void bind_nes(nb::module_& m) {
               }
               let_python_interrupt();
             }
+            return self.state().jammed == 0;
           },
           "buttons"_a, "frames"_a = 1, "skip_waiting"_a = true, "second"_a = 0,
           "Runs frames with buttons held, of the second controller too. Without skip_waiting every "
-          "round of a waiting loop is "
-          "executed; the state is the same.")
+          "round of a waiting loop is executed; the state is the same. Returns whether the program "
+          "still runs, see `jammed`.")
       .def(
           "trace",
           [](Console& self, const nb::bytes& buttons,
              nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> marks) {
+            const auto hold = self.enter();
             const nb::gil_scoped_release release;
             self.trace(view(buttons), {marks.data(), marks.size()});
           },
@@ -176,7 +187,12 @@ void bind_nes(nb::module_& m) {
           "out of another bank. Marks are uint8[32768] for $8000-$FFFF, of a cartridge that is not "
           "plain for each of its banks of 8 KB one after the other.")
       .def_prop_ro(
-          "frame", [](Console& self) { return self.state().frame; }, "Frames since power-on.")
+          "frame",
+          [](Console& self) {
+            const auto hold = self.enter();
+            return self.state().frame;
+          },
+          "Frames since power-on.")
       .def_prop_ro(
           "ram",
           [](nb::handle self) {
@@ -201,12 +217,14 @@ void bind_nes(nb::module_& m) {
       .def(
           "screen",
           [](Console& self) {
+            const auto hold = self.enter();
             return self.with_state([&](auto& s) { return drawn(s, self.cart()); });
           },
           "The last frame as colours 0-63: uint8[240, 256].")
       .def(
           "registers",
           [](Console& self) {
+            const auto hold = self.enter();
             const nes::State& s = self.state();
             return nb::make_tuple(s.pc, s.a, s.x, s.y, s.p, s.s);
           },
@@ -214,11 +232,16 @@ void bind_nes(nb::module_& m) {
       .def(
           "background",
           [](Console& self) {
+            const auto hold = self.enter();
             return self.with_state([&](auto& s) { return background(s, self.cart()); });
           },
           "The last frame without sprites, by palette entry, 0-15: uint8[240, 256].")
       .def_prop_ro(
-          "scroll", [](Console& self) { return scroll(self.state()); },
+          "scroll",
+          [](Console& self) {
+            const auto hold = self.enter();
+            return scroll(self.state());
+          },
           "Where the last frame's bottom line begins in the background, 0-511 px.")
       .def_prop_ro(
           "palette",
@@ -228,11 +251,16 @@ void bind_nes(nb::module_& m) {
           },
           "Colours 0-63 of the palette entries, background before sprites: a view, uint8[32].")
       .def_prop_ro(
-          "jammed", [](Console& self) { return self.state().jammed != 0; },
+          "jammed",
+          [](Console& self) {
+            const auto hold = self.enter();
+            return self.state().jammed != 0;
+          },
           "Whether the program has run into an opcode that halts the processor.")
       .def(
           "save",
           [](Console& self) {
+            const auto hold = self.enter();
             return self.with_state([&](auto& s) {
               using S = std::remove_reference_t<decltype(s)>;
               std::vector<uint8_t> bytes(nes::snapshot_bytes<S>(self.cart()));
@@ -244,6 +272,7 @@ void bind_nes(nb::module_& m) {
       .def(
           "load",
           [](Console& self, const nb::bytes& bytes) {
+            const auto hold = self.enter();
             self.with_state([&](auto& s) {
               using S = std::remove_reference_t<decltype(s)>;
               s = nes::load<S>(view(bytes), self.cart());

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "batch/exclusive.h"
 #include "batch/picture.h"
 #include "bindings/arrays.h"
 #include "bindings/console.h"
@@ -59,6 +60,12 @@ nb::dict scalars(std::span<const smb::ScalarName> names) {
   }
   return all;
 }
+
+// Runs without the GIL, where another thread might come in.
+struct Explorer : smb::Explorer {
+  using smb::Explorer::Explorer;
+  batch::Exclusive door{"this search", "a search"};
+};
 
 }  // namespace
 
@@ -129,6 +136,7 @@ void bind_smb(nb::module_& m) {
   m.def(
       "tiles",
       [](Console& console) {
+        const auto hold = console.enter();
         auto planes = new_array<uint8_t>({smb::kPlanes, smb::kTileRows, smb::kTileColumns});
         std::array<float, smb::kScalars> scalars;
         smb::observe_tiles(console.state(), smb::Motion{}, 0, -1, false, planes.data(),
@@ -140,6 +148,7 @@ void bind_smb(nb::module_& m) {
       "grey",
       [](Console& console, int height, int width, bool crop_status_bar,
          const std::optional<nb::bytes>& before) {
+        const auto hold = console.enter();
         const bool fits =
             height >= 1 && height <= nes::kScreenHeight && width >= 1 && width <= nes::kScreenWidth;
         if (!fits) throw std::invalid_argument("a picture is 1x1 to 240x256");
@@ -276,17 +285,26 @@ void bind_smb(nb::module_& m) {
       },
       "levels"_a, "rules"_a, "trajectories"_a,
       "The columns that trajectories through one level lead past.");
-  nb::class_<smb::Explorer>(m, "Explorer", "Search for a way through a level, over snapshots.")
+  const auto explorer_property = [](auto read) {
+    return [read](const Explorer& self) {
+      const auto hold = self.door.enter();
+      return read(self);
+    };
+  };
+  nb::class_<Explorer>(m, "Explorer",
+                       "Search for a way through a level, over snapshots. Raises RuntimeError "
+                       "while another thread is using it.")
       .def(nb::init<std::shared_ptr<smb::LevelStarts>, smb::Rules, int, std::vector<double>,
                     uint64_t, const std::optional<smb::InitialState>&>(),
            "levels"_a, "rules"_a, "level"_a, "weights"_a, "seed"_a, "begin"_a = nb::none(),
            "begin: a moment of the level; None: its start.")
       .def(
           "run",
-          [](smb::Explorer& self, int64_t steps) {
+          [](Explorer& self, int64_t steps) {
+            const auto hold = self.door.enter();
             constexpr int64_t kSlice = 1000;
-            const int64_t end = static_cast<int64_t>(self.spent()) + steps;
-            for (int64_t left = steps; left > 0; left = end - static_cast<int64_t>(self.spent())) {
+            const int64_t end = self.spent() + steps;
+            for (int64_t left = steps; left > 0; left = end - self.spent()) {
               {
                 const nb::gil_scoped_release release;
                 self.run(std::min(kSlice, left));
@@ -295,14 +313,16 @@ void bind_smb(nb::module_& m) {
             }
           },
           "steps"_a, "Plays at least so many agent steps more.")
-      .def_prop_ro("spent", &smb::Explorer::spent, "Agent steps played.")
-      .def_prop_ro("places", &smb::Explorer::places, "How many places are known.")
-      .def_prop_ro("cleared", &smb::Explorer::cleared)
-      .def_prop_ro("best_progress", &smb::Explorer::best_progress, "px")
-      .def(
-          "trajectory", [](const smb::Explorer& self) { return to_bytes(self.trajectory()); },
-          "Actions, a byte each: the shortest way found that clears the level, else to the "
-          "farthest point.");
+      .def_prop_ro("spent", explorer_property([](const auto& e) { return e.spent(); }),
+                   "Agent steps played.")
+      .def_prop_ro("places", explorer_property([](const auto& e) { return e.places(); }),
+                   "How many places are known.")
+      .def_prop_ro("cleared", explorer_property([](const auto& e) { return e.cleared(); }))
+      .def_prop_ro("best_progress",
+                   explorer_property([](const auto& e) { return e.best_progress(); }), "px")
+      .def("trajectory", explorer_property([](const auto& e) { return to_bytes(e.trajectory()); }),
+           "Actions, a byte each: the shortest way found that clears the level, else to the "
+           "farthest point.");
 }
 
 }  // namespace warpzone::bindings

@@ -64,16 +64,18 @@ class Cartridge:
         """
 
 class Console:
-    """One console with a cartridge."""
+    """
+    One console with a cartridge. Raises RuntimeError while another thread is using it.
+    """
 
     def __init__(self, cartridge: Cartridge) -> None: ...
 
     def reset(self) -> None:
         """Switches the console off and on."""
 
-    def step(self, buttons: int, frames: int = ..., skip_waiting: bool = ..., second: int = ...) -> None:
+    def step(self, buttons: int, frames: int = ..., skip_waiting: bool = ..., second: int = ...) -> bool:
         """
-        Runs frames with buttons held, of the second controller too. Without skip_waiting every round of a waiting loop is executed; the state is the same.
+        Runs frames with buttons held, of the second controller too. Without skip_waiting every round of a waiting loop is executed; the state is the same. Returns whether the program still runs, see `jammed`.
         """
 
     def trace(self, buttons: bytes, marks: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')]) -> None:
@@ -132,7 +134,7 @@ class Console:
 
 class CutConsole:
     """
-    A console whose steps are so many CPU cycles long, wherever in a picture they end.
+    A console whose steps are so many CPU cycles long, wherever in a picture they end. Raises RuntimeError while another thread is using it.
     """
 
     def __init__(self, cartridge: Cartridge, cycles: int, lead: int) -> None:
@@ -143,9 +145,9 @@ class CutConsole:
     def reset(self) -> None:
         """Switches the console off and on."""
 
-    def step(self, buttons: int, second: int = ...) -> None:
+    def step(self, buttons: int, second: int = ...) -> bool:
         """
-        Runs a step with buttons held, of the second controller too. Raises ValueError when that is not there.
+        Runs a step with buttons held, of the second controller too. Returns whether the program still runs, see `jammed`. Raises ValueError when that controller is not there.
         """
 
     @property
@@ -494,7 +496,9 @@ def record_progress_mask(levels: LevelStarts, rules: Rules, trajectories: Sequen
     """The columns that trajectories through one level lead past."""
 
 class Explorer:
-    """Search for a way through a level, over snapshots."""
+    """
+    Search for a way through a level, over snapshots. Raises RuntimeError while another thread is using it.
+    """
 
     def __init__(self, levels: LevelStarts, rules: Rules, level: int, weights: Sequence[float], seed: int, begin: InitialState | None = ...) -> None:
         """begin: a moment of the level; None: its start."""

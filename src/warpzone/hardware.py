@@ -19,6 +19,8 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ConfigError: the name is unknown or this machine lacks the device.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"device is {name!r:.80}; use auto, cpu, cuda or cuda:N")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

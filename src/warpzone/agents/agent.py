@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from warpzone.errors import AgentError
 from warpzone.hardware import pick_device
 from warpzone.nes.arrays import Arrays
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import checked_seed, require, whole_number
 from warpzone.nes.rom import Rom
 from warpzone.nes.start_states import StartState
 from warpzone.ppo import losses as ppo
-from warpzone.ppo.policy import Decide, Policy, shapes_of, to_tensors
+from warpzone.ppo.policy import SCALARS, Decide, Policy, as_dict, shapes_of, to_tensors
 from warpzone.smb.config import EnvConfig, env_config
 from warpzone.smb.env import MarioEnv
 from warpzone.smb.levels import parse_levels
@@ -96,9 +97,15 @@ class Agent:
             AgentError: nothing there, no run, no agent in it yet, or a damaged or foreign file.
             ConfigError: no such device.
         """
+        fits = isinstance(name, str | Path | AgentSource)
+        require(fits, "name", name, "a file, a run directory, a level or a name")
         source = name if isinstance(name, AgentSource) else resolve_agent(name)
         policy, info = load_agent(source.file, pick_device(device))
         return cls(policy, info, source.file, packaged_for=source.level, policy_mode=source.policy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Native code is made anew from the weights.
+        return {name: value for name, value in self.__dict__.items() if name != "_decide_many"}
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -128,12 +135,14 @@ class Agent:
     def memory(self, games: int) -> Memory | None:
         """Returns what this agent remembers of so many games in which episodes begin, for `act` and
         `decide`, which change it; `forget` of it is for games in which another episode has begun.
-        None: the agent has no memory."""
+        None: the agent has no memory. Raises `ConfigError`: no number of games."""
+        games = whole_number(games, "games")
+        require(games >= 1, "games", games, "at least 1")
         return Memory.of(self.policy, games) if isinstance(self.policy, RecurrentPolicy) else None
 
     def random(self, seed: int) -> torch.Generator:
-        """Returns a source of random draws for `act`."""
-        return torch.Generator(self.device).manual_seed(seed)
+        """Returns a source of random draws for `act`. Raises `ConfigError`: an impossible seed."""
+        return torch.Generator(self.device).manual_seed(checked_seed(seed))
 
     @torch.inference_mode()
     def act(
@@ -155,8 +164,11 @@ class Agent:
             int64[n].
 
         Raises:
-            AgentError: the agent has a memory, and none is given.
+            AgentError: the agent has a memory, and none is given; or the observation is not one of
+                the games that it plays.
+            ConfigError: another policy, no generator, or a memory that is not of these games.
         """
+        self._check_asked(observation, policy, generator, memory)
         decide = self._decide_with(memory) or self._decide_many
         logits, _ = decide(to_tensors(observation, self.device))
         actions: NDArray[np.int64] = _choose(logits, policy, generator).cpu().numpy()
@@ -170,11 +182,13 @@ class Agent:
         generator: torch.Generator,
         memory: Memory | None = None,
     ) -> Decision:
-        """Chooses as `act` does for one game, whose observation has no first axis, with reasons."""
+        """Chooses as `act` does for one game, whose observation has no first axis, with reasons.
+        Raises as `act` does."""
         if isinstance(observation, dict):
-            batch: Arrays = {name: array[None] for name, array in observation.items()}
+            batch: Arrays = {name: np.asarray(one)[None] for name, one in observation.items()}
         else:
-            batch = observation[None]
+            batch = np.asarray(observation)[None]
+        self._check_asked(batch, policy, generator, memory)
         decide = self._decide_with(memory) or self.policy
         logits, values = decide(to_tensors(batch, self.device))
         action = int(_choose(logits, policy, generator)[0])
@@ -192,6 +206,41 @@ class Agent:
         self._decide_with(memory)
         policy = self.policy if memory is None else At(memory)
         return saliency(policy, observation, ram, self.info.env)
+
+    def _check_asked(
+        self,
+        observation: Arrays,
+        policy: PolicyMode,
+        generator: torch.Generator,
+        memory: Memory | None,
+    ) -> None:
+        """Raises `AgentError` or `ConfigError`. Native code is given what passes here."""
+        require(policy in get_args(PolicyMode), "policy", policy, "'sample' or 'argmax'")
+        if policy == "sample":
+            fits = isinstance(generator, torch.Generator)
+            require(fits, "generator", generator, "one of agent.random(seed)")
+        arrays = as_dict(observation)
+        fits = arrays.keys() == self.info.shapes.keys() and all(
+            isinstance(array, np.ndarray)
+            and array.dtype == (np.float32 if name == SCALARS else np.uint8)
+            and array.shape[1:] == self.info.shapes[name]
+            for name, array in arrays.items()
+        )
+        counts = {len(array) for array in arrays.values()} if fits else set()
+        if len(counts) != 1:
+            given = {
+                name: f"{one.dtype}{list(one.shape)}" if isinstance(one, np.ndarray) else type(one)
+                for name, one in arrays.items()
+            }
+            raise AgentError(
+                f"{self.path} plays by observations of n games {self.info.shapes}, each behind an"
+                f" axis of n, and was given {given}"
+            )
+        if memory is not None:
+            fits = isinstance(memory, Memory) and memory.policy is self.policy
+            require(fits, "memory", memory, "one of agent.memory(games), of this agent")
+            games, remembered = counts.pop(), len(memory.state)
+            require(games == remembered, "memory of games", remembered, f"of {games} games")
 
     def _decide_with(self, memory: Memory | None) -> Decide | None:
         """Returns what decides with a memory; None: the agent has none."""

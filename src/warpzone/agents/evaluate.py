@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from warpzone.agents.agent import Agent
 from warpzone.errors import ConfigError
 from warpzone.hardware import torch_threads
 from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.checks import checked_seed, require, whole_number
 from warpzone.nes.rom import Rom
 from warpzone.nes.start_states import StartState, StartStates
 from warpzone.smb.config import env_config, level_played
@@ -127,6 +128,9 @@ def evaluate(
         EngineError: a moment of another cartridge.
         AgentError: the agent does not fit this version's games.
     """
+    given = isinstance(levels, Iterable) and not isinstance(levels, str)
+    require(given, "levels", levels, "a list of names, such as ['1-1']")
+    levels = list(levels)
     protocol = _protocol(
         agent, policy, episodes, noop_max, repeat_action_probability, seed, any_phase
     )
@@ -264,8 +268,10 @@ def _protocol(
     seed: int,
     any_phase: bool = False,
 ) -> Protocol:
-    if episodes < 1:
+    if whole_number(episodes, "episodes") < 1:
         raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+    checked_seed(seed)
+    require(policy in get_args(PolicyMode), "policy", policy, "'sample' or 'argmax'")
     limits = agent.info.env
     return Protocol(
         policy=policy,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from warpzone.episodes.format import POWER_ON, DescribedStart, Episode
 from warpzone.errors import ConfigError, EngineError, EpisodeError
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import is_whole
 from warpzone.nes.console import Console
 from warpzone.smb.starts import start_level
 
@@ -51,8 +52,10 @@ def snapshot_at(episode: Episode, frame: int, rom: RomSource = None) -> bytes:
         ConfigError: there is no such frame.
         EpisodeError: it was recorded on another ROM.
     """
-    if not 0 <= frame <= episode.frames:
-        raise ConfigError(f"there is no frame {frame}: the episode has {episode.frames} frames")
+    if not is_whole(frame) or not 0 <= frame <= episode.frames:
+        raise ConfigError(
+            f"there is no frame {frame!r:.80}: the episode has {episode.frames} frames"
+        )
     replay = Replay(episode, Console(rom))
     replay.seek(frame)
     return replay.console.save()
@@ -89,14 +92,17 @@ class Replay:
         return self.episode.buttons[self.place - 1] if self.place else 0
 
     def step(self) -> None:
-        """Plays the next frame."""
+        """Plays the next frame. Raises `EpisodeError`: there is none."""
+        if self.ended:
+            raise EpisodeError(f"the episode is over, after {self.place} frames: seek(0) begins it")
         self.console.step(self.episode.buttons[self.place])
         self.place += 1
 
     def seek(self, place: int) -> None:
-        """Goes to the moment after `place` frames. The way back leads through the start."""
-        if not 0 <= place <= self.episode.frames:
-            raise ValueError(f"place must be 0-{self.episode.frames}, not {place}")
+        """Goes to the moment after `place` frames. The way back leads through the start. Raises
+        `ConfigError`: there is no such moment."""
+        if not is_whole(place) or not 0 <= place <= self.episode.frames:
+            raise ConfigError(f"place must be 0-{self.episode.frames}, not {place!r:.80}")
         begin(self.console, self.episode.start, self.episode.described)
         self.place = 0
         while self.place < place:

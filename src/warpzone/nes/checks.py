@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import secrets
 from typing import Any
 
@@ -27,8 +29,23 @@ class native_errors:
             return
         if isinstance(error, ValueError | IndexError):
             raise ConfigError(str(error)) from None
+        if isinstance(error, TypeError) and _WRONG_TYPES in str(error):
+            raise ConfigError(_wrong_types(str(error))) from None
         if isinstance(error, RuntimeError):
             raise EngineError(str(error)) from None
+
+
+def _wrong_types(text: str) -> str:
+    """Says for people what nanobind says where no signature fits: "recv takes (group: int), and not
+    these types: str"."""
+    name = text.partition("(")[0]
+    takes = re.search(r"1\. \w+\(self(?:, )?(.*)\) ->", text)
+    given = text.rpartition("Invoked with types: ")[2].split(", ")[1:]
+    known = f" takes ({takes[1]}), and" if takes else " is"
+    return f"{name}{known} not these types: {', '.join(given)}"
+
+
+_WRONG_TYPES = "incompatible function arguments"
 
 
 def seed_or_drawn(seed: int | None) -> int:
@@ -51,6 +68,13 @@ def whole_number(value: Any, name: str) -> int:
     """Returns it. Raises `ConfigError` where it is none."""
     require(is_whole(value), name, value, "a whole number")
     return int(value)
+
+
+def number_of(value: Any, name: str) -> float:
+    """Returns a number that is finite. Raises `ConfigError` where it is none."""
+    fits = isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+    require(fits, name, value, "a finite number")
+    return float(value)
 
 
 def checked_seed(seed: Any) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 import warpzone._native as _native
-from warpzone.errors import EngineError
+from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
+from warpzone.nes.checks import is_whole, native_errors, require
 
 PALETTE: NDArray[np.uint8] = _native.palette()
 """RGB of the 64 colours: uint8[64, 3]."""
@@ -18,6 +21,9 @@ FRAMES_PER_SECOND = 60.0988
 
 class Console:
     """An NES with a cartridge in it.
+
+    Can be copied and pickled: a copy goes on by itself. For one thread at a time: while one is in a
+    method, those of another raise `EngineError` and change nothing.
 
     Args:
         rom: a file, a `Rom`, or None for the ROM that `warpzone rom` shows.
@@ -30,13 +36,15 @@ class Console:
 
     def __init__(self, rom: RomSource = None, *, engine: str | None = None) -> None:
         self.rom = open_rom(rom)
+        self._engine = engine
         self.cartridge = cartridge_of(self.rom, engine)
         self.native = _native.Console(self.cartridge.native)
         """The native core's console, for what is known of one game."""
 
     def reset(self) -> None:
         """Switches the console off and on."""
-        self.native.reset()
+        with native_errors():
+            self.native.reset()
 
     def step(self, buttons: int = 0, frames: int = 1, *, second: int = 0) -> None:
         """Runs `frames` frames with the given buttons held.
@@ -47,25 +55,30 @@ class Console:
             second: buttons of the second controller, which only consoles have whose cartridge is
                 not plain (see `Cartridge` in the native module).
 
+        Ctrl-C breaks off after a whole number of frames, within a second; the game can go on there.
+
         Raises:
-            ValueError: buttons outside 0-255, a negative number of frames, or buttons of a second
+            ConfigError: buttons outside 0-255, no number of frames, or buttons of a second
                 controller that is not there.
-            EngineError: the program has run into an opcode that halts the processor.
+            EngineError: the program has run into an opcode that halts the processor, or another
+                thread is using the console.
         """
-        if not 0 <= buttons <= 255:
-            raise ValueError(f"buttons must be 0-255, not {buttons}")
-        if not 0 <= second <= 255:
-            raise ValueError(f"second must be 0-255, not {second}")
-        if frames < 0:
-            raise ValueError(f"frames must be 0 or more, not {frames}")
-        self.native.step(buttons, frames, second=second)
-        if self.native.jammed:
+        if not (is_whole(buttons) and 0 <= buttons <= 255):
+            raise ConfigError(f"buttons must be 0-255, not {buttons!r:.80}")
+        if not (is_whole(second) and 0 <= second <= 255):
+            raise ConfigError(f"second must be 0-255, not {second!r:.80}")
+        if not (is_whole(frames) and 0 <= frames < 2**31):
+            raise ConfigError(f"frames must be 0 or more, not {frames!r:.80}, and below 2**31")
+        with native_errors():
+            runs = self.native.step(buttons, frames, second=second)
+        if not runs:
             raise EngineError("the program has crashed: it ran into an opcode that halts the CPU")
 
     @property
     def frame(self) -> int:
         """Frames since power-on."""
-        return self.native.frame
+        with native_errors():
+            return self.native.frame
 
     @property
     def ram(self) -> NDArray[np.uint8]:
@@ -79,23 +92,38 @@ class Console:
 
     def screen(self) -> NDArray[np.uint8]:
         """The last frame as colours of `PALETTE`: uint8[240, 256], values 0-63."""
-        return self.native.screen()
+        with native_errors():
+            return self.native.screen()
 
     def rgb(self) -> NDArray[np.uint8]:
         """The last frame: uint8[240, 256, 3]."""
-        return PALETTE[self.native.screen()]
+        return PALETTE[self.screen()]
 
     def save(self) -> bytes:
         """The whole state; `load` goes on from it exactly."""
-        return self.native.save()
+        with native_errors():
+            return self.native.save()
 
     def load(self, snapshot: bytes) -> None:
         """Goes back to a state from `save`.
 
         Raises:
-            EngineError: not a snapshot, of another version or cartridge, cut short or damaged.
+            ConfigError: no bytes.
+            EngineError: not a snapshot, of another version or cartridge, cut short or damaged; or
+                another thread is using the console.
         """
+        require(isinstance(snapshot, bytes | bytearray), "snapshot", snapshot, "bytes of save")
         try:
-            self.native.load(snapshot)
+            self.native.load(bytes(snapshot))
         except ValueError as error:
             raise EngineError(f"the snapshot cannot be loaded: {error}") from None
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rom": self.rom, "engine": self._engine, "state": self.save()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Without __init__, so that a class made of this one may have another.
+        Console.__init__(self, state["rom"], engine=state["engine"])
+        self.load(state["state"])

@@ -7,6 +7,7 @@ Whoever is made of `GameGroups` knows the game: `warpzone.nes.game_vector_env` b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -50,6 +51,8 @@ class GameGroups(InUse):
     _batch: _native.Batch
     _obs: Arrays
     """What is acted on next, of all games."""
+    _left: set[int]
+    """Groups of which a `step` that is running, or was interrupted, has not heard yet."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class GameGroups(InUse):
         keep_frames: bool,
     ) -> None:
         super().__init__()
+        self._left: set[int] = set()
         self.config: Any = config
         self.num_envs = num_envs = whole_number(num_envs, "num_envs")
         if num_envs < 1:
@@ -97,6 +101,7 @@ class GameGroups(InUse):
             ConfigError: there is no such game.
             EngineError: a group is stepping, or the games are closed.
         """
+        self._recover()
         with native_errors():
             state = self._batch.save(-1 if game is None else self.checked_game(game))
         return b"".join([state, *(array.tobytes() for array in self._beside(_rows(game)))])
@@ -117,6 +122,7 @@ class GameGroups(InUse):
         index = -1 if game is None else self.checked_game(game)
         require(isinstance(state, bytes | bytearray), "state", state, "bytes of save_state")
         state = bytes(state)
+        self._recover()
         arrays = self._beside(_rows(game))
         beside = sum(array.nbytes for array in arrays)
         split = max(len(state) - beside, 0)
@@ -171,6 +177,13 @@ class GameGroups(InUse):
         if not 0 <= game < self.num_envs:
             raise ConfigError(f"there is no game {game}: games are 0 to {self.num_envs - 1}")
         return game
+
+    def checked_group(self, group: int) -> int:
+        """Returns `group` if there is one of that number. Raises `ConfigError`."""
+        group = whole_number(group, "the number of a group")
+        if not 0 <= group < self.num_groups:
+            raise ConfigError(f"there are {self.num_groups} groups, there is no group {group}")
+        return group
 
     # --- for those that know the game -----------------------------------------------------------
 
@@ -228,11 +241,21 @@ class GameGroups(InUse):
     def _wait(self, group: int) -> None:
         """Waits until a group has been stepped."""
         try:
-            self._batch.recv(group)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+            self._batch.recv(self.checked_group(group))
         except RuntimeError as error:
             raise EngineError(str(error)) from None
+
+    def _recover(self) -> None:
+        """Waits for what an interrupted `step` has left stepping. What came of it is lost."""
+        while self._left:
+            group = next(iter(self._left))
+            with suppress(RuntimeError):  # it has arrived, or the games are closed
+                self._batch.recv(group)
+            self._forget(group)
+            self._left.discard(group)
+
+    def _forget(self, group: int) -> None:
+        """Called where the result of a group's step is lost."""
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -209,6 +209,7 @@ class GameVectorEnv(VectorGames):
             EngineError: the group is stepping already, another thread is using these games, or
                 they are closed.
         """
+        group = self.checked_group(group)
         with native_errors():
             try:
                 self._batch.send(group, whole(actions))
@@ -345,6 +346,10 @@ class GameVectorEnv(VectorGames):
             starts=batch.starts,
         )
         self._referee.start_steps = self._start_steps
+
+    def _forget(self, group: int) -> None:
+        # The referee has not seen the step.
+        self._batch.needs_reset[self.groups[group]] = 1
 
     def _map_observations(self) -> None:
         self._obs = self._batch.observations

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from warpzone.errors import ConfigError
 from warpzone.nes.buttons import keys_to_action
+from warpzone.nes.checks import require
 
 if TYPE_CHECKING:
     from warpzone.nes.rom import Rom
@@ -116,6 +117,7 @@ def attribute(view: GameView, name: str) -> Any:
     Raises:
         ConfigError: there is none, or its name begins with an underscore.
     """
+    require(isinstance(name, str), "the name of an attribute", name, "a string")
     if name.startswith("_") or not hasattr(view, name):
         raise ConfigError(
             f"a game has no attribute {name!r}: it has {', '.join(sorted(_names(view)))}"
@@ -129,6 +131,7 @@ def set_attribute(view: GameView, name: str, value: Any) -> None:
     Raises:
         ConfigError: it is one of the vector environment's, or its name begins with an underscore.
     """
+    require(isinstance(name, str), "the name of an attribute", name, "a string")
     if name.startswith("_") or hasattr(GameView, name):
         raise ConfigError(
             f"the attribute {name!r} of a game cannot be set: make another environment"

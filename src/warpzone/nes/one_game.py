@@ -13,6 +13,7 @@ from warpzone.errors import ConfigError
 from warpzone.nes.action_masks import ACTION_MASK
 from warpzone.nes.arrays import rows_of
 from warpzone.nes.buttons import keys_to_action
+from warpzone.nes.checks import checked_seed
 from warpzone.nes.vector_games import VectorGames
 from warpzone.nes.vector_options import options_of
 
@@ -128,6 +129,8 @@ class OneGame(gymnasium.Env[Any, np.int64]):
     def _reset(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, Any]:
         if "reset_mask" in options_of(options):
             raise ConfigError("options['reset_mask'] is for many games: this is one")
+        if seed is not None:
+            seed = checked_seed(seed)
         observations, infos = self._games.reset(seed=seed, options=options)
         super().reset(seed=seed)
         self._show()

@@ -132,6 +132,7 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
     def _reset(
         self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
     ) -> tuple[Any, dict[str, Any]]:
+        self._recover()
         options = options_of(options)
         mask = mask_of(options.pop("reset_mask", None), self.num_envs)
         places = each_of(options.pop(self._place, None), self._place, (str,), self.num_envs)
@@ -171,19 +172,30 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
 
     def _step_all(self, actions: NDArray[np.int64], out: Arrays | None = None) -> list[Any]:
         """Steps all games. Returns what `_arrived` says of each group."""
-        actions = np.asarray(actions)
+        self._recover()
+        try:
+            actions = np.asarray(actions)
+        except ValueError:
+            raise ConfigError(f"actions are no array: {actions!r:.80}") from None
         if actions.shape != (self.num_envs,):
             raise ConfigError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
         if len(self.groups) > 1:  # of one group, send does it
             self._check_actions(actions)
         for group, rows in enumerate(self.groups):
-            self.send(group, actions[rows], None if out is None else rows_of(out, rows))
+            self._left.add(group)  # Ctrl-C may come at any moment from here on
+            try:
+                self.send(group, actions[rows], None if out is None else rows_of(out, rows))
+            except Exception:
+                self._left.discard(group)
+                self._recover()
+                raise
         results, failure = [], None
         for group in range(len(self.groups)):  # all of them, or a group would be left stepping
             try:
                 results.append(self._arrived(group))
             except Exception as error:
                 failure = failure or error
+            self._left.discard(group)
         if failure is not None:
             try:
                 raise failure

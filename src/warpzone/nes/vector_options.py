@@ -76,7 +76,7 @@ def seeds_of(
         number = checked_seed(seed)
         return [(number, begin + index) for index in range(games)]
     each: Any = seed
-    if isinstance(each, str) or not isinstance(each, Iterable):
+    if isinstance(each, str | bytes | bytearray | Mapping) or not isinstance(each, Iterable):
         each = [checked_seed(each)]  # it is none, and says so
     seeds = [None if one is None else checked_seed(one) for one in each]
     if len(seeds) != games:

@@ -9,7 +9,7 @@ one guard, here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,14 @@ import warpzone._native as _native
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.arrays import Arrays, rows_of
 from warpzone.nes.cartridge import RomSource, cartridge_of
-from warpzone.nes.checks import native_errors, seed_or_drawn
+from warpzone.nes.checks import (
+    is_whole,
+    native_errors,
+    number_of,
+    require,
+    seed_or_drawn,
+    whole_number,
+)
 from warpzone.nes.exclusive import exclusive
 from warpzone.nes.game_groups import GameGroups, whole
 from warpzone.smb import cartridges
@@ -110,6 +117,9 @@ class GameBatch(GameGroups):
                 self.set_start_weights(*weights)
         self.watch_games(self._watched)
 
+    def _forget(self, group: int) -> None:
+        self._outs.pop(group, None)
+
     def _beside(self, rows: slice) -> list[NDArray[Any]]:
         return [self._returns[rows]]
 
@@ -131,10 +141,17 @@ class GameBatch(GameGroups):
             EngineError: the group is stepping already, another thread is using these games, or
                 they are closed.
         """
-        actions = whole(actions)
-        tiles, scalars = (out["tiles"], out["scalars"]) if isinstance(out, dict) else (out, None)
+        group, actions = self.checked_group(group), whole(actions)
+        tiles: Any = out
+        scalars: Any = None
+        if isinstance(out, dict):
+            tiles, scalars = out.get("tiles"), out.get("scalars")
+            if tiles is None or scalars is None:
+                raise ConfigError(self._misfit(group, actions, out))
+        elif not isinstance(out, np.ndarray | None):
+            raise ConfigError(self._misfit(group, actions, out))
         before = ram = None
-        if self.reward_function is not None and 0 <= group < len(self.groups):
+        if self.reward_function is not None:
             before = self._current_signals(self.groups[group])
             ram = self._read_ram(group, reached=False)
         try:
@@ -162,7 +179,7 @@ class GameBatch(GameGroups):
             EngineError: nothing was sent to it, another thread is using these games, or one of its
                 games could not go on. Then `reset` before anything else.
         """
-        out = self._outs.get(group)
+        out = self._outs.get(self.checked_group(group))
         self._wait(group)
         self._outs.pop(group, None)
         view = self._views[group]
@@ -208,6 +225,8 @@ class GameBatch(GameGroups):
                 do not begin anew in the step that ends them, or one could not go on. Then `reset`
                 before anything else.
         """
+        require(isinstance(decider, _native.Decider), "decider", decider, "a native network")
+        require(isinstance(played, PlayedSteps), "played", played, "PlayedSteps of these games")
         if self.reward_function is not None:
             raise ConfigError("play cannot call a reward function: step the games instead")
         with native_errors():
@@ -241,6 +260,7 @@ class GameBatch(GameGroups):
         Raises:
             ConfigError: an impossible seed.
         """
+        _require_moments([start])
         return Explorer(self.level_starts, self.config, LEVELS[start.level], seed, start)
 
     def big_start(self, level: str) -> bytes:
@@ -264,6 +284,7 @@ class GameBatch(GameGroups):
             LevelError: no such level.
             ConfigError: an action that does not exist.
         """
+        _require_trajectories([trajectory])
         rules = self.config.native_rules()
         steps_back = self.config.frame_stack
         with native_errors():
@@ -274,7 +295,16 @@ class GameBatch(GameGroups):
     def set_progress_masks(self, trajectories: Mapping[str, Sequence[Trajectory]]) -> None:
         """From now on only what lies on one of the ways counts as progress in these levels: neither
         a warp zone nor what is behind the right pipe of a maze; and a pipe that leads on is
-        rewarded. Not part of `save_state`."""
+        rewarded. Not part of `save_state`.
+
+        Raises:
+            LevelError: there is no such level.
+            ConfigError: these are no trajectories, or one has an action that does not exist.
+            EngineError: a group is stepping.
+        """
+        _require_by_level(trajectories, "trajectories")
+        for through in trajectories.values():
+            _require_trajectories(through)
         rules, masks = self.config.native_rules(), []
         with native_errors():
             for level, through in trajectories.items():
@@ -292,6 +322,7 @@ class GameBatch(GameGroups):
             ConfigError: they were recorded with a `frame_skip` that does not fit this one.
             EngineError: a group is stepping.
         """
+        _require_moments(starts)
         with native_errors():
             self._batch.set_initial_states(starts)
         self._starts, self._start_weights = list(starts), None
@@ -304,7 +335,11 @@ class GameBatch(GameGroups):
             ConfigError: weights or share are out of their range.
             EngineError: a group is stepping.
         """
-        given = np.array(weights, dtype=np.float64)
+        share = number_of(share, "share")
+        try:
+            given = np.array(weights, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise ConfigError(f"weights are {weights!r:.80}: they must be numbers") from None
         with native_errors():
             self._batch.set_start_weights(given, share)
         self._start_weights = given, share
@@ -319,7 +354,11 @@ class GameBatch(GameGroups):
             EngineError: a group is stepping.
             LevelError: there is no such level.
         """
-        given = {level: float(weight) for level, weight in weights.items()}
+        _require_by_level(weights, "weights")
+        given = {
+            level: number_of(weight, f"the weight of level {level}")
+            for level, weight in weights.items()
+        }
         native = [0.0] * len(LEVELS)
         for level, weight in given.items():
             native[level_index(level)] = weight
@@ -339,7 +378,11 @@ class GameBatch(GameGroups):
         """
         for name, reason in self.config.without_effect({"end_penalty"}).items():
             raise ConfigError(f"{name} {reason}")
-        given = {level: float(penalty) for level, penalty in penalties.items()}
+        _require_by_level(penalties, "penalties")
+        given = {
+            level: number_of(penalty, f"the penalty of level {level}")
+            for level, penalty in penalties.items()
+        }
         native = [self.config.end_penalty] * len(LEVELS)
         for level, penalty in given.items():
             native[level_index(level)] = penalty
@@ -355,6 +398,8 @@ class GameBatch(GameGroups):
             ConfigError: there are fewer than `index`, or it does not fit these games.
             EngineError: a group is stepping.
         """
+        index = whole_number(index, "index")
+        _require_moments([start])
         with native_errors():
             self._batch.put_initial_state(index, start)
         added = index == len(self._starts)
@@ -384,6 +429,7 @@ class GameBatch(GameGroups):
             ConfigError: a moment outside what was played, or behind its end.
             EngineError: a group is stepping.
         """
+        require(isinstance(moments, Sequence), "moments", moments, "a list of pairs of numbers")
         with native_errors():
             return self._batch.record_moments(
                 level_index(level), buttons, list(moments), self.leading_frames, variation
@@ -407,11 +453,12 @@ class GameBatch(GameGroups):
         """
         if self.config.observation != "tiles":
             raise ConfigError(f"look is for games that show tiles, not {self.config.observation!r}")
+        try:
+            views = [np.ascontiguousarray(one, np.uint8) for one in (show_level, show_paths)]
+        except (TypeError, ValueError, OverflowError):
+            raise ConfigError("look: there must be True or False for each game") from None
         with native_errors():
-            self._batch.look(
-                np.ascontiguousarray(show_level, np.uint8),
-                np.ascontiguousarray(show_paths, np.uint8),
-            )
+            self._batch.look(*views)
 
     def observe_tiles(self, group: int, out: Mapping[str, NDArray[Any]]) -> None:
         """Writes what the games of a group, which must not be stepping, show as `tiles`, whatever
@@ -427,10 +474,15 @@ class GameBatch(GameGroups):
             ConfigError: no such group, or arrays that do not fit it.
             EngineError: the group is stepping, or the games are closed.
         """
+        group = self.checked_group(group)
         try:
-            with native_errors():
-                self._batch.observe_tiles(group, out["tiles"], out["scalars"])
-        except TypeError:
+            tiles, scalars = out["tiles"], out["scalars"]
+            self._batch.observe_tiles(group, tiles, scalars)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+        except (TypeError, KeyError, IndexError):
             raise ConfigError(
                 "out must be C-contiguous and writable arrays: tiles, uint8, and scalars, float32"
             ) from None
@@ -445,7 +497,8 @@ class GameBatch(GameGroups):
         Raises:
             ConfigError: there is no such game.
         """
-        chosen = list(games)
+        require(isinstance(games, Iterable), "games", games, "a list of their numbers")
+        chosen = [self.checked_game(game) for game in games]
         with native_errors():
             self._batch.watch(chosen)
         self._watched = chosen
@@ -528,10 +581,15 @@ class GameBatch(GameGroups):
         Raises:
             ConfigError: too many frames, or no such buttons.
         """
-        if not 0 <= frames <= _MOST_RUN_ON or not 0 <= buttons <= 255:
+        if not (
+            is_whole(frames)
+            and 0 <= frames <= _MOST_RUN_ON
+            and is_whole(buttons)
+            and 0 <= buttons <= 255
+        ):
             raise ConfigError(
-                f"run_on({frames}, {buttons}): frames must be 0 to {_MOST_RUN_ON:,}, and buttons "
-                "0 to 255"
+                f"run_on({frames!r:.80}, {buttons!r:.80}): frames must be 0 to {_MOST_RUN_ON:,}, "
+                "and buttons 0 to 255"
             )
         with native_errors():
             self._batch.run_on(frames, buttons)
@@ -641,10 +699,13 @@ class GameBatch(GameGroups):
 
     def _misfit(self, group: int, actions: NDArray[np.int64], out: Arrays | None) -> str:
         """Why the native core does not take these."""
-        if actions.ndim != 1 or out is None or not 0 <= group < len(self.groups):
+        if actions.ndim != 1 or out is None:
             shape = list(actions.shape)
             return f"group {group} with actions {actions.dtype}{shape}: expected int64[n]"
-        given = {name: (a.dtype, a.shape) for name, a in _named(out).items()}
+        given = {
+            name: (a.dtype, a.shape) if isinstance(a, np.ndarray) else type(a).__name__
+            for name, a in _named(out).items()
+        }
         wanted = {
             name: (a.dtype, a[self.groups[group]].shape) for name, a in _named(self._obs).items()
         }
@@ -652,6 +713,20 @@ class GameBatch(GameGroups):
 
 
 _MOST_RUN_ON = 3600
+
+
+def _require_by_level(given: Any, name: str) -> None:
+    require(isinstance(given, Mapping), name, given, "a mapping from levels")
+
+
+def _require_moments(given: Any) -> None:
+    fits = isinstance(given, Sequence) and all(isinstance(m, _native.InitialState) for m in given)
+    require(fits, "initial states", given, "those that record_initial_states returned")
+
+
+def _require_trajectories(given: Any) -> None:
+    fits = isinstance(given, Sequence) and all(isinstance(one, Trajectory) for one in given)
+    require(fits, "trajectories", given, "a list of Trajectory")
 
 
 def _input_log(found: tuple[int, bool, bytes, list[int], int]) -> InputLog:

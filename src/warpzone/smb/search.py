@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import warpzone._native as _native
-from warpzone.errors import ConfigError
+from warpzone.nes.checks import checked_seed, native_errors, require, whole_number
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import level_index
 
@@ -48,6 +48,8 @@ class Explorer:
     """Keeps every place reached, by area, position in cells of 16×16 px and the game's count of
     right turns in a maze; returns to one and tries random actions, again and again.
 
+    For one thread at a time: while one is in a method, those of another raise `EngineError`.
+
     Args:
         levels: the cartridge.
         config: actions and frame skip of the environment that the way is for.
@@ -68,8 +70,7 @@ class Explorer:
         seed: int,
         begin: _native.InitialState | None = None,
     ) -> None:
-        if not 0 <= seed < 2**64:
-            raise ConfigError(f"seed is {seed}: it must be at least 0 and below 2**64")
+        seed = checked_seed(seed)
         rules = config.native_rules()
         weights = [tendency(buttons) for buttons in config.action_list]
         self._native = _native.Explorer(levels, rules, level_index(level), weights, seed, begin)
@@ -77,44 +78,65 @@ class Explorer:
     @property
     def places(self) -> int:
         """How many places are known."""
-        return self._native.places
+        with native_errors():
+            return self._native.places
 
     def search(self, most_steps: int, stop: Callable[[], bool] = lambda: False) -> Trajectory:
         """Plays until a way is found, and as long again for a shorter one; at most `most_steps`.
 
         A signal that raises, as Ctrl-C does, breaks off within a second; so does `stop`, which is
-        asked between slices of play, where another thread searches.
+        asked between slices of play, where another thread searches. It can go on after either.
+
+        Raises:
+            ConfigError: `most_steps` is no number of steps.
         """
+        most_steps = _steps(most_steps)
         native, found_at = self._native, None
-        while native.spent < most_steps and not stop():
-            if native.cleared:
-                found_at = found_at or native.spent
-                if native.spent >= 2 * found_at:
-                    break
-            native.run(min(SLICE, most_steps - native.spent))
-        return Trajectory(native.trajectory(), native.cleared, native.spent)
+        with native_errors():
+            while native.spent < most_steps and not stop():
+                if native.cleared:
+                    found_at = found_at or native.spent
+                    if native.spent >= 2 * found_at:
+                        break
+                native.run(min(SLICE, most_steps - native.spent))
+            return Trajectory(native.trajectory(), native.cleared, native.spent)
 
     def reach(self, progress: int, most_steps: int) -> bytes | None:
         """Plays until a point `progress` px farther on is found, or the end of the level, but at
-        most `most_steps`; returns the actions that lead there, a byte each, or None."""
+        most `most_steps`; returns the actions that lead there, a byte each, or None.
+
+        Raises:
+            ConfigError: `progress` is no whole number, or `most_steps` no number of steps.
+        """
+        progress, most_steps = whole_number(progress, "progress"), _steps(most_steps)
         native = self._native
-        while native.best_progress < progress and not native.cleared:
-            if native.spent >= most_steps:
-                return None
-            native.run(min(SHORT, most_steps - native.spent))
-        return native.trajectory()
+        with native_errors():
+            while native.best_progress < progress and not native.cleared:
+                if native.spent >= most_steps:
+                    return None
+                native.run(min(SHORT, most_steps - native.spent))
+            return native.trajectory()
 
     @property
     def cleared(self) -> bool:
         """Whether a way through the level is found."""
-        return self._native.cleared
+        with native_errors():
+            return self._native.cleared
 
     @property
     def progress(self) -> int:
         """px of new-best x at the farthest place found."""
-        return self._native.best_progress
+        with native_errors():
+            return self._native.best_progress
 
     @property
     def steps(self) -> int:
         """How many agent steps have been played."""
-        return self._native.spent
+        with native_errors():
+            return self._native.spent
+
+
+def _steps(given: int) -> int:
+    steps = whole_number(given, "most_steps")
+    require(steps >= 0, "most_steps", steps, "at least 0")
+    return steps

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from warpzone.compat.gym_super_mario_bros.random_stages import SuperMarioBrosRandomStagesEnv
 from warpzone.compat.gym_super_mario_bros.smb_env import SuperMarioBrosEnv
 from warpzone.errors import ConfigError
+from warpzone.nes.checks import require
 from warpzone.smb.known_cartridges import LOST_LEVELS
 from warpzone.smb.levels import LEVELS
 
@@ -106,6 +107,7 @@ def make(
         ConfigError: no such id, or arguments that it does not take.
         RomError: the cartridge is neither here nor can it be fetched.
     """
+    require(isinstance(id, str), "id", id, "a name such as 'SuperMarioBros-v0'")
     if id not in IDS:
         close = difflib.get_close_matches(id, IDS, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""

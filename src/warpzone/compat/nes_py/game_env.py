@@ -54,6 +54,15 @@ class GameEnv(gymnasium.Env[NDArray[np.uint8], int]):
         self.done = True
         self.viewer: HumanWindow | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy opens a window of its own.
+        return {**self.__dict__, "viewer": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._emulator is not None:
+            self._ram = self._emulator.ram
+
     @property
     def emulator(self) -> Emulator:
         """The console that runs the cartridge.
@@ -127,10 +136,10 @@ class GameEnv(gymnasium.Env[NDArray[np.uint8], int]):
 
     def _frame_advance(self, action: int) -> None:
         """Runs a step without looking at rewards or ends."""
-        held = checked_action(action, 256)
+        held, emulator = checked_action(action, 256), self.emulator
         self.controllers[0][0] = held
         self._screen = None
-        self.emulator.step(held, int(self.controllers[1][0]))
+        emulator.step(held, int(self.controllers[1][0]))
 
     def _backup(self) -> None:
         """Episodes begin here from now on."""
@@ -139,8 +148,8 @@ class GameEnv(gymnasium.Env[NDArray[np.uint8], int]):
     def _restore(self) -> None:
         """Goes back to where `_backup` was called."""
         if self._saved is not None:
-            self._screen = None
             self.emulator.load(self._saved)
+            self._screen = None
 
     def _will_reset(self) -> None:
         """Called before a reset."""

@@ -10,6 +10,7 @@ import gymnasium
 from warpzone.compat.nes_py.arrays import checked_action
 from warpzone.errors import ConfigError
 from warpzone.nes.buttons import BUTTONS
+from warpzone.nes.checks import require
 
 
 class JoypadSpace(gymnasium.Wrapper[Any, int, Any, int]):
@@ -22,10 +23,14 @@ class JoypadSpace(gymnasium.Wrapper[Any, int, Any, int]):
         actions: lists of buttons: right, left, down, up, start, select, B, A, NOOP.
 
     Raises:
-        ConfigError: there is no such button.
+        ConfigError: there is no such button, or no list of lists.
     """
 
     def __init__(self, env: gymnasium.Env[Any, int], actions: Sequence[Sequence[str]]) -> None:
+        fits = isinstance(actions, Sequence) and not isinstance(actions, str) and len(actions) > 0
+        require(fits, "actions", actions, "a list of lists of buttons")
+        for names in actions:
+            require(isinstance(names, Sequence), "an action", names, "a list of buttons")
         super().__init__(env)
         space: Any = gymnasium.spaces.Discrete(len(actions))
         self.action_space = space

@@ -16,6 +16,7 @@ from warpzone.compat.nes_py.game_env import GameEnv
 from warpzone.compat.nes_py.v9.ram import Spec, read_values
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import require
 
 SCREEN_HEIGHT, SCREEN_WIDTH, _ = SCREEN_SHAPE
 SCREEN_SHAPE_24_BIT = SCREEN_SHAPE
@@ -145,6 +146,7 @@ class NESEnv(GameEnv):
         Raises:
             ConfigError: wrong specs, an output that does not fit, or the environment is closed.
         """
+        require(isinstance(specs, Iterable), "specs", specs, "a list of numbers in RAM")
         specs = list(specs)
         out = checked_output(output, (len(specs),), np.uint32)
         read_values(self.emulator.ram[None], specs, out[None])

@@ -60,7 +60,7 @@ def _checked(spec: Spec) -> tuple[int, int, int]:
         parts = given[0], given[1], given[2] if len(given) == 3 else "little"
     try:
         address, size, encoding = int(parts[0]), int(parts[1]), str(parts[2]).lower()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"address and size of RAM read spec {spec!r} must be integers") from None
     if encoding not in RAM_READ_ENCODINGS:
         raise ConfigError(

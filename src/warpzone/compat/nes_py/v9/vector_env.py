@@ -28,6 +28,7 @@ from warpzone.compat.nes_py.v9.nes_env import (
 from warpzone.compat.nes_py.v9.ram import Spec, read_values
 from warpzone.errors import ConfigError
 from warpzone.nes.cartridge import RomSource
+from warpzone.nes.checks import whole_number
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class VectorNESEmulator:
 
     def __init__(self, rom_path: RomSource, env_count: int) -> None:
         self.rom_path = rom_path
-        self.num_envs = int(env_count)
+        self.num_envs = whole_number(env_count, "env_count")
         if self.num_envs < 1:
             raise ConfigError(f"env_count must be positive, not {env_count}")
         self._emulators = [Emulator(rom_path) for _ in range(self.num_envs)]
@@ -76,6 +77,13 @@ class VectorNESEmulator:
         self._screens = np.zeros((self.num_envs, *SCREEN_SHAPE), np.uint8)
         self._stale = [True] * self.num_envs
         self._open = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "rams": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.rams = tuple(emulator.ram for emulator in self._emulators)
 
     @property
     def screens(self) -> tuple[NDArray[np.uint8], ...]:
@@ -233,7 +241,7 @@ class VectorNESEmulator:
         return self._emulators[int(index)]
 
     def _check_index(self, index: int) -> None:
-        if not 0 <= int(index) < self.num_envs:
+        if not 0 <= whole_number(index, "env index") < self.num_envs:
             raise IndexError(f"env index {index} is out of range: there are {self.num_envs}")
 
     def _require_open(self) -> None:

@@ -1,9 +1,10 @@
 """Files on the disk: written whole or not at all, and read only where they are files.
 
-Everything that warpzone writes for keeps goes through `write_atomically` or `replacing`, every path
-that a user names for writing through `check_output_path`, and everything that it reads, whoever
-wrote it, through `read_regular_file` or `open_regular_file`. The module knows no format and no
-directory of warpzone.
+Everything that warpzone writes for keeps goes through `write_atomically` or `replacing`, what grows
+through `append_to` or `open_to_change`, every path that a user names for writing through
+`check_output_path`, and everything that it reads, whoever wrote it, through `read_regular_file` or
+`open_regular_file`. Nothing is written through a symbolic link in the place of a file: who made it
+is not known. The module knows no format and no directory of warpzone.
 """
 
 from __future__ import annotations
@@ -97,6 +98,58 @@ def open_regular_file(
 def _leads_out(path: Path, folder: Path) -> bool:
     real, inside = os.path.realpath(path), os.path.realpath(folder)
     return not Path(real).is_relative_to(inside)
+
+
+def lines_of(file: BinaryIO, longest: int = 1 << 20) -> Iterator[bytes]:
+    """Yields the lines of an open file, each with its end; one that is longer than `longest` bytes
+    in parts, so that no file fills the memory."""
+    while line := file.readline(longest):
+        yield line
+
+
+def append_to(path: Path) -> BinaryIO:
+    """Opens a regular file to write at its end; it is made if it is missing.
+
+    Raises:
+        OSError: it is a symbolic link, a directory, a pipe …, or cannot be written; `strerror` says
+            which, in words that follow a colon.
+    """
+    return _open_to_write(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, "ab")
+
+
+def open_to_change(path: Path) -> BinaryIO:
+    """Opens a regular file that is there to read and write anywhere in it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: see `append_to`.
+    """
+    return _open_to_write(path, os.O_RDWR, "r+b")
+
+
+def require_no_link(path: Path) -> None:
+    """Refuses a place that is to be written to or tidied up, and is a symbolic link to another.
+
+    Raises:
+        OSError: it is one; `strerror` says so.
+    """
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "it is a symbolic link; put what it leads to there", str(path))
+
+
+def _open_to_write(path: Path, flags: int, mode: str) -> BinaryIO:
+    require_no_link(path)
+    with suppress(FileNotFoundError):
+        _require_regular(os.stat(path, follow_symlinks=False), path)
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_NOINHERIT"):
+        flags |= getattr(os, name, 0)  # should somebody be quicker than these checks
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        _require_regular(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, mode)  # type: ignore[return-value]  # of bytes, see `mode`
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o666) -> None:

@@ -19,6 +19,8 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 LONGEST_VALUE = 80
 """Characters of a value in a message."""
+MOST_FAULTS = 20
+"""That a message tells of; a file may have any number."""
 
 
 def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
@@ -79,9 +81,11 @@ def apply(config: Settings, changes: Mapping[str, Any]) -> Settings:
 
 
 def describe(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """Returns a line for each fault that pydantic has found; `model` suggests the right names."""
+    """Returns a line for each fault that pydantic has found, up to `MOST_FAULTS`; `model` suggests
+    the right names."""
     lines = []
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False)
+    for fault in faults[:MOST_FAULTS]:
         name = ".".join(str(part) for part in fault["loc"])
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
@@ -93,6 +97,8 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
         line = f"{_cut(name)}: {message}{given}" if name else message
         # Names and values come from files, too, and are to be shown in a terminal.
         lines.append("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+    if len(faults) > MOST_FAULTS:
+        lines.append(f"… and {len(faults) - MOST_FAULTS:,} more")
     return "\n".join(lines)
 
 

@@ -11,7 +11,8 @@ from warpzone.agents.measuring import Settings, best_of
 from warpzone.agents.packaging import choose, file_sizes, stage, write
 from warpzone.agents.results import Results, read_results
 from warpzone.agents.results_page import Frame, text_of
-from warpzone.files import make_directory, write_atomically
+from warpzone.errors import FileError
+from warpzone.files import make_directory, require_no_link, write_atomically
 from warpzone.training.campaign import NETWORK
 from warpzone.training.resolve_agent import AGENT_FILES
 
@@ -56,7 +57,14 @@ def measure_campaign(
     """
     folder, file = out / "agents", out / "results.json"
     staged = out / "staged"
-    make_directory(staged)
+    for path in (staged, folder):  # in which files are deleted
+        try:
+            require_no_link(path)
+            make_directory(path)
+        except OSError as error:
+            raise FileError(
+                f"cannot write {str(path)!r}: {error.strerror or error}", error.errno
+            ) from error
     names, trained = [], []
     for run in runs:
         # The last agent of a run may be better than the best one that it measured.

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate_game import evaluate_game
-from warpzone.agents.measuring import Settings
+from warpzone.agents.measuring import Settings, log_lines
 from warpzone.agents.results import GAMES, GameName, GameRecord, Results, TeamRecord
 from warpzone.agents.team import Team
+from warpzone.files import append_to
 from warpzone.hardware import torch_threads
 from warpzone.smb.levels import LEVELS
 from warpzone.training.agent_file import PolicyMode
@@ -166,13 +167,12 @@ class _Log:
     def __init__(self, file: Path | None) -> None:
         self.file = file
         self._known: dict[str, GameRecord] = {}
-        if file is not None and file.exists():
-            for line in file.read_text(encoding="utf-8").splitlines():
-                try:
-                    values = json.loads(line)
-                    self._known[values["key"]] = GameRecord.model_validate(values["record"])
-                except (ValueError, KeyError, TypeError):  # another measurement, or cut short
-                    continue
+        for line in () if file is None else log_lines(file):
+            try:
+                values = json.loads(line)
+                self._known[values["key"]] = GameRecord.model_validate(values["record"])
+            except (ValueError, LookupError, TypeError, RecursionError):
+                continue  # another measurement, or cut short
 
     def find(self, key: _Key) -> GameRecord | None:
         return self._known.get(key.model_dump_json())
@@ -182,5 +182,5 @@ class _Log:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"key": key.model_dump_json(), "record": record.model_dump()})
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with append_to(self.file) as file:
+            file.write(line.encode() + b"\n")

@@ -34,6 +34,7 @@ from warpzone.agents.results import (
     Results,
 )
 from warpzone.errors import AgentError
+from warpzone.files import append_to, lines_of, open_regular_file
 from warpzone.hardware import torch_threads
 from warpzone.smb.levels import parse_levels
 from warpzone.training.agent_file import AgentInfo, PolicyMode, load_agent
@@ -68,9 +69,8 @@ class Measured:
             for policy, rates in record.selection.items():
                 for condition, rate in rates.items():
                     self.rates[_key(file, level, condition, policy, record, 1)] = rate
-        if log is not None and log.exists():
-            for line in log.read_text(encoding="utf-8").splitlines():
-                self._read(line)
+        for line in () if log is None else log_lines(log):
+            self._read(line)
 
     def add(self, measurement: Measurement, played: Played) -> None:
         """Takes note of a measurement, in the log too."""
@@ -78,14 +78,14 @@ class Measured:
         if self._log is not None:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             line = json.dumps({**vars(measurement), **played.model_dump()})
-            with self._log.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with append_to(self._log) as file:
+                file.write(line.encode() + b"\n")
 
     def _know(self, measurement: Measurement, played: Played) -> None:
         self.results[measurement] = played
         self.rates[measurement] = played.result.clear_rate
 
-    def _read(self, line: str) -> None:
+    def _read(self, line: bytes) -> None:
         """Takes over a line of the log; one that is cut short is measured again."""
         try:
             values = json.loads(line)
@@ -93,8 +93,30 @@ class Measured:
                 Measurement(**{name: values[name] for name in Measurement.__dataclass_fields__}),
                 Played.model_validate({"result": values["result"], "ends": values["ends"]}),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return
+
+
+MOST_LOG_BYTES = 256 << 20
+"""Of a log of measurements; a campaign of all levels writes 0.1 MB."""
+
+
+def log_lines(log: Path) -> Iterator[bytes]:
+    """Yields the lines of a log of measurements; none where there is no such file.
+
+    Raises:
+        AgentError: it is no file, or cannot be read.
+    """
+    try:
+        with open_regular_file(log, MOST_LOG_BYTES) as file:
+            yield from lines_of(file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise AgentError(
+            f"cannot read {log}: {error.strerror or error}. Move it away: then what it told of is"
+            " measured again"
+        ) from error
 
 
 def _records(results: Results) -> Iterator[tuple[str, str, LevelRecord]]:

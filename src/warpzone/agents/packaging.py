@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from warpzone.agents.results import Choice, Results
 from warpzone.errors import AgentError, CheckpointError
-from warpzone.files import make_directory, write_atomically
+from warpzone.files import lines_of, make_directory, open_regular_file, write_atomically
 from warpzone.training.agent_file import AgentInfo, load_agent, save_agent
 from warpzone.training.packaged_index import INDEX_FILE, NetworkName, PackagedAgent, PackagedIndex
 from warpzone.training.provenance import command_of
@@ -48,7 +48,7 @@ def stage(source: Path, folder: Path, packaged: Path | None = None) -> str:
     """
     file = resolve_agent(source).file
     if packaged is not None and file.resolve().parent == packaged.resolve():
-        shutil.copy(file, folder)
+        write_atomically(folder / file.name, file.read_bytes())
         return file.name
     policy, info = load_agent(file)
     draft = folder / "draft"
@@ -63,19 +63,29 @@ def completed(info: AgentInfo, run: Path) -> AgentInfo:
     """Returns `info` with what agents of older versions do not tell and their run does."""
     found: dict[str, object] = {}
     if info.seconds is None:
-        with contextlib.suppress(FileNotFoundError):
-            lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-            found["seconds"] = sum(
-                line["charts/rollout_seconds"] + line["charts/update_seconds"]
-                for line in lines
-                if line["step"] <= info.steps and "charts/update_seconds" in line
-            )
+        seconds = _seconds_until(run / "metrics.jsonl", info.steps)
+        if seconds is not None:
+            found["seconds"] = seconds
     if info.command is None or info.threads is None:
         with contextlib.suppress(CheckpointError):
             config = read_config(run)
             found["command"] = info.command or command_of(config)
             found["threads"] = info.threads or config.threads
     return info.model_copy(update=found)
+
+
+def _seconds_until(file: Path, step: int) -> float | None:
+    """What a run's metrics say of the time up to a step; None where they are not whole."""
+    total = 0.0
+    try:
+        with open_regular_file(file) as lines:
+            for line in lines_of(lines):
+                told = json.loads(line)
+                if told["step"] <= step and "charts/update_seconds" in told:
+                    total += told["charts/rollout_seconds"] + told["charts/update_seconds"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return total if 0 <= total < math.inf else None
 
 
 def choose(

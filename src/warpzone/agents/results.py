@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from warpzone.agents.packaged import score
 from warpzone.errors import AgentError
+from warpzone.files import read_regular_file
 from warpzone.settings import describe
 from warpzone.smb.levels import LEVELS, parse_levels
 from warpzone.training.agent_file import PolicyMode, Stage
@@ -21,6 +22,9 @@ from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import ConditionName, NetworkName, PackagedEntry
 
 T = TypeVar("T")
+
+MOST_BYTES = 64 << 20
+"""Of results.json; that of all levels has 0.3 MB."""
 
 GameName = Literal["three_lives", "one_life", "three_lives_sticky"]
 
@@ -252,8 +256,10 @@ def read_results(file: Path) -> Results:
         AgentError: it is damaged, or of another version.
     """
     try:
-        return Results.model_validate_json(file.read_bytes())
+        return Results.model_validate_json(read_regular_file(file, MOST_BYTES))
     except FileNotFoundError:
         return Results()
+    except OSError as error:
+        raise AgentError(f"cannot read {file}: {error.strerror or error}") from error
     except ValidationError as error:
         raise AgentError(f"cannot read {file}: {describe(error)}") from error

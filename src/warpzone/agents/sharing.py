@@ -21,7 +21,7 @@ from warpzone.agents.described import evaluate_described
 from warpzone.agents.evaluate import evaluate
 from warpzone.console_text import announce
 from warpzone.errors import AgentError, ConfigError, FileError
-from warpzone.files import make_directory, write_atomically
+from warpzone.files import make_directory, replacing, write_atomically
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.training import hub
 from warpzone.training.agent_file import PolicyMode, load_agent, save_agent
@@ -195,7 +195,8 @@ def write_folder(
         }
         write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode())
         if film is not None:
-            shutil.copyfile(film, folder / FILM)
+            with replacing(folder / FILM) as temporary:
+                shutil.copyfile(film, temporary)
         else:
             (folder / FILM).unlink(missing_ok=True)
         text = card(agent, measured, name=_called(repo, folder), licence=licence)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from warpzone.cli.options import PolicyChoice
 from warpzone.cli.output import err, plain, remark
+from warpzone.console_text import one_line
 from warpzone.errors import AgentError, ConfigError, LevelError
 from warpzone.extras import need
+from warpzone.files import read_regular_file
 from warpzone.nes.rom import Rom
+from warpzone.own_code import described
 from warpzone.smb import rom as roms
 from warpzone.smb.cartridges import all_levels
 from warpzone.smb.levels import LEVELS, parse_levels
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from warpzone.agents.team import Team
     from warpzone.nes.game import Game
     from warpzone.training.agent_file import PolicyMode
+
+
+MOST_DESCRIPTION_BYTES = 1 << 20
+"""Of a Python file that describes a game."""
 
 
 def find_rom(path: Path | None) -> Rom:
@@ -99,9 +106,15 @@ def described_game(text: str | Path) -> Game | None:
     import runpy
 
     try:
-        found = runpy.run_path(str(text)).get("GAME")
+        read_regular_file(Path(text), MOST_DESCRIPTION_BYTES)  # or running it might wait for a pipe
     except OSError as error:
         raise ConfigError(f"{str(text)!r} cannot be read: {error.strerror or error}") from None
+    try:
+        found = runpy.run_path(str(text)).get("GAME")
+    except (Exception, SystemExit) as error:  # whatever somebody's own code does
+        raise ConfigError(
+            f"the description {str(text)!r} cannot be run: {one_line(described(error))}"
+        ) from error
     if not isinstance(found, Game):
         raise ConfigError(f"{str(text)!r} describes no game: it needs a `GAME = Game(…)`")
     if found.name in games.names():

@@ -21,10 +21,10 @@ import filelock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warpzone.errors import CheckpointError, FileError, RunError
-from warpzone.files import open_regular_file, read_regular_file, write_atomically
+from warpzone.files import lines_of, open_regular_file, read_regular_file, write_atomically
 from warpzone.training.config import TrainConfig
 from warpzone.training.migration import EPISODE_ENDS
-from warpzone.training.run_settings import LOCK, Inherited, SettingChange
+from warpzone.training.run_settings import LOCK, Inherited, SettingChange, reason_of
 
 CHECKPOINT, AGENT, ORIGIN = "state.ckpt", "best.safetensors", "origin.json"
 """What `hand_over` writes."""
@@ -138,7 +138,7 @@ def take_over(directory: Path, path: Path, config: TrainConfig, identity: str) -
         data = read_regular_file(directory / ORIGIN, LARGEST_ORIGIN)
         origin = Origin.model_validate_json(data)
     except (OSError, ValidationError) as error:
-        raise CheckpointError(f"cannot read {directory / ORIGIN}: {error}") from error
+        raise CheckpointError(f"cannot read {directory / ORIGIN}: {reason_of(error)}") from error
     theirs = Snapshot.read(directory / CHECKPOINT)
     step = theirs.values["step"]
     run = RunDirectory(path, config)
@@ -182,12 +182,12 @@ def bytes_until(file: Path, step: int) -> int:
     size = 0
     try:
         with open_regular_file(file) as lines:
-            for line in lines:
+            for line in lines_of(lines):
                 try:
-                    told = json.loads(line)["step"]
-                except (ValueError, KeyError, TypeError):
+                    later = json.loads(line)["step"] > step
+                except (ValueError, LookupError, TypeError, RecursionError):
                     break
-                if told > step or not line.endswith(b"\n"):
+                if later or not line.endswith(b"\n"):
                     break
                 size += len(line)
     except OSError:
@@ -217,7 +217,7 @@ def last_line(file: Path, step: int | None = None) -> dict[str, Any]:
     except OSError:
         return found
     for line in reversed(lines):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
             told = json.loads(line)
             if "rollout/clear_rate" in told and (step is None or told["step"] <= step):
                 found = told

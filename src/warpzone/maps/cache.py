@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ VERSION = 1
 """Of how levels are drawn: other pictures, another number."""
 LARGEST = 1 << 24
 """Of a file, in bytes; the largest level takes 20 kB."""
+MOST_PIXELS = 1 << 26
+"""Of all strips of a level; the largest have a twentieth of it."""
 ENTRIES = 16
 """Palette entries of one place."""
 MARIO_WIDTH, MARIO_HEIGHT = 16, 32
@@ -87,7 +90,7 @@ def open_map(level: str, rom: RomSource = None) -> LevelMap:
     level_index(level)
     cartridge = open_rom(rom)
     file = directory() / f"{cartridge.sha1[:16]}-{level}-{VERSION}.png"
-    with suppress(OSError, ValueError, SyntaxError):  # Pillow's for what is no picture
+    with suppress(OSError, ValueError):
         return LevelMap(level, unpack(read_regular_file(file, LARGEST)))
     strips = render_level(level, cartridge)
     with suppress(FileError):  # it will be drawn again
@@ -124,9 +127,15 @@ def unpack(data: bytes) -> list[Strip]:
     Raises:
         ValueError: it is something else, or damaged.
     """
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        sheet = np.array(image)
-        text = str(image.info.get("warpzone"))
+    try:
+        with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
+            # Before memory is taken for it. Image.open would warn of less, and on its own terms.
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"the picture has {image.width:,} by {image.height:,} px")
+            sheet = np.array(image)
+            text = str(image.info.get("warpzone"))
+    except (OSError, SyntaxError, LookupError, TypeError, struct.error) as error:
+        raise ValueError(f"no picture: {error}") from None
     try:
         places = _Places.model_validate_json(text).places
     except ValidationError as error:

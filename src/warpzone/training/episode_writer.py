@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ from warpzone.episodes.format import (
 )
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import EpisodeError, FileError
-from warpzone.files import by_number, write_atomically
+from warpzone.files import append_to, by_number, open_to_change, write_atomically
 from warpzone.nes.rom import Rom
 from warpzone.ppo.rollout import Rollout
 from warpzone.smb.levels import LEVELS
@@ -55,6 +56,7 @@ TOLD = (
     *("episode_return", "success", "best_progress"),
 )
 """Signals of an episode's end that something is made of, where games have them."""
+_NAME = re.compile(r"\d{9,}-\d{3,}\.json")
 NOTHING = (False, 0)
 """The rank that an episode must exceed to be the best so far."""
 
@@ -142,10 +144,12 @@ class EpisodeWriter:
             for name in ("episodes", "live"):
                 (run / name).mkdir(parents=True, exist_ok=True)
             # What an earlier process wrote after the state that the run goes on from.
-            self._ends_file.touch()
-            os.truncate(self._ends_file, min(offset, self._ends_file.stat().st_size))
-            self.offset = self._ends_file.stat().st_size
+            with append_to(self._ends_file) as file:
+                file.truncate(min(offset, file.tell()))
+                self.offset = file.seek(0, os.SEEK_END)
             for path in sorted((run / "episodes").glob("*.json"), key=by_number):
+                if _NAME.fullmatch(path.name) is None:
+                    continue  # somebody else's
                 try:
                     self._count(path, Episode.load(path))
                 except EpisodeError:
@@ -206,7 +210,7 @@ class EpisodeWriter:
             return
         data = "".join(self._lines).encode()
         self._lines.clear()
-        with self._tolerant(), self._ends_file.open("r+b") as file:
+        with self._tolerant(), open_to_change(self._ends_file) as file:
             # After a line that a full disk cut short, the next one takes its place.
             file.truncate(self.offset)
             file.seek(self.offset)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from warpzone.extras import is_there
+from warpzone.files import append_to
 from warpzone.training.step_result import StepResult
 
 WINDOW = 100
@@ -142,10 +143,10 @@ class MetricsWriter:
             OSError: the files cannot be written.
         """
         self._path = directory / "metrics.jsonl"
-        self._file = self._path.open("ab")
+        self._file = append_to(self._path)
         try:
             if offset < self._file.tell():
-                os.truncate(self._path, offset)
+                self._file.truncate(offset)
             if tensorboard is None:
                 tensorboard = has_tensorboard()
             self._events = _EventFile(directory, step) if tensorboard else None
@@ -211,7 +212,7 @@ class _EventFile:
 
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
-        self._records = RecordWriter((directory / name).open("wb"))
+        self._records = RecordWriter((directory / name).open("xb"))
         self._flushed = time.monotonic()
         self._waiting: list[tuple[float, int, dict[str, float]]] = []
         begin = event_pb2.SessionLog(status=event_pb2.SessionLog.START)

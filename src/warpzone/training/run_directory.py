@@ -41,7 +41,13 @@ from warpzone.errors import (
     TrainingError,
     is_out_of_memory,
 )
-from warpzone.files import make_directory, read_regular_file, remove_leftovers, write_atomically
+from warpzone.files import (
+    make_directory,
+    open_to_change,
+    read_regular_file,
+    remove_leftovers,
+    write_atomically,
+)
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import TrainConfig
@@ -52,6 +58,7 @@ from warpzone.training.run_settings import (
     LOCK,
     OWNER,
     SettingChange,
+    begun_with,
     differences,
     lookup,
     read_config,
@@ -62,6 +69,7 @@ from warpzone.training.run_settings import (
 )
 
 _DOCUMENTS = ("config.json", "status.json", "agent.safetensors", "best.safetensors", OWNER)
+TRACKERS = "trackers"
 _FOLDERS = ("checkpoints", MILESTONES, "history", "demonstrations", "episodes", "live")
 
 
@@ -135,7 +143,8 @@ class RunDirectory:
         """Removes what trainings that were killed while they wrote have left."""
         remove_leftovers(self.path, _DOCUMENTS)
         for name in _FOLDERS:
-            remove_leftovers(self.path / name)
+            if not os.path.islink(self.path / name):
+                remove_leftovers(self.path / name)
 
     def check(self, resume: bool) -> None:
         """Refuses what would destroy a run, or go on with what is none.
@@ -156,13 +165,24 @@ class RunDirectory:
                 f"{self.path} has {results[0].name}, but no config.json: put it back to go on with"
                 " that run, or choose another directory with --out"
             )
-        for name in (*_DOCUMENTS, "metrics.jsonl", "changes.jsonl", EPISODE_ENDS):
+        files = (*_DOCUMENTS, "metrics.jsonl", "changes.jsonl", EPISODE_ENDS)
+        for name in (*files, *_FOLDERS, TRACKERS):
+            # A run directory may come from anywhere, and what is not in it is not the run's.
+            if os.path.islink(self.path / name):
+                raise CheckpointError(
+                    f"{self.path / name} is a symbolic link, and a training writes and deletes"
+                    " nothing outside of its directory: put what it leads to there, or let the"
+                    " whole directory be a link"
+                )
+        for name in files:
             # Opening a pipe to write to it would wait for somebody who reads.
             if os.path.lexists(self.path / name) and not os.path.isfile(self.path / name):
                 raise CheckpointError(f"{self.path / name} is not a file; move it away")
         if not begun:
             return
-        require_same(read_config(self.path), self.config, self.path)
+        saved = read_config(self.path)
+        require_same(saved, self.config, self.path)
+        begun_with(saved, self.changes())
         if results and not self.checkpoints.paths():
             agent = next((p for p in (self.best, self.agent) if p in results), None)
             instead = f": --set init={shlex.quote(str(agent))}" if agent else ""
@@ -292,7 +312,7 @@ class RunDirectory:
         return TrainingError(f"{text}: {self.command()}")
 
     def _overwrite_status(self, state: str, **values: Any) -> None:
-        with contextlib.suppress(OSError), (self.path / "status.json").open("r+b") as file:
+        with contextlib.suppress(OSError), open_to_change(self.path / "status.json") as file:
             file.write(json.dumps({"state": state, **values}).encode())
             file.truncate()
 

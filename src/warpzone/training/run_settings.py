@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
+from warpzone.console_text import one_line
 from warpzone.errors import CheckpointError, ConfigError
 from warpzone.files import is_leftover, read_regular_file
 from warpzone.nes.game import game_named, game_names
@@ -163,16 +164,24 @@ def resumed(path: Path, changes: Mapping[str, Any]) -> TrainConfig:
 
 
 def begun_with(config: TrainConfig, changes: Sequence[SettingChange]) -> TrainConfig:
-    """Returns the settings that a run began with, whose present ones are `config`."""
+    """Returns the settings that a run began with, whose present ones are `config`.
+
+    Raises:
+        CheckpointError: what changes.jsonl tells of are no settings.
+    """
     settings = config.model_dump(mode="json")
-    for change in reversed(changes):
-        for name, (old, _) in change.settings.items():
-            *path, last = name.split(".")
-            place = settings
-            for part in path:
-                place = place[part]
-            place[last] = old
-    return TrainConfig.model_validate(settings)
+    try:
+        for change in reversed(changes):
+            for name, (old, _) in change.settings.items():
+                *path, last = name.split(".")
+                lookup(settings, ".".join(path))[last] = old
+        return TrainConfig.model_validate(settings)
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        what = reason_of(error) if isinstance(error, ValueError) else f"no such setting: {error}"
+        raise CheckpointError(
+            f"changes.jsonl tells of settings that cannot have been: {one_line(what)}. Put it back,"
+            " or move it away: then it is forgotten what the run began with"
+        ) from error
 
 
 def fixed_because(name: str) -> str | None:
@@ -249,6 +258,6 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> d
 
 def lookup(settings: Any, name: str) -> Any:
     """The setting of that dotted name."""
-    for part in name.split("."):
+    for part in filter(None, name.split(".")):
         settings = settings[part]
     return settings

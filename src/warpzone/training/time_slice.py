@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from warpzone.files import open_regular_file
+from warpzone.files import append_to, open_regular_file
 from warpzone.process import end_with_parent
 
 GRACE = 60.0
@@ -33,7 +33,7 @@ class TimeSlice:
         preparation: Callable[[], None] | None = (
             None if sys.platform == "win32" else end_with_parent
         )
-        with log.open("ab") as file:
+        with append_to(log) as file:
             # In a group of its own, so that Ctrl-C reaches it through us alone.
             self._process = subprocess.Popen(
                 line, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpzone.compat.retro.types import RamNumber
+from warpzone.console_text import one_line
 from warpzone.errors import ConfigError
 from warpzone.files import read_regular_file
 
@@ -275,7 +276,7 @@ def _read(path: Path) -> Any:
         return json.loads(read_regular_file(path, MOST_BYTES))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {error}") from None
 
 
@@ -294,8 +295,18 @@ def _hashes(path: Path) -> tuple[str, ...]:
 
 def _object(value: Any, where: str, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: {where or 'the file'} must be an object, not {value!r:.60}")
+        raise ConfigError(f"{path}: {where or 'the file'} must be an object, not {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    """As it can stand in a message, whatever it is."""
+    return one_line(repr(value), 60)
+
+
+def _key(name: str) -> str:
+    """Likewise, of a name."""
+    return one_line(name, 60)
 
 
 def _variables(data: dict[str, Any], path: Path) -> dict[str, RamNumber]:
@@ -303,17 +314,19 @@ def _variables(data: dict[str, Any], path: Path) -> dict[str, RamNumber]:
         raise ConfigError(f"{path} has no section 'info'")
     found = {}
     for name, entry in _object(data["info"], "info", path).items():
-        fields = _object(entry, f"info.{name}", path)
+        fields = _object(entry, f"info.{_key(name)}", path)
         for needed in ("address", "type"):
             if needed not in fields:
-                raise ConfigError(f"{path}: info.{name} has no {needed}")
+                raise ConfigError(f"{path}: info.{_key(name)} has no {needed}")
         unknown = fields.keys() - {"address", "type", "mask"}
         if unknown:
-            raise ConfigError(f"{path}: info.{name} has an unknown key {min(unknown)!r}")
+            raise ConfigError(
+                f"{path}: info.{_key(name)} has an unknown key {_shown(min(unknown))}"
+            )
         try:
             found[name] = RamNumber.parse(fields["address"], fields["type"], fields.get("mask"))
         except ConfigError as error:
-            raise ConfigError(f"{path}: info.{name}: {error}") from None
+            raise ConfigError(f"{path}: info.{_key(name)}: {error}") from None
     return found
 
 
@@ -325,20 +338,20 @@ def _measure(
     where: str,
     path: Path,
 ) -> Measure:
-    where = f"{where}.variables.{name}"
+    where = f"{where}.variables.{_key(name)}"
     fields = _object(entry, where, path)
     if name not in variables:
         raise ConfigError(f"{path}: {where}: data.json has no such variable")
     measured = fields.get("measurement", "delta" if delta else "absolute")
     if measured not in ("delta", "absolute"):
-        raise ConfigError(f"{path}: {where}.measurement is {measured!r}: delta or absolute")
+        raise ConfigError(f"{path}: {where}.measurement is {_shown(measured)}: delta or absolute")
     op = fields.get("op", "")
-    if op not in _OPERATIONS:
+    if not isinstance(op, str) or op not in _OPERATIONS:
         known = ", ".join(filter(None, _OPERATIONS))
-        raise ConfigError(f"{path}: {where}.op is {op!r}: there are {known}")
+        raise ConfigError(f"{path}: {where}.op is {_shown(op)}: there are {known}")
     reference = fields.get("reference", 0)
     if isinstance(reference, bool) or not isinstance(reference, int):
-        raise ConfigError(f"{path}: {where}.reference must be an integer, not {reference!r}")
+        raise ConfigError(f"{path}: {where}.reference must be an integer, not {_shown(reference)}")
     return Measure(name, measured == "delta", op, reference)
 
 
@@ -350,7 +363,7 @@ def _terms(
     for name, entry in entries.items():
         measure = _measure(name, entry, True, variables, "reward", path)
         sizes = [
-            _number(entry.get(key, 0), f"reward.variables.{name}.{key}", path)
+            _number(entry.get(key, 0), f"reward.variables.{_key(name)}.{key}", path)
             for key in ("reward", "penalty")
         ]
         found.append(RewardTerm(measure, *sizes))
@@ -362,24 +375,28 @@ def _per_step(reward: dict[str, Any], path: Path) -> float:
     unknown = time.keys() - {"reward"}
     if unknown:
         # stable-retro's manual tells of a penalty, and its program never takes it.
-        raise ConfigError(f"{path}: reward.time.{min(unknown)} has no effect that could be copied")
+        name = _key(min(unknown))
+        raise ConfigError(f"{path}: reward.time.{name} has no effect that could be copied")
     return _number(time.get("reward", 0), "reward.time.reward", path)
 
 
 def _number(value: Any, where: str, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{path}: {where} must be a number, not {value!r}")
-    return float(value)
+        raise ConfigError(f"{path}: {where} must be a number, not {_shown(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"{path}: {where} is too large: {_shown(value)}") from None
 
 
 def _condition(entry: Any, where: str, variables: Mapping[str, RamNumber], path: Path) -> Condition:
     fields = _object(entry, where, path)
     unknown = fields.keys() - {"condition", "variables", "nodes", "script"}
     if unknown:
-        raise ConfigError(f"{path}: {where} has an unknown key {min(unknown)!r}")
+        raise ConfigError(f"{path}: {where} has an unknown key {_shown(min(unknown))}")
     how = fields.get("condition", "any")
     if how not in ("any", "all"):
-        raise ConfigError(f"{path}: {where}.condition is {how!r}: any or all")
+        raise ConfigError(f"{path}: {where}.condition is {_shown(how)}: any or all")
     measured = _object(fields.get("variables", {}), f"{where}.variables", path)
     nodes = _object(fields.get("nodes", {}), f"{where}.nodes", path)
     return Condition(
@@ -387,7 +404,7 @@ def _condition(entry: Any, where: str, variables: Mapping[str, RamNumber], path:
             _measure(name, part, False, variables, where, path) for name, part in measured.items()
         ),
         tuple(
-            _condition(part, f"{where}.nodes.{name}", variables, path)
+            _condition(part, f"{where}.nodes.{_key(name)}", variables, path)
             for name, part in nodes.items()
         ),
         how == "all",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.console_text import one_line
 from warpzone.errors import ConfigError
 from warpzone.nes.variables import Coding, decoded
 
@@ -54,19 +55,22 @@ class RamNumber:
         matched = _TYPE.fullmatch(text) if isinstance(text, str) else None
         if matched is None:
             raise ConfigError(
-                f"the type is {text!r}: it must be a byte order (< > = |), a format (u i d n) and "
-                "1 to 8 bytes, such as '>u2'"
+                f"the type is {one_line(repr(text), 80)}: it must be a byte order (< > = |), a"
+                " format (u i d n) and 1 to 8 bytes, such as '>u2'"
             )
         order, kind, size = matched[1], matched[2], int(matched[3])
         if isinstance(address, bool) or not isinstance(address, int):
-            raise ConfigError(f"the address must be an integer, not {address!r}")
+            raise ConfigError(f"the address must be an integer, not {one_line(repr(address), 80)}")
         if not any(begin <= address <= end - size for begin, end in MEMORY):
             raise ConfigError(
                 f"there is no RAM at address {address} with {size} bytes: work RAM is at 0 to "
                 "2047, the cartridge's at 24576 to 32767"
             )
         if mask is not None and (isinstance(mask, bool) or not isinstance(mask, int)):
-            raise ConfigError(f"the mask must be an integer, not {mask!r}")
+            raise ConfigError(f"the mask must be an integer, not {one_line(repr(mask), 80)}")
+        if mask is not None and not -(1 << 63) <= mask < 1 << 64:
+            given = one_line(repr(mask), 40)
+            raise ConfigError(f"the mask has 64 bits at most, and {given} has more")
         return cls(address, size, order == ">", kind, mask)
 
     def read(
@@ -92,4 +96,6 @@ class RamNumber:
         if self.format == "i" and self.size < 8:
             half = 1 << (8 * self.size - 1)
             value = (value ^ half) - half
-        return value if self.mask is None else value & self.mask
+        if self.mask is None:
+            return value
+        return value & (self.mask if self.mask < 1 << 63 else self.mask - (1 << 64))

@@ -8,6 +8,7 @@ import errno
 
 _NO_MEMORY = (
     *("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc"),
+    "failed to map segment",  # of a library that is loaded
     "resource temporarily unavailable",  # of a new thread, which needs some for its stack
 )
 

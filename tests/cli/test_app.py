@@ -106,6 +106,7 @@ def test_torchrun_may_start_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp:128] can't allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
         EngineError("Resource temporarily unavailable"),  # of a thread that finds no room
     ],
 )

@@ -201,8 +201,8 @@ def judged(series: Series, warm_up: float = WARM_UP) -> list[Verdict]:
         t, v = thinned([t for t, _ in later], [v for _, v in later])
         level, slope = float(np.median(v)), theil_sen(t, v)
         scale = (t[-1] - t[0]) / level if speed and level > 0 else DAY
-        growth, low, high = (scale * one for one in slope)
-        holds = high >= -bound if speed else growth <= bound
+        growth, low, high = (float(scale * one) for one in slope)
+        holds = bool(high >= -bound if speed else growth <= bound)
         verdicts.append(Verdict(name, level, growth, low, high, bound, len(later), holds))
     return sorted(verdicts)
 

@@ -136,7 +136,11 @@ def test_penalty_objective() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kl", "beta"), [(0.001, 0.5), (0.007, 1.0), (0.01, 1.0), (0.0149, 1.0), (0.016, 2.0)]
+    ("kl", "beta"),
+    [
+        *((0.001, 0.5), (0.007, 1.0), (0.01, 1.0), (0.0149, 1.0), (0.016, 2.0)),
+        *((0.01 / 1.5, 1.0), (0.01 * 1.5, 1.0)),  # as far as that, and no further
+    ],
 )
 def test_penalty_weight_follows_the_divergence(kl: float, beta: float) -> None:
     assert ppo.adapt_beta(1.0, kl, 0.01) == beta
@@ -144,11 +148,12 @@ def test_penalty_weight_follows_the_divergence(kl: float, beta: float) -> None:
 
 def test_normalisation_is_separate_for_each_level() -> None:
     random = torch.Generator().manual_seed(2)
-    levels = torch.tensor([0, 5] * 50).reshape(20, 5)
+    # With two of them, each other one is all others.
+    levels = torch.tensor([0, 5, 7, 0] * 25).reshape(20, 5)
     advantages = torch.randn(20, 5, generator=random)
     advantages = torch.where(levels == 5, advantages * 100 + 1000, advantages)
     normal = ppo.normalize(advantages, levels)
-    for level in (0, 5):
+    for level in (0, 5, 7):
         chosen = normal[levels == level]
         assert chosen.mean().item() == pytest.approx(0, abs=1e-4)
         assert chosen.std(correction=0).item() == pytest.approx(1, abs=1e-4)

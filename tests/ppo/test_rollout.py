@@ -190,3 +190,22 @@ def test_value_targets() -> None:
     )
     torch.testing.assert_close(lambda_.advantages, advantages.flatten())
     torch.testing.assert_close(lambda_.targets, (advantages + rollout.values[:-1]).flatten())
+
+
+def test_all_of_a_rollout_is_where_it_is_to_be_and_of_its_type() -> None:
+    env = Corridor(EnvConfig(), GAMES, 2)
+    rollout = Rollout(STEPS, env, torch.device("meta"))
+    kept = {name: value for name, value in vars(rollout).items() if torch.is_tensor(value)}
+    found = {name: (tuple(value.shape), value.dtype) for name, value in kept.items()}
+    actions = int(env.single_action_space.n)
+    assert found == {
+        "actions": ((STEPS, GAMES), torch.int64),
+        "values": ((STEPS + 1, GAMES), torch.float32),
+        "log_probs": ((STEPS, GAMES, actions), torch.float32),
+        "rewards": ((STEPS, GAMES), torch.float32),
+        "ended": ((STEPS, GAMES), torch.bool),
+        "tasks": ((STEPS, GAMES), torch.int64),
+        "truncated_values": ((STEPS, GAMES), torch.float32),
+    }
+    for tensor in [*kept.values(), *rollout.observations.values()]:
+        assert tensor.device.type == "meta"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -111,3 +113,21 @@ def test_weights_do_not_depend_on_the_number_of_threads(config: TrainConfig) -> 
         updater.close()
     for one, *others in zip(*(p.parameters() for p in policies), strict=True):
         assert all(torch.equal(one, other) for other in others)
+
+
+def test_a_distillation_policy_draws_only_where_it_says_something() -> None:
+    samples = batch(TILES)
+    agent = policy(TILES, samples)
+    shown = torch.randn(SAMPLES, ACTIONS, generator=torch.Generator().manual_seed(3)).log_softmax(1)
+    mask = (torch.arange(SAMPLES) % 4 == 0).float()
+    told = dataclasses.replace(samples, distillation_log_probs=shown, distillation_mask=mask)
+    weighed = dataclasses.replace(COEFFICIENTS, distillation=0.5)
+    plain, without = losses(agent, samples, TILES, weighed)
+    loss, parts = losses(agent, told, TILES, weighed)
+    with torch.no_grad():
+        log_probs = agent(samples.observations)[0].log_softmax(1)
+    distance = (shown.exp() * (shown - log_probs)).sum(1)[mask == 1].sum() / SAMPLES
+    torch.testing.assert_close(parts["losses/distillation_kl"], distance)
+    torch.testing.assert_close(loss - plain, 0.5 * distance)
+    assert "losses/distillation_kl" not in without
+    assert not parts["losses/distillation_kl"].requires_grad

@@ -32,6 +32,8 @@ ADDRESSES = (
 )  # fmt: skip
 LOOK = 0.7
 """Seconds at a panel."""
+PATIENCE = 600_000.0
+"""Milliseconds that a page may take on a machine that is busy."""
 COUNTED = {"JSHeapUsedSize": "heap", "Nodes": "nodes", "JSEventListeners": "listeners"}
 
 
@@ -84,6 +86,7 @@ class Tab:
         self.browser, self.url = browser, url
         self.errors: list[str] = []
         self.page = browser.new_page()
+        self.page.set_default_timeout(PATIENCE)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(url)
         self.session = self.page.context.new_cdp_session(self.page)
@@ -103,6 +106,7 @@ class Tab:
         """Opens the games of a run in a tab of its own, and closes it while they run."""
         with self.browser.new_context() as context:
             page = context.new_page()
+            page.set_default_timeout(PATIENCE)
             page.on("pageerror", lambda error: self.errors.append(str(error)))
             page.goto(f"{self.url}/#/run/{quote(run)}?panel=games")
             page.wait_for_timeout(2000 * LOOK)

@@ -131,3 +131,12 @@ def test_a_distillation_policy_draws_only_where_it_says_something() -> None:
     torch.testing.assert_close(loss - plain, 0.5 * distance)
     assert "losses/distillation_kl" not in without
     assert not parts["losses/distillation_kl"].requires_grad
+
+
+def test_a_fresh_policy_chooses_almost_evenly() -> None:
+    samples = batch(TILES)
+    with torch.no_grad():
+        logits, _ = policy(TILES, samples)(samples.observations)
+    torch.testing.assert_close(
+        logits.softmax(1), torch.full((SAMPLES, ACTIONS), 1 / ACTIONS), rtol=0.25, atol=0
+    )

@@ -167,3 +167,67 @@ def test_a_directory_that_cannot_be_read_is_not_one_without_checkpoints(
     with pytest.raises(CheckpointError, match=r"cannot read .*: Input/output error"):
         checkpoints.newest(pytest.fail)
     assert checkpoints.newest(pytest.fail) is not None
+
+
+def test_a_run_that_has_just_begun_and_one_of_another_format_are_told_apart() -> None:
+    assert Snapshot.unpack(snapshot(0).pack(), "it").values["step"] == 0
+    other = snapshot(7).pack().replace(b"checkpoint 1 ", b"checkpoint 23 ", 1)
+    with pytest.raises(CheckpointError) as raised:
+        Snapshot.unpack(other, "it")
+    assert str(raised.value) == (
+        "it has checkpoint format 23, this warpzone reads format 1; go on with the version that"
+        " wrote it"
+    )
+
+
+def test_what_does_not_fit_is_told_of_the_newest_in_one_line(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for step in (1, 2):
+        checkpoints.save(snapshot(step))
+    warnings: list[str] = []
+
+    def refuse(found: Snapshot) -> None:
+        raise ValueError(f"of step {found.values['step']}\n  and " + 500 * "x" + ".")
+
+    with pytest.raises(
+        CheckpointError, match=r"cannot go on from step 2 in .*: of step 2 and x"
+    ) as e:
+        checkpoints.restore(refuse, warnings.append)
+    assert f"{'x' * (400 - len('of step 2 and '))}…. It was written by" in str(e.value)
+    (warning,) = warnings
+    assert warning.endswith("; trying the one before")
+
+    def lacks(found: Snapshot) -> None:
+        raise KeyError("games")
+
+    with pytest.raises(CheckpointError, match="there is no 'games' in it"):
+        checkpoints.restore(lacks, warnings.append)
+
+    def exact(found: Snapshot) -> None:
+        raise ValueError(400 * "y" + ".")
+
+    with pytest.raises(CheckpointError, match=r": y{400}[.] It was"):
+        checkpoints.restore(exact, warnings.append)
+
+
+def test_moments_are_those_of_adam_and_of_the_shape_of_their_parameter() -> None:
+    parameter = torch.zeros(3, 2)
+    names = {"step": torch.tensor(4.0), "exp_avg": parameter + 1, "exp_avg_sq": parameter + 2}
+    tensors = {f"adam.0.{name}": tensor for name, tensor in names.items()}
+    found = Snapshot(tensors, {"updates": 1}).moments([parameter])
+    assert found.keys() == {0}
+    assert found[0].keys() == names.keys()
+    for name, tensor in names.items():
+        assert torch.equal(found[0][name], tensor)
+    assert Snapshot(tensors, {"updates": 0}).moments([parameter]) == {}
+    wrong = {**tensors, "adam.0.exp_avg": torch.zeros(2, 3)}
+    with pytest.raises(
+        ValueError, match=r"adam.0.exp_avg is torch.float32 \(2, 3\), not floats \(3, 2\)"
+    ):
+        Snapshot(wrong, {"updates": 1}).moments([parameter])
+    with pytest.raises(ValueError, match=r"adam.0.step is torch.int64"):
+        Snapshot({**tensors, "adam.0.step": torch.tensor(4)}, {"updates": 1}).moments([parameter])
+    for name in names:
+        lacking = {key: value for key, value in tensors.items() if key != f"adam.0.{name}"}
+        with pytest.raises(KeyError, match=f"adam.0.{name}"):
+            Snapshot(lacking, {"updates": 1}).moments([parameter])

@@ -4,11 +4,16 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
 namespace warpzone::nes {
+
+static_assert(std::endian::native == std::endian::little,
+              "snapshots and saved batches are bytes in memory's order: little-endian alone");
+static_assert(sizeof(void*) == 8, "native code of cartridges counts on addresses of 64 bits");
 
 // A frame runs from one vertical blank to the next. All times are PPU dots since its start
 // (three to a CPU cycle): https://www.nesdev.org/wiki/PPU_rendering

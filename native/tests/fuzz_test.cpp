@@ -169,12 +169,15 @@ TEST(threads_that_cannot_start_are_told_of) {
   pthread_attr_setstacksize(&vast, kStack);
   pthread_setattr_default_np(&vast);
   setrlimit(RLIMIT_AS, &space);
+  rlimit granted;
+  getrlimit(RLIMIT_AS, &granted);
+  const bool limited = granted.rlim_cur == space.rlim_cur;  // qemu takes no notice of it
   const std::string text = check::thrown([] { Workers(4, {4}, [](int, int) {}); });
   setrlimit(RLIMIT_AS, &usual_space);
   pthread_setattr_default_np(&usual);
   pthread_attr_destroy(&vast);
   pthread_attr_destroy(&usual);
-  CHECK(!text.empty());
+  CHECK(!limited || !text.empty());
   Workers(3, {4}, [](int, int) {});  // and the next ones start again
 }
 #endif

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from warpzone.errors import ConfigError, FileError
 # How it is called while it is written, here and in versions before: `.NAME-RANDOM`, with ".part".
 _LEFTOVER = re.compile(r"\.(?P<name>.+)-[0-9a-z_]{8}(\.part.*)?|\.(?P<old>.+)\.part")
 _PART = 1 << 20
+_PAUSES: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if os.name == "nt" else ()
+"""Seconds between tries to replace a file that somebody has open."""
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -315,7 +318,7 @@ def _replacing(path: Path, durable: bool, mode: int) -> Iterator[Path]:
         yield temporary
         if durable:
             _sync(temporary, os.O_RDWR)
-        temporary.replace(path)
+        _replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -325,6 +328,16 @@ def _replacing(path: Path, durable: bool, mode: int) -> Iterator[Path]:
         # system does not do that for directories, the file itself is written all the same.
         with suppress(OSError):
             _sync(path.parent, os.O_RDONLY)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Windows refuses it while somebody has the old file open, as a reader has for a moment."""
+    for pause in _PAUSES:
+        with suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(pause)
+    temporary.replace(path)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -1,7 +1,8 @@
 """Ctrl-C while the command `warpzone` is still being loaded: an end without a traceback. A leaf.
 
 Imported first by the package, and importing next to nothing itself, so that nothing slow comes
-before. It touches nothing where warpzone is a library.
+before. It touches nothing where warpzone is a library. Machines that are not supported are refused
+here, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,23 @@ import signal
 import sys
 
 EXIT_INTERRUPTED = 130
+
+
+def check_machine(byteorder: str, maxsize: int) -> None:
+    """Refuses a machine that this cannot run on, before anything else fails there in other words.
+
+    Args:
+        byteorder, maxsize: as in `sys`.
+
+    Raises:
+        ImportError: it is big-endian, or Python is one of 32 bits.
+    """
+    what = "big-endian" if byteorder != "little" else "32-bit" if maxsize <= 1 << 32 else None
+    if what is not None:
+        raise ImportError(
+            f"warpzone does not run on a {what} Python: saved games are bytes in memory's order,"
+            " and native code counts on 64 bits. It needs a 64-bit Python on x86-64 or AArch64."
+        )
 
 
 def is_command() -> bool:
@@ -42,4 +60,5 @@ def end() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+check_machine(sys.byteorder, sys.maxsize)
 begin()

@@ -116,7 +116,7 @@ def write(result: dict[str, Any], out: Path | None, console: Console) -> None:
     if out is None:
         print(text)
     else:
-        out.write_text(text + "\n")
+        out.write_text(text + "\n", encoding="utf-8")
         console.print(f"written to {out}", highlight=False)
 
 

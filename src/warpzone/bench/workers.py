@@ -225,9 +225,9 @@ def retro_env(settings: Settings) -> tuple[Any, Any]:
     game = settings.folder / "SuperMarioBros-Nes-v0"
     game.mkdir()
     for name, content in files.items():
-        (game / name).write_text(json.dumps(content))
+        (game / name).write_text(json.dumps(content), encoding="utf-8")
     shutil.copy(settings.rom, game / "rom.nes")
-    (game / "rom.sha").write_text(_sha1(settings.rom))
+    (game / "rom.sha").write_text(_sha1(settings.rom), encoding="utf-8")
     retro.data.Integrations.add_custom_path(str(settings.folder))
     env = retro.make(
         game.name,

@@ -111,7 +111,7 @@ class Reports(tune.Callback):  # type: ignore[misc]
 
 def _last_line(file: Path) -> str:
     try:
-        lines = file.read_text(errors="replace").strip().splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
         return "nothing is known"
     return lines[-1] if lines else "nothing is known"

@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from tests.support import objects
 
@@ -100,7 +101,8 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="warpzone-files-") as folder,
     ):
         Path(folder).chmod(0o755)  # for who is nobody, too
-        os.fsync = lambda descriptor: None  # no power is cut here, and a disk may be slow
+        # No power is cut here, and a disk may be slow.
+        mock.patch.object(os, "fsync", return_value=None).start()
         module = importlib.import_module(order.module)
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -12,9 +12,10 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -633,11 +634,8 @@ class Formats:
                 drawn.append(1)
                 return strips
 
-            real, maps.render_level = maps.render_level, draw
-            try:
+            with mock.patch.object(maps, "render_level", draw):
                 level_map = maps.open_map("1-1", self.rom)
-            finally:
-                maps.render_level = real
             for strip in level_map.strips:
                 maps.strip_png(strip)
             return not drawn
@@ -756,7 +754,7 @@ class Formats:
         return [
             *(
                 Format(f"{name} of stable-retro", f"retro-{name.partition('.')[0]}-Nes/{name}",
-                       lambda content=content: content, integration(name), errors,
+                       partial(bytes, content), integration(name), errors,
                        damage.json_file() if name.endswith("json") else damage.text_file({}))
                 for name, content in whole.items()
             ),

@@ -412,8 +412,8 @@ def lines_file(special: Mapping[str, Callable[[bytes], bytes]] | None = None) ->
             "no end of the line": lambda good: good.rstrip(b"\n"),
             "ends of lines of Windows": lambda good: good.replace(b"\n", b"\r\n"),
             "a line without end": lambda good: good + b"x" * (3 << 20),
-            "lines of nothing": lambda good: b"\n" * (1 << 20),
-            "short lines": lambda good: b"{}\n" * 200_000,
+            "lines of nothing": lambda good: b"\n" * (1 << 18),
+            "short lines": lambda good: b"{}\n" * 50_000,
             **(special or {}),
         },
     )

@@ -41,8 +41,8 @@ HARD_LIMIT = 3 << 30
 """Bytes of address space beyond what the process has at the beginning: there it ends."""
 MOST_SECONDS = 10.0
 """CPU time of one case."""
-PATIENCE = 60.0
-"""Seconds that a case may take on a busy machine before it counts as one that hangs."""
+PATIENCE = 240.0
+"""Seconds that a case may take on a very busy machine before it counts as one that hangs."""
 LONGEST_MESSAGE = 4_000
 
 

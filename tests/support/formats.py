@@ -33,6 +33,7 @@ from warpzone.errors import (
     EpisodeError,
     RomError,
 )
+from warpzone.files import open_regular_file
 from warpzone.nes import cartridge as cartridges
 from warpzone.nes.cartridge import open_rom
 from warpzone.nes.console import Console
@@ -409,10 +410,9 @@ class Formats:
             progress.refresh()
             bytes_until(path, 1000)
             last_line(path, 1000)
-            if path.is_file():
-                with suppress(OSError), path.open("rb") as file:
-                    for line in file.read(100_000).splitlines():
-                        _row(line)
+            with suppress(OSError), open_regular_file(path) as file:
+                for line in file.read(100_000).splitlines():
+                    _row(line)
             info = AgentInfo(
                 env=config.env, network=config.network, shapes={"scalars": (2,)}, actions=4,
                 preset="tiles", seed=0, steps=10**6,

@@ -241,7 +241,13 @@ def load_integration(game: str | Path) -> Integration:
     Raises:
         ConfigError: there is none, or something in it cannot be understood.
     """
-    folder = find_folder(game)
+    try:
+        return _load(find_folder(game))
+    except OSError as error:  # of a folder that may not be looked into
+        raise ConfigError(f"{str(game)!r} cannot be read: {error.strerror or error}") from error
+
+
+def _load(folder: Path) -> Integration:
     data = _object(_read(folder / "data.json"), "", folder / "data.json")
     path = folder / "scenario.json"
     scenario = _object(_read(path), "", path) if path.is_file() else {}

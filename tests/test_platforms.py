@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from warpzone import files, startup
+from warpzone.errors import FileError
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "warpzone").rglob("*.py"))
@@ -90,7 +91,7 @@ def test_replacing_waits_for_readers_where_they_keep_a_file(
     assert (tmp_path / "state").read_bytes() == b"new"
     assert refusals == []
     refusals += [PermissionError("in use")] * 4
-    with pytest.raises(files.FileError):
+    with pytest.raises(FileError):
         files.write_atomically(tmp_path / "state", b"newer")
     assert (tmp_path / "state").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["state"]

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -32,7 +33,7 @@ from warpzone.agents.described import evaluate_described  # noqa: E402
 from warpzone.agents.playback import Playback  # noqa: E402
 from warpzone.games.catch import GAME, cartridge  # noqa: E402
 from warpzone.nes import make_vec as make_described  # noqa: E402
-from warpzone.nes.env_fields import AUTORESET_MODES  # noqa: E402
+from warpzone.nes.env_fields import AUTORESET_MODES, Autoreset  # noqa: E402
 from warpzone.nes.game import register_game  # noqa: E402
 from warpzone.nes.game_config import Observation as DescribedObservation  # noqa: E402
 from warpzone.smb.config import Observation  # noqa: E402
@@ -161,7 +162,7 @@ class Work:
         assert result.interrupted
         return result.steps - int(before)
 
-    def step_mario(self, observation: Observation, autoreset: str) -> int:
+    def step_mario(self, observation: Observation, autoreset: Autoreset) -> int:
         with closing(
             warpzone.make_vec(
                 "1-1,1-2",
@@ -273,16 +274,11 @@ def held() -> dict[str, int]:
 
 def main(out: Path, updates: int, steps: int, turns: int) -> None:
     """Works until SIGTERM, or for some turns where that is not 0."""
-    ending = False
-
-    def end(*_: object) -> None:
-        nonlocal ending
-        ending = True
-
-    signal.signal(signal.SIGTERM, end)
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
     work = Work(out, updates, steps)
     parent = os.getppid()
-    while not ending and os.getppid() == parent and not (turns and work.turn >= turns):
+    while not ending.is_set() and os.getppid() == parent and not (turns and work.turn >= turns):
         for name, part in work.parts():
             begun, cpu = time.time(), time.process_time()
             done = part()
@@ -296,7 +292,7 @@ def main(out: Path, updates: int, steps: int, turns: int) -> None:
                     "steps": done,
                 }
             )
-            if ending:
+            if ending.is_set():
                 break
         else:
             say({"turn": work.turn, "time": time.time(), "held": held()})

@@ -166,7 +166,7 @@ def test_a_paused_game_counts_to_the_largest_number_and_goes_on() -> None:
         assert np.array_equal(reward, expected[1])
         assert not (terminated | truncated).any()
         for name in ("tiles", "scalars"):
-            assert np.array_equal(seen[name], expected[0][name])  # type: ignore[index,call-overload]
+            assert np.array_equal(seen[name], expected[0][name])
     assert frames == [LARGEST - 2, *[LARGEST] * 4]
     assert steps == [LARGEST - 1, *[LARGEST] * 4]
     # A run can be gone on with from there, and what begins counts from nothing.
@@ -185,7 +185,8 @@ def test_a_described_game_counts_to_the_largest_number(catch: Path, limit: int |
     envs.reset(seed=0)
 
     def step() -> dict[str, Any]:
-        return envs.step(np.array([0]))[-1]
+        infos: dict[str, Any] = envs.step(np.array([0]))[-1]
+        return infos
 
     near = {"frames": LARGEST - 6, "steps": LARGEST - 2}
     envs.load_state(with_counters(envs, step, near))

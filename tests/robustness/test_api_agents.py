@@ -174,7 +174,7 @@ class Agents(RuleBasedStateMachine):
     )
     def evaluate_wrongly(self, setting: str, value: Any) -> None:
         settings = {"levels": [LEVEL], "episodes": 1, setting: value}
-        if value not in ("", [], {}):  # of levels and starts: measures nothing, or from no others
+        if value not in ("", [], {}, "1", b"1"):  # measures nothing, or is a number in settings
             refused(warpzone.evaluate, self.one, **settings)
 
 

@@ -1,6 +1,6 @@
 """Lets a training, and commands that read its run, meet the faults of a machine, one in each run.
 
-    python -m scripts.inject_faults                              # all: some 12,000 runs, two hours
+    python -m scripts.inject_faults                              # all: some 15,000 runs
     python -m scripts.inject_faults --every 20 --seed 3          # one in twenty, drawn anew
     python -m scripts.inject_faults --only "train 417 ENOSPC"    # one of them again, in full
     python -m scripts.inject_faults --table docs/robustness.md   # writes what came out into a page

@@ -7,6 +7,7 @@ each command (`tests.support.fault_worker`), in which calls of the C library can
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -195,10 +196,10 @@ class Machine:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        try:
-            self._process.wait(60)
-        finally:
-            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Self:
         return self

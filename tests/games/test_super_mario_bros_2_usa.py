@@ -156,8 +156,8 @@ def test_the_way_through_the_cave(
 
 
 def test_far_is_what_lies_farther_along_it() -> None:
-    def come(area: int, x: int, y: int) -> float:
-        given = {"x": x, "y": y, "area": area, "stage": 0}
+    def come(area: int, x: int, y: int, does: int = 0) -> float:
+        given = {"x": x, "y": y, "area": area, "stage": 0, "_does": does}
         now: dict[str, np.ndarray] = {name: np.array([value]) for name, value in given.items()}
         now["page"] = np.zeros((1, 256), np.uint8)
         now["health_of"] = np.zeros((1, 9), np.uint8)
@@ -170,6 +170,7 @@ def test_far_is_what_lies_farther_along_it() -> None:
     far = [come(*place) for place in places]
     assert far == sorted(far)
     assert len({*far}) == len(far)
+    assert come(1, 2528, -33, does=3) < come(1, 32, 960)  # still where the vine began
 
 
 def test_what_is_told_of_how_a_stage_is_left() -> None:

@@ -46,8 +46,8 @@ RESTART, GAME_OVER, COMPLETE, WARP = 1, 2, 3, 4
 """How a stage may be left."""
 OPEN = 4
 """One more than the hits that the boss bears."""
-EATEN = 6
-"""What Mario does when he walks into the mouth."""
+BETWEEN, EATEN = 3, 6
+"""What Mario does on a vine from one area to the next, and when he walks into the mouth."""
 SCREENS, ROWS, COLUMNS = 10, 15, 16
 """Of an area's tiles in memory: screens one after the other, each by rows of bytes."""
 BEARS, SOLID = np.array([0x12, 0x60, 0x91, 0xCA]), np.array([0x18, 0x69, 0x98, 0xD5])
@@ -98,7 +98,8 @@ def reward(now: Values, before: Values) -> Any:
     """Returns new-best px, less a little for each step and for hearts; the goal, and death."""
     hurt = np.clip(_hearts(before) - _hearts(now), 0, 1) * (now["health"] > 0)
     leap = now["best_progress"] - before["best_progress"]
-    fought = (leap >= CARRIED // 2) & _at_boss(now) & _at_boss(before)
+    fights = _at_boss(now) & _at_boss(before) & (before["_does"] != BETWEEN)
+    fought = (leap >= CARRIED // 2) & fights
     earned = paid(now, before, cleared(now, before), died(now, before))
     return earned - HURT * hurt + FOUGHT * fought
 
@@ -135,7 +136,9 @@ def progress(now: Values, before: Values) -> Any:
     # Counted from the far side where the way leads left or up.
     x = np.where(right < 0, SCREENS * COLUMNS * 16 - x, right * x)
     y = np.where(down < 0, SCREENS * ROWS * 16 - y, down * y)
-    along = AREA * order + x + y + fought
+    # On a vine from one area to the next, places are still those of the area before.
+    inside = now["_does"] != BETWEEN
+    along = AREA * order + inside * (x + y + fought)
     along = np.where(order < 0, 0, along)
     return np.where(now["stage"] == 0, along, AREA * area + x + np.abs(y))
 

@@ -13,6 +13,7 @@ from warpzone.ppo.update import Coefficients, batch_of, losses
 from warpzone.smb.config import EnvConfig
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import CurriculumConfig, NetworkConfig, TrainConfig
+from warpzone.training.curriculum import Curriculum
 from warpzone.training.learner import Learner
 from warpzone.training.metrics import EpisodeResult
 
@@ -150,7 +151,7 @@ def test_games_play_on_the_ways_and_more_whole_levels_with_competence() -> None:
     trained.improve()
     env, curriculum = trained.env, trained.curriculum
     assert isinstance(env, Corridor)
-    assert curriculum is not None
+    assert isinstance(curriculum, Curriculum)
     assert env.trajectories == curriculum.trajectories
     assert env.share == pytest.approx(0.6)
     curriculum.rates[:] = 1.0

@@ -144,8 +144,8 @@ class _Folders:
     ) -> Iterator[dict[str, Any]]:
         try:
             with os.scandir(self._run / folder) as entries:
-                found = (e.name for e in entries if NAME.fullmatch(f"{folder}/{e.name}"))
-                names = sorted(found, key=by_number)
+                listed = (e.name for e in entries if NAME.fullmatch(f"{folder}/{e.name}"))
+                names = sorted(listed, key=by_number)
         except OSError:  # an older run has none
             return
         if len(names) > MOST_LISTED:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from warpzone import Console
+from warpzone import Agent, Console
+from warpzone.agents.described import evaluate_described
 from warpzone.games.side_view import ABOVE, COLUMNS, LEFT, ROWS
 from warpzone.games.super_mario_bros_2_usa import (
     BEARS,
@@ -93,6 +94,13 @@ def test_a_stage_that_is_cleared(
     console.load(env.console_state())
     console.step(0, 300)
     assert console.ram[0x531] == STAGES.index("1-2")
+
+
+def test_the_agent_that_comes_along_clears_it(found: Callable[[str], Rom]) -> None:
+    agent = Agent.load(NAME)
+    ended = evaluate_described(agent, episodes=3, rom=found(NAME), seed=1, policy="argmax")
+    assert ended.start == "1-1"
+    assert ended.result.clear_rate == 1.0
 
 
 def test_what_is_seen_of_tiles(

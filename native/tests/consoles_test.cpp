@@ -367,6 +367,7 @@ TEST(saved_consoles_go_on_and_damaged_ones_do_no_harm) {
 }
 
 TEST(counts_of_consoles_that_would_overflow_are_refused) {
+  constexpr int32_t kMost = INT32_MAX;
   const auto cart = counter(false);
   ConsoleBatch games(cart, play_of(*cart), config_of(Observation::features, 1));
   games.reset(kAll);
@@ -384,9 +385,15 @@ TEST(counts_of_consoles_that_would_overflow_are_refused) {
     CHECK(games.save() == saved);
   };
   refused(buttons, uint64_t{256});
-  for (const int32_t value : {INT32_MIN, -1, INT32_MAX}) {
+  for (const int32_t value : {INT32_MIN, -1}) {
     refused(counts, value);
     refused(counts + 4, value);
   }
   for (const int32_t value : {INT32_MIN, -2, 1, INT32_MAX}) refused(counts + 8, value);
+  // Steps and frames of a game that has been played for that long stay at the largest number.
+  Bytes old = saved;
+  for (const size_t at : {counts, counts + 4}) std::memcpy(&old[at], &kMost, sizeof(kMost));
+  games.load(old);
+  CHECK_EQUAL(games.steps[0], kMost);
+  CHECK_EQUAL(games.frames[0], kMost);
 }

@@ -124,10 +124,14 @@ TEST(counts_that_would_overflow_are_refused) {
     refused(motion + offsetof(smb::Motion, y), value);
     refused(motion + offsetof(smb::Motion, mario_x), value);
     refused(motion + offsetof(smb::Motion, mario_y), value);
-    refused(signals + offsetof(smb::Signals, frames), value);
-    refused(signals + offsetof(smb::Signals, steps), value);
     refused(offsetof(smb::Game, last_x), value);
     refused(offsetof(smb::Game, last_time), value);
+  }
+  for (const size_t passed : {offsetof(smb::Signals, frames), offsetof(smb::Signals, steps)}) {
+    for (const int32_t value : {INT32_MIN, -1}) refused(signals + passed, value);
+    // An episode may be paused for that long: then it stays at the largest number.
+    games.load(with(saved, signals + passed, int32_t{INT32_MAX}));
+    step(games, 1);
   }
   for (const int64_t value : {INT64_MIN, int64_t{-1}, INT64_MAX}) {
     refused(offsetof(smb::Game, stuck_steps), value);

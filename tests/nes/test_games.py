@@ -425,9 +425,8 @@ def test_a_stretch_in_ram_that_the_cartridge_lacks(catch: Path) -> None:
 
 
 def test_a_variable_in_ram_that_the_cartridge_lacks(catch: Path) -> None:
-    game = dataclasses.replace(
-        GAME, variables={**GAME.variables, "own": Variable(address=0x6000)}, starts={"a": b""}
-    )
+    own = {**GAME.variables, "own": Variable(address=0x6000)}
+    game = dataclasses.replace(GAME, variables=own, starts={"a": Console(catch).save()})
     with pytest.raises((ConfigError, EngineError), match="RAM"):
         make_vec(catch, game, 1)
 

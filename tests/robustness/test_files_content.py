@@ -85,7 +85,7 @@ def report() -> Report:
 
 def test_a_damaged_file_is_taken_or_refused_with_one_error(report: Report) -> None:
     assert not report.faults, told(report)
-    assert report.cases > 2000
+    assert report.cases > 1900
 
 
 def test_every_format_met_every_kind_of_damage(report: Report) -> None:

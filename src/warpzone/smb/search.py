@@ -75,6 +75,9 @@ class Explorer:
         weights = [tendency(buttons) for buttons in config.action_list]
         self._native = _native.Explorer(levels, rules, level_index(level), weights, seed, begin)
 
+    def __copy__(self) -> Explorer:
+        raise TypeError("a search cannot be copied: begin another with the same seed")
+
     @property
     def places(self) -> int:
         """How many places are known."""

@@ -39,7 +39,9 @@ def test_other_rewards_know_no_penalty_and_wrong_ones_change_nothing() -> None:
     envs = warpzone.make_vec("1-1", 1, threads=1)
     first = last_reward(envs)
     for penalty in (-1.0, 101.0, float("nan")):
-        with pytest.raises(ConfigError, match=r"end_penalty must be from 0 to 100|must be a finite"):
+        with pytest.raises(
+            ConfigError, match=r"end_penalty must be from 0 to 100|must be a finite"
+        ):
             envs.set_end_penalties({"1-1": penalty})
     with pytest.raises(LevelError, match="9-9"):
         envs.set_end_penalties({"9-9": 1.0})

@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # what tests share is not installed: only found from here on
 
 from tests.support.file_cases import Order, Report, carry_out  # noqa: E402
 

@@ -23,6 +23,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,7 @@ def scenes() -> Iterator[Scene]:
     yield Scene("train", lambda machine, folder, run: Training(machine, folder), act=True)
     yield Scene("resume", lambda machine, folder, run: Training(machine, folder, resumed=True))
     for name, (words, output) in COMMANDS.items():
-        yield Scene(
-            name,
-            lambda machine, folder, run, words=words, output=output: Command(  # type: ignore[misc]
-                machine, folder, run, words, output
-            ),
-        )
+        yield Scene(name, partial(Command, words=words, output=output))
 
 
 def run_cases(arguments: argparse.Namespace) -> int:

@@ -23,22 +23,22 @@ from typing import Any, get_args
 
 import numpy as np
 
+import warpzone
+from warpzone.agents.described import evaluate_described
+from warpzone.agents.playback import Playback
+from warpzone.games.catch import GAME, cartridge
+from warpzone.nes import make_vec as make_described
+from warpzone.nes.env_fields import AUTORESET_MODES, Autoreset
+from warpzone.nes.game import register_game
+from warpzone.nes.game_config import Observation as DescribedObservation
+from warpzone.smb.config import Observation
+from warpzone.training import TrainConfig, resolve, train
+from warpzone.training.progress import NoDisplay, Status
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
+sys.path[:0] = [str(ROOT)]  # what tests share is not installed, and is only found from here on
 
 from tests.support.toy import corridors, toy_config  # noqa: E402
-
-import warpzone  # noqa: E402
-from warpzone.agents.described import evaluate_described  # noqa: E402
-from warpzone.agents.playback import Playback  # noqa: E402
-from warpzone.games.catch import GAME, cartridge  # noqa: E402
-from warpzone.nes import make_vec as make_described  # noqa: E402
-from warpzone.nes.env_fields import AUTORESET_MODES, Autoreset  # noqa: E402
-from warpzone.nes.game import register_game  # noqa: E402
-from warpzone.nes.game_config import Observation as DescribedObservation  # noqa: E402
-from warpzone.smb.config import Observation  # noqa: E402
-from warpzone.training import TrainConfig, resolve, train  # noqa: E402
-from warpzone.training.progress import NoDisplay, Status  # noqa: E402
 
 ENDLESS = 10**12
 """Agent steps of a training that only its interruption ends."""

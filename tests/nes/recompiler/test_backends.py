@@ -12,7 +12,7 @@ from llvmlite import ir
 from tests.support.recompiler import RAM_AT, Pair, banked_image, dot_of, image, patched, word
 
 from warpzone import _native
-from warpzone.nes.recompiler import flow, loader, module, region, values
+from warpzone.nes.recompiler import flow, module, region, values
 from warpzone.nes.recompiler.opcodes import BRANCHES, OPCODES, OPERAND_BYTES
 
 pytestmark = pytest.mark.slow
@@ -328,12 +328,6 @@ class Counting(region.RegionWriter):
         super()._instruction(i, r)
 
 
-class Exporting(llvm.JITLibraryBuilder):  # type: ignore[misc]  # llvmlite is untyped
-    def __init__(self) -> None:
-        super().__init__()
-        self.export_symbol("executed")
-
-
 def test_every_opcode_runs_as_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """With operands of every kind, and each has been executed by native code."""
     random = np.random.default_rng(0)
@@ -372,10 +366,16 @@ def test_every_opcode_runs_as_native_code(monkeypatch: pytest.MonkeyPatch) -> No
 
     program = image(parts, reset=CODE, nmi=0xFF00, irq=0xFF00)
     monkeypatch.setattr(module, "RegionWriter", Counting)
-    monkeypatch.setattr(llvm, "JITLibraryBuilder", Exporting)
+    counts: list[int] = []
+    finalize = llvm.ExecutionEngine.finalize_object
+
+    def find_counts(engine: llvm.ExecutionEngine) -> None:
+        finalize(engine)
+        counts.append(engine.get_global_value_address("executed"))
+
+    monkeypatch.setattr(llvm.ExecutionEngine, "finalize_object", find_counts)
     pair = Pair(program, wanted=heads)
-    compiler = loader._kept[-1]
-    executed = (ctypes.c_uint8 * 0x8000).from_address(compiler[1]["executed"])
+    executed = (ctypes.c_uint8 * 0x8000).from_address(counts[-1])
     begin = pair.plain.save()
     make = Maker(1)
     make.starts = heads

@@ -77,7 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
             results, files, settings, levels=levels, again=given.again, network=network
         )
         sizes = file_sizes(folder, FOLDER)
-        results = choose(results, sizes, margin=given.margin, most_bytes=MOST_BYTES)
+        others = sum(file_sizes(FOLDER / "games").values())
+        results = choose(results, sizes, margin=given.margin, most_bytes=MOST_BYTES - others)
 
         def find(name: str) -> Path:
             return folder / name if (folder / name).exists() else FOLDER / name
@@ -87,8 +88,8 @@ def main(arguments: list[str] | None = None) -> None:
     own = sum(choice == "specialist" for choice in results.packaged.values())
     print(
         f"packaged: {len(results.networks)} networks for all levels, specialists for {own} of"
-        f" {len(results.packaged)} levels, {results.bytes / 1e6:.1f} MB of at most"
-        f" {MOST_BYTES / 1e6:g} MB"
+        f" {len(results.packaged)} levels, {results.bytes / 1e6:.1f} MB and {others / 1e6:.1f} MB"
+        f" of other games, of at most {MOST_BYTES / 1e6:g} MB"
     )
 
 

@@ -348,7 +348,12 @@ def test_specialists_that_are_better_by_most_come_first_where_the_place_is_short
     assert (results.packaged["1-1"], results.packaged["1-2"]) == ("generalist", "specialist")
     assert results.bytes == sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     assert "no place for it" in (text := capsys.readouterr().out)
-    assert f"{results.bytes / 1e6:.1f} MB of at most" in text
+    assert f"{results.bytes / 1e6:.1f} MB and 0.0 MB of other games, of at most" in text
+    # Agents of other games take from the same room.
+    (folder / "games").mkdir()
+    (folder / "games" / "game.safetensors").write_bytes(bytes(11_000))
+    package_agents.main([str(run) for run in runs])
+    assert read_results(file).packaged["1-2"] == "generalist"
 
 
 def test_an_agent_that_never_clears_is_not_packaged_and_runs_without_one_are_left_out(

@@ -330,6 +330,24 @@ def test_games_that_ran_before_they_were_watched_are_left_out(tmp_path: Path) ->
         env.input_log(0)
 
 
+def test_a_game_that_never_ends_is_not_held_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episode_writer, "MOST_DECISIONS", 24)
+    held: list[int] = []
+    keep = EpisodeWriter.keep
+
+    def watched(self: EpisodeWriter, *given: Any) -> None:
+        keep(self, *given)
+        held.extend(sum(len(part.actions) for part in parts) for parts in self._running.values())
+
+    monkeypatch.setattr(EpisodeWriter, "keep", watched)
+    run = tmp_path / "run"
+    train(small(total_steps=small().batch * 6), run)
+    assert 0 < max(held) <= 24
+    assert files(run, "episodes") == []  # all are 40 steps long
+
+
 def test_the_number_of_watched_games_may_change_on_the_way() -> None:
     assert fixed_because("watched_games") is None
 

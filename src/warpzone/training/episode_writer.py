@@ -51,6 +51,9 @@ LIVE_PAUSE = 2.0
 """Seconds between two states of the running episodes."""
 MOST_ENDS = 32
 """Lines for an update."""
+MOST_DECISIONS = 100_000
+"""Of a running episode that are held: one that goes on for longer, in a game that never ends, is
+not written down."""
 TOLD = (
     *("level", "start", "area", "map", "x", "y", "death", "flag", "progress", "frames"),
     *("episode_return", "success", "best_progress"),
@@ -225,7 +228,10 @@ class EpisodeWriter:
                 outputs.values[begin:end, column],
                 outputs.log_probs[begin:end, column],
             )
-            self._running[self.games[column]].append(part)
+            running = self._running[self.games[column]]
+            running.append(part)
+            if sum(len(one.actions) for one in running) > MOST_DECISIONS:
+                running.clear()  # as of an episode that ran before this process watched
 
     def _consider(self, step: int, ended: _Ended) -> None:
         """Write down an episode that is the best of its level so far, and another now and then."""

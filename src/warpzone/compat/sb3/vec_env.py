@@ -238,7 +238,10 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
             self._masks[:] = infos[ACTION_MASK]
 
     def _views(self, indices: Indices) -> list[GameView]:
-        return [self.envs.game_view(game) for game in self._get_indices(indices)]
+        games = self._get_indices(indices)
+        if not isinstance(games, Iterable):  # a number that is no Python int, of NumPy for example
+            games = [games]
+        return [self.envs.game_view(game) for game in games]
 
     def _attribute(self, view: GameView, name: str) -> Any:
         try:

@@ -97,16 +97,18 @@ def test_no_episodes(agent: Agent) -> None:
 
 
 def test_a_row_goes_on_with_what_the_game_goes_on_with() -> None:
-    agent = Collection().agent("7-4")
-    row = evaluate_row(agent, "7-4", "8-2", episodes=6, noop_max=8, threads=1)
-    assert list(row.reached) == list(row.cleared) == ["7-4", "8-1", "8-2"]
-    assert row.reached["7-4"] == 1.0
-    # It knows 7-4, and not what comes then.
-    assert row.reached["8-1"] == row.cleared["7-4"] > 0.5
-    assert row.reached["8-2"] == row.cleared["8-1"] == row.result.clear_rate == 0.0
-    single = evaluate_row(agent, "7-4", "7-4", episodes=6, noop_max=8, threads=2)
-    assert single.result == evaluate(agent, ["7-4"], episodes=6, noop_max=8).levels["7-4"]
-    assert single.cleared == {"7-4": single.result.clear_rate}
+    agent = Collection().agent("8-3")
+    row = evaluate_row(agent, "8-2", "8-4", episodes=6, noop_max=8, threads=1)
+    assert list(row.reached) == list(row.cleared) == ["8-2", "8-3", "8-4"]
+    # It knows 8-3, and not what comes before and then.
+    assert row.reached["8-2"] == 1.0
+    assert row.reached["8-3"] == row.cleared["8-2"]
+    row = evaluate_row(agent, "8-3", "8-4", episodes=6, noop_max=8, threads=1)
+    assert row.reached["8-4"] == row.cleared["8-3"] > 0.5
+    assert row.cleared["8-4"] == row.result.clear_rate == 0.0
+    single = evaluate_row(agent, "8-3", "8-3", episodes=6, noop_max=8, threads=2)
+    assert single.result == evaluate(agent, ["8-3"], episodes=6, noop_max=8).levels["8-3"]
+    assert single.cleared == {"8-3": single.result.clear_rate}
     assert json.loads(json.dumps(row.as_json()))["cleared"] == row.cleared
 
 

@@ -179,6 +179,8 @@ def test_attributes_and_methods_are_those_of_each_game() -> None:
         envs.get_attr("difficulty", 1)
     with pytest.raises(WarpzoneError, match="no attribute 'nothing'"):
         envs.env_method("nothing")
+    with pytest.raises(ConfigError, match=r"'difficulty' of a game is no method.*: 3"):
+        envs.env_method("difficulty", indices=0)
     with pytest.raises(ConfigError, match="render_mode"):
         envs.set_attr("render_mode", "human")
     with pytest.raises(ConfigError, match="no game 3"):

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.parity.peer import CODE, QUIET, cartridge, stop
+from tests.support.recompiler import banked_image
 from tests.support.scripts import ACTIONS, FLAGPOLE, INDEX, steps
 
 from warpzone import Console, MarioEnv
 from warpzone._native import Console as NativeConsole
 from warpzone.errors import EngineError
+from warpzone.maps.renderer import render_level
 from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.console import PALETTE
 from warpzone.nes.rom import Rom
@@ -169,6 +171,18 @@ def test_another_cartridge_has_no_levels(tmp_path: Path) -> None:
     console = Console(path)
     with pytest.raises(EngineError, match=r"level 1-1: .*is this cartridge Super Mario Bros\.\?"):
         start_level(console, "1-1")
+
+
+def test_a_cartridge_with_banks_has_no_levels(tmp_path: Path) -> None:
+    path = tmp_path / "other.nes"
+    path.write_bytes(banked_image(2, [b"\xea" * 0x4000] * 2))
+    other = r"none of Super Mario Bros\.: it has mapper 2"
+    with pytest.raises(EngineError, match=other):
+        start_level(Console(path), "1-1")
+    with pytest.raises(EngineError, match=other):
+        MarioEnv("1-1", rom=path)
+    with pytest.raises(EngineError, match=other):
+        render_level("1-1", path)
 
 
 def test_the_picture_in_both_forms(rom: Rom) -> None:

@@ -16,9 +16,17 @@ _known: weakref.WeakKeyDictionary[Cartridge, _native.LevelStarts] = weakref.Weak
 
 def level_starts(cartridge: Cartridge) -> _native.LevelStarts:
     """Returns where the levels of a cartridge begin: one object for each cartridge in use, which
-    boots a level when it is first wanted."""
+    boots a level when it is first wanted.
+
+    Raises:
+        EngineError: no such game can be in the cartridge.
+    """
     lost_levels = levels_of(cartridge.contents_sha1) == LOST_LEVELS
-    return _known.setdefault(cartridge, _native.LevelStarts(cartridge.native, lost_levels))
+    try:
+        starts = _native.LevelStarts(cartridge.native, lost_levels)
+    except ValueError as error:
+        raise EngineError(str(error)) from None
+    return _known.setdefault(cartridge, starts)
 
 
 def start_level(console: Console, level: str) -> None:

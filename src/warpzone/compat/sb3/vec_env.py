@@ -200,9 +200,13 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
 
         Raises:
             NoAttributeError: they have none of that name.
-            ConfigError: no such game, or what the method raises.
+            ConfigError: no such game, what has that name is no method, or what the method raises.
         """
         methods = self.get_attr(method_name, indices)
+        if other := [method for method in methods if not callable(method)]:
+            raise ConfigError(
+                f"{method_name!r} of a game is no method, read it by get_attr: {other[0]!r:.80}"
+            )
         return [method(*method_args, **method_kwargs) for method in methods]
 
     def env_is_wrapped(self, wrapper_class: type, indices: Indices = None) -> list[bool]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from warpzone.errors import CheckpointError, FileError
@@ -26,6 +28,31 @@ def test_a_snapshot_comes_back_bit_for_bit() -> None:
         assert read.tensors[name].dtype == tensor.dtype
         assert torch.equal(read.tensors[name], tensor)
     assert torch.equal(read.weights["w"], written.tensors["policy.w"])
+
+
+@pytest.mark.parametrize("last", [torch.float16, torch.bfloat16])
+def test_tensors_are_as_safetensors_writes_them(last: torch.dtype) -> None:
+    kinds = [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, last]
+    tensors = {str(kind): torch.ones(3, 2, dtype=kind) for kind in kinds}
+    tensors |= {"one": torch.tensor(3.0), "none": torch.zeros(0, 4)}
+    payload = Snapshot(tensors, {"step": 5}).pack().partition(b"\n")[2]
+    values = torch.frombuffer(bytearray(b'{"step": 5}'), dtype=torch.uint8)
+    assert payload == safetensors.torch.save({**tensors, "values.json": values})
+
+
+def test_nothing_is_held_of_what_was_packed() -> None:
+    def objects() -> int:
+        gc.collect()
+        return len(gc.get_objects())
+
+    def pack(size: int) -> None:
+        Snapshot({"data": torch.zeros(size)}, {"step": 1, "text": "x" * size}).pack()
+
+    pack(1000)
+    before = objects()
+    for size in range(1001, 1101):
+        pack(size)
+    assert objects() - before < 100
 
 
 def test_the_last_three_are_kept(tmp_path: Path) -> None:

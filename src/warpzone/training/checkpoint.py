@@ -10,13 +10,14 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import safetensors
+import safetensors.numpy
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -193,9 +194,8 @@ class Snapshot:
 
     def pack(self) -> bytes:
         text = json.dumps(self.values).encode()
-        payload = safetensors.torch.save(
-            {**self.tensors, _VALUES: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
-        )
+        values = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+        payload = _as_safetensors({**self.tensors, _VALUES: values})
         return _HEADER + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
 
     @staticmethod
@@ -233,6 +233,16 @@ class Snapshot:
         except OSError as error:
             raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
         return Snapshot.unpack(data, str(path))
+
+
+def _as_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """The bytes of `safetensors.torch.save`, which never forgets a size that it has saved a tensor
+    of: by way of NumPy, where that knows all types of numbers."""
+    try:
+        arrays = {name: t.detach().cpu().contiguous().numpy() for name, t in tensors.items()}
+    except TypeError:  # bfloat16, for example
+        return safetensors.torch.save(dict(tensors))
+    return safetensors.numpy.save(arrays)
 
 
 class Checkpoints:

@@ -4,15 +4,15 @@
     python scripts/soak.py --hours 24 --out soak --plot docs/soak.png --report docs/soak.json
     python scripts/soak.py --judge soak/soak.json --plot docs/soak.png        # again, of samples
 
-One process works (`scripts/soak_work.py`): five trainings in turn, each gone on with and
-interrupted by Ctrl-C, games with every observation and every kind of autoreset, measuring, films.
+One process works (`scripts/soak_work.py`): five trainings in turn, each gone on with,
+interrupted by Ctrl-C and now and then begun anew, games with every observation and every kind of autoreset, measuring, films.
 A second is the dashboard of these runs, a third looks at it (`scripts/soak_visit.py`), in Chromium
 where there is one. Every few seconds each is sampled: resident and proportional memory, open files,
 threads, children; and the disk that each kind of file takes. The two that repeat turns also say
 what they hold after each: objects, blocks, heap, or of the page heap, nodes and listeners.
 
 A slope is the median of the slopes of all pairs of points (Theil–Sen), which a few outliers do not
-move, with its 95 % interval by Kendall's statistic, both after a warm-up of a fifth of the time; of
+move, with its 95 % interval by Kendall's statistic, both after a warm-up (`--warm-up`); of
 more than 200 points, medians of 200 stretches are taken. It is told for a day and must not be above
 its bound. Speed, agent steps for each second of the processor, may not have sunk by more than its
 bound over the soak itself, as far as the interval is sure of it: other processes slow it too.
@@ -493,7 +493,13 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-browser", action="store_true", help="only HTTP and WebSocket clients")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of the curves")
     parser.add_argument("--report", type=Path, metavar="FILE", help="the verdicts as JSON")
+    parser.add_argument(
+        "--warm-up", type=float, default=WARM_UP, metavar="SHARE",
+        help=f"of the time that is not judged, while caches fill; default {WARM_UP:g}",
+    )  # fmt: skip
     chosen = parser.parse_args(given)
+    if not 0 <= chosen.warm_up < 1:
+        parser.error(f"--warm-up must be 0 or more and below 1, not {chosen.warm_up:g}")
     if chosen.judge is not None:
         record = json.loads(chosen.judge.read_text())
     else:
@@ -506,7 +512,7 @@ def main(given: Sequence[str] | None = None) -> int:
             chosen.turns, chosen.updates, chosen.steps,
         )  # fmt: skip
     series = series_of(record)
-    verdicts = judged(series)
+    verdicts = judged(series, chosen.warm_up)
     wrong = failures(record, verdicts)
     hours = record.get("seconds", 0) / 3600
     turns = 1 + max((mark["turn"] for mark in record["marks"] if "held" in mark), default=-1)

@@ -12,6 +12,7 @@ import ctypes
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -42,6 +43,8 @@ from tests.support.toy import corridors, toy_config  # noqa: E402
 
 ENDLESS = 10**12
 """Agent steps of a training that only its interruption ends."""
+ANEW = 40
+"""Turns after which runs are deleted and begun anew: what grows is not what they consist of."""
 CATCH = "soak-catch"
 
 
@@ -127,6 +130,7 @@ class Work:
         for observation in get_args(DescribedObservation):
             yield f"games: catch, {observation}", lambda o=observation: self.step_catch(o)  # type: ignore[misc]
         yield "measure", self.measure
+        yield "catch measured", self.measure_catch
         yield "film", self.film
 
     def train_corridor(self) -> int:
@@ -156,6 +160,8 @@ class Work:
         self, run: Path, config: TrainConfig, updates: int | None = None, **given: Any
     ) -> int:
         shown = Interrupting(updates or self.updates)
+        if self.turn % ANEW == 0 and run.exists():
+            shutil.rmtree(run)
         begun = run.exists()
         before = json.loads((run / "status.json").read_text())["step"] if begun else 0
         result = train(config, run, resume=begun, display=shown, **given)
@@ -210,10 +216,11 @@ class Work:
         warpzone.evaluate(
             agent, ["1-1"], episodes=4, threads=self.threads, seed=self.turn, on_episode=count
         )
-        evaluate_described(
-            warpzone.Agent.load(newest(self.runs / "catch")), episodes=4, rom=self.catch
-        )
         return steps
+
+    def measure_catch(self) -> int:
+        agent = warpzone.Agent.load(newest(self.runs / "catch"))
+        return evaluate_described(agent, episodes=4, rom=self.catch).result.episodes
 
     def film(self) -> int:
         from warpzone.video.record import record

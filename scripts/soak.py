@@ -4,16 +4,17 @@
     python scripts/soak.py --hours 24 --out soak --plot docs/soak.png --report docs/soak.json
     python scripts/soak.py --judge soak/soak.json --plot docs/soak.png        # again, of samples
 
-One process works (`scripts/soak_work.py`): five trainings in turn, each gone on with,
-interrupted by Ctrl-C and now and then begun anew, games with every observation and every kind of autoreset, measuring, films.
+One process works (`scripts/soak_work.py`): five trainings in turn, each gone on with, interrupted
+by Ctrl-C and now and then begun anew, games with every observation and every kind of autoreset,
+measuring, films.
 A second is the dashboard of these runs, a third looks at it (`scripts/soak_visit.py`), in Chromium
 where there is one. Every few seconds each is sampled: resident and proportional memory, open files,
 threads, children; and the disk that each kind of file takes. The two that repeat turns also say
 what they hold after each: objects, blocks, heap, or of the page heap, nodes and listeners.
 
 A slope is the median of the slopes of all pairs of points (Theil–Sen), which a few outliers do not
-move, with its 95 % interval by Kendall's statistic, both after a warm-up (`--warm-up`); of
-more than 200 points, medians of 200 stretches are taken. It is told for a day and must not be above
+move, with its 95 % interval by Kendall's statistic, both after a warm-up (`--warm-up`); of more
+than 200 points, medians of 200 stretches are taken. It is told for a day and must not be above
 its bound. Speed, agent steps for each second of the processor, may not have sunk by more than its
 bound over the soak itself, as far as the interval is sure of it: other processes slow it too.
 Exit status: 0 where all bounds hold, 1 where one does not, where a process ended by itself or a

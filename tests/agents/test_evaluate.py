@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from tests.support.episodes import CLEAR, make_episode
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.evaluate import Evaluation, Protocol, evaluate, evaluate_row
+from warpzone.agents.evaluate_game import evaluate_game
 from warpzone.agents.packaged import Collection
 from warpzone.episodes.replay import snapshot_at
 from warpzone.errors import ConfigError
@@ -91,9 +93,14 @@ def test_any_phase_is_another_measurement_and_says_so() -> None:
     assert own.levels["7-1"].mean_progress != any_phase.levels["7-1"].mean_progress
 
 
-def test_no_episodes(agent: Agent) -> None:
-    with pytest.raises(ConfigError, match="episodes is 0"):
-        evaluate(agent, ["1-1"], episodes=0)
+@pytest.mark.parametrize("episodes", [0, -1, 2**31, 2**70, 1.5, "3", None])
+def test_no_number_of_episodes(agent: Agent, episodes: Any) -> None:
+    with pytest.raises(ConfigError, match="episodes is"):
+        evaluate(agent, ["1-1"], episodes=episodes)
+    with pytest.raises(ConfigError, match="episodes is"):
+        evaluate_row(agent, "1-1", "1-2", episodes=episodes)
+    with pytest.raises(ConfigError, match="episodes is"):
+        evaluate_game(agent, episodes=episodes)
 
 
 def test_a_row_goes_on_with_what_the_game_goes_on_with() -> None:

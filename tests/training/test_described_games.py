@@ -146,7 +146,7 @@ def test_settings_of_a_measurement_are_checked(trained: Path, rom: Path) -> None
         evaluate_described(agent, policy=wrong, rom=rom)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="policy is 'best'"):
         described_frames(agent, policy=wrong, rom=rom)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="episodes is 0: there must be at least one"):
+    with pytest.raises(ConfigError, match="episodes is 0: it must be at least 1 and below"):
         evaluate_described(agent, episodes=0, rom=rom)
 
 

@@ -20,7 +20,7 @@ from warpzone.episodes.outcome import Outcome
 from warpzone.errors import AgentError, ConfigError
 from warpzone.nes.arrays import rows_of
 from warpzone.nes.cartridge import RomSource
-from warpzone.nes.checks import require, whole_number
+from warpzone.nes.checks import checked_episodes, require
 from warpzone.nes.console import Console
 from warpzone.nes.game import Game, game_named
 from warpzone.nes.game_config import GameConfig
@@ -131,8 +131,7 @@ def evaluate_described(
 
     Raises as `described_envs` does, and `ConfigError` for less than one episode or another policy.
     """
-    if whole_number(episodes, "episodes") < 1:
-        raise ConfigError(f"episodes is {episodes}: there must be at least one")
+    checked_episodes(episodes)
     _check_policy(policy)
     ended: list[dict[str, float]] = []
     own: dict[str, Any] = {} if start is None else {"starts": None, "start_states": start}

@@ -13,7 +13,7 @@ from warpzone.agents.agent import Agent
 from warpzone.errors import ConfigError
 from warpzone.hardware import torch_threads
 from warpzone.nes.cartridge import RomSource, open_rom
-from warpzone.nes.checks import checked_seed, require, whole_number
+from warpzone.nes.checks import checked_episodes, checked_seed, require
 from warpzone.nes.rom import Rom
 from warpzone.nes.start_states import StartState, StartStates
 from warpzone.smb.config import env_config, level_played
@@ -268,8 +268,7 @@ def _protocol(
     seed: int,
     any_phase: bool = False,
 ) -> Protocol:
-    if whole_number(episodes, "episodes") < 1:
-        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+    checked_episodes(episodes)
     checked_seed(seed)
     require(policy in get_args(PolicyMode), "policy", policy, "'sample' or 'argmax'")
     limits = agent.info.env

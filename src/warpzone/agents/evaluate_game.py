@@ -14,6 +14,7 @@ from warpzone.agents.team import Team
 from warpzone.errors import ConfigError
 from warpzone.hardware import torch_threads
 from warpzone.nes.cartridge import RomSource, open_rom
+from warpzone.nes.checks import checked_episodes
 from warpzone.smb.levels import LEVELS
 from warpzone.smb.signals import DEATHS
 from warpzone.training.agent_file import PolicyMode
@@ -150,8 +151,7 @@ def evaluate_game(
         ConfigError: a number out of its range, or a policy for a team.
         AgentError: the agents do not fit this version's games.
     """
-    if episodes < 1:
-        raise ConfigError(f"episodes is {episodes}; it must be at least 1")
+    checked_episodes(episodes)
     if isinstance(players, Agent):
         team = Team.of(players, policy)
     elif policy is not None:

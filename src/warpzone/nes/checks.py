@@ -70,6 +70,13 @@ def whole_number(value: Any, name: str) -> int:
     return int(value)
 
 
+def checked_episodes(episodes: Any) -> int:
+    """Returns how many episodes are to be played. Raises `ConfigError`."""
+    number = whole_number(episodes, "episodes")
+    require(1 <= number < 2**31, "episodes", episodes, "at least 1 and below 2**31")
+    return number
+
+
 def number_of(value: Any, name: str) -> float:
     """Returns a number that is finite. Raises `ConfigError` where it is none."""
     fits = isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)

@@ -76,6 +76,12 @@ def test_other_levels_are_refused(lost: Rom) -> None:
         level_starts(cartridge_of(lost)).start(16)
 
 
+def test_the_agent_that_comes_along_clears_1_1(lost: Rom) -> None:
+    agent = warpzone.Agent.load("lost-levels")
+    found = warpzone.evaluate(agent, ["1-1"], episodes=3, policy="argmax", seed=1, rom=lost)
+    assert found.levels["1-1"].clear_rate == 1.0
+
+
 def test_tiles_mean_the_same_in_its_program(rom: Rom, lost: Rom) -> None:
     """The tables by which both programs tell what carries Mario and what can be hit are equal:
     there are no poison mushrooms among the blocks."""

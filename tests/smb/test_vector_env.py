@@ -271,6 +271,19 @@ def test_disabled_autoreset() -> None:
     assert infos["steps"][1] == 1
 
 
+def test_a_reset_tells_that_nothing_is_earned_yet() -> None:
+    envs = warpzone.make_vec("1-1", 2, noop_max=5, autoreset="disabled")
+    _, infos = envs.reset(seed=3)
+    assert infos["episode_return"].tolist() == [0, 0]
+    _, rewards, *_ = envs.step(np.array([1, 1]))
+    assert rewards.all()
+    _, infos = envs.reset(options={"reset_mask": np.array([False, True])})
+    assert infos["episode_return"].tolist() == [rewards[0], 0]
+    assert infos["episode_return"].dtype == np.float32
+    _, info = warpzone.make("1-1").reset(seed=3)
+    assert info["episode_return"] == 0
+
+
 def test_a_mask_resets_only_where_it_is_set() -> None:
     envs = make_vec(observation="ram", noop_max=30, autoreset="disabled")
     envs.reset(seed=1)

@@ -161,8 +161,7 @@ class MarioVectorEnv(GameBatch, VectorGames):
         reached["episode_return"] = self._returns.copy()
         finished = np.flatnonzero(self._terminated | self._truncated)
         if self.config.autoreset == "same_step" and len(finished) > 0:
-            begun = signal_arrays(self._current_signals(slice(None)))
-            begun["episode_return"] = np.where(begun["steps"] == 0, 0, self._returns)
+            begun = self._with_returns(self._current_signals(slice(None)))
             mask = np.zeros(self.num_envs, dtype=np.bool_)
             mask[finished] = True
             finals = [copy_of(rows_of(self._final_obs, game)) for game in finished]
@@ -200,7 +199,12 @@ class MarioVectorEnv(GameBatch, VectorGames):
         return number
 
     def _shown(self) -> dict[str, NDArray[Any]]:
-        return signal_arrays(self._signals.copy())
+        return self._with_returns(self._signals.copy())
+
+    def _with_returns(self, signals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        told = signal_arrays(signals)
+        told["episode_return"] = np.where(told["steps"] == 0, np.float32(0), self._returns)
+        return told
 
     def _arrived(self, group: int) -> None:
         self._outs.pop(group, None)

@@ -5,7 +5,8 @@
 
 Each file is run in a process of its own, again and again with the next seed, so that a crash or a
 hang ends that process alone and is told like any other failure: with its output, and the command
-that makes it again. Exits with 1 if there was one. `--nice N` sets the priority.
+that makes it again. Exits with 1 if there was one. `--nice N` sets the priority. Ctrl-C ends it
+sooner.
 """
 
 from __future__ import annotations
@@ -53,7 +54,11 @@ def main() -> int:
             *(("-k", given.k) if given.k else ()),
         ]
         begun = time.monotonic()
-        status, output, counted = run(command, given.cases)
+        try:
+            status, output, counted = run(command, given.cases)
+        except KeyboardInterrupt:
+            seed -= 1
+            break
         totals.update(counted)
         seconds = time.monotonic() - begun
         print(

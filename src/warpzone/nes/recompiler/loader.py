@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import sys
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -39,8 +40,10 @@ def load(object_code: bytes) -> Loaded:
             raise ValueError("it is no object file")
         # Code reaches its tables by distances of 32 bits, and a large process has its free
         # addresses further apart: llvmlite's own memory manager, which LLJIT does not offer, asks
-        # for one piece. Without it LLVM ends the process.
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine, use_lmm=True)
+        # for one piece. Without it LLVM ends the process. On Windows it has not been tried.
+        in_one_piece = None if sys.platform == "win32" else True
+        module = llvm.parse_assembly("")
+        engine = llvm.create_mcjit_compiler(module, machine, use_lmm=in_one_piece)
         try:
             engine.add_object_file(parsed)
             engine.finalize_object()

@@ -6,11 +6,15 @@ import json
 import re
 from pathlib import Path
 
-from tests.support.commands import error_of, run
+import pytest
+from tests.support.commands import error_of, plain, run
 from tests.support.episodes import CLEAR, make_episode
 
 from warpzone.agents.agent import Agent
 from warpzone.episodes.replay import snapshot_at
+from warpzone.errors import RomError
+from warpzone.smb.known_cartridges import KNOWN
+from warpzone.smb.rom import find_known
 from warpzone.training.agent_file import save_agent
 from warpzone.training.packaged_index import read_index, trained_folder
 
@@ -26,6 +30,19 @@ def test_a_row_of_levels() -> None:
     assert set(json.loads(told.stdout)["reached"]) == {"4-1", "4-2"}
     shown = run("eval", "4-1", "--through", "4-2", "--episodes", "3")
     assert re.search(r"4-1 to 4-2 with one life: \d+\.\d% of 3 episodes", shown.stdout)
+
+
+def test_an_agent_of_the_lost_levels_plays_on_their_cartridge() -> None:
+    try:
+        find_known(KNOWN["lost-levels"])
+    except RomError as error:
+        pytest.skip(f"no network: {error}")
+    told = json.loads(run("eval", "lost-levels", "--episodes", "2", "--json").stdout)
+    assert list(told["levels"]) == ["1-1"]
+    assert told["levels"]["1-1"]["clear_rate"] == 1.0
+    assert "Lost Levels" in told["rom"]["revision"]
+    elsewhere = run("eval", "lost-levels", "--episodes", "1", "--rom", "super-mario-bros")
+    assert "trained with the ROM revision" in plain(elsewhere.stderr)
 
 
 def test_the_whole_game() -> None:

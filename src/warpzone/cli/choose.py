@@ -15,6 +15,7 @@ from warpzone.nes.rom import Rom
 from warpzone.own_code import described
 from warpzone.smb import rom as roms
 from warpzone.smb.cartridges import all_levels
+from warpzone.smb.known_cartridges import KNOWN, LOST_LEVELS
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:
@@ -84,9 +85,18 @@ def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
     use_one_torch_thread()
     agent = Agent.load(path, device=device)
     agent.check_plays_levels()
-    cartridge = find_rom(rom)
+    cartridge = find_rom(rom or cartridge_of(agent))
     warn_of_rom(agent, cartridge)
     return agent, cartridge
+
+
+def cartridge_of(agent: Agent) -> Path | None:
+    """The name of the cartridge that an agent of the Lost Levels was trained with, which it plays
+    on where none is named; None: the usual one, in whatever revision."""
+    for known in KNOWN.values():
+        if known.levels == LOST_LEVELS and known.title == agent.info.rom_revision:
+            return Path(known.name)
+    return None
 
 
 def described_game(text: str | Path) -> Game | None:
@@ -179,12 +189,15 @@ def open_collection(device: str, rom: Path | None) -> tuple[Collection, Rom]:
     return Collection(device=device), find_rom(rom)
 
 
-def levels_on(spec: str | None, own: Sequence[str], cartridge: Rom) -> list[str]:
+def levels_on(
+    spec: str | None, own: Sequence[str], cartridge: Rom, agent: Agent | None = None
+) -> list[str]:
     """The levels that `spec` means on a cartridge; without one `own`, which the agent is for, or on
     another game than it was trained on all that there are."""
     there = list(all_levels(cartridge))
     if spec is None:
-        return list(own) if len(there) == len(LEVELS) else there
+        trained_here = agent is not None and agent.rom_mismatch(cartridge) is None
+        return list(own) if trained_here or len(there) == len(LEVELS) else there
     return there if spec.strip() == "all" else list(parse_levels(spec))
 
 

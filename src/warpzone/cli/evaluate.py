@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from warpzone.cli.choose import (
+    cartridge_of,
     check_level,
     described_agent,
     game_settings,
@@ -221,7 +222,7 @@ def evaluate(
             own = [agent.packaged_for] if agent.packaged_for else list(agent.levels)
             evaluation = measure(
                 agent,
-                [] if start else levels_on(levels, own, cartridge),
+                [] if start else levels_on(levels, own, cartridge, agent),
                 starts=start or None,
                 policy=policy_of(policy, agent),
                 any_phase=any_phase,
@@ -254,8 +255,9 @@ def _evaluate_on_ray(
     where: dict[str, Any] = {"policy": mode, "address": address, "rom": rom}
     if agent_path is not None:
         agent, cartridge = load_agent(agent_path, "cpu", rom)
+        where["rom"] = rom or cartridge_of(agent)
         own = [agent.packaged_for] if agent.packaged_for else list(agent.levels)
-        chosen = levels_on(levels, own, cartridge)
+        chosen = levels_on(levels, own, cartridge, agent)
         return evaluate_on_ray([agent_path], chosen, **where, **settings)[str(agent_path)]
     collection, cartridge = open_collection("cpu", rom)
     names = packaged_levels(levels, collection, cartridge)

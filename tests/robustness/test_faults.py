@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,11 @@ def test_a_campaign_stops_with_a_message_and_goes_on(machine: Machine, folder: P
     for what, _, fault in cases:
         done = run(fault)
         assert "Traceback" not in done.err, (what, done.text)
-        assert done.fired, what
+        while not done.fired:  # it made fewer calls this time: it waits by the clock
+            assert done.status == 0, (what, done.text)
+            shutil.rmtree(out)
+            fault = replace(fault, at=fault.at // 2)
+            done = run(fault)
         if done.status not in (0, 130) and not what.startswith("SIG"):
             assert (done.status, done.err.count("error:")) == (2, 1), (what, done.text)
         again = run()

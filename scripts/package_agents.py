@@ -23,6 +23,7 @@ from warpzone.agents.results import read_results
 from warpzone.errors import WarpzoneError
 from warpzone.smb.levels import parse_levels
 from warpzone.training import name_network
+from warpzone.training.packaged_index import GAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "src" / "warpzone" / "trained"
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
             results, files, settings, levels=levels, again=given.again, network=network
         )
         sizes = file_sizes(folder, FOLDER)
-        others = sum(file_sizes(FOLDER / "games").values())
+        others = sum(file_sizes(FOLDER / GAMES).values())
         results = choose(results, sizes, margin=given.margin, most_bytes=MOST_BYTES - others)
 
         def find(name: str) -> Path:

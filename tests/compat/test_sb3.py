@@ -186,8 +186,8 @@ def test_attributes_and_methods_are_those_of_each_game() -> None:
     with pytest.raises(ConfigError, match="no game 3"):
         envs.get_attr("config", 3)
     with pytest.raises(ConfigError, match=r"number of a game is 1\.5"):
-        envs.get_attr("config", 1.5)  # type: ignore[arg-type]
-    assert len(envs.get_attr("config", np.int64(2))) == 1  # type: ignore[arg-type]
+        envs.get_attr("config", 1.5)  # type: ignore[arg-type]  # wrong on purpose
+    assert len(envs.get_attr("config", np.int64(2))) == 1
     assert envs.env_is_wrapped(Monitor) == [True] * GAMES
     assert envs.env_is_wrapped(VecMonitor, 0) == [False]
 

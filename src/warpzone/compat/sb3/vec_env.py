@@ -25,7 +25,7 @@ from warpzone.smb.levels import LevelSpec
 from warpzone.smb.reward import RewardFunction
 from warpzone.smb.vector_env import MarioVectorEnv
 
-Indices: TypeAlias = int | Iterable[int] | None
+Indices: TypeAlias = int | np.integer[Any] | Iterable[int] | None
 """Some of the games; None: all."""
 
 

@@ -34,6 +34,10 @@ LOOK = 0.7
 """Seconds at a panel."""
 PATIENCE = 600_000.0
 """Milliseconds that a page may take on a machine that is busy."""
+ARGUMENTS = ["--no-sandbox", "--enable-low-end-device-mode"]
+"""Chromium keeps pictures that it has decoded, as the maps of levels, until memory is short, or
+they are hundreds of megabytes. As for a small device, it keeps fewer, so that what grows besides is
+seen."""
 COUNTED = {"JSHeapUsedSize": "heap", "Nodes": "nodes", "JSEventListeners": "listeners"}
 
 
@@ -127,7 +131,7 @@ def tab(url: str, wanted: bool) -> Iterator[Tab | None]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         try:
             yield Tab(browser, url)
         finally:

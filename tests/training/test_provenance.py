@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.support.toy import corridors, toy_config
 from typer.testing import CliRunner
 
 from warpzone import training
 from warpzone.cli.app import app
-from warpzone.training.agent_file import load_agent
+from warpzone.nes.console import Console
+from warpzone.nes.rom import Rom
+from warpzone.smb.levels import LEVELS
+from warpzone.smb.starts import start_level
+from warpzone.training.agent_file import Stage, load_agent
 from warpzone.training.config import TrainConfig
 from warpzone.training.presets import PRESETS, resolve
 from warpzone.training.provenance import code_commit, command_of
@@ -135,6 +140,34 @@ def test_the_commit_is_that_of_the_checkout_and_marks_changes(
         assert found() is None
     finally:
         code_commit.cache_clear()
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, 2.5)])
+def test_start_states_are_named_by_their_files(
+    weights: tuple[float, float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rom: Rom
+) -> None:
+    console = Console(rom)
+    start_level(console, "1-1")
+    for name in ("first.state", "then.state"):
+        console.step(frames=20)
+        (tmp_path / name).write_bytes(console.save())
+    monkeypatch.chdir(tmp_path)
+    given = dict(zip(("first.state", "then.state"), weights, strict=True))
+    config = resolve("tiles", env={"start_states": given})
+    command = command_of(config)
+    assert len(command) < 200
+    assert trained_by(command, monkeypatch, tmp_path) == config
+
+
+def test_a_command_that_an_agent_has_no_room_for_is_cut() -> None:
+    files = {level: f"runs/{'far/' * 100}{level}" for level in LEVELS}
+    command = command_of(resolve("generalist", distillation_policies=files))
+    assert command.startswith("warpzone train ")
+    assert command.endswith("…")
+    described = {"command": command, "commit": None, "steps": 0, "seconds": 0, "threads": 1}
+    assert Stage.model_validate(described).command == command
+    with pytest.raises(ValidationError, match="at most"):
+        Stage.model_validate({**described, "command": f"{command} "})
 
 
 def test_paths_of_agents_on_this_machine_are_left_out(tmp_path: Path) -> None:

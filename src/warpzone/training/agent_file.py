@@ -46,7 +46,9 @@ _LENGTH_BYTES = 8
 _DTYPES = {"F16": 2, "BF16": 2, "F32": 4}
 """Of weights, by the name that safetensors has for them, and the bytes of each."""
 
-Text = Annotated[str, Field(max_length=10_000), AfterValidator(escape_controls)]
+LONGEST_TEXT = 10_000
+"""Characters of a command or another text that says how an agent came about."""
+Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(escape_controls)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Extent = Annotated[int, Field(ge=0, le=1 << 20)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from warpzone.settings import format_override
 from warpzone.smb.levels import LEVELS
+from warpzone.training.agent_file import LONGEST_TEXT
 from warpzone.training.config import TrainConfig
 from warpzone.training.presets import PRESETS
 from warpzone.training.run_settings import SettingChange, begun_with, differences
@@ -25,11 +26,12 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
     """Returns the `warpzone train` line that gives this configuration, quoted for a POSIX shell.
 
     If there were `changes` in the course of the run, it is the line that the run began with, and
-    they follow as a comment.
+    they follow as a comment. A line that is longer than an agent's file may have it is cut, and
+    ends with "…" then.
     """
     if changes:
         told = "; ".join(f"from step {change.step} on {change.text}" for change in changes)
-        return f"{command_of(begun_with(config, changes))}  # {told}"
+        return _cut(f"{command_of(begun_with(config, changes))}  # {told}")
     known = config.preset in PRESETS
     preset = config.preset if known else TrainConfig().preset
     levels = config.env.levels
@@ -39,6 +41,9 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
     for name in ("init", "distillation_policies"):
         if name in changed:
             changed[name] = portable(changed[name])
+    for name in ("env.start_states", "game.start_states"):
+        if name in changed:
+            changed[name] = _files_of(changed[name])
     changed.pop("curriculum.demonstrations", None)
     # Whoever repeats a run has figures and accounts of their own.
     for name in ("trackers", "track_project"):
@@ -58,7 +63,17 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
             words += [option, str(changed.pop(name))]
     for name, value in changed.items():
         words += ["--set", format_override(name, value)]
-    return shlex.join(words)
+    return _cut(shlex.join(words))
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 1]}…"
+
+
+def _files_of(states: list[dict[str, Any]]) -> Any:
+    """Returns the files of start states as `--set` takes them, for what is in them is long."""
+    weights = {state["name"]: state["weight"] for state in states}
+    return ",".join(weights) if set(weights.values()) == {1.0} else weights
 
 
 def portable(files: Any) -> Any:

@@ -262,9 +262,11 @@ def test_the_time_that_is_spent_is_noted_on_the_way(tmp_path: Path) -> None:
         ({"settings": ["gamma=7"]}, "gamma: .*less than or equal to 1"),
         ({"settings": ["init={level}.safetensors", "num_envs=1"]}, "num_envs: "),
         ({"network_settings": ["gamma=7"]}, "gamma: .*less than or equal to 1"),
-        ({"preset": "pixels"}, "cannot learn from specialists with another observation"),
-        ({"preset": "tiles"}, "cannot learn from specialists with another action"),
-        ({"network_settings": ["env.actions=simple"]}, "specialists with another action"),
+        ({"preset": "pixels"}, "cannot learn from specialists with another env.observation"),
+        ({"preset": "tiles"}, "cannot learn from specialists with another env.actions"),
+        ({"network_settings": ["env.actions=simple"]}, "specialists with another env.actions"),
+        ({"settings": ["env.frame_skip=2"]}, "specialists with another env.frame_skip"),
+        ({"settings": ["network.kind=gru"]}, "specialists whose network has a memory .*gru"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_begins(

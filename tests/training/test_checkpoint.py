@@ -184,6 +184,21 @@ def test_a_checkpoint_that_cannot_be_deleted_goes_after_the_next(
         checkpoints.save(snapshot(1))
 
 
+@pytest.mark.parametrize(("keep", "kept"), [(1, [250]), (2, [200, 250]), (9, [100, 200, 250, 300])])
+def test_a_run_that_has_gone_back_deletes_first_what_it_went_back_from(
+    tmp_path: Path, keep: int, kept: list[int]
+) -> None:
+    for step in (100, 200, 300):
+        Checkpoints(tmp_path, keep=3).save(snapshot(step))
+    (tmp_path / "step-000000000300.ckpt").write_bytes(b"damaged")
+    checkpoints = Checkpoints(tmp_path, keep=keep)
+    assert checkpoints.save(snapshot(250)).is_file()
+    assert [int(path.stem[5:]) for path in checkpoints.paths()] == kept
+    found = checkpoints.newest(lambda text: None)
+    assert found is not None
+    assert found.values["step"] == 250
+
+
 def test_a_directory_that_cannot_be_read_is_not_one_without_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +19,24 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.support.toy import Corridor, corridors, toy_config
 
 import warpzone
-from warpzone.errors import CheckpointError, ConfigError, EngineError, TrainingError
+from warpzone.errors import (
+    AgentError,
+    CheckpointError,
+    ConfigError,
+    EngineError,
+    TrainingError,
+)
 from warpzone.smb.config import EnvConfig
 from warpzone.training import interrupt, trainer
 from warpzone.training.agent_file import load_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import CurriculumConfig, TrainConfig
+from warpzone.training.evaluation import EvalResult
+from warpzone.training.evaluation_schedule import EvaluationSchedule
+from warpzone.training.presets import resolve
 from warpzone.training.progress import LineDisplay
+from warpzone.training.run_directory import RunDirectory
+from warpzone.training.run_settings import read_status
 from warpzone.training.trainer import SAVING, RunResult, train
 
 ROOT = Path(__file__).parents[2]
@@ -260,6 +272,100 @@ def test_a_finished_run_can_be_prolonged(tmp_path: Path) -> None:
     ours, theirs = newest(tmp_path / "parts"), newest(tmp_path / "whole")
     for name, tensor in ours.tensors.items():
         assert torch.equal(tensor, theirs.tensors[name]), name
+
+
+def measuring(monkeypatch: pytest.MonkeyPatch, rates: list[float]) -> None:
+    """Lets measurements find these clear rates, one after the other."""
+
+    def play(schedule: EvaluationSchedule, *_: Any) -> dict[str, EvalResult]:
+        rate = rates.pop(0)
+        return {"1-1": EvalResult(rate, 10, (0.0, 1.0), 100.0, None)}
+
+    monkeypatch.setattr(EvaluationSchedule, "play", play)
+
+
+def measured(out: Path) -> list[tuple[int, float]]:
+    return [(m["step"], m["eval/clear_rate"]) for m in lines(out) if "eval/clear_rate" in m]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"total_steps": BATCH * 3, "eval_every": 100},  # measured at its end
+        {"total_steps": BATCH * 20, "eval_every": 2, "target_clear_rate": 0.5},  # good enough
+    ],
+)
+def test_a_run_that_is_prolonged_knows_its_last_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: dict[str, Any]
+) -> None:
+    measuring(monkeypatch, [0.6, 0.2])
+    reached = play(toy_config(**first), tmp_path).steps // BATCH
+    best = (tmp_path / "best.safetensors").read_bytes()
+    assert newest(tmp_path).values["judge"] == {"measured_at": reached, "best": 0.6}
+    longer = {"total_steps": BATCH * (reached + 2), "eval_every": 100, "target_clear_rate": None}
+    play(toy_config(**longer), tmp_path, resume=True)
+    assert (tmp_path / "best.safetensors").read_bytes() == best
+    assert read_status(tmp_path)["best_clear_rate"] == 0.6
+    assert measured(tmp_path) == [(BATCH * reached, 0.6), (BATCH * (reached + 2), 0.2)]
+
+
+def test_a_run_goes_on_without_the_agent_that_it_began_with(tmp_path: Path) -> None:
+    first, run = tmp_path / "first", tmp_path / "run"
+    play(toy_config(total_steps=BATCH), first)
+    config = toy_config(total_steps=BATCH * 2, init=str(first))
+    play(config, run)
+    begun = load_agent(run / "agent.safetensors")[1].earlier
+    assert [stage.steps for stage in begun] == [BATCH]
+    play(toy_config(total_steps=BATCH * 3), first, resume=True)  # it trains on, and then it goes
+    play(config.model_copy(update={"total_steps": BATCH * 3}), run, resume=True)
+    assert load_agent(run / "agent.safetensors")[1].earlier == begun
+    shutil.rmtree(first)
+    play(config.model_copy(update={"total_steps": BATCH * 4}), run, resume=True)
+    assert load_agent(run / "agent.safetensors")[1].earlier == begun
+    with pytest.raises(AgentError, match="first"):
+        play(config, tmp_path / "new")
+
+
+def test_whether_there_is_a_curriculum_stays_with_practice(tmp_path: Path) -> None:
+    practice = {"share": 0.2}
+    started = resolve(
+        "tiles", curriculum={"share": 0.0}, practice=practice, env={"start_steps": 96}
+    )
+    RunDirectory(tmp_path, started).open()
+    other = started.model_copy(update={"curriculum": CurriculumConfig(share=0.5)})
+    with pytest.raises(ConfigError, match=r"curriculum\.share: 0\.0 then, 0\.5 now: with practice"):
+        RunDirectory(tmp_path, other).check(resume=True)
+    RunDirectory(tmp_path, started).check(resume=True)
+
+
+def test_without_lr_kl_a_run_goes_on_at_its_learning_rate(tmp_path: Path) -> None:
+    play(toy_config(lr=0.02, lr_kl=1e-6, total_steps=BATCH * 3), tmp_path)
+    play(toy_config(lr=0.02, lr_kl=None, total_steps=BATCH * 5), tmp_path, resume=True)
+    rates = [line["charts/learning_rate"] for line in lines(tmp_path) if "charts/SPS" in line]
+    assert rates[2] < rates[1] < rates[0] == pytest.approx(0.02)
+    assert rates[3:] == pytest.approx([0.02, 0.02])
+
+
+def test_what_a_run_failed_with_does_not_hide_its_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring(monkeypatch, [0.6] * 9)
+    config = toy_config(eval_every=2, total_steps=BATCH * 20, target_clear_rate=None)
+    monkeypatch.setattr(trainer, "FRESH", 0.0)
+
+    def fail() -> None:
+        raise EngineError("game 3 went away")
+
+    def make(config: EnvConfig, games: int, groups: int, seed: int) -> Corridor:
+        env = Corridor(config, games, groups, seed)
+        calls = iter(range(10_000))
+        env.on_step = lambda: fail() if next(calls) == 12 * 64 + 10 else None
+        return env
+
+    with pytest.raises(EngineError):
+        play(config, tmp_path, make_env=make)
+    status = read_status(tmp_path)
+    assert (status["state"], status["best_clear_rate"]) == ("failed", 0.6)
 
 
 def test_resume_uses_the_checkpoint_before_a_damaged_one(tmp_path: Path) -> None:

@@ -160,7 +160,8 @@ class PPO:
         )
         if self.amend is not None:
             batch, distillation = self.amend(batch, distillation), 1.0
-        coefficients = Coefficients(self.lr_scale * lr, entropy, self.beta, distillation)
+        scale = self.lr_scale if config.lr_kl is not None else 1.0
+        coefficients = Coefficients(scale * lr, entropy, self.beta, distillation)
         losses = self.updater.update(batch, shuffle, coefficients)
         if config.lr_kl is not None:
             self.lr_scale = adapt_scale(self.lr_scale, losses["losses/kl"], config.lr_kl)

@@ -39,6 +39,7 @@ from warpzone.smb.config import EnvConfig
 from warpzone.training import sweep
 from warpzone.training.config import TrainConfig
 from warpzone.training.interrupt import Interrupt, Interrupted
+from warpzone.training.network_registry import has_memory
 from warpzone.training.presets import resolve
 from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import LOCK, read_status, require_utf8
@@ -203,7 +204,7 @@ def run(
     of_network = resolve(PRESET, **parse_overrides(network_settings, TrainConfig)).env
     if 0 < network_share < 1:
         given = [setting.replace(LEVEL, levels[0]) for setting in settings]
-        _check_teachers(resolve(preset, **parse_overrides(given, TrainConfig)).env, of_network)
+        _check_teachers(resolve(preset, **parse_overrides(given, TrainConfig)), of_network)
     require_utf8(out)
     try:
         make_directory(out)
@@ -440,14 +441,21 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _check_teachers(specialists: EnvConfig, network: EnvConfig) -> None:
-    """Raises ConfigError where a network that sees and acts as `network` cannot learn from agents
-    that do so as `specialists`."""
-    for name in ("observation", "action_list"):
-        theirs, its = getattr(specialists, name), getattr(network, name)
+def _check_teachers(specialists: TrainConfig, network: EnvConfig) -> None:
+    """Raises ConfigError where a network that sees and acts as `network` cannot learn from what
+    `specialists` trains."""
+    if has_memory(specialists.network.kind):
+        raise ConfigError(
+            "the network cannot learn from specialists whose network has a memory"
+            f" (network.kind {specialists.network.kind}); choose another kind, or give"
+            " --network-share 0"
+        )
+    for name in ("observation", "action_list", "frame_skip"):
+        theirs, its = getattr(specialists.env, name), getattr(network, name)
         if theirs != its:
+            setting = {"action_list": "actions"}.get(name, name)
             raise ConfigError(
-                f"the network cannot learn from specialists with another {name.split('_')[0]}:"
+                f"the network cannot learn from specialists with another env.{setting}:"
                 f" theirs is {theirs}, the network's {its}; set the same for both, or give"
                 " --network-share 0"
             )

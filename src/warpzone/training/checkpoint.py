@@ -150,6 +150,8 @@ class RunValues(_Part):
     practice: PracticeValues | None = None
     corrections: CorrectionsValues | None = None
     judge: JudgeValues
+    earlier: list[dict[str, Any]] | None = None
+    """See `Learner.earlier`; earlier versions did not tell it."""
     metrics_bytes: Counted
     ends_bytes: Counted = 0
 
@@ -281,9 +283,9 @@ class Checkpoints:
             write_atomically(path, data)
         except FileError as error:
             if error.errno in FULL:
-                self._delete(1 - self.keep)  # the oldest is worth less than the new one
+                self._thin(self.keep - 1, path)  # the oldest is worth less than the new one
             write_atomically(path, data)
-        self._delete(-self.keep)
+        self._thin(self.keep, path)
         if snapshot.values["step"] > 0:
             # A run begins with one, so that it can always go on. Later, to go back to it after some
             # damage would be to begin anew without a word.
@@ -291,10 +293,14 @@ class Checkpoints:
                 (self.directory / f"step-{0:012d}.ckpt").unlink(missing_ok=True)
         return path
 
-    def _delete(self, before: int) -> None:
-        """Deletes those before an index of `paths`, as far as that can be done."""
+    def _thin(self, most: int, newest: Path) -> None:
+        """Deletes all but `most`, as far as that can be done, and never `newest`: first those of
+        later steps, which the run has gone back from, then the oldest."""
         with suppress(CheckpointError):
-            for old in self.paths()[:before]:
+            paths = self.paths()
+            later = [path for path in paths if by_number(path) > by_number(newest)]
+            earlier = [path for path in paths if by_number(path) < by_number(newest)]
+            for old in [*later, *earlier][: max(0, len(paths) - most)]:
                 with suppress(OSError):
                     old.unlink(missing_ok=True)
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import torch
 
 from warpzone import hardware
-from warpzone.errors import ConfigError
+from warpzone.errors import AgentError, ConfigError
 from warpzone.ppo import losses as ppo
 from warpzone.ppo.policy import shapes_of, to_tensors
 from warpzone.ppo.rollout import Rollout, VectorEnv, collect
@@ -26,7 +26,7 @@ from warpzone.ppo.update import Batch
 from warpzone.smb.search import Trajectory
 from warpzone.smb.vector_env import MarioVectorEnv
 from warpzone.training import ranked_games
-from warpzone.training.agent_file import AgentInfo, Stage
+from warpzone.training.agent_file import AgentInfo, Stage, load_agent
 from warpzone.training.algorithm import PPO, Moment, make_algorithm
 from warpzone.training.checkpoint import Snapshot
 from warpzone.training.config import TrainConfig
@@ -53,6 +53,7 @@ from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.ranked_update import agree_on
 from warpzone.training.ranks import ALONE, Ranks
 from warpzone.training.recurrent import Memory, RecurrentPlayer, RecurrentPolicy
+from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_settings import SettingChange
 from warpzone.training.step_result import StepResult
 from warpzone.version import VERSION
@@ -67,9 +68,11 @@ class Learner:
         demonstrated: ways through levels by level, for the curriculum.
         ranks: the processes that learn together, of whose games `env` has this one's.
 
+    A new one is not yet what it begins with: `begin` or `restore` comes next.
+
     Raises:
         ConfigError: settings that do not fit these games or this machine.
-        AgentError: an agent to begin with, or a distillation policy, that is missing or damaged.
+        AgentError: a distillation policy that is missing or damaged.
     """
 
     def __init__(
@@ -104,9 +107,7 @@ class Learner:
                 " along; set corrections.share=0"
             )
         self.earlier: tuple[Stage, ...] = ()
-        if config.init is not None:
-            begun_with = begin_with(policy, config.init)
-            self.earlier = (*begun_with.earlier, begun_with.stage)
+        """Of the agent that this one began with."""
         self.policy = policy.to(self.device)
         native = learns_natively(config, self.policy, self.device)
         fast = hardware.has_bfloat16(self.device) and not native
@@ -187,6 +188,17 @@ class Learner:
         """Where other ranks play too: the episodes of this one that ended in this rollout."""
         self._pace: deque[float] = deque(maxlen=10)
         self._told: tuple[Sequence[SettingChange], str] | None = None
+
+    def begin(self) -> None:
+        """Takes over the weights of the agent to begin with (`init`), where there is one.
+
+        Raises:
+            ConfigError: its network is another one.
+            AgentError: it is missing or damaged.
+        """
+        if self.config.init is not None:
+            info = begin_with(self.policy, self.config.init)
+            self.earlier = (*info.earlier, info.stage)
 
     @property
     def to_prepare(self) -> bool:
@@ -354,6 +366,7 @@ class Learner:
             **self.algorithm.state(),
             "stats": self.stats.state(),
             "curriculum": self.curriculum.state() if self.curriculum else None,
+            "earlier": [stage.model_dump(mode="json") for stage in self.earlier],
             **others,
         }
         if self.practice is not None and self.logged is not None:
@@ -398,6 +411,7 @@ class Learner:
         self.seconds = values["seconds"]
         self.algorithm.load_state(values)
         self.stats.load_state(values["stats"])
+        self.earlier = self._earlier_in(values)
         self.curriculum = self._places()
         found = values["curriculum"]
         if found is not None and isinstance(self.curriculum, DescribedCurriculum):
@@ -416,6 +430,16 @@ class Learner:
             self._renew_corrections()
             if self.corrections is not None and values.get("corrections") is not None:
                 self.corrections.load_state(values["corrections"], tensors)
+
+    def _earlier_in(self, values: Mapping[str, Any]) -> tuple[Stage, ...]:
+        found, init = values.get("earlier"), self.config.init
+        if found is not None:
+            return tuple(Stage.model_validate(stage) for stage in found)
+        if init is not None:  # a checkpoint of an earlier version; the agent may be gone
+            with suppress(AgentError):
+                info = load_agent(resolve_agent(init).file)[1]
+                return (*info.earlier, info.stage)
+        return ()
 
     def close(self) -> None:
         """Ends the threads that helped."""

@@ -81,6 +81,17 @@ def name_network(code: str) -> None:
     _named[code] = None
 
 
+def has_memory(kind: str) -> bool:
+    """Returns whether the network that `network.kind` names is recurrent.
+
+    Raises:
+        ConfigError: as `network_class` does, of one that does not come along.
+    """
+    if kind in BUILT_IN:
+        return kind == "gru"
+    return all(hasattr(network_class(kind), name) for name in ("encode", "step"))
+
+
 def network_class(kind: str) -> NetworkClass:
     """Returns the class that `network.kind` names.
 

@@ -288,7 +288,7 @@ class RunDirectory:
         Returns:
             What to tell of an `error` that is about the disk or about memory.
         """
-        memory = is_out_of_memory(error)
+        memory, best = is_out_of_memory(error), snapshot.values["judge"]["best"]
         if isinstance(error, FileError):
             what = error.reason
         elif memory:
@@ -301,10 +301,10 @@ class RunDirectory:
         with contextlib.suppress(FileError):
             self.write_config()
         try:
-            self.write_status("failed", step=info.steps, error=what)
+            self.write_status("failed", step=info.steps, best_clear_rate=best, error=what)
         except FileError:
             # A full disk may have no room for another file, and has that of the one that is there.
-            self._overwrite_status("failed", step=info.steps, error=what)
+            self._overwrite_status("failed", step=info.steps, best_clear_rate=best, error=what)
         if memory:
             text = "out of memory. End other programs, then go on with what is saved"
         else:

@@ -203,6 +203,12 @@ def require_same(saved: TrainConfig, given: TrainConfig, path: Path) -> None:
         for name, new in differences(before, _with_start(given)).items()
         if (reason := fixed_because(name)) is not None
     ]
+    then, now = saved.curriculum.share, given.curriculum.share
+    if saved.practice.share > 0 and (then > 0) != (now > 0):
+        lines.append(
+            f"curriculum.share: {then!r} then, {now!r} now: with practice it stays above 0 or at 0,"
+            " since checkpoints number moments of practice behind the curriculum's segments"
+        )
     if lines:
         raise ConfigError(
             f"the run in {path} was begun with other settings, which must stay:\n"

@@ -158,13 +158,15 @@ def train(
         for remark in remarks:
             display.log(remark)
         written = ends = 0
+        begun = False
 
         def take(snapshot: Snapshot) -> None:
-            nonlocal written, ends
+            nonlocal written, ends, begun
             values = checked_values(snapshot)
             learner.restore(Snapshot(snapshot.tensors, values))
             schedule.load_state(values["judge"])
             written, ends = values["metrics_bytes"], values["ends_bytes"]
+            begun = True
 
         def give(snapshot: Snapshot) -> None:
             offer(snapshot, ranks, lambda: games(config.num_envs), take)
@@ -177,6 +179,8 @@ def train(
                 offer_no_more(ranks)
         elif resume:
             accept(ranks, take)
+        if not begun:
+            learner.begin()
         metrics = followers = None
         if ranks.first:
             if ranks.size > 1:
@@ -208,7 +212,7 @@ def train(
                 raise FileError(
                     f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
                 ) from error
-            run.write_status("running", step=learner.step)
+            run.write_status("running", step=learner.step, best_clear_rate=schedule.best)
             followers = stack.enter_context(_followers(run, learner, display))
         job = _Job(run, learner, schedule, metrics, followers, display, interrupt)
         if not ranks.first:
@@ -312,6 +316,7 @@ class _Job:
         self.save()
         if schedule.measured_at != learner.updates or not schedule.results:
             self.measure()
+            self.save()  # who goes on from here knows of that measurement
         if self.ranks.first:
             save_agent(self.run.agent, self.state.weights, learner.agent_info(schedule.clear_rate))
             self.run.write_status(
@@ -347,8 +352,9 @@ class _Job:
 
     def freeze(self) -> None:
         """Makes `state` a copy of everything, between two updates; what it holds of this one
-        already stays, so that an interrupted measurement is as none."""
-        if self.state.values["updates"] != self.learner.updates:
+        already stays until it has been measured, so that an interrupted measurement is as none."""
+        values = self.state.values
+        if (values["updates"], values["judge"]) != (self.learner.updates, self.schedule.state()):
             self._freeze()
 
     def _freeze(self) -> None:

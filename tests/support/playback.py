@@ -28,13 +28,21 @@ class FakePlayback:
     saliency = False
     finds_saliency = True
 
-    def __init__(self, level: str = "1-1", *, clears: tuple[int, ...] = (), steps: int = 3) -> None:
+    def __init__(
+        self,
+        level: str = "1-1",
+        *,
+        clears: tuple[int, ...] = (),
+        steps: int = 3,
+        score: int = 0,
+    ) -> None:
         self.level = level
         self.policy: PolicyMode = "sample"
         self.played: list[int] = []
         self.closed = False
         self._clears = clears
         self._steps = steps
+        self._score = score
 
     def episode(self, seed: int) -> Iterator[Moment]:
         self.played.append(seed)
@@ -45,7 +53,7 @@ class FakePlayback:
             signals = {
                 "flag": last and seed in self._clears,
                 "death": 2 if last and seed not in self._clears else 0,
-                "progress": 100 * step + seed,
+                "progress": self._score + 100 * step + seed,
                 "frames": (step + 1) * STEP_FRAMES,
             }
             frames = np.broadcast_to(colours[:, None, None], (STEP_FRAMES, 240, 256))

@@ -26,6 +26,8 @@ from warpzone.agents.described import (
 )
 from warpzone.agents.playback import Playback
 from warpzone.cli.app import app
+from warpzone.cli.share import film_of_run
+from warpzone.cli.watch import described_starts
 from warpzone.episodes.format import POWER_ON, Episode, Person
 from warpzone.episodes.outcome import Outcome
 from warpzone.episodes.play_recorder import PlayRecorder
@@ -35,9 +37,10 @@ from warpzone.games.catch import GAME, cartridge
 from warpzone.nes import game as game_module
 from warpzone.nes.console import Console
 from warpzone.nes.game import register_game
+from warpzone.nes.game_env import GameEnv
 from warpzone.nes.variables import Variable
 from warpzone.training import episode_writer, packaged_index, resolve, train
-from warpzone.training.agent_file import load_agent
+from warpzone.training.agent_file import load_agent, save_agent
 from warpzone.training.demonstrations import Demonstrations
 from warpzone.training.described_curriculum import DescribedCurriculum
 from warpzone.training.described_games import (
@@ -509,6 +512,75 @@ def test_watched_on_the_command_line(
     )
     assert "no start 'moon': there are game" in error_of("watch", trained, "moon", "--rom", rom)
     assert "--game is for Super Mario Bros." in error_of("watch", trained, "--game")
+
+
+@pytest.fixture
+def from_a_moment(trained: Path, rom: Path, tmp_path: Path) -> Path:
+    """The file of an agent that was trained from a moment of somebody's own."""
+    with closing(GameEnv(rom, EASY, noop_max=0)) as env:
+        env.reset(seed=0)
+        for _ in range(5):
+            env.step(2)
+        (tmp_path / "later.state").write_bytes(env.console_state())
+    agent = Agent.load(trained)
+    known = {**agent.info.game.model_dump(), "start_states": tmp_path / "later.state"}
+    info = agent.info.model_copy(update={"game": type(agent.info.game)(**known)})
+    file = tmp_path / "later.safetensors"
+    save_agent(file, agent.policy.state_dict(), info)
+    return file
+
+
+def test_who_was_trained_from_a_moment_plays_from_there_and_from_the_games_starts(
+    from_a_moment: Path, rom: Path
+) -> None:
+    agent = Agent.load(from_a_moment)
+    assert described_starts(agent, None) == ["later.state", "game"]
+    assert described_starts(agent, "game") == ["game", "later.state"]
+    pictures = {}
+    for start in (None, *described_starts(agent, None)):
+        with closing(DescribedPlayback(agent, start, rom=rom, noop_max=0)) as playback:
+            assert playback.level == (start or "later.state")
+            pictures[start] = next(playback.episode(seed=0)).frames[0]
+    assert np.array_equal(pictures[None], pictures["later.state"])
+    assert not np.array_equal(pictures["game"], pictures["later.state"])
+    with pytest.raises(ConfigError, match=r"no start 'moon': there are later.state, game"):
+        DescribedPlayback(agent, "moon", rom=rom)
+    # What is asked for stands in the place of what it was trained from.
+    with closing(described_envs(agent, 1, rom=rom, starts="game")) as env:
+        assert env.tasks() == ["game"]
+    with pytest.raises(ConfigError, match="give one"):
+        described_envs(agent, 1, rom=rom, starts="game", start_states=agent.info.game.start_states)
+
+
+def test_who_was_trained_from_a_moment_is_watched_and_filmed(
+    from_a_moment: Path, rom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warpzone.viewers import watch
+
+    def look(open_playback: Callable[[str], Playback], order: list[str], **_: Any) -> watch.Stats:
+        for start in order:
+            with closing(open_playback(start)) as playback:
+                shown.append(playback.level)
+        return watch.Stats()
+
+    shown: list[str] = []
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(watch, "watch", look)
+    told = invoke("watch", from_a_moment, "--rom", rom)
+    assert told.exit_code == 0, told.output
+    assert shown == ["later.state", "game"]
+    film = tmp_path / "clip.gif"
+    for start in ([], ["later.state"], ["game"]):
+        options = ("--rom", rom, "-o", film, "--until-clear", "1")
+        told = invoke("record", from_a_moment, *start, *options)
+        assert told.exit_code == 0, told.output
+        assert f"easy-catch {[*start, 'later.state'][0]}, sample" in told.output
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(from_a_moment, run / "agent.safetensors")
+    (run / "config.json").write_text("{}")
+    assert film_of_run(run, rom) == run / "later.state.mp4"
+    assert (run / "later.state.mp4").is_file()
 
 
 def test_packaged_agents_are_asked_for_by_name(

@@ -250,9 +250,11 @@ def test_only_so_many_episodes_stay_and_the_best(
     assert max(o.progress for o in outcomes if o is not None) >= max(progress)
 
 
+@pytest.mark.parametrize("below", [0, 1000])
 def test_the_best_stays_where_another_episode_of_its_rollout_was_written_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    below: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also of a game in which progress is negative."""
     monkeypatch.setattr(episode_writer, "KEPT", 1)
     env = warpzone.make_vec(num_envs=2, num_groups=2, threads=1, seed=1, max_steps=5)
     writer = EpisodeWriter(tmp_path, env, 2, pytest.fail)
@@ -264,7 +266,7 @@ def test_the_best_stays_where_another_episode_of_its_rollout_was_written_before(
             frames=1,
             ram_sha256=None,
             player=TrainingPlayer(run="run", step=0, game=0),
-            outcome=Outcome(cleared=False, death=1, progress=progress, frames=1),
+            outcome=Outcome(cleared=False, death=1, progress=progress - below, frames=1),
             buttons=b"\0",
         )
         path = tmp_path / "episodes" / name

@@ -61,9 +61,16 @@ def test_extremes_are_those_of_one_rollout_and_rates_those_of_a_hundred_episodes
     assert stats.clear_rate == 0.5
     assert stats.full
     stats.start_rollout()
-    assert stats.best_x == 0
+    assert stats.best_x is None
     assert stats.nearest_end is None
     assert stats.clear_rate == 0.5
+
+
+def test_a_score_may_be_negative() -> None:
+    stats = EpisodeStats(["1-1"], LEVELS)
+    stats.observe(step([-300, -200], [0], [False, False], [0, 0]))
+    stats.observe(step([-250], [0], [False], [0]))
+    assert stats.summary()["rollout/best_x"] == -200
 
 
 def test_statistics_come_back_from_json() -> None:

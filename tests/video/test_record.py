@@ -47,6 +47,15 @@ def test_without_a_clear_the_farthest_try_is_filmed(tmp_path: Path) -> None:
     assert playback.played == [0, 1, 2, 3, 3]
 
 
+def test_scores_may_be_negative(tmp_path: Path) -> None:
+    playback = FakePlayback(score=-1000)
+    (attempt,) = film(tmp_path / "clip.gif", playback, seed=0, tries=3).attempts
+    assert (attempt.seed, attempt.tries, attempt.outcome.progress) == (2, 3, -798)
+    assert playback.played == [0, 1, 2, 2]
+    (attempt,) = film(tmp_path / "clip.gif", FakePlayback(score=-1), tries=1).attempts
+    assert (attempt.seed, attempt.outcome.frames) == (0, 12)
+
+
 def test_one_try_films_what_comes(tmp_path: Path) -> None:
     playback = FakePlayback(clears=(1,))
     (attempt,) = film(tmp_path / "clip.gif", playback, seed=0, tries=1).attempts

@@ -72,7 +72,8 @@ def described_envs(
     **settings: Any,
 ) -> DescribedEnv:
     """Makes games as an agent of a described game knows them; `game` is the description where none
-    of that name comes along.
+    of that name comes along. `starts` or `start_states` among the settings stand in the place of
+    where the agent was trained, whichever of the two that was named by.
 
     Raises:
         AgentError: the agent plays Super Mario Bros., or its game is described otherwise now.
@@ -83,8 +84,11 @@ def described_envs(
     if trained.name is None:
         raise AgentError(f"{agent.path} plays Super Mario Bros., which is no described game")
     described = game or game_named(trained.name)
+    known = trained.without_name().model_dump()
+    if settings.keys() & {"starts", "start_states"}:
+        known |= {"starts": None, "start_states": ()}
     try:
-        config = GameConfig(**{**trained.without_name().model_dump(), **settings})
+        config = GameConfig(**{**known, **settings})
     except ValidationError as error:
         raise ConfigError(describe(error)) from None
     games = GameVectorEnv(
@@ -134,7 +138,7 @@ def evaluate_described(
     checked_episodes(episodes)
     _check_policy(policy)
     ended: list[dict[str, float]] = []
-    own: dict[str, Any] = {} if start is None else {"starts": None, "start_states": start}
+    own: dict[str, Any] = {} if start is None else {"start_states": start}
 
     def see(signals: dict[str, NDArray[Any]], row: int) -> None:
         ended.append({name: float(values[row]) for name, values in signals.items()})
@@ -207,6 +211,17 @@ def _frames(playback: DescribedPlayback, seeds: range) -> Iterator[NDArray[np.ui
                 yield from moment.frames
 
 
+def starts_of(agent: Agent, game: Game | None = None) -> list[str]:
+    """Returns where an agent of a described game can begin: at the moment of somebody's own that it
+    was trained from, if it was, and at the game's starts.
+
+    Raises `ConfigError`: there is no game of that name.
+    """
+    trained = agent.info.game
+    described = game or game_named(trained.name or "")
+    return list(dict.fromkeys([*(one.name for one in trained.start_states), *described.starts]))
+
+
 class DescribedPlayback(Playback):
     """Lets an agent play its described game from one of its starts, one episode after the other.
 
@@ -230,13 +245,22 @@ class DescribedPlayback(Playback):
         """
         Args:
             agent: who plays.
-            start: of the game's; None: the one that the agent was trained on.
+            start: one of `starts_of`; None: the one that the agent was trained on.
             game, rom: see `described_envs`, and for what is raised.
             policy, noop_max, repeat_action_probability: see `Playback`.
         """
         _check_policy(policy)
+        settings: dict[str, Any] = {}
+        if start is not None:
+            names = starts_of(agent, game)
+            if start not in names:
+                raise ConfigError(
+                    f"{agent.info.game.name} has no start {start!r:.80}: there are"
+                    f" {', '.join(names)}"
+                )
+            own = [one for one in agent.info.game.start_states if one.name == start]
+            settings = {"start_states": own} if own else {"starts": {start: 1.0}}
         self.agent, self.policy, self.saliency = agent, policy, False
-        settings: dict[str, Any] = {} if start is None else {"starts": {start: 1.0}}
         self._games = described_envs(
             agent,
             1,

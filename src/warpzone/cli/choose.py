@@ -264,10 +264,14 @@ def load_team(
     return Team(agent_of, mode), cartridge, "packaged agents"
 
 
-def split_level(arguments: Sequence[Path]) -> tuple[list[Path], str | None]:
-    """Of several arguments the last is the level, where it is no path."""
+def split_level(
+    arguments: Sequence[Path], starts: Sequence[str] = ()
+) -> tuple[list[Path], str | None]:
+    """Of several arguments the last is the level, where it is no path, or one of `starts`."""
     *paths, last = arguments
     name = str(last)
+    if paths and name in starts:
+        return paths, name
     if paths and not last.exists() and len(last.parts) == 1 and not last.suffix:
         return paths, name
     return [*paths, last], None

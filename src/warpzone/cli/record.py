@@ -162,14 +162,14 @@ def record(
         return
     described = described_agent(named[0] if named else None, device, description)
     if described is not None:
-        paths, start = split_level(named)
+        from warpzone.agents.described import DescribedPlayback, starts_of
+
+        paths, start = split_level(named, starts_of(described))
         if progress or saliency or episode is not None or len(paths) > 1:
             raise ConfigError(
                 f"--progress, --saliency, --episode and films of several agents are for Super Mario"
                 f" Bros., and this agent plays {described.info.game.name}: leave them out"
             )
-        from warpzone.agents.described import DescribedPlayback
-
         shown = DescribedPlayback(
             described,
             start,

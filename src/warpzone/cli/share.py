@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from warpzone.nes.cartridge import RomSource
 
 
+NO_PART_OF_A_NAME = str.maketrans(dict.fromkeys('/\\:*?"<>|', "-"))
+"""Characters of a start's name that a file's cannot have everywhere."""
+
+
 class ServiceChoice(StrEnum):
     wandb = "wandb"
     mlflow = "mlflow"
@@ -142,12 +146,12 @@ def film_of_run(run: Path, rom: Path | None) -> Path:
     playback: Playback
     if described is not None:
         (level, *_) = described_starts(described, None)
-        playback = DescribedPlayback(described, rom=rom)
+        playback = DescribedPlayback(described, level, rom=rom)
     else:
         agent, cartridge = load_agent(run, "cpu", rom)
         level = agent.level
         playback = Playback(agent, level, rom=cartridge)
-    path = run / f"{level}.mp4"
+    path = run / f"{level.translate(NO_PART_OF_A_NAME)}.mp4"
     film(playback, path, episodes=1, tries=10, scale=None, seed=0)
     return path
 

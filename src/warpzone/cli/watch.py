@@ -145,16 +145,14 @@ def watch(
 
 
 def described_starts(agent: Agent, start: str | None) -> list[str]:
-    """Returns the starts of an agent's described game, from the one that is named on, or from the
-    one that it was trained on."""
-    from warpzone.nes.game import game_named
+    """Returns where an agent of a described game can begin, from the start that is named on, or
+    from the one that it was trained on."""
+    from warpzone.agents.described import starts_of
 
-    config = agent.info.game
-    game = game_named(config.name or "")
-    names = list(game.starts)
+    config, names = agent.info.game, starts_of(agent)
     first = start or next(iter(config.starts or names))
     if first not in names:
-        raise ConfigError(f"{game.name} has no start {first!r}: there are {', '.join(names)}")
+        raise ConfigError(f"{config.name} has no start {first!r}: there are {', '.join(names)}")
     place = names.index(first)
     return [*names[place:], *names[:place]]
 

@@ -60,8 +60,6 @@ TOLD = (
 )
 """Signals of an episode's end that something is made of, where games have them."""
 _NAME = re.compile(r"\d{9,}-\d{3,}\.json")
-NOTHING = (False, 0)
-"""The rank that an episode must exceed to be the best so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +237,7 @@ class EpisodeWriter:
             return
         input_log, ram = ended.played
         outcome = Outcome.from_signals(ended.signals)
-        best = input_log.own_start and _rank(outcome) > self._best.get(input_log.level, NOTHING)
+        best = input_log.own_start and self._is_best(input_log.level, outcome)
         now = time.monotonic()
         path = self.run / "episodes" / f"{step:09d}-{ended.game:03d}.json"
         # A game can end twice in a rollout.
@@ -259,12 +257,16 @@ class EpisodeWriter:
             self._kept.remove(path)
         player, outcome = episode.player, episode.outcome
         own = isinstance(player, TrainingPlayer) and player.own_start
-        if outcome is not None and own and _rank(outcome) > self._best.get(episode.start, NOTHING):
+        if outcome is not None and own and self._is_best(episode.start, outcome):
             self._best[episode.start] = _rank(outcome)
             return
         self._kept.append(path)
         while len(self._kept) > KEPT:
             self._kept.popleft().unlink(missing_ok=True)
+
+    def _is_best(self, start: str, outcome: Outcome) -> bool:
+        best = self._best.get(start)
+        return best is None or _rank(outcome) > best
 
     def _write_live(self, step: int, game: int) -> None:
         input_log = self.env.input_log(game)

@@ -257,6 +257,7 @@ class Learner:
         if self.ranks.size > 1:
             self._take_in(ranked_games.ended_everywhere(self._ended, self.ranks))
             self._ended.clear()
+            assert self.stats.best_x is not None
             self.stats.best_x = round(self.ranks.largest(self.stats.best_x))
         played = time.perf_counter()
 
@@ -488,7 +489,7 @@ class Learner:
         if self.episode_writer is not None:
             self.episode_writer.observe(first, step)
         if self.ranks.size > 1:
-            self.stats.best_x = int(step.position.max(initial=self.stats.best_x))
+            self.stats.reach(step.position)
             games = self.rollout.stride
             self._ended.append(ranked_games.ended_rows(first, step, games, self.games))
             return

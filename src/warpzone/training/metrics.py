@@ -48,13 +48,19 @@ class EpisodeStats:
         self.start_rollout()
 
     def start_rollout(self) -> None:
-        self.best_x = 0
+        self.best_x: int | None = None
         self.nearest_end: int | None = None
+
+    def reach(self, x: np.ndarray) -> None:
+        """Takes in where games stand."""
+        if len(x) > 0:
+            farthest = int(x.max())
+            self.best_x = farthest if self.best_x is None else max(self.best_x, farthest)
 
     def observe(self, step: StepResult) -> None:
         """Takes in what steps of games led to."""
         signals, x = step.signals, step.position
-        self.best_x = int(x.max(initial=self.best_x))
+        self.reach(x)
         partial = step.partial
         for row in step.finished:
             if partial[row]:
@@ -93,7 +99,7 @@ class EpisodeStats:
         """Metrics by name."""
         result = {
             "rollout/clear_rate": self.clear_rate,
-            "rollout/best_x": float(self.best_x),
+            "rollout/best_x": float(self.best_x or 0),
             "rollout/episodes": float(self.episodes),
         }
         if self.nearest_end is not None:

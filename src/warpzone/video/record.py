@@ -120,14 +120,16 @@ def record(
 
 def choose(playback: Playback, seed: int, tries: int, log: Callable[[str], None]) -> Attempt:
     """Returns the first of up to `tries` episodes that clears, else the one that got farthest."""
-    best = Attempt(seed, tries, Outcome(cleared=False, death=0, progress=-1, frames=0))
+    best: Attempt | None = None
     for number in range(1, tries + 1):
         outcome = _outcome(playback, seed + number - 1)
         log(f"try {number}: {outcome}")
         if outcome.cleared:
             return Attempt(seed + number - 1, number, outcome)
-        if outcome.progress > best.outcome.progress:
+        if best is None or outcome.progress > best.outcome.progress:
             best = Attempt(seed + number - 1, tries, outcome)
+    if best is None:
+        raise ConfigError(f"tries is {tries}; it must be at least 1")
     return best
 
 

@@ -2,7 +2,8 @@
 
 A line `<!-- make: NAME ARGUMENTS -->` in a page is replaced by what the maker of that name writes;
 an unknown name, or something that is not there any more, ends the build. So the pages cannot tell
-of settings, commands or functions that have changed since.
+of settings, commands or functions that have changed since. A file alone has gaps there: a line
+`> On GitHub …` below its title says so, and is left out of the site.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ OBSERVATIONS = {
 }
 
 _DIRECTIVE = re.compile(r"^<!-- make: (.*?) -->$", re.MULTILINE)
+_ON_GITHUB = re.compile(r"^> (?:On GitHub|在 GitHub 上).*\n\n", re.MULTILINE)
+"""What a page says of its own gaps, to those who read the file: there are none on the site."""
 _LINK = re.compile(r"(?<!!)\[([^]]*)\]\(([^)\s]+)\)")
 
 
@@ -111,7 +114,7 @@ def written(markdown: str, name: str) -> str:
         except (LookupError, OSError, TypeError) as error:
             raise PluginError(f"{name}: {match[0]} cannot be made: {error}") from error
 
-    return _within_site(_DIRECTIVE.sub(make, markdown))
+    return _within_site(_DIRECTIVE.sub(make, _ON_GITHUB.sub("", markdown)))
 
 
 def _within_site(markdown: str) -> str:

@@ -214,6 +214,17 @@ def test_source_is_taken_as_it_is() -> None:
     assert native.endswith("\n};\n```")
 
 
+def test_a_file_says_what_only_the_site_has() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        gaps = re.search(r"^(?:<!-- make: |::: )", text, re.MULTILINE)
+        notes = re.findall(r"^> (?:On GitHub|在 GitHub 上).*mkdocs serve", text, re.MULTILINE)
+        assert len(notes) == (1 if gaps else 0), page.name
+        for file in re.findall(r"`((?:src|native|docs)/[\w./-]+)`", notes[0]) if notes else ():
+            assert (ROOT / file).exists(), f"{page.name}: {file}"
+        assert "> On GitHub" not in docs_hook.written(text, page.name), page.name
+
+
 def test_links_that_leave_the_site_become_names() -> None:
     text = "[here](../benchmarks/x.py) and [there](own.md) and ![a picture](../x.png)"
     expected = "`here` and [there](own.md) and ![a picture](../x.png)"

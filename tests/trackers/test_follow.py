@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import filelock
 import pytest
 from tests.support.agents import write_agent
 from tests.support.toy import corridors, toy_config
@@ -474,6 +476,73 @@ def test_one_process_sends_a_run(
         other: list[str] = []
         assert not beside.send(Request(str(tmp_path), "wandb", "warpzone", once=True), other.append)
         assert other[0] == "wandb: another process sends this run already"
+
+
+def test_a_training_that_is_begun_again_waits_for_the_process_of_the_one_that_was_killed(
+    tmp_path: Path, fake: Callable[[], list[dict[str, object]]]
+) -> None:
+    write_lines(tmp_path, [1, 2])
+    told: list[str] = []
+    shown = "wandb: https://example.org/run"
+    earlier = locked_by_another(tmp_path)
+    with Followers(tmp_path, ["wandb"], "warpzone", {}, told.append) as followers:
+        wait_for_start(tmp_path)
+        time.sleep(3 * follow.ASK_SECONDS)
+        followers.tell()
+        assert told == []
+        assert fake() == []
+        earlier.release()
+        while not any(call["call"] == "log" for call in fake()):
+            followers.tell()
+            assert told in ([], [shown])
+            time.sleep(0.05)
+    assert fake()[-1]["call"] == "finish"
+    assert told == [shown]
+
+
+def test_who_waits_for_another_process_ends_with_the_training(
+    tmp_path: Path, fake: Callable[[], list[dict[str, object]]]
+) -> None:
+    write_lines(tmp_path, [1])
+    told: list[str] = []
+    earlier = locked_by_another(tmp_path)
+    with Followers(tmp_path, ["wandb"], "warpzone", {}, told.append):
+        wait_for_start(tmp_path)
+    assert told[0] == "wandb: another process sends this run already"
+    assert told[1].startswith("wandb: send the rest with: warpzone track")
+    assert fake() == []
+    earlier.release()
+
+
+def test_another_process_is_waited_for_so_long_and_no_longer(tmp_path: Path) -> None:
+    earlier = locked_by_another(tmp_path)
+    lock = filelock.FileLock(earlier.lock_file, is_singleton=False)
+    over = threading.Event()
+    began = time.monotonic()
+    assert not follow.take_over(lock, over, 0.5)
+    assert time.monotonic() - began >= 0.5
+    over.set()
+    assert not follow.take_over(lock, over, 1000.0)
+    earlier.release()
+    assert follow.take_over(lock, over, 0.0)  # free: what there is is sent at the end, too
+    lock.release()
+    assert follow.TAKE_OVER_SECONDS > follow.ALONE_SECONDS
+
+
+def locked_by_another(run: Path) -> filelock.BaseFileLock:
+    """Holds the lock of whoever sends a run to `wandb`."""
+    folder = run / follow.FOLDER
+    folder.mkdir()
+    lock = filelock.FileLock(folder / "wandb.lock")
+    lock.acquire(timeout=0)
+    return lock
+
+
+def wait_for_start(run: Path) -> None:
+    """Until the process that follows a run has opened its log, shortly before it asks for the
+    lock."""
+    while not (run / follow.FOLDER / "wandb.log").exists():
+        time.sleep(0.02)
 
 
 def test_a_tracker_that_is_not_installed_is_refused_before_anything(

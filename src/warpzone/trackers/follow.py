@@ -46,6 +46,11 @@ RETRY_SECONDS = (15.0, 30.0, 60.0, 120.0, 300.0)
 """Between attempts, after the service has failed once, twice …"""
 ALONE_SECONDS = 60.0
 """That sending may take where nobody waits for it any more."""
+TAKE_OVER_SECONDS = ALONE_SECONDS + 10.0
+"""That the process of a training waits for one that sends the same run: that of a training which
+was killed goes on for a while."""
+ASK_SECONDS = 0.2
+"""Between two times that it looks whether that one has ended."""
 ROWS = 200
 """Sent at once."""
 MOST_BYTES = 1 << 20
@@ -305,6 +310,18 @@ class _Listener(threading.Thread):
         os._exit(1)
 
 
+def take_over(lock: filelock.BaseFileLock, over: threading.Event, seconds: float) -> bool:
+    """Waits until nobody else sends the run; returns whether that came about before so many seconds
+    had passed and before the run was `over`."""
+    until = time.monotonic() + seconds
+    while True:
+        with suppress(filelock.Timeout):
+            lock.acquire(timeout=0)
+            return True
+        if time.monotonic() >= until or over.wait(ASK_SECONDS):
+            return False
+
+
 def main(argument: str) -> int:
     """Does what `argument`, a `Request`, says; returns the exit status."""
     request = Request(**json.loads(argument))
@@ -318,10 +335,9 @@ def main(argument: str) -> int:
     listener = _Listener()
     listener.start()
     lock = filelock.FileLock(folder / f"{request.service}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
+    if not take_over(lock, listener.over, 0.0 if request.once else TAKE_OVER_SECONDS):
         say("another process sends this run already")
+        say(NOT_DONE)
         return 1
     try:
         follower = Follower(request, SERVICES[request.service](), say)

@@ -74,7 +74,7 @@ def trained_by(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             resolve("tiles", distillation_policies={"1-1": "runs/1-1"}),
             """warpzone train 1-1 --set 'distillation_policies={"1-1":"runs/1-1"}'""",
         ),
-        (resolve("pixels", env={"size": (42, 42)}, curriculum={"last_share": 0.5}), None),
+        (resolve("pixels", env={"size": (42, 42)}, eval_noop_max=5), None),
         (TrainConfig(preset="of my own", gamma=0.5), None),
     ],
 )

@@ -22,7 +22,7 @@ from warpzone.fleet.explored import Explored, parse_explored, parse_values, spli
 from warpzone.settings import describe, format_override, merge, parse_overrides
 from warpzone.smb.levels import LEVELS
 from warpzone.training.config import MOST_SEED, TrainConfig
-from warpzone.training.presets import resolve
+from warpzone.training.presets import lay_over, resolve
 from warpzone.training.run_settings import (
     fixed_because,
     lookup,
@@ -199,7 +199,7 @@ def make_plan(
             *(parse_values("--grid", name, text) for name, text in values.items())
         )
     ]
-    whole = resolve(preset, **base)
+    whole = lay_over(preset, base)  # beside which each trial has more
     explorations = [parse_explored(text, whole) for text in explored]
     names = [exploration.name for exploration in explorations]
     if len(set(names)) < len(names):

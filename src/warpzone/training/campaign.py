@@ -34,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warpzone.errors import CheckpointError, ConfigError, RunError
 from warpzone.files import make_directory, read_regular_file, write_atomically
-from warpzone.settings import describe, parse_overrides
+from warpzone.settings import describe, merge, parse_overrides
 from warpzone.smb.config import EnvConfig
 from warpzone.training import sweep
 from warpzone.training.config import TrainConfig
@@ -198,13 +198,16 @@ def run(
     if init is not None:
         resolve_agent(init)
         network_settings.append(f"init={json.dumps(init)}")
+
+    def specialist(level: str) -> TrainConfig:
+        given = parse_overrides([text.replace(LEVEL, level) for text in settings], TrainConfig)
+        return resolve(preset, **merge(given, {"env": {"levels": {level: 1.0}}}))
+
     for level in levels:  # what is wrong is told now, not by each process
-        given = [setting.replace(LEVEL, level) for setting in settings]
-        resolve(preset, **parse_overrides(given, TrainConfig))
+        specialist(level)
     of_network = resolve(PRESET, **parse_overrides(network_settings, TrainConfig)).env
     if 0 < network_share < 1:
-        given = [setting.replace(LEVEL, levels[0]) for setting in settings]
-        _check_teachers(resolve(preset, **parse_overrides(given, TrainConfig)), of_network)
+        _check_teachers(specialist(levels[0]), of_network)
     require_utf8(out)
     try:
         make_directory(out)

@@ -265,8 +265,8 @@ class TrainConfig(PPOConfig):
     """What an end without the flag costs in a level of which all training episodes of late were
     cleared, the last 100 or as many as have ended, be it one; from `env.end_penalty` where none
     was: who cannot play it yet must dare, who can should take care. None: always
-    `env.end_penalty`. Without effect on other rewards than `progress` and `landed`, and on other
-    games."""
+    `env.end_penalty`. For the rewards `progress` and `landed` only; a preset's is without effect on
+    others, and on other games."""
     practice: PracticeConfig = PracticeConfig()
     """Episodes that begin where earlier ones failed."""
     corrections: CorrectionsConfig = CorrectionsConfig()
@@ -419,6 +419,11 @@ class TrainConfig(PPOConfig):
 
     def _check_practice(self) -> None:
         practice, length = self.practice, self.env.start_steps
+        if self.game.name is not None:
+            raise ValueError(
+                "practice is for levels of Super Mario Bros., and this is the game"
+                f" {self.game.name!r}: set practice.share to 0"
+            )
         if practice.share == 1:
             raise ValueError(
                 "practice.share is 1, and failures are those of episodes from a level's own start:"

@@ -21,6 +21,7 @@ from warpzone.training.config import (
     PracticeConfig,
     TrainConfig,
 )
+from warpzone.training.without_effect import refuse_without_effect
 
 # Sticky buttons in half of the episodes, an action for pipes, short episodes within a level.
 _HARD_LEVELS = EnvConfig(
@@ -190,6 +191,19 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     """Returns the preset with `changes` laid over it, e.g. `resolve("tiles", env={"noop_max": 0})`.
 
     Raises:
+        ConfigError: no such preset, an unknown setting, a value out of its range, or one of
+            `changes` that has no effect beside the others.
+    """
+    config = lay_over(preset, changes)
+    refuse_without_effect(config, changes, PRESETS[preset])
+    return config
+
+
+def lay_over(preset: str, changes: Mapping[str, Any]) -> TrainConfig:
+    """Returns the same where other settings are still to come, beside which each of `changes` may
+    have an effect.
+
+    Raises:
         ConfigError: no such preset, an unknown setting, or a value out of its range.
     """
     if preset not in PRESETS:
@@ -214,7 +228,7 @@ def resolve(preset: str = "tiles", /, **changes: Any) -> TrainConfig:
     game = changes.get("game")
     if isinstance(game, Mapping) and game.get("name") in game_names():
         # What its description sets, where nothing else is asked for.
-        changes["game"] = with_defaults(game_named(game["name"]), game)
+        changes = {**changes, "game": with_defaults(game_named(game["name"]), game)}
     try:
         return TrainConfig.model_validate(merge(settings, changes))
     except ValidationError as error:

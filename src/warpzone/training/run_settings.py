@@ -22,6 +22,7 @@ from warpzone.nes.game import game_named, game_names
 from warpzone.settings import apply, describe, format_override
 from warpzone.training.config import TrainConfig
 from warpzone.training.migration import migrate
+from warpzone.training.without_effect import refuse_without_effect
 
 LOCK, OWNER = ".lock", ".lock.json"
 """Whoever trains in a run directory holds the first, and says in the second who that is."""
@@ -151,16 +152,19 @@ def resumed(path: Path, changes: Mapping[str, Any]) -> TrainConfig:
 
     Raises:
         CheckpointError: there is no run, or it is not readable.
-        ConfigError: an unknown setting, or a value out of its range.
+        ConfigError: an unknown setting, a value out of its range, or one of `changes` that has no
+            effect beside the others.
     """
-    config = read_config(path)
+    config = saved = read_config(path)
     env = changes.get("env")
     if isinstance(env, Mapping) and "levels" in env:
         # Other levels would replace the run's, not join them.
         config = config.model_copy(update={"env": config.env.model_copy(update={"levels": {}})})
     if "distillation_policies" in changes:
         config = config.model_copy(update={"distillation_policies": {}})
-    return apply(config, changes)
+    config = apply(config, changes)
+    refuse_without_effect(config, changes, saved)
+    return config
 
 
 def begun_with(config: TrainConfig, changes: Sequence[SettingChange]) -> TrainConfig:

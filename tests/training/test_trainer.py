@@ -301,7 +301,8 @@ def test_a_run_that_is_prolonged_knows_its_last_measurement(
     measuring(monkeypatch, [0.6, 0.2])
     reached = play(toy_config(**first), tmp_path).steps // BATCH
     best = (tmp_path / "best.safetensors").read_bytes()
-    assert newest(tmp_path).values["judge"] == {"measured_at": reached, "best": 0.6}
+    judge = newest(tmp_path).values["judge"]
+    assert (judge["measured_at"], judge["best"]) == (reached, 0.6)
     longer = {"total_steps": BATCH * (reached + 2), "eval_every": 100, "target_clear_rate": None}
     play(toy_config(**longer), tmp_path, resume=True)
     assert (tmp_path / "best.safetensors").read_bytes() == best

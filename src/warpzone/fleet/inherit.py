@@ -149,7 +149,8 @@ def take_over(directory: Path, path: Path, config: TrainConfig, identity: str) -
     own = _best_of(run.checkpoints.paths())
     best = values["judge"]["best"]
     better = best is not None and (own is None or best > own)
-    values["judge"] = {**values["judge"], "best": best if better else own}
+    # What was measured is another's: this one is not good enough by that.
+    values["judge"] = {**values["judge"], "best": best if better else own, "results": {}}
     inherited = Inherited(run=origin.run, step=step, id=identity)
     change = SettingChange(step=step, settings={}, inherited=inherited)
     before = run.changes()

@@ -129,11 +129,23 @@ class CorrectionsValues(_Part):
     own: float
 
 
+class ResultValues(_Part):
+    """See `EvalResult`."""
+
+    clear_rate: Share
+    episodes: Annotated[Counted, Field(ge=1)]
+    ci95: Annotated[list[Share], Field(min_length=2, max_length=2)]
+    mean_progress: float
+    mean_frames: float | None
+
+
 class JudgeValues(_Part):
-    """See `Judge.state`."""
+    """See `EvaluationSchedule.state`."""
 
     measured_at: Counted
     best: Share | None
+    results: dict[str, ResultValues] = {}
+    """Earlier versions did not tell them."""
 
 
 class RunValues(_Part):

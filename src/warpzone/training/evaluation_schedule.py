@@ -119,10 +119,15 @@ class EvaluationSchedule:
 
     def state(self) -> dict[str, Any]:
         """Returns what a resumed run must know, as JSON can hold it."""
-        return {"measured_at": self.measured_at, "best": self.best}
+        results = {task: result.as_dict() for task, result in self.results.items()}
+        return {"measured_at": self.measured_at, "best": self.best, "results": results}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.measured_at, self.best = state["measured_at"], state["best"]
+        self.results = {
+            task: EvalResult(**{**result, "ci95": tuple(result["ci95"])})
+            for task, result in state.get("results", {}).items()
+        }
 
 
 def _own_starts(config: TrainConfig, task: str) -> dict[str, Any]:

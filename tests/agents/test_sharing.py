@@ -18,9 +18,13 @@ from typer.testing import CliRunner
 from warpzone.agents import sharing
 from warpzone.agents.agent import Agent
 from warpzone.agents.sharing import Protocol, card, measure, push_folder, write_folder
+from warpzone.cli import share
 from warpzone.cli.app import app
-from warpzone.errors import AgentError, MissingPackageError
+from warpzone.errors import AgentError, MissingPackageError, RomError
+from warpzone.smb.cartridges import all_levels
 from warpzone.smb.config import EnvConfig
+from warpzone.smb.known_cartridges import KNOWN
+from warpzone.smb.rom import find_known
 from warpzone.training import hub as hub_module
 from warpzone.training.hub import HubName, hub_name
 from warpzone.training.resolve_agent import resolve_agent
@@ -189,6 +193,61 @@ def test_an_agent_of_another_game_is_shared(tmp_path: Path) -> None:
     assert "Cartridge" not in text
 
 
+@pytest.mark.parametrize("word", ["--seed", "--episodes"])
+def test_a_folder_that_is_sent_as_it_is_refuses_what_would_change_it(
+    word: str, folder: Path
+) -> None:
+    def told(*words: str) -> str:
+        result = CliRunner().invoke(app, ["push", str(folder), "me/two", *words])
+        assert result.exit_code == 2
+        return " ".join(result.output.split())
+
+    assert f"is sent as it is: leave out {word}, or measure it again" in told(word, "100")
+    words = ["--license", "mit", "--film", "--levels", "1-1", "--episodes", "100"]
+    words += ["--noop-max", "30", "--sticky", "0", "--policy", "sample", "--seed", "0"]
+    every = "--license, --film, --levels, --episodes, --noop-max, --sticky, --policy, --seed, --rom"
+    assert f"leave out {every}, or" in told(*words, "--rom", "super-mario-bros")
+    help_text = CliRunner().invoke(app, ["push", "--help"], env={"COLUMNS": "200"}).output
+    for default in ("Default: 100.", "Default: 30.", "stay pressed. Default: 0."):
+        assert default in " ".join(help_text.split())
+
+
+def test_the_film_is_of_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As sticky as the numbers beside it, and on a level that they are of."""
+    played: list[tuple[Any, ...]] = []
+
+    def note(playback: Any, path: Path, *_: Any) -> None:
+        config = playback.env.config
+        seen = (playback.level, playback.policy, config.noop_max, config.repeat_action_probability)
+        played.append(seen)
+        playback.close()
+        path.write_bytes(b"film")
+
+    monkeypatch.setattr(share, "film", note)
+    write_agent(tmp_path / "mine.safetensors", EnvConfig(levels=["1-1"], no_progress_steps=12))
+    words = ["push", "mine.safetensors", "--folder", "mine", "--episodes", "1", "--film"]
+    invoke(*words, "--sticky", "0.25", "--noop-max", "7", "--levels", "1-2", "--policy", "argmax")
+    assert played == [("1-2", "argmax", 7, 0.25)]
+
+
+def test_levels_are_those_of_the_agents_cartridge(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def note(agent: Agent, protocol: Protocol, *, levels: list[str], rom: Any, log: Any) -> Any:
+        assert rom.contents_sha1 == theirs.contents_sha1
+        measured.append(levels)
+        raise AgentError("that is enough")
+
+    try:
+        theirs = find_known(KNOWN["lost-levels"])
+    except RomError as error:
+        pytest.skip(f"no network: {error}")
+    measured: list[list[str]] = []
+    monkeypatch.setattr(sharing, "measure", note)
+    CliRunner().invoke(app, ["push", "lost-levels", "--folder", "lost", "--levels", "all"])
+    assert measured == [list(all_levels(theirs))]
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
@@ -305,6 +364,11 @@ def test_a_folder_with_something_else_is_not_written_over(name: str, tmp_path: P
         (["push", "1-1"], "where to?"),
         (["push", "1-1", "--folder", "a", "--private"], "--private is for a repository"),
         (["push", "1-1", "mario"], "is no name of a repository"),
+        (
+            ["push", "tetris", "--folder", "a", "--levels", "1-1"],
+            "--levels is for Super Mario Bros., and this agent plays tetris",
+        ),
+        (["track", "run", "wandb", "--rom", "a.nes"], "--rom a.nes is for a film"),
     ],
 )
 def test_what_does_not_apply_is_refused(words: list[Any], message: str) -> None:

@@ -11,8 +11,9 @@ from tests.support.commands import error_of, plain, run
 from tests.support.episodes import CLEAR, make_episode
 
 from warpzone.agents.agent import Agent
+from warpzone.episodes.format import Episode
 from warpzone.episodes.replay import snapshot_at
-from warpzone.errors import RomError
+from warpzone.errors import EpisodeError, RomError
 from warpzone.smb.known_cartridges import KNOWN
 from warpzone.smb.rom import find_known
 from warpzone.training.agent_file import save_agent
@@ -62,6 +63,24 @@ def test_settings_of_the_whole_game_are_for_it_alone() -> None:
     assert "--lives is 2" in error_of("eval", "--game", "--lives", "2")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "eval 1-1 --episodes 1",
+        "eval --episodes 1",
+        "eval tetris --episodes 1",
+        "watch 1-1",
+        "record 1-1 1-1",
+        "record all",
+        "push 1-1 --folder x",
+        "export 1-1 -o x.pt2",
+    ],
+)
+def test_a_network_that_no_agent_needs_is_not_named(words: str, tmp_path: Path) -> None:
+    text = error_of(*words.split(), "--network", "no_such_module:Rows")
+    assert "--network no_such_module:Rows is for agents with a network of your own" in text
+
+
 def test_any_phase_is_for_levels_from_their_own_starts() -> None:
     told = run("eval", "1-1", "--any-phase", "--episodes", "2", "--json")
     assert json.loads(told.stdout)["protocol"]["any_phase"] is True
@@ -92,6 +111,7 @@ def test_from_a_moment_of_an_episode(tmp_path: Path) -> None:
     told = run("replay", tmp_path / "game.json", "--at", "240", "-o", state)
     assert told.exit_code == 0, told.output
     assert "the moment after frame 240" in told.stdout
+    assert "RAM after the last frame: as recorded" in told.stdout
     assert state.read_bytes() == snapshot_at(make_episode(CLEAR[:400]), 240)
     measured = run("eval", "1-1", "--start", state, "--episodes", "2", "--json")
     assert set(json.loads(measured.stdout)["levels"]) == {"here.state"}
@@ -108,6 +128,13 @@ def test_moments_that_cannot_be_written_or_measured_are_told(tmp_path: Path) -> 
     assert "has 40 frames" in error_of("replay", game, "--at", "41", "-o", state)
     assert not state.exists()
     assert "cannot be read" in error_of("eval", "1-1", "--start", state)
+    values = json.loads(game.read_text())
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps({**values, "ram_sha256": "0" * 64}))
+    assert "went another way" in error_of("replay", changed, "--at", "3", "-o", state)
+    assert not state.exists()
+    with pytest.raises(EpisodeError, match="went another way"):
+        snapshot_at(Episode.load(changed), 3)
     assert "--start needs an agent" in error_of("eval", "--start", game)
     assert "leave out" in error_of("eval", "1-1", "--start", game, "--levels", "1-1")
     assert "is no snapshot of a console" in error_of("eval", "1-1", "--start", game)

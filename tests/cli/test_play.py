@@ -46,7 +46,32 @@ def test_watch_without_screen_points_to_record(
     assert "no level '9-9'" in error_of("play", "9-9")
 
 
+def test_what_does_not_apply_to_a_replay_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    recorder = PlayRecorder(Console())
+    recorder.begin("1-1")
+    recorder.step(128)
+    game, state, film = (tmp_path / name for name in ("game.json", "here.state", "clip.gif"))
+    recorder.episode(Person()).save(game)
+    scale, pictures = ("--scale", "3"), ("--pictures", "5")
+    for words in (["--check"], ["--at", "1", "-o", state], ["--at", "1", "-o", state, "--check"]):
+        assert "--scale is 3, and is for a window or a film" in error_of(
+            "replay", game, *words, *scale
+        )
+        assert "--pictures is 5, and is for a sheet" in error_of("replay", game, *words, *pictures)
+    assert "--pictures is 5, and is for a sheet" in error_of("replay", game, *pictures)
+    assert "pictures are for sheets" in error_of("replay", game, "-o", film, *pictures)
+    assert list(tmp_path.iterdir()) == [game]
+    assert run("replay", game, "--at", "1", "-o", state, "--check").exit_code == 0
+    assert state.is_file()
+
+
 def test_watch_in_what_is_no_terminal() -> None:
+    assert "--scale is 7, and is for a window" in error_of(
+        "watch", "1-1", "--terminal", "--scale", "7"
+    )
     assert "the output is not a terminal" in error_of("watch", "1-1", "--terminal")
 
 

@@ -39,6 +39,19 @@ def test_films_of_several_agents_that_cannot_be(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_description_is_looked_at_with_game_too(tmp_path: Path) -> None:
+    description = tmp_path / "none.py"
+    words = ("record", "--game", "-o", tmp_path / "clip.gif", "--description")
+    assert "cannot be read" in error_of(*words, description)
+    description.write_text(
+        "from warpzone.games.catch import GAME as CATCH\n"
+        "import dataclasses\nGAME = dataclasses.replace(CATCH, name='mine')\n"
+    )
+    assert "--description is for an agent of a described game" in error_of(*words, description)
+    assert "this agent plays tetris" in error_of("record", "tetris", "--game")
+    assert not (tmp_path / "clip.gif").exists()
+
+
 def test_the_whole_game_is_filmed(agent_file: Path, tmp_path: Path) -> None:
     film = tmp_path / "game.gif"
     arguments = ("--game", "--lives", "1", "--until-clear", "1", "--seed", "2", "-o", film)

@@ -156,5 +156,8 @@ def test_what_does_not_apply_is_refused(rom: Path) -> None:
     assert "--start is for described games, and '1-1' is none" in error_of(
         "play", "1-1", "--start", "1-2"
     )
+    assert "two beginnings are named, --power-on and --start game" in error_of(
+        "play", "catch", "--start", "game", "--power-on", "--rom", rom
+    )
     assert "two cartridges are named" in error_of("play", rom, "--rom", rom)
     assert "does not exist" in error_of("play", rom.with_name("none.nes"))

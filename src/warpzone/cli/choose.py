@@ -176,6 +176,34 @@ def described_agent(path: Path | None, device: str, description: Path | None) ->
     return agent
 
 
+def check_network(network: str | None, *paths: Path | None) -> None:
+    """Refuses --network where no agent needs it.
+
+    Args:
+        network: code of a network that was named, if any.
+        paths: what names the agents; None: those that come with warpzone.
+
+    Raises:
+        ConfigError: all of them have networks that come along.
+    """
+    if network is None:
+        return
+    from warpzone.training.agent_file import read_info
+    from warpzone.training.network_registry import BUILT_IN
+    from warpzone.training.resolve_agent import resolve_agent
+
+    try:
+        infos = [read_info(resolve_agent(path).file) for path in paths if path is not None]
+    except AgentError:
+        return  # which loading it tells
+    if all(info.network.kind in BUILT_IN for info in infos):
+        have = " and ".join(str(path) for path in paths if path is not None) or "what comes along"
+        raise ConfigError(
+            f"--network {network} is for agents with a network of your own, and {have} needs none:"
+            " leave it out"
+        )
+
+
 def warn_of_rom(agent: Agent, cartridge: Rom) -> None:
     warning = agent.rom_mismatch(cartridge)
     if warning:

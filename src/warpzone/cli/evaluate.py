@@ -12,6 +12,7 @@ from rich.table import Table
 from warpzone.cli.choose import (
     cartridge_of,
     check_level,
+    check_network,
     described_agent,
     game_settings,
     levels_on,
@@ -68,7 +69,8 @@ def evaluate(
         str | None,
         typer.Option(
             help="Go on with one life, as the game does, from the level of --levels (default: the "
-            "level that was named, or the agent's first) through to this one."
+            "level that was named, or the agent's first) through to this one (needs an agent for "
+            "all of them)."
         ),
     ] = None,
     game: GameOption = False,
@@ -144,6 +146,7 @@ def evaluate(
             "--ray divides levels among CPUs: leave out --through, --game, --start, --threads and"
             " --device"
         )
+    check_network(network, agent_path)
     described = described_agent(agent_path, device, description)
     if described is not None and on_ray:
         raise ConfigError(

@@ -56,6 +56,10 @@ def play(
     from warpzone.viewers.window import require_display
 
     game = described_game(level)
+    if power_on and start is not None:
+        raise ConfigError(
+            f"two beginnings are named, --power-on and --start {start}: leave out one"
+        )
     if game is not None:
         order = _starts_from(game, start)
     elif start is not None:
@@ -155,10 +159,19 @@ def replay(
     to_state = output is not None and output.suffix.lower() == SUFFIX
     if (at is not None) != to_state:
         raise ConfigError("a moment is written by --at FRAME -o name.state: give both or neither")
+    if scale is not None and (at is not None or (check and output is None)):
+        raise ConfigError(
+            f"--scale is {scale}, and is for a window or a film: leave it out with --at and --check"
+        )
+    if pictures is not None and (output is None or at is not None):
+        raise ConfigError(
+            f"--pictures is {pictures}, and is for a sheet: leave it out, or write one, -o name.png"
+        )
     cartridge = find_rom(rom)
     episode = again.read_episode(file, cartridge)
     if output is not None and at is not None:
         _write_moment(episode, at, output, cartridge)
+        _tell_checked(file, episode)
         return
     player = Replay(episode, Console(cartridge))
     if not check and output is None:
@@ -175,12 +188,16 @@ def replay(
             player.verify()
         else:
             return
-    print_episode(file, episode)
-    known = "as recorded" if episode.ram_sha256 else "played to the end (no checksum to compare)"
-    out.print(f"RAM after the last frame: {known}")
+    _tell_checked(file, episode)
     if output is not None:
         size = output.stat().st_size / 1e6
         out.print(f"[bold]{plain(output)}[/]  {size:.2f} MB", soft_wrap=True)
+
+
+def _tell_checked(file: Path, episode: Episode) -> None:
+    print_episode(file, episode)
+    known = "as recorded" if episode.ram_sha256 else "played to the end (no checksum to compare)"
+    out.print(f"RAM after the last frame: {known}")
 
 
 def _write_moment(episode: Episode, frame: int, output: Path, cartridge: Rom) -> None:

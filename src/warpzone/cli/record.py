@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from warpzone.cli.choose import (
+    cartridge_of,
     check_level,
+    check_network,
     described_agent,
     find_rom,
     game_settings,
@@ -141,6 +143,14 @@ def record(
     check_film_path(output)
     whole = game_settings(game, lives, warps)
     named = agents_and_level or []
+    agents = split_level(named)[0] if named else []
+    every = bool(agents) and str(agents[0]) == "all" and not agents[0].exists()
+    check_network(network, *([None] if every else agents))
+    described = described_agent(named[0] if named else None, device, description)
+    if game and described is not None:
+        raise ConfigError(
+            f"--game is for Super Mario Bros., and this agent plays {described.info.game.name}"
+        )
     if game:
         if progress or episode is not None or len(named) > 1:
             raise ConfigError(
@@ -160,7 +170,6 @@ def record(
         )
         film(players, output, episodes, until_clear or 10, scale, seed, overlay)
         return
-    described = described_agent(named[0] if named else None, device, description)
     if described is not None:
         from warpzone.agents.described import DescribedPlayback, starts_of
 
@@ -183,7 +192,6 @@ def record(
     if not named:
         raise ConfigError("name a level, a run or an agent, e.g. warpzone record 1-1; or --game")
     (agent_path, *others), level = split_level(named)
-    every = str(agent_path) == "all" and not agent_path.exists()
     if progress and (others or every):
         raise ConfigError("--progress shows one run; name its directory and nothing else")
     if progress or others or every:
@@ -287,7 +295,7 @@ def _compared(
 
         use_one_torch_thread()
         agents = milestone_agents(paths[0], device=device)
-        cartridge = find_rom(rom)
+        cartridge = find_rom(rom or cartridge_of(agents[-1]))
         warn_of_rom(agents[-1], cartridge)
         name = agents[0].levels[0] if level is None else check_level(level)
         return [

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from warpzone.cli.choose import check_level, find_rom, use_one_torch_thread
+from warpzone.cli.choose import check_level, check_network, find_rom, use_one_torch_thread
 from warpzone.cli.options import MOST_STEPS, EngineOption, NetworkOption, RomOption
 from warpzone.cli.output import err, out, plain, remark
 from warpzone.errors import ConfigError
@@ -105,6 +105,7 @@ def report(
     from warpzone.report.page import NAME, write_report
 
     use_one_torch_thread()
+    check_network(network, run)
     written = write_report(
         run,
         output or run / NAME,

@@ -6,13 +6,13 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from warpzone.cli.choose import (
+    check_network,
     described_agent,
-    find_rom,
     levels_on,
     load_agent,
     policy_of,
@@ -21,14 +21,14 @@ from warpzone.cli.choose import (
 from warpzone.cli.options import (
     EXIT_FAILED,
     MOST_EPISODES,
+    MOST_NOOPS,
+    MOST_SEED,
     AgentArgument,
     EngineOption,
     NetworkOption,
-    NoopsOption,
     PolicyOption,
     RomOption,
-    SeedOption,
-    StickyOption,
+    finite,
 )
 from warpzone.cli.output import err, out, plain, remark
 from warpzone.cli.record import film
@@ -74,6 +74,7 @@ def export(
     from warpzone.agents.export import export_agent
 
     use_one_torch_thread()
+    check_network(network, agent_path)
     agent = Agent.load(agent_path)
     with err.status(f"writing {plain(output)}"):
         told = export_agent(agent, output)
@@ -104,6 +105,8 @@ def track(
     """Send a run's figures to trackers, those that they have not got yet: later, or once more."""
     from warpzone.training.run_settings import read_config
 
+    if rom is not None and not with_film:
+        raise ConfigError(f"--rom {rom} is for a film: leave it out, or give --film too")
     config = read_config(run)
     files = [film_of_run(run, rom)] if with_film else []
     sent = [
@@ -191,11 +194,32 @@ def push(
         str | None,
         typer.Option(help="To measure it on: 1-1,1-2 … Default: what it was trained on."),
     ] = None,
-    episodes: Annotated[int, typer.Option(help="Per level.", min=1, max=MOST_EPISODES)] = 100,
-    noop_max: NoopsOption = 30,
-    repeat_action_probability: StickyOption = 0.0,
+    episodes: Annotated[
+        int | None, typer.Option(help="Per level. Default: 100.", min=1, max=MOST_EPISODES)
+    ] = None,
+    noop_max: Annotated[
+        int | None,
+        typer.Option(
+            help="Start each episode after 0 to this many no-op frames. Default: 30.",
+            min=0,
+            max=MOST_NOOPS,
+        ),
+    ] = None,
+    repeat_action_probability: Annotated[
+        float | None,
+        typer.Option(
+            "--repeat-action-probability",
+            "--sticky",
+            help="Probability per frame that the last buttons stay pressed. Default: 0.",
+            min=0,
+            max=1,
+            callback=finite,
+        ),
+    ] = None,
     policy: PolicyOption = None,
-    seed: SeedOption = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the first episode. Default: 0.", min=0, max=MOST_SEED)
+    ] = None,
     network: NetworkOption = None,
     rom: RomOption = None,
     engine: EngineOption = "auto",
@@ -211,33 +235,60 @@ def push(
         raise ConfigError("where to? Name OWNER/NAME of the Hugging Face Hub, or --folder DIR")
     if repo is None and private:
         raise ConfigError("--private is for a repository: name OWNER/NAME")
+    finished = repo is not None and folder is None and shared_config(agent_path) is not None
+    if finished:
+        given: dict[str, object] = {
+            "--license": licence, "--film": with_film or None, "--levels": levels,
+            "--episodes": episodes, "--noop-max": noop_max, "--sticky": repeat_action_probability,
+            "--policy": policy, "--seed": seed, "--network": network, "--rom": rom,
+        }  # fmt: skip
+        also = [name for name, value in given.items() if value is not None]
+        if also:
+            raise ConfigError(
+                f"{agent_path} has been measured and is sent as it is: leave out"
+                f" {', '.join(also)}, or measure it again into another folder, --folder DIR"
+            )
     if repo is not None:
         sharing.check_push(repo)
-    if repo is not None and folder is None and shared_config(agent_path) is not None:
+    if repo is not None and finished:
         _send(agent_path, repo, private)
         return
     place = folder or Path("pushed") / (repo or "").rpartition("/")[2]
-    agent, cartridge = _to_share(agent_path, rom)
+    check_network(network, agent_path)
+    described = described_agent(agent_path, "cpu", None)
+    wanted: list[str] | None = None
+    cartridge: RomSource = rom
+    if described is not None:
+        agent = described
+        if levels is not None:
+            raise ConfigError(
+                f"--levels is for Super Mario Bros., and this agent plays {agent.info.game.name}:"
+                " leave it out"
+            )
+    else:
+        agent, its_rom = load_agent(agent_path, "cpu", rom)
+        cartridge = its_rom
+        if levels is not None:
+            wanted = levels_on(levels, (), its_rom)
+        elif agent.packaged_for:
+            wanted = [agent.packaged_for]
     sharing.check_folder(place)
     protocol = sharing.Protocol(
         policy=policy_of(policy, agent),
-        episodes=episodes,
-        noop_max=noop_max,
-        repeat_action_probability=repeat_action_probability,
-        seed=seed,
+        episodes=100 if episodes is None else episodes,
+        noop_max=30 if noop_max is None else noop_max,
+        repeat_action_probability=repeat_action_probability or 0.0,
+        seed=seed or 0,
     )
-    wanted: list[str] | None
-    if levels is not None:
-        wanted = levels_on(levels, (), find_rom(rom))
-    else:
-        wanted = [agent.packaged_for] if agent.packaged_for else None
     with err.status("") as status:
         measured = sharing.measure(agent, protocol, levels=wanted, rom=cartridge, log=status.update)
     with TemporaryDirectory() as temporary:
         film_path = None
         if with_film:
             film_path = Path(temporary) / sharing.FILM
-            film(_playback(agent, protocol, cartridge), film_path, 1, 10, None, seed)
+            (first, *_) = wanted or [agent.level]
+            playback = _playback(agent, first, protocol, cartridge)
+            film(playback, film_path, 1, 10, None, protocol.seed)
         sharing.write_folder(agent, place, measured, repo=repo, licence=licence, film=film_path)
     for level, result in measured.results.items():
         low, high = result.ci95
@@ -251,18 +302,20 @@ def push(
         _send(place, repo, private)
 
 
-def _to_share(path: Path, rom: Path | None) -> tuple[Agent, RomSource]:
-    described = described_agent(path, "cpu", None)
-    return (described, rom) if described is not None else load_agent(path, "cpu", rom)
-
-
-def _playback(agent: Agent, protocol: Protocol, rom: RomSource) -> Playback:
+def _playback(agent: Agent, level: str, protocol: Protocol, rom: RomSource) -> Playback:
+    """Returns a player that plays as the agent was measured."""
     from warpzone.agents.described import DescribedPlayback
     from warpzone.agents.playback import Playback
 
+    settings: dict[str, Any] = {
+        "policy": protocol.policy,
+        "noop_max": protocol.noop_max,
+        "repeat_action_probability": protocol.repeat_action_probability,
+        "rom": rom,
+    }
     if agent.info.game.name is not None:
-        return DescribedPlayback(agent, policy=protocol.policy, rom=rom)
-    return Playback(agent, agent.level, policy=protocol.policy, rom=rom)
+        return DescribedPlayback(agent, **settings)
+    return Playback(agent, level, **settings)
 
 
 def _send(folder: Path, repo: str, private: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warpzone.cli.choose import (
+    check_network,
     described_agent,
     game_settings,
     is_packaged,
@@ -60,7 +61,10 @@ def watch(
     seed: SeedOption = 0,
     noop_max: NoopsOption = 30,
     repeat_action_probability: StickyOption = 0.0,
-    scale: Annotated[int, typer.Option(help="Screen pixels per NES pixel.", min=1, max=8)] = 3,
+    scale: Annotated[
+        int | None,
+        typer.Option(help="Screen pixels per NES pixel, of a window. Default: 3.", min=1, max=8),
+    ] = None,
     terminal: Annotated[
         bool,
         typer.Option("--terminal", help="Draw in this terminal, in 24-bit colours; no window."),
@@ -76,7 +80,13 @@ def watch(
         need("warpzone watch --terminal", train=AGENT, films=("PIL",))
     else:
         need("warpzone watch", train=AGENT, watch=(*WINDOW, "PIL"))
+    if terminal and scale is not None:
+        raise ConfigError(
+            f"--scale is {scale}, and is for a window; a terminal is drawn in as large as it is:"
+            " leave it out with --terminal"
+        )
     whole = game_settings(game, lives, warps)
+    check_network(network, agent_path)
     team: Team | None = None
     described = described_agent(agent_path, device, description)
     if described is not None:
@@ -116,7 +126,7 @@ def watch(
             f"Draw in this terminal instead: warpzone watch {named} --terminal; or make a "
             f"film: warpzone record {named} -o clip.mp4"
         )
-    size = None if terminal else scale
+    size = None if terminal else scale or 3
     if described is not None:
         open_described(
             described, order, policy, seed, noop_max, repeat_action_probability, size, rom

@@ -50,13 +50,14 @@ def snapshot_at(episode: Episode, frame: int, rom: RomSource = None) -> bytes:
 
     Raises:
         ConfigError: there is no such frame.
-        EpisodeError: it was recorded on another ROM.
+        EpisodeError: it was recorded on another ROM, or goes another way than when it was recorded.
     """
     if not is_whole(frame) or not 0 <= frame <= episode.frames:
         raise ConfigError(
             f"there is no frame {frame!r:.80}: the episode has {episode.frames} frames"
         )
     replay = Replay(episode, Console(rom))
+    replay.verify()
     replay.seek(frame)
     return replay.console.save()
 

@@ -176,6 +176,17 @@ def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, 
     return policy.requires_grad_(False).eval(), info
 
 
+def read_info(path: Path) -> AgentInfo:
+    """Reads what an agent's file says of it, without its network; raises as `load_agent` does."""
+    try:
+        with open_regular_file(path, MOST_BYTES) as file:
+            return _read_info(path, _read_header(path, file)[1])
+    except FileNotFoundError:
+        raise AgentError(f"there is no agent {str(path)!r}") from None
+    except OSError as error:
+        raise AgentError(f"the agent {str(path)!r} cannot be read: {error.strerror}") from error
+
+
 def _read_header(path: Path, file: BinaryIO) -> tuple[bytes, dict[str, Any]]:
     """The bytes that a safetensors file begins with, and the JSON in them."""
     start = file.read(_LENGTH_BYTES)

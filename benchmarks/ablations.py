@@ -303,6 +303,15 @@ def _thousands(steps: float) -> str:
     return "never" if math.isinf(steps) else f"{steps / 1000:,.0f}k"
 
 
+TOLD = """\
+Measured on 25 November 2026: `base` is the preset `tiles` as it was then (γ and λ 0.95, 128 steps a
+rollout, reward `progress`). [Settings](settings.md#presets) has today's,
+[how levels are learnt](learning.md#what-the-preset-tiles-learns) what it reaches. The runs were
+made by `python -m benchmarks.ablations run --jobs 2 --steps 500000 --only VARIANT`, as
+[the log](experiments.md#2026-11-24-ablations) tells."""
+"""Of the measurement in `docs/ablations.json`; a new one needs a text of its own."""
+
+
 def markdown(levels: dict[str, dict[str, dict[str, Any]]], machine: dict[str, Any] | None) -> str:
     """`docs/ablations.md`."""
     lines = [
@@ -312,6 +321,8 @@ def markdown(levels: dict[str, dict[str, dict[str, Any]]], machine: dict[str, An
         " compared is said in [benchmarks/ablations.py](../benchmarks/ablations.py). Median"
         " (smallest–largest) over the seeds. Steps until 50 % and 90 %: of the last 100 training"
         " episodes; “never” is within the steps of the run, “–” is never for all seeds.",
+        "",
+        TOLD,
     ]
     if machine is not None:
         lines += [

@@ -21,7 +21,7 @@ from warpzone.agents.evaluate_game import GameEvaluation, GameProtocol, LevelCou
 from warpzone.agents.measurement import Measurement, Played
 from warpzone.agents.packaging import completed, stage
 from warpzone.agents.results import Results, read_results
-from warpzone.agents.results_page import text_of
+from warpzone.agents.results_page import text_of, training_text_of
 from warpzone.agents.team import Team
 from warpzone.errors import AgentError
 from warpzone.smb.config import EnvConfig
@@ -498,8 +498,9 @@ def test_the_page_tells_all_stages_of_a_training(
     results = read_results(places[1])
     entry = results.specialists["1-1"]
     assert (entry.all_steps, entry.all_seconds) == (5_000_000, 360.0)
-    text = page(results)
-    assert "| 5.00 | 6.0 (1) |" in text
+    assert "| 5.00 | 6.0 (1) |" in page(results)
+    text = training_text_of(results, "# Trained\n")
+    assert text.startswith("# Trained\n\n```sh\nwarpzone train")
     commands = [line for line in text.splitlines() if line.startswith("warpzone train")]
     assert commands == [
         "warpzone train 1-1 --out runs/1-1-1  # from step 7 on --set lr=0.2; aaa",
@@ -508,11 +509,29 @@ def test_the_page_tells_all_stages_of_a_training(
     ]
 
 
+def test_what_agents_have_in_common_is_told_once() -> None:
+    results = read_results(write_results.DOCS / "results.json")
+    assert "warpzone train" not in page(results)
+    lines = training_text_of(results, "").partition("```sh\n")[2].partition("\n```")[0].splitlines()
+    runs = [line.partition(" --out ")[2].split()[0] for line in lines if " --out " in line]
+    assert len(set(runs)) == len(runs)
+    assert len(set(lines)) == len(lines) > 30
+    for line in lines:
+        # Whoever begins with a run finds it above.
+        for run in re.findall(r"init=(runs/\S+-\d+)(?=\s)", line):
+            assert f" --out {run} " in f"{' '.join(lines[: lines.index(line)])} "
+    files = {record.file for record in results.specialists.values()}
+    files |= {network.file for network in results.networks.values()}
+    assert {line.split()[1].rstrip(":") for line in lines if line[0] == "#"} == files
+
+
 def test_the_page_without_any_agent() -> None:
     text = page(Results())
     assert "| with an agent | 0 |" in text
 
 
 def test_the_page_in_the_repository_is_what_the_script_makes() -> None:
-    source, written = write_results.DOCS / "results.json", write_results.DOCS / "results.md"
-    assert written.read_text(encoding="utf-8") == page(read_results(source))
+    docs, results = write_results.DOCS, read_results(write_results.DOCS / "results.json")
+    assert (docs / "results.md").read_text(encoding="utf-8") == page(results)
+    training = training_text_of(results, write_results.TRAINING)
+    assert (docs / write_results.FRAME.training).read_text(encoding="utf-8") == training

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from warpzone.agents.results import GAMES, AgentRecord, Choice, LevelRecord, Results
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.smb.levels import LEVELS, level_kind
+from warpzone.training.agent_file import Stage
 from warpzone.training.evaluation import EvalResult
 from warpzone.training.packaged_index import CONDITIONS, NETWORKS, ConditionName, NetworkName
 
@@ -71,7 +73,7 @@ least {margin:.0%} above the network's, in the episodes that agents are chosen b
 
 TABLE = """\
 Clear rates of {counts} episodes per protocol, with 95 % intervals in percent: of one network for
-all levels that is told which level it plays, of one that is not (untold), and of the best
+all levels that is told which level it plays, {untold}and of the best
 specialist, as far as there are such. Bold is what is packaged for the level. Behind them stands the
 time to clear, the mean of the episodes with no-ops that cleared, in seconds of the console; the
 policy is the specialist's.
@@ -113,6 +115,8 @@ class Frame:
         measuring: a command, without options for levels and protocol.
         playing: the same for whole games of the network.
         packaging: lines of a shell that package and write what was trained.
+        training: the name of the page that has the commands of all trainings, see
+            `training_text_of`. Without one they are part of this page.
     """
 
     head: str
@@ -120,10 +124,11 @@ class Frame:
     measuring: str
     playing: str
     packaging: str
+    training: str = ""
 
 
 def text_of(results: Results, frame: Frame) -> str:
-    """Returns the whole page."""
+    """Returns the page of results."""
     text: list[str] = [frame.head]
     text += _summary(results)
     text += _roms(results)
@@ -134,6 +139,11 @@ def text_of(results: Results, frame: Frame) -> str:
     text += _agents(results)
     text += _commands(results, frame)
     return "\n".join([*text, ""])
+
+
+def training_text_of(results: Results, head: str) -> str:
+    """Returns a page with the commands of all trainings, below a heading of its own."""
+    return "\n".join([head, "```sh", *_trainings(results), "```\n", REPEATING, ""])
 
 
 def _protocol() -> Iterator[str]:
@@ -234,7 +244,8 @@ def _table(results: Results) -> Iterator[str]:
     found = (results.record(level, kind) for level in results.table for kind in kinds)
     episodes = sorted({record.episodes for record in found if record is not None})
     if episodes:
-        yield TABLE.format(counts=" or ".join(map(str, episodes)))
+        untold = "of one that is not (untold), " if "generalist-untold" in kinds else ""
+        yield TABLE.format(counts=" or ".join(map(str, episodes)), untold=untold)
     titles = [f"{SHORT[kind]}: {title}" for kind in kinds for title in (*COLUMNS.values(), "s")]
     yield f"| level | kind | {' | '.join(titles)} | policy |"
     yield f"|---|---|{'--:|' * len(titles)}---|"
@@ -336,42 +347,82 @@ def _commands(results: Results, frame: Frame) -> Iterator[str]:
                 f"{frame.measuring} --levels {levels} --episodes {episodes} --seed {seed}"
                 f" --noop-max {start.noop_max} --sticky {start.repeat_action_probability:g}"
             )
+    # A line that plays the packaged agents each on its levels, where there is one.
+    played = [(frame.playing, network.games) for network in results.networks.values()]
+    if results.team is not None:
+        played.append((frame.measuring, results.team.games))
     games = {
-        (name, record.games, record.seed): None
-        for network in results.networks.values()
-        for name, record in network.games.items()
+        (who, name, record.games, record.seed): None
+        for who, records_of in played
+        for name, record in records_of.items()
     }
-    for name, count, seed in games:
+    for who, name, count, seed in games:
         game = GAMES[name]
         yield (
-            f"{frame.playing} --game --lives {game.lives} --episodes {count} --seed {seed}"
+            f"{who} --game --lives {game.lives} --episodes {count} --seed {seed}"
             f" --noop-max {game.noop_max} --sticky {game.repeat_action_probability:g}"
         )
     yield "```\n"
+    if frame.training:
+        yield f"How they were trained is on [a page of its own]({frame.training}). Packaging:\n"
+        yield "```sh"
+        yield frame.packaging
+        yield "```"
+        return
     yield "The training, and then packaging. A run that was gone on with may have begun with older"
     yield "code than the commit named, with which it ended: then its command repeats what was done,"
     yield "not every bit of it.\n"
     yield "```sh"
-    for agent in _agents_of(results):
-        yield from _training(agent)
+    yield from _trainings(results)
     yield frame.packaging
     yield "```\n"
     yield REPEATING
 
 
-def _training(agent: AgentRecord) -> Iterator[str]:
-    """The commands of one agent, of which each begins with the agent of the one before."""
-    before = ""
-    for number, stage in enumerate(agent.stages, start=1):
-        if stage.command is None:
-            continue
-        # What was changed on the way follows as a comment, see `provenance.command_of`.
-        line, _, changes = stage.command.partition("  # ")
-        words = shlex.split(line)
-        if before:
-            words = [f"init={before}" if word.startswith("init=") else word for word in words]
-        if number < len(agent.stages):
-            before = f"runs/{agent.trained_on[0]}-{number}"
-            words += ["--out", before]
-        remarks = [remark for remark in (changes, stage.commit) if remark]
-        yield shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
+def _trainings(results: Results) -> Iterator[str]:
+    """The commands of all agents, in which each begins with the agent of one before. What several
+    agents began with is there once."""
+    agents = _agents_of(results)
+    chains = [agent.stages for agent in agents]
+    begun_with = {tuple(stages[:number]) for stages in chains for number in range(1, len(stages))}
+    runs: dict[tuple[Stage, ...], str] = {}
+    """Where what was trained so far lies, as far as it is known and others begin with it."""
+    told: set[tuple[Stage, ...]] = set()
+    for agent, stages in zip(agents, chains, strict=True):
+        shared = [n for n in range(1, len(stages) + 1) if tuple(stages[:n]) in told]
+        origin = runs.get(tuple(stages[: shared[-1]]), "") if shared else ""
+        verb = "is the agent of" if len(shared) == len(stages) else "goes on with"
+        if len(agents) > 1:
+            yield f"# {agent.file}{f': {verb} {origin}' if origin else ''}"
+        for number, stage in enumerate(stages, start=1):
+            so_far = tuple(stages[:number])
+            if so_far in told:
+                continue
+            told.add(so_far)
+            # What a script wrote lies where its line says.
+            if so_far in begun_with and (stage.command or "").startswith("warpzone train "):
+                name = f"runs/{agent.trained_on[0]}-{number}"
+                runs[so_far] = _unused(name, runs.values())
+            if stage.command is not None:
+                before, run = runs.get(so_far[:-1], ""), runs.get(so_far, "")
+                yield _training(stage.command, stage.commit, before, run)
+
+
+def _unused(name: str, used: Collection[str]) -> str:
+    """The name, or with a number behind it the first that is not used yet."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(found for found in names if found not in used)
+
+
+def _training(command: str, commit: str | None, before: str, run: str) -> str:
+    """The command of one training, which begins with the agent in `before` and writes `run`, as far
+    as these are told."""
+    # What was changed on the way follows as a comment, see `provenance.command_of`.
+    line, _, changes = command.partition("  # ")
+    words = shlex.split(line)
+    if before:
+        words = [f"init={before}" if word.startswith("init=") else word for word in words]
+    if run:
+        words += ["--out", run]
+    remarks = [remark for remark in (changes, commit) if remark]
+    return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")

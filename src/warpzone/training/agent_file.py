@@ -39,10 +39,13 @@ PolicyMode = Literal["sample", "argmax"]
 
 AGENT_FORMAT = 2
 MOST_BYTES = 512 << 20
-"""A file that is larger is no agent: the largest network for whole pictures needs 100 MB."""
+"""A file that is larger is no agent, and none is written: the widest networks for whole pictures
+would have more, and are refused before they learn (see `saved_sizes`)."""
 MOST_HEADER_BYTES = 1 << 20
-"""Names and shapes of the tensors, and the description: some 3 KB."""
+"""Names and shapes of the tensors, and the description: some 3 KB, and more with start states."""
 _LENGTH_BYTES = 8
+_ENTRY_BYTES = 128
+"""Of a tensor in the header, besides its name, at the most."""
 _DTYPES = {"F16": 2, "BF16": 2, "F32": 4}
 """Of weights, by the name that safetensors has for them, and the bytes of each."""
 
@@ -132,8 +135,10 @@ def save_agent(
         durable: see `files.write_atomically`.
 
     Raises:
+        AgentError: it is too large to be loaded again; nothing is written.
         FileError: the disk is full or the directory cannot be written.
     """
+    require_readable(weights, info, half=half)
     tensors = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
@@ -143,6 +148,35 @@ def save_agent(
     }
     metadata = {"warpzone": info.model_dump_json()}
     write_atomically(path, safetensors.torch.save(tensors, metadata), durable=durable)
+
+
+def require_readable(weights: Mapping[str, Tensor], info: AgentInfo, *, half: bool = False) -> None:
+    """Refuses what `save_agent` would write and `load_agent` would not read.
+
+    Args:
+        weights: as `save_agent` takes them.
+        info: as `save_agent` takes it.
+        half: as `save_agent` takes it.
+
+    Raises:
+        AgentError: it is too large; the text says of which size, and what the limit is.
+    """
+    header = _LENGTH_BYTES + len(json.dumps(info.model_dump_json()).encode())
+    header += sum(len(json.dumps(name)) + _ENTRY_BYTES for name in weights)
+    if header > MOST_HEADER_BYTES:
+        raise AgentError(
+            f"the description of this agent would have {header:,} bytes, and one of more than"
+            f" {MOST_HEADER_BYTES:,} cannot be loaded again"
+        )
+    size = header + sum(
+        tensor.nbytes // (2 if half and tensor.dtype == torch.float32 else 1)
+        for tensor in weights.values()
+    )
+    if size > MOST_BYTES:
+        raise AgentError(
+            f"the file of this agent would have {size / 1e6:,.1f} MB, and one of more than"
+            f" {MOST_BYTES / 1e6:,.1f} MB cannot be loaded again"
+        )
 
 
 def load_agent(path: Path, device: torch.device | None = None) -> tuple[Policy, AgentInfo]:

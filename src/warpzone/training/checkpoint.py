@@ -34,7 +34,8 @@ LONGEST_REASON = 400
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What is said where a disk has no room left."""
 LARGEST = 1 << 31
-"""Bytes of a checkpoint; one of the widest networks that there are settings for has 1.6e9."""
+"""Bytes of a checkpoint. Settings that would come to more are refused before a training plays (see
+`saved_sizes`), and none of more is written."""
 
 _NAME = re.compile(r"step-(\d{12,})\.ckpt")
 _KIND = b"warpzone checkpoint "
@@ -207,7 +208,20 @@ class Snapshot:
         return result
 
     def pack(self) -> bytes:
+        """Returns it as `unpack` reads it.
+
+        Raises:
+            CheckpointError: it is too large to be read again.
+        """
         text = json.dumps(self.values).encode()
+        size = len(text) + sum(t.nbytes + len(name) + 128 for name, t in self.tensors.items())
+        if size > LARGEST:
+            raise CheckpointError(
+                f"the checkpoint of step {self.values['step']:,} would have {size / 1e6:,.1f} MB,"
+                f" and one of more than {LARGEST / 1e6:,.1f} MB cannot be read again: go on from"
+                " the one before with a lower practice.share, or begin another run with a smaller"
+                " network, fewer games (num_envs), practice.moments or corrections.kept"
+            )
         values = torch.frombuffer(bytearray(text), dtype=torch.uint8)
         payload = _as_safetensors({**self.tensors, _VALUES: values})
         return _HEADER + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload

@@ -34,6 +34,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from warpzone.errors import (
+    AgentError,
     CheckpointError,
     ConfigError,
     FileError,
@@ -296,7 +297,7 @@ class RunDirectory:
         else:
             what = getattr(error, "strerror", None) or str(error)
         # What saving meets on top of that helps nobody.
-        with contextlib.suppress(FileError, MemoryError):
+        with contextlib.suppress(FileError, MemoryError, CheckpointError, AgentError):
             self.save(snapshot, info)
         with contextlib.suppress(FileError):
             self.write_config()

@@ -41,6 +41,7 @@ from warpzone.training.progress import (
 from warpzone.training.ranked_games import accept, check_settings, offer, offer_no_more
 from warpzone.training.ranks import joined
 from warpzone.training.run_directory import RunDirectory
+from warpzone.training.saved_sizes import require_readable_later
 from warpzone.version import VERSION
 
 if TYPE_CHECKING:
@@ -151,8 +152,9 @@ def train(
             shown.trajectories(env) if described is None else ({}, described.remarks)
         )
         learner = Learner(config, env, demonstrated, ranks)
-        schedule = EvaluationSchedule(config, make_env)
         stack.callback(learner.close)
+        require_readable_later(learner, resumes=resume)
+        schedule = EvaluationSchedule(config, make_env)
         stack.enter_context(display)
         interrupt.announce = partial(display.log, SAVING)
         for remark in remarks:

@@ -16,7 +16,8 @@ from warpzone.fleet import inherit
 from warpzone.training import TrainConfig, resolve, train
 from warpzone.training.agent_file import load_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
-from warpzone.training.run_settings import LOCK
+from warpzone.training.run_directory import RunDirectory
+from warpzone.training.run_settings import LOCK, begun_with, read_config
 
 BATCH = 4 * 16
 
@@ -74,6 +75,36 @@ def test_a_run_goes_on_from_the_others_state_as_its_own(
     told = load_agent(heir / "agent.safetensors")[1].command
     assert f"from step {6 * BATCH} on the state of donor at its step {6 * BATCH}" in str(told)
     assert command("report", heir, "-o", tmp_path / "report.html").exit_code == 0
+
+
+def test_what_it_began_with_is_known_after_it_goes_on_from_an_earlier_step(
+    donor: Path, tmp_path: Path
+) -> None:
+    heir, between = tmp_path / "heir", tmp_path / "between"
+    between.mkdir()
+    began, later = small(2, 8 * BATCH, lr=0.001), {"lr": 0.002, "entropy_coef": 0.02}
+    train(began, heir)
+    train(began.model_copy(update={**later, "total_steps": 9 * BATCH}), heir, resume=True)
+    inherit.hand_over(donor, between)
+    config = began.model_copy(update={**later, "total_steps": 9 * BATCH})
+    inherit.take_over(between, heir, config, "once")
+
+    def known(lr: float) -> None:
+        changes = RunDirectory(heir, config).changes()
+        assert all(change.step <= 6 * BATCH for change in changes)
+        saved = read_config(heir)
+        assert (saved.lr, saved.entropy_coef) == (lr, 0.02)
+        begun = begun_with(saved, changes)
+        assert begun.model_copy(update={"total_steps": 8 * BATCH}) == began
+
+    known(0.002)
+    changed = config.model_copy(update={"lr": 0.003})
+    run = RunDirectory(heir, changed)
+    change = run.log_changes(6 * BATCH)
+    assert change is not None
+    assert change.settings == {"lr": (0.002, 0.003)}
+    run.open()
+    known(0.003)
 
 
 def test_the_better_of_two_best_agents_stays(donor: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from warpzone.errors import CheckpointError, FileError, RunError
 from warpzone.files import lines_of, open_regular_file, read_regular_file, write_atomically
 from warpzone.training.config import TrainConfig
 from warpzone.training.migration import EPISODE_ENDS
-from warpzone.training.run_settings import LOCK, Inherited, SettingChange, reason_of
+from warpzone.training.run_settings import LOCK, Inherited, SettingChange, reason_of, undone_after
 
 CHECKPOINT, AGENT, ORIGIN = "state.ckpt", "best.safetensors", "origin.json"
 """What `hand_over` writes."""
@@ -154,10 +154,11 @@ def take_over(directory: Path, path: Path, config: TrainConfig, identity: str) -
     inherited = Inherited(run=origin.run, step=step, id=identity)
     change = SettingChange(step=step, settings={}, inherited=inherited)
     before = run.changes()
-    known = [old for old in before if old.step <= step]
+    known, later = undone_after(before, step)
+    still = [SettingChange(step=step, settings=later)] if later else []
 
     written = run.checkpoints.directory / f"step-{step:012d}.ckpt"
-    _write_changes(path, [*known, change])
+    _write_changes(path, [*known, change, *still])
     try:
         write_atomically(written, Snapshot(theirs.tensors, values).pack())
     except FileError:

@@ -67,6 +67,7 @@ from warpzone.training.run_settings import (
     reason_of,
     require_same,
     require_utf8,
+    undone_after,
 )
 
 _DOCUMENTS = ("config.json", "status.json", "agent.safetensors", "best.safetensors", OWNER)
@@ -248,15 +249,19 @@ class RunDirectory:
         if not self._begun():
             return None
         before = read_config(self.path).model_dump(mode="json")
-        changed = differences(before, self.config.model_dump(mode="json"))
-        if not changed:
-            return None
-        settings = {name: (lookup(before, name), new) for name, new in changed.items()}
-        change = SettingChange(step=step, settings=settings)
-        # Those of steps that have been lost since are no longer true.
-        known = [old for old in self.changes() if old.step <= step]
-        lines = "".join(f"{each.model_dump_json()}\n" for each in [*known, change])
-        write_atomically(self.path / "changes.jsonl", lines.encode())
+        now = self.config.model_dump(mode="json")
+        told = self.changes()
+        # Those of steps that have been lost since are no longer true; what they set still holds.
+        known, later = undone_after(told, step)
+        settings = {name: (old, lookup(now, name)) for name, (old, _) in later.items()}
+        for name, new in differences(before, now).items():
+            settings.setdefault(name, (lookup(before, name), new))
+        settings = {name: pair for name, pair in settings.items() if pair[0] != pair[1]}
+        change = SettingChange(step=step, settings=settings) if settings else None
+        if change is not None or known != told:
+            kept = known if change is None else [*known, change]
+            lines = "".join(f"{each.model_dump_json()}\n" for each in kept)
+            write_atomically(self.path / "changes.jsonl", lines.encode())
         return change
 
     def finished(self) -> dict[str, Any] | None:

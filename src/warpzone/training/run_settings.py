@@ -167,6 +167,24 @@ def resumed(path: Path, changes: Mapping[str, Any]) -> TrainConfig:
     return config
 
 
+def undone_after(
+    changes: Sequence[SettingChange], step: int
+) -> tuple[list[SettingChange], dict[str, tuple[Any, Any]]]:
+    """Parts the changes of a run that goes on from `step`, whatever it did after that.
+
+    Returns:
+        Those until then; and old and new values, by dotted name, of what was set later, which the
+        run's settings still have: it holds from `step` on, so that `begun_with` finds the way back.
+    """
+    known = [change for change in changes if change.step <= step]
+    later: dict[str, tuple[Any, Any]] = {}
+    for change in changes:
+        if change.step > step:
+            for name, (old, new) in change.settings.items():
+                later[name] = (later.get(name, (old, new))[0], new)
+    return known, {name: pair for name, pair in later.items() if pair[0] != pair[1]}
+
+
 def begun_with(config: TrainConfig, changes: Sequence[SettingChange]) -> TrainConfig:
     """Returns the settings that a run began with, whose present ones are `config`.
 

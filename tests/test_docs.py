@@ -103,6 +103,13 @@ def test_quick_commands_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=named)
+def test_lists_are_quoted(path: Path) -> None:
+    """Zsh takes brackets for a pattern, and refuses the line where no file fits."""
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"--set [\w.]+=[^\s'\"`]*\[.*", text) == []
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=named)
 def test_commands_within_lines_have_their_options(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)

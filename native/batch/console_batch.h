@@ -288,11 +288,11 @@ class ConsoleBatch : public Batch {
       at += sizeof(to);
     };
     read(game);
-    ++at;  // whether it needs a reset
+    const bool flag = *at++ <= 1;  // whether it needs a reset
     read(step);
     read(frame);
     read(start);
-    const bool good = step >= 0 && frame >= 0 && game.held < 256 && start >= -1 &&
+    const bool good = flag && step >= 0 && frame >= 0 && game.held < 256 && start >= -1 &&
                       start < static_cast<int>(play_.starts.size());
     if (!good) throw std::invalid_argument("the saved state of a game is damaged");
   }

@@ -76,8 +76,12 @@ concept Game = GameState<typename G::State> && std::is_trivially_copyable_v<type
                  { G::carried(seen) } -> std::same_as<bool>;
                  { game.prefix(seen, buttons) } -> std::same_as<bool>;
                  // What must hold for a loaded state to be gone on with: no index outside its
-                 // array, no sum that overflows.
-                 { G::plausible(seen) } -> std::same_as<bool>;
+                 // array, no sum that overflows. With whether it waits to be begun anew: otherwise
+                 // it can be stepped, and plays a frame at least.
+                 { G::plausible(seen, bool{}) } -> std::same_as<bool>;
+                 { G::plausible(seen.signals) } -> std::same_as<bool>;
+                 // What a saved log of a game's inputs may say of where it began.
+                 { G::is_level(int32_t{}) } -> std::same_as<bool>;
                };
 
 }  // namespace warpzone::batch

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -155,6 +156,9 @@ class GameBatch : public Batch {
       logs.emplace_back();
       logs.back().first = logs.back().second.load(bytes);
       check_game(logs.back().first);
+      if (!G::is_level(logs.back().second.level)) {
+        throw std::invalid_argument("an input log is damaged");
+      }
     }
     for (auto& [game, log] : logs) {
       if (game < watched_.size() && watched_[game] != nullptr) watched_[game]->now = std::move(log);
@@ -391,14 +395,8 @@ class GameBatch : public Batch {
 
   // In place: callers hold views of RAM.
   void read_saved(const uint8_t* at, size_t first, size_t n) override {
-    std::vector<State> games(n);
-    std::memcpy(static_cast<void*>(games.data()), at, n * sizeof(State));
-    const uint8_t* ended = at + n * sizeof(State);
-    for (size_t i = 0; i < n; ++i) {
-      // What has ended must wait for its reset: it cannot be stepped.
-      if (!G::plausible(games[i]) || (games[i].over != 0 && ended[i] == 0)) {
-        throw std::invalid_argument("the saved state of a game is damaged");
-      }
+    if (!good_saved(at, n)) {
+      throw std::invalid_argument("the saved state of a game is damaged");
     }
     visit_saved(*this, [&](auto& array) { take(at, array, first, n); });
     for (size_t i = first; i < first + n && !watched_.empty(); ++i) {
@@ -406,6 +404,32 @@ class GameBatch : public Batch {
       watched_[i]->now.clear();
       watched_[i]->ended.clear();
     }
+  }
+
+  // All but the observations, of which every value is a good one; in the order of `visit_saved`.
+  static bool good_saved(const uint8_t* at, size_t n) {
+    const auto next = [&]<typename T>(std::vector<T> array) {
+      const size_t bytes = n * sizeof(T);
+      array.resize(n);
+      std::memcpy(static_cast<void*>(array.data()), at, bytes);
+      at += bytes;
+      return array;
+    };
+    const auto games = next(std::vector<State>());
+    const auto waits = next(std::vector<uint8_t>());
+    for (size_t i = 0; i < n; ++i) {
+      if (waits[i] > 1 || !G::plausible(games[i], waits[i] != 0)) return false;
+    }
+    for (int k = 0; k < 2; ++k) {  // as they stand, and as the episode began
+      const auto all = next(std::vector<Signals>());
+      if (!std::ranges::all_of(all, [](const Signals& s) { return G::plausible(s); })) return false;
+    }
+    for (int k = 0; k < 2; ++k) {  // terminated, truncated
+      const auto all = next(std::vector<uint8_t>());
+      if (!std::ranges::all_of(all, [](uint8_t flag) { return flag <= 1; })) return false;
+    }
+    const auto sums = next(std::vector<float>());
+    return std::ranges::all_of(sums, [](float sum) { return std::isfinite(sum); });
   }
 
   // An episode in which nothing has been done. nullptr: where it begins is drawn.
@@ -552,7 +576,9 @@ class GameBatch : public Batch {
       if (config().keep_frames) keep_frame(g.nes);
       if (pictures) pictures->see(g.nes, cutscene, g.over != 0);
     };
+    needs_reset[i] = 1;  // stays so when it fails: nobody knows then how far it has come
     const auto outcome = game_.step(game, buttons, see);
+    needs_reset[i] = 0;
     if (pictures) {
       pictures->finish(game.nes);
     } else {

@@ -89,6 +89,10 @@ class PixelStack {
     }
 
     void finish(const S& s) {
+      if (pixels_.consecutive_ && seen_ == 0) {  // nothing of this step: where it stands
+        pixels_.picture_.draw(s, cart_, stack_);
+        ++seen_;
+      }
       // An episode that ended early shows its last frame again.
       for (int k = seen_; pixels_.consecutive_ && k < pixels_.depth_; ++k) {
         uint8_t* to = stack_ + static_cast<size_t>(k) * pixels_.picture_bytes_;

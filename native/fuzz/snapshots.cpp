@@ -43,7 +43,8 @@ mario::Config config_of(int kind) {
   config.height = config.width = 8;
   config.stack = config.rules.frame_skip = 2;
   config.consecutive = kind % 16 >= 12;
-  config.rules.reward = static_cast<smb::Reward>(kind % 4);
+  config.rules.reward = static_cast<smb::Reward>((kind + kind / 16) % 4);
+  if (kind < 128) config.rules.end_penalties.assign(smb::kLevels, 1.5F);
   return config;
 }
 
@@ -108,10 +109,14 @@ smb::InitialState damaged_start(int detail, fuzz::Input& input) {
   smb::InitialState start{standin::levels()->start(0), {}, 0, 5, {}, {}};
   start.level = input.below(2) != 0 ? input.byte() - 100 : 0;
   start.buttons.assign(static_cast<size_t>(input.below(7)), static_cast<uint8_t>(detail * 37));
-  Bytes bytes(sizeof(nes::State));
-  std::memcpy(bytes.data(), &start.nes, bytes.size());
-  fuzz::damage(bytes, places_of_console(0), input);
-  std::memcpy(&start.nes, bytes.data(), bytes.size());
+  constexpr size_t kConsole = sizeof(nes::State), kProgress = sizeof(smb::Progress);
+  Bytes bytes(kConsole + kProgress);
+  std::memcpy(bytes.data(), &start.nes, kConsole);
+  std::vector<size_t> places = places_of_console(0);
+  for (size_t i = 0; i < kProgress; ++i) places.push_back(kConsole + i);
+  fuzz::damage(bytes, places, input);
+  std::memcpy(&start.nes, bytes.data(), kConsole);
+  std::memcpy(&start.progress, &bytes[kConsole], kProgress);
   return start;
 }
 
@@ -138,6 +143,13 @@ std::vector<Bytes> fuzz::seeds() {
     all.push_back(whole);
   }
   for (uint8_t kind = 0; kind < 16; ++kind) all.push_back({kDamagedStart, kind, 0, 2});
+  // What an episode counts by, with end penalties (2) and with pictures of one step (29).
+  for (size_t i = 0; i < sizeof(smb::Game) - sizeof(nes::State); ++i) {
+    const size_t place = offsetof(nes::State, ram) + i;  // see `places_of_batch`
+    const auto low = static_cast<uint8_t>(place), high = static_cast<uint8_t>(place >> 8);
+    all.push_back({kDamagedBatch, 2, low, high, 0x7F, 0});
+    all.push_back({kDamagedBatch, 29, low, high, 1, 0});
+  }
   // One change for each byte that decides about a console or the rest of a game.
   for (size_t i = 0; i < sizeof(smb::Game) - sizeof(nes::State) + offsetof(nes::State, ram); ++i) {
     const auto low = static_cast<uint8_t>(i), high = static_cast<uint8_t>(i >> 8);

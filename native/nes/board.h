@@ -260,14 +260,14 @@ inline void begin_frame(FullState& s, const Cartridge& cart) {
 
 // These return whether something else may be mapped now.
 inline bool write_mmc1(Board& b, uint16_t address, uint8_t value, int32_t dot) {
-  const bool at_once = dot - b.written <= 3;  // of two writes in a row the second is lost
+  const bool at_once = dot - b.written <= 3;
   b.written = dot;
-  if (at_once) return false;
-  if ((value & 0x80) != 0) {
+  if ((value & 0x80) != 0) {  // a reset is never lost
     b.shift = b.shifted = 0;
     b.registers[0] |= 0x0C;
     return true;
   }
+  if (at_once) return false;  // of two writes in a row the second one's bit is
   b.shift |= static_cast<uint8_t>((value & 1) << b.shifted);
   if (++b.shifted < 5) return false;
   b.registers[(address >> 13) & 3U] = b.shift;

@@ -217,6 +217,7 @@ class Explorer {
       : levels_(std::move(levels)), rules_(std::move(rules)), random_(stream(seed, 0)) {
     if (!levels_->has(level)) throw std::invalid_argument("no such level");
     rules_ = without_chance(rules_, level, *levels_);
+    if (begin && !plausible(*begin)) throw std::invalid_argument("a start is damaged");
     if (weights.size() != rules_.actions.size()) {
       throw std::invalid_argument("there must be a weight for each action");
     }

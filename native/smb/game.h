@@ -319,10 +319,10 @@ struct Game {
 
   // Throws std::runtime_error where the game has gone on into no level.
   void read_level(const Rules& rules) {
-    signals.level = level_played();
     if (!level_exists(rules)) {
       throw std::runtime_error("the game went on into a level that does not exist");
     }
+    signals.level = level_played();
   }
 
   template <typename SeeFrame>

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "nes/snapshot.h"
 #include "nes/state.h"
 #include "random/random.h"
 #include "smb/progress.h"
@@ -32,6 +33,11 @@ struct InitialState {
   // Buttons of all frames from the level's start to `nes`; nullopt: it was not reached from there.
   std::optional<std::vector<uint8_t>> prefix;
 };
+
+// Whether an episode can begin there, in a level that there is.
+inline bool plausible(const InitialState& start) {
+  return nes::plausible(start.nes) && start.progress.plausible();
+}
 
 // What led to where an episode begins.
 enum Origin : uint8_t {

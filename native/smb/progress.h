@@ -81,6 +81,14 @@ struct Progress {
     areas = 1;
   }
 
+  // What must hold for `visit`: no index outside its array, no sum that overflows.
+  bool plausible() const {
+    constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
+    return areas >= 0 && areas <= static_cast<int32_t>(kAreas) && total >= 0 &&
+           total <= kMostCount &&
+           std::ranges::all_of(best, [](int32_t x) { return x >= 0 && x <= kMostPosition; });
+  }
+
   // Returns the px gained by being at `x`. A maze that turns Mario back from its first screens puts
   // him left of 0 for a moment, which the game counts below 65,536.
   int32_t visit(uint16_t id, int32_t x) {

@@ -6,6 +6,7 @@
 
 #include "nes/state.h"
 #include "smb/memory.h"
+#include "smb/starts.h"
 
 namespace warpzone::smb {
 
@@ -131,6 +132,29 @@ inline bool paused(const nes::State& s) { return (s.ram[memory::kPause] & 1) != 
 inline Death death_cause(const nes::State& s) {
   if (below_screen(s)) return Death::pit;
   return digits(s, memory::kTime, 3) == 0 ? Death::time : Death::enemy;
+}
+
+// Whether a game can have them, whatever is in RAM: no index outside its array, no sum that
+// overflows. Not so strict that what a game has come to is refused.
+inline bool plausible(const Signals& s) {
+  constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
+  const auto within = [](int32_t value, int32_t least, int32_t most) {
+    return value >= least && value <= most;
+  };
+  for (const int32_t read : {s.x, s.y, s.world, s.stage, s.area, s.coins, s.time, s.lives}) {
+    if (!within(read, 0, kMostPosition)) return false;
+  }
+  for (const int32_t counted : {s.score, s.progress, s.levels_cleared, s.lives_lost}) {
+    if (!within(counted, 0, kMostCount)) return false;
+  }
+  // What goes on while nothing happens, to the largest number that there is, see `count_on`.
+  for (const int32_t passed : {s.frames, s.steps}) {
+    if (passed < 0) return false;
+  }
+  // There may be fewer starts now than there were.
+  return within(s.status, 0, 2) && within(s.flag, 0, 1) && within(s.level, 0, kLevels - 1) &&
+         within(s.death, 0, static_cast<int32_t>(Death::thrown_back)) && s.start >= -1 &&
+         within(s.total_coins, -kMostCount, kMostCount);  // less where RAM has no digits
 }
 
 // Fills in what comes from RAM; the rest belongs to the episode.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -143,6 +144,7 @@ class SuperMario {
   }
 
   static int32_t level(const State& game) { return game.signals.level; }
+  static bool is_level(int32_t level) { return level >= 0 && level < kLevels; }
   static uint8_t place(const State& game) { return map_number(game.nes); }
   static bool carried(const State& game) { return game.origin == kCarried; }
   static bool at_level_start(const State& game) { return game.signals.start < 0; }
@@ -162,29 +164,31 @@ class SuperMario {
     return true;
   }
 
-  static bool plausible(const State& game) {
+  static bool plausible(const Signals& signals) { return smb::plausible(signals); }
+
+  static bool plausible(const State& game, bool waits) {
     constexpr int32_t kMostPosition = 0xFFFF, kMostCount = 1 << 30;
     const auto position = [](int32_t value) { return value >= 0 && value <= kMostPosition; };
-    const auto count = [](int32_t value) { return value >= 0 && value <= kMostCount; };
-    // Of what goes on while nothing happens, to the largest number that there is, see `count_on`.
-    const auto passed = [](int64_t value) { return value >= 0 && value <= int64_t{1} << 62; };
-    const auto all = [](const auto& values, auto&& good) {
-      return std::all_of(values.begin(), values.end(), good);
+    const auto all = [&](const auto& values) {
+      return std::all_of(values.begin(), values.end(), position);
     };
-    const Progress& progress = game.progress;
-    return nes::plausible(game.nes) && progress.areas >= 0 &&
-           progress.areas <= static_cast<int32_t>(Progress::kAreas) && count(progress.total) &&
-           all(progress.best, position) && passed(game.signals.frames) &&
-           passed(game.signals.steps) && count(game.signals.levels_cleared) &&
-           count(game.signals.lives_lost) && passed(game.stuck_steps) && count(game.unpaid) &&
-           position(game.last_x) && position(game.last_time) && all(game.motion.x, position) &&
-           all(game.motion.y, position) && position(game.motion.mario_x) &&
-           position(game.motion.mario_y);
+    const auto flag = [](uint8_t value) { return value <= 1; };
+    // A step leads out of what the game does by itself, unless it failed; and what is over cannot
+    // be stepped: it would play no frame.
+    if (!waits && (game.over != 0 || game.passed != 0)) return false;
+    return nes::plausible(game.nes) && game.progress.plausible() && smb::plausible(game.signals) &&
+           game.stuck_steps >= 0 && game.stuck_steps <= int64_t{1} << 62 &&
+           std::isfinite(game.episode_return) && game.unpaid >= 0 && game.unpaid <= kMostCount &&
+           position(game.last_x) && position(game.last_time) && all(game.motion.x) &&
+           all(game.motion.y) && position(game.motion.mario_x) && position(game.motion.mario_y) &&
+           flag(game.over) && flag(game.sticky) && flag(game.passed) && flag(game.off_route) &&
+           game.ending <= kLifeLost && game.origin <= kElsewhere &&
+           game.view <= (kOwnView | kShowLevel | kShowPaths);
   }
 
  private:
   void check(const InitialState& start) const {
-    if (!nes::plausible(start.nes) || !levels_->has(start.level)) {
+    if (!smb::plausible(start) || !levels_->has(start.level)) {
       throw std::invalid_argument("a start is damaged");
     }
     if (start.buttons.size() % static_cast<size_t>(rules_.frame_skip) != 0) {

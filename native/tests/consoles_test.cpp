@@ -385,6 +385,7 @@ TEST(counts_of_consoles_that_would_overflow_are_refused) {
     CHECK(games.save() == saved);
   };
   refused(buttons, uint64_t{256});
+  refused(buttons + 8, uint8_t{2});
   for (const int32_t value : {INT32_MIN, -1}) {
     refused(counts, value);
     refused(counts + 4, value);

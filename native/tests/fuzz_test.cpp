@@ -1,4 +1,5 @@
 // What the fuzz targets have found, one test for each, on their stand-in for the game.
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -6,6 +7,7 @@
 
 #include "check.h"
 #include "fuzz/standin.h"
+#include "smb/explore.h"
 
 #ifdef __GLIBC__
 #include <pthread.h>
@@ -104,6 +106,143 @@ TEST(a_game_that_is_over_but_not_waiting_for_its_reset_is_refused) {
   waiting[kHeader + 2 * sizeof(smb::Game)] = 1;
   games.load(waiting);
   CHECK(check::thrown([&] { step(games, 0); }).find("no running episode") != std::string::npos);
+}
+
+TEST(a_game_between_levels_but_not_waiting_for_its_reset_is_refused) {
+  mario::Config config = small_config(batch::Observation::pixels);
+  config.consecutive = true;  // read what lies before the stack
+  Batch games(standin::levels(), config);
+  games.reset(Bytes{1, 1});
+  const Bytes saved = games.save();
+  const Bytes between = with(saved, offsetof(smb::Game, passed), uint8_t{1});
+  CHECK_EQUAL(check::thrown([&] { games.load(between); }), kDamaged);
+  CHECK(games.save() == saved);
+  Bytes waiting = between;
+  waiting[kHeader + 2 * sizeof(smb::Game)] = 1;
+  games.load(waiting);
+  games.reset(Bytes{1, 1});
+  step(games, 0);
+}
+
+TEST(a_game_that_failed_waits_for_its_reset) {
+  for (const auto observation : {batch::Observation::features, batch::Observation::pixels}) {
+    Batch games(standin::levels(), small_config(observation));
+    games.reset(Bytes{1, 1});
+    games.console(1).jammed = 1;
+    CHECK_EQUAL(check::thrown([&] { step(games, 0); }), "the game's program has crashed");
+    const Bytes saved = games.save();
+    games.load(saved);
+    CHECK(check::thrown([&] { step(games, 0); }).find("game 1 has no running episode") !=
+          std::string::npos);
+    games.reset(Bytes{0, 1});
+    step(games, 0);
+  }
+}
+
+TEST(a_step_without_a_frame_shows_where_the_game_stands) {
+  batch::Config config = small_config(batch::Observation::pixels);
+  config.height = config.width = 8;
+  config.consecutive = true;
+  constexpr size_t kPicture = 64;
+  const batch::PixelStack pixels(config, config.stack, 0);
+  const nes::Cartridge& cart = standin::levels()->cartridge();
+  const nes::State s = standin::levels()->start(0);
+  const size_t bytes = pixels.bytes();
+  Bytes memory(kPicture + bytes, 0xA5);  // of someone else, then the stack
+  uint8_t* const stack = &memory[kPicture];
+  batch::PixelStack::Step<>(pixels, cart, stack).finish(s);
+  Bytes expected(kPicture);
+  batch::GreyPicture(8, 8).draw(s, cart, expected.data());
+  for (size_t at = 0; at < bytes; at += kPicture) {
+    CHECK(std::memcmp(stack + at, expected.data(), kPicture) == 0);
+  }
+}
+
+TEST(what_no_game_can_have_come_to_is_refused) {
+  mario::Config config = small_config(batch::Observation::features);
+  config.rules.end_penalties.assign(smb::kLevels, 1.0F);  // by level: read far behind these
+  Batch games(standin::levels(), config);
+  games.reset(Bytes{1, 1});
+  step(games, 1);
+  const Bytes saved = games.save();
+  const auto refused = [&](size_t offset, auto value) {
+    CHECK_EQUAL(check::thrown([&] { games.load(with(saved, offset, value)); }), kDamaged);
+    CHECK(games.save() == saved);
+  };
+  // Of each game; then whether each waits, and what was told of the last step and of the start.
+  const size_t waits = 2 * sizeof(smb::Game);
+  const size_t told = waits + 2, began = told + 2 * sizeof(smb::Signals);
+  for (const size_t signals : {offsetof(smb::Game, signals), told, began}) {
+    for (const int32_t level : {INT32_MIN, -1, smb::kLevels, 1 << 30, INT32_MAX}) {
+      refused(signals + offsetof(smb::Signals, level), level);
+    }
+    for (const int32_t value : {INT32_MIN, INT32_MAX}) {
+      for (const size_t member :
+           {offsetof(smb::Signals, x), offsetof(smb::Signals, y), offsetof(smb::Signals, coins),
+            offsetof(smb::Signals, lives), offsetof(smb::Signals, score),
+            offsetof(smb::Signals, total_coins), offsetof(smb::Signals, levels_cleared)}) {
+        refused(signals + member, value);
+      }
+    }
+    refused(signals + offsetof(smb::Signals, start), int32_t{-2});
+    refused(signals + offsetof(smb::Signals, status), int32_t{3});
+    refused(signals + offsetof(smb::Signals, flag), int32_t{2});
+    refused(signals + offsetof(smb::Signals, death), int32_t{6});
+    refused(signals + offsetof(smb::Signals, death), int32_t{-1});
+    games.load(with(saved, signals + offsetof(smb::Signals, level), int32_t{smb::kLevels - 1}));
+    // Practice may have had more starts than there are now.
+    games.load(with(saved, signals + offsetof(smb::Signals, start), int32_t{5000}));
+    games.load(saved);
+  }
+  refused(offsetof(smb::Game, ending), uint8_t{3});
+  refused(offsetof(smb::Game, origin), uint8_t{4});
+  refused(offsetof(smb::Game, view), uint8_t{8});
+  refused(offsetof(smb::Game, sticky), uint8_t{2});
+  refused(offsetof(smb::Game, off_route), uint8_t{2});
+  refused(offsetof(smb::Game, episode_return), std::nanf(""));
+  refused(waits, uint8_t{2});
+  const size_t ended = began + 2 * sizeof(smb::Signals);
+  for (const size_t flag : {ended, ended + 2}) refused(flag, uint8_t{2});
+  refused(ended + 4, std::nanf(""));
+  // Another level than the one that is played is that of a game in which a pipe leads elsewhere.
+  games.load(
+      with(saved, offsetof(smb::Game, signals) + offsetof(smb::Signals, level), int32_t{31}));
+  step(games, 1);
+}
+
+TEST(a_start_whose_areas_are_damaged_is_refused) {
+  mario::Config config = small_config(batch::Observation::features);
+  Batch games(standin::levels(), config);
+  smb::InitialState start{standin::levels()->start(0), {}, 0, 0, {}, {}};
+  start.progress.start(0, 0);
+  const auto set = [&] {
+    return check::thrown([&] { games.game_to_change().set_initial_states({start}); });
+  };
+  const auto explore = [&] {
+    const std::vector<double> weights(config.rules.actions.size(), 1.0);
+    return check::thrown(
+        [&] { smb::Explorer(standin::levels(), config.rules, 0, weights, 1, start); });
+  };
+  CHECK_EQUAL(set(), "");
+  CHECK_EQUAL(explore(), "");
+  for (const int32_t areas : {-1, 9, INT32_MAX}) {
+    start.progress.areas = areas;
+    CHECK_EQUAL(set(), "a start is damaged");
+    CHECK_EQUAL(explore(), "a start is damaged");
+  }
+}
+
+TEST(an_input_log_of_no_level_is_refused) {
+  Batch games(standin::levels(), small_config(batch::Observation::features));
+  games.watch(std::vector<int>{0});
+  batch::InputLog log;
+  for (const int32_t level : {0, 31, 32, 60000, -(1 << 18)}) {
+    log.level = level;
+    Bytes bytes;
+    log.save(0, bytes);
+    CHECK_EQUAL(check::thrown([&] { games.load_input_logs(bytes); }),
+                level >= 0 && level < 32 ? "" : "an input log is damaged");
+  }
 }
 
 TEST(counts_that_would_overflow_are_refused) {

@@ -97,6 +97,23 @@ TEST(of_two_writes_in_a_row_mmc1_takes_the_first) {
   CHECK_EQUAL(static_cast<int>(m.state->board.shifted), 2);
 }
 
+TEST(of_two_writes_in_a_row_the_reset_of_mmc1_is_never_lost) {
+  const auto written = [](uint8_t first, uint8_t second) {
+    Machine m(banked(1, 16, 8));
+    m.mmc1(0x8000, 0x10);  // 32 KB: a reset fixes the last bank again
+    m.write(0x8000, 1);
+    nes::cpu::io_write(*m.state, m.cart, 0x8000, first, m.state->dot + m.dot + 30);
+    nes::cpu::io_write(*m.state, m.cart, 0x8000, second, m.state->dot + m.dot + 33);
+    m.dot += 60;
+    const int shifted = m.state->board.shifted;
+    m.mmc1(0xE000, 1);
+    return std::to_string(shifted) + ": " + m.prgs();
+  };
+  CHECK_EQUAL(written(0x00, 0x80), "0: 2 3 14 15 ");  // as ROR or RRA write
+  CHECK_EQUAL(written(0xFF, 0x00), "0: 2 3 14 15 ");  // INC of $FF: the second one's bit is lost
+  CHECK_EQUAL(written(0xFF, 0x80), "0: 2 3 14 15 ");
+}
+
 TEST(uxrom_maps_the_first_half_and_writes_tiles) {
   Bytes image = banked(2, 16, 0);
   Machine m(image);

@@ -172,6 +172,15 @@ def test_what_cannot_be_is_refused() -> None:
         envpool.make("1-1", 6, batch_size=4)
     with pytest.raises(ConfigError, match="same setting"):
         envpool.make("1-1", 2, max_episode_steps=3, max_steps=3)
+    others: dict[str, tuple[Any, str]] = {
+        "autoreset": ("disabled", "autoreset: games of EnvPool begin anew in the next step"),
+        "autoreset_mode": ("next_step", "autoreset_mode: games of EnvPool begin anew"),
+        "threads": (1, "threads: give num_threads instead"),
+        "num_groups": (2, "num_groups: give batch_size instead"),
+    }
+    for name, (value, message) in others.items():
+        with pytest.raises(ConfigError, match=f"^{message}"):
+            envpool.make("1-1", 2, **{name: value})
     with pytest.raises(ConfigError, match="next_step"):
         envpool.GroupPool(warpzone.make_vec("1-1", 2))
     with pytest.raises(ConfigError, match="one size"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
 from tests.support.memory import freed_at_once
 
 from warpzone.errors import ConfigError, EngineError, RomError
@@ -189,3 +190,14 @@ def test_games_of_many_are_asked_one_by_one(catch: Path) -> None:
     with pytest.raises(ConfigError, match="'rom' of a game cannot be set"):
         envs.set_attr("rom", None)
     assert copy.deepcopy(envs).call("save_state") == envs.call("save_state")
+
+
+def test_autoreset_by_both_its_names_is_refused(catch: Path) -> None:
+    for mode in ("next_step", "disabled", AutoresetMode.NEXT_STEP):
+        assert make_vec(catch, GAME, 1, autoreset_mode=mode).config.autoreset in (mode, "next_step")
+        for given in (
+            {"autoreset": "disabled", "autoreset_mode": mode},
+            {"autoreset_mode": mode, "autoreset": "disabled"},
+        ):
+            with pytest.raises(ConfigError, match="autoreset and autoreset_mode are the same"):
+                make_vec(catch, GAME, 2, **given)

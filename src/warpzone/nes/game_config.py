@@ -102,8 +102,11 @@ def game_config(game: Game, settings: Mapping[str, Any]) -> GameConfig:
     """Returns the settings that are given, with the game's own defaults for those that are not.
 
     Raises:
-        ConfigError: an unknown or impossible setting, or a start that the game does not have.
+        ConfigError: an unknown or impossible setting, one that is given by two names, or a start
+            that the game does not have.
     """
+    if "autoreset" in settings and "autoreset_mode" in settings:
+        raise ConfigError("autoreset and autoreset_mode are the same setting: give one of them")
     named = {"autoreset_mode": "autoreset"}
     given = {named.get(name, name): value for name, value in settings.items()}
     try:

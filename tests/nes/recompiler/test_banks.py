@@ -147,6 +147,26 @@ def test_ram_of_the_cartridge() -> None:
     assert pair.compiled.ram[0x12] == 0x60  # open bus
 
 
+@pytest.mark.parametrize(
+    ("number", "modify"),
+    [
+        (0x00, "38 7E 00 90"),  # SEC, ROR $9000,X: writes $00, then $80
+        (0xFF, "FE 00 90"),  # INC $9000,X: $FF, then $00
+    ],
+)
+def test_a_reset_in_the_place_of_a_lost_write(number: int, modify: str) -> None:
+    """MMC1 takes no bit of a second write in a row, but a reset."""
+    begin = hexed("A9 80 8D 00 80 A9 00 8D 00 80 A2 00") + hexed(modify)
+    begin += hexed("A9 01") + SWITCH[1] + hexed("AD 00 80 85 10")
+    loop = 0xC000 + len(begin)
+    parts = {0: begin + bytes([0xE6, TICKS, 0x4C]) + word(loop), 0x3FF0: RTI}
+    banks = [bank({0: bytes([5 + i]), 0x1000: bytes([number])}, (0, 0, 0)) for i in range(3)]
+    pair = Pair(banked_image(1, [*banks, bank(parts, (0xFFF0, 0xC000, 0xFFF0))]))
+    ran_wholly_native(pair)
+    assert pair.compiled.ram[BANK] == 6  # of bank 1
+    assert pair.compiled.ram[TICKS] > 0
+
+
 def test_where_an_address_leads() -> None:
     prg = bytes(0x20000)  # 16 banks of 8 KB
     here = 5 << 16 | 0x8123

@@ -240,6 +240,12 @@ def make(
     size = games if batch_size is None else whole_number(batch_size, "batch_size")
     if size < 1 or games % size:
         raise ConfigError(f"batch_size is {size}: it must divide num_envs, {games}")
+    for name in ("autoreset", "autoreset_mode"):
+        if name in settings:
+            raise ConfigError(f"{name}: games of EnvPool begin anew in the next step; leave it out")
+    for name, own in (("threads", "num_threads"), ("num_groups", "batch_size")):
+        if name in settings:
+            raise ConfigError(f"{name}: give {own} instead, as EnvPool calls it")
     if max_episode_steps is not None:
         if "max_steps" in settings:
             raise ConfigError("max_episode_steps and max_steps are the same setting: give one")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from warpzone.errors import ConfigError
 from warpzone.settings import (
@@ -162,3 +162,36 @@ def test_describe_shows_what_a_terminal_can_show() -> None:
     assert len(text) < 600
     assert all(line.isprintable() for line in text.split("\n"))
     assert r"\x1b[2J\xa0: there is no such setting" in text
+
+
+class Levels(BaseModel):
+    levels: list[str]
+
+    @field_validator("levels")
+    @classmethod
+    def known(cls, levels: list[str]) -> list[str]:
+        raise ValueError(f"there is no level {levels[0]}: give one of 1-1, 1-2")
+
+
+def test_what_is_wrong_stays_short_where_it_repeats_a_long_value() -> None:
+    """The words before and after the value are what helps."""
+    with pytest.raises(ValidationError) as caught:
+        Levels.model_validate({"levels": ["long " * 20_000]})
+    text = describe(caught.value)
+    assert len(text) < 1000
+    assert text.startswith("levels: there is no level long long")
+    assert ": give one of 1-1, 1-2 (given: " in text
+
+
+def test_many_long_faults_are_one_message_that_can_be_read() -> None:
+    class Many(BaseModel):
+        each: list[Levels]
+
+    with pytest.raises(ValidationError) as caught:
+        Many.model_validate({"each": [{"levels": ["x" * 5_000]}] * 12})
+    text = describe(caught.value)
+    assert len(text) < 4000
+    assert text.endswith(" more")
+    assert (
+        sum("there is no level" in line for line in text.split("\n")) + int(text.split()[-2]) == 12
+    )

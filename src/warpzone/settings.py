@@ -19,8 +19,10 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 LONGEST_VALUE = 80
 """Characters of a value in a message."""
-MOST_FAULTS = 20
-"""That a message tells of; a file may have any number."""
+MOST_FAULTS, LONGEST_FAULTS = 20, 3000
+"""That a message tells of, and their characters; a file may have any number."""
+LONGEST_BEGIN, LONGEST_END = 600, 200
+"""Characters of what is wrong with one setting, from both ends: between may be a whole value."""
 
 
 def parse_overrides(texts: Iterable[str], model: type[BaseModel]) -> dict[str, Any]:
@@ -88,6 +90,8 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
     for fault in faults[:MOST_FAULTS]:
         name = ".".join(str(part) for part in fault["loc"])
         message = fault["msg"].removeprefix("Value error, ")
+        if len(message) > LONGEST_BEGIN + LONGEST_END:
+            message = f"{message[:LONGEST_BEGIN]}…{message[-LONGEST_END:]}"
         if fault["type"] == "extra_forbidden":
             message = "there is no such setting"
             if model is not None:
@@ -97,8 +101,10 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
         line = f"{_cut(name)}: {message}{given}" if name else message
         # Names and values come from files, too, and are to be shown in a terminal.
         lines.append("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
-    if len(faults) > MOST_FAULTS:
-        lines.append(f"… and {len(faults) - MOST_FAULTS:,} more")
+        if sum(map(len, lines)) > LONGEST_FAULTS:
+            break
+    if len(faults) > len(lines):
+        lines.append(f"… and {len(faults) - len(lines):,} more")
     return "\n".join(lines)
 
 

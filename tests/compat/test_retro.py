@@ -232,6 +232,8 @@ def test_scripts_are_not_run_and_that_is_said(tmp_path: Path) -> None:
         ({"done": {"condition": "some"}}, "done.condition is 'some': any or all"),
         ({"done": {"when": 1}}, "done has an unknown key 'when'"),
         ({"reward": {"variables": {"lives": {"reward": "1"}}}}, "must be a number, not '1'"),
+        ({"reward": {"variables": {"lives": {"penalty": -1e39}}}}, r"from -1e\+15 to 1e\+15, not"),
+        ({"reward": {"time": {"reward": float("nan")}}}, r"from -1e\+15 to 1e\+15, not nan"),
         ({"reward": {"variables": {"lives": {"reference": 1.5}}}}, "must be an integer, not 1.5"),
         ({"reward": {"variables": {"lives": {"measurement": "x"}}}}, "delta or absolute"),
         ({"reward": {"time": {"penalty": 1}}}, "reward.time.penalty has no effect"),

@@ -147,6 +147,13 @@ def test_what_is_damaged_leaves_the_run_as_it_was(donor: Path, tmp_path: Path) -
     (between / inherit.CHECKPOINT).write_bytes(data[:-1])
     with pytest.raises(CheckpointError, match="damaged"):
         inherit.take_over(between, heir, config, "once")
+    whole = Snapshot.unpack(data, "it")
+    wrong: list[object] = [None, [], "best", {}, {"measured_at": 1, "best": "0.5"}]
+    for judge in wrong:
+        other = Snapshot(whole.tensors, {**whole.values, "judge": judge})
+        (between / inherit.CHECKPOINT).write_bytes(other.pack())
+        with pytest.raises(CheckpointError, match="what it tells of measurements is wrong"):
+            inherit.take_over(between, heir, config, "once")
     assert before == {f: f.read_bytes() for f in sorted(heir.rglob("*")) if f.is_file()}
     with pytest.raises(CheckpointError, match="no checkpoint yet"):
         inherit.hand_over(tmp_path / "nothing", between)

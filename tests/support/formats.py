@@ -184,7 +184,7 @@ class Formats:
         return [
             Format(
                 "rom", "game.nes", self.catch.path.read_bytes, rom, (RomError, EngineError), image,
-                share=0.5,
+                share=0.5, found=("number/16:8=7f",),
             ),
             Format(
                 "snapshot", "console.state", lambda: self.snapshot, snapshot(self.console),
@@ -311,11 +311,22 @@ class Formats:
                 "agent", "agent.safetensors",
                 lambda: agent("tiles", {"scalars": (2,), "tiles": (3, 2, 2)}), act, errors,
                 damage.agent_file(), share=2.0,
+                found=(
+                    "value/description:network.options=33",
+                    "key/description:shapes.scalars.0 twice",
+                ),
             ),
             Format(
                 "agent that sees pictures", "cnn.safetensors",
                 lambda: agent("cnn", {"array": (2, 84, 84)}), act, errors, damage.agent_file(),
                 share=0.3,
+                found=(
+                    "value/description:network.options=34",
+                    "value/description:shapes.array=32",
+                    "value/description:shapes.array.0=2",
+                    "value/description:shapes.array.1=1",
+                    "key/description:shapes.array.0 twice",
+                ),
             ),
             Format(
                 "shared agent's config.json", "shared/config.json",
@@ -444,9 +455,12 @@ class Formats:
             Format(
                 "checkpoint", "checkpoints/step-000000000016.ckpt", good_state.pack, checkpoint,
                 errors, damage.checkpoint_file(), named=False, share=1.0,
+                found=("piece/20 inserted", "value/header:adam.0.step.dtype=24"),
             ),
             Format("config.json", "run/config.json",
-                   lambda: config.model_dump_json(indent=2).encode(), settings, errors, share=1.5),
+                   lambda: config.model_dump_json(indent=2).encode(), settings, errors, share=1.5,
+                   found=("value/:env.levels=25", "value/:env.actions=25", "value/:env.reward=25",
+                          "value/:env.last_level=25", "value/:game.start_states=25")),
             Format("config.json, looked at", "shown/config.json",
                    lambda: config.model_dump_json(indent=2).encode(), looked_at, share=0.5),
             Format("status.json", "run2/status.json", lambda: json.dumps(status).encode(),
@@ -457,7 +471,8 @@ class Formats:
             Format("metrics.jsonl", "run3/metrics.jsonl",
                    lambda: b"".join(json.dumps(one).encode() + b"\n" for one in lines), metrics,
                    layout=damage.lines_file(), share=0.5),
-            Format(".lock.json", "run4/.lock.json", lambda: b'{"pid": 12, "host": "here"}', owner),
+            Format(".lock.json", "run4/.lock.json", lambda: b'{"pid": 12, "host": "here"}', owner,
+                   found=("value/:pid=17",)),
             Format("tracker's state", "run5/trackers/wandb.json",
                    lambda: json.dumps({"key": "a", "offset": 4, "step": 1, "lines": 1}).encode(),
                    sent),
@@ -649,7 +664,8 @@ class Formats:
             Format("places of code", str(code.wanted_path(program)),
                    lambda: b"[32768, 65520]", wanted),
             Format("map of a level", str(picture), lambda: maps.pack(strips), map_,
-                   layout=damage.png_file(), share=0.5),
+                   layout=damage.png_file(), share=0.5,
+                   found=("value/text:places.0.palette.0=10",)),
         ]  # fmt: skip
 
     def _games(self) -> list[Format]:
@@ -735,6 +751,12 @@ class Formats:
             return b"raise SystemExit(3)\n"
 
         errors = (ConfigError,)
+        retro_found = {
+            "scenario.json": (
+                "value/:reward.variables.score.reward=13",
+                "value/:reward.time.reward=13",
+            )
+        }
         specials = {
             "it ends the program": no_code,
             "it raises": lambda good: good + b"\n1 / 0\n",
@@ -755,7 +777,8 @@ class Formats:
             *(
                 Format(f"{name} of stable-retro", f"retro-{name.partition('.')[0]}-Nes/{name}",
                        partial(bytes, content), integration(name), errors,
-                       damage.json_file() if name.endswith("json") else damage.text_file({}))
+                       damage.json_file() if name.endswith("json") else damage.text_file({}),
+                       found=retro_found.get(name, ()))
                 for name, content in whole.items()
             ),
             Format("game description", "attacked.py", lambda: description, described, errors,
@@ -839,7 +862,9 @@ class Formats:
                    lambda: Origin(run="other", step=8).model_dump_json().encode(), origin,
                    (CheckpointError,), share=0.3),
             Format("handed-over checkpoint", "given2/state.ckpt", snapshot.pack, handed_over,
-                   (CheckpointError,), damage.checkpoint_file(), share=0.3),
+                   (CheckpointError,), damage.checkpoint_file(), share=0.3,
+                   found=("flip/244.0 sealed", "value/values:judge=0", "value/values:judge.best=19",
+                          "piece/20 inserted", "value/header:policy.a.dtype=24")),
             Format("measurements.jsonl", "campaign2/measurements.jsonl",
                    lambda: json.dumps(measured).encode() + b"\n" + json.dumps(record).encode()
                    + b"\n", measurements, layout=damage.lines_file(),

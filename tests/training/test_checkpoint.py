@@ -222,6 +222,21 @@ def test_a_run_that_has_just_begun_and_one_of_another_format_are_told_apart() ->
     )
 
 
+def test_a_terminal_obeys_nothing_of_what_a_checkpoint_holds(tmp_path: Path) -> None:
+    number = b"\x1b[2J" + b"9" * 500
+    other = snapshot(7).pack().replace(b"checkpoint 1 ", b"checkpoint " + number + b" ", 1)
+    with pytest.raises(CheckpointError, match=r"it has checkpoint format \\x1b\[2J9{70,80}…, this"):
+        Snapshot.unpack(other, "it")
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    saved = snapshot(1)
+    saved.values["version"] = "\x1b[31m" + "9" * 500
+    checkpoints.save(saved)
+    with pytest.raises(CheckpointError) as raised:
+        checkpoints.restore(lambda found: found.values["\x1b[2J" * 100], pytest.fail)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 700 + len(str(tmp_path)) * 2
+
+
 def test_what_does_not_fit_is_told_of_the_newest_in_one_line(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=3)
     for step in (1, 2):

@@ -210,3 +210,17 @@ def test_embeddings_are_as_wide_as_asked_for() -> None:
 def test_too_small_a_picture_is_an_error() -> None:
     with pytest.raises(ConfigError, match="too small"):
         make("cnn", {ARRAY: (4, 20, 20)})
+
+
+@pytest.mark.parametrize("kind", ["cnn", "patches", "tutorial"])
+@pytest.mark.parametrize("shape", [(84, 84), (2, 2, 84, 84), (0, 84, 84), (2, 84, 0)])
+def test_what_is_no_picture_is_an_error(kind: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match="sees a picture of three extents"):
+        make_policy(NetworkConfig(kind=kind, hidden=(8,)), {ARRAY: shape}, 4)
+    with pytest.raises(ConfigError, match="sees a picture of three extents"):
+        make_policy(NetworkConfig(kind=kind, hidden=(8,)), {"scalars": (3,)}, 4)
+
+
+def test_numbers_that_are_no_vector_are_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"must be a vector, and has the shape \(2, 2\)"):
+        make_policy(NetworkConfig(hidden=(8,)), {"tiles": (3,), "scalars": (2, 2)}, 4)

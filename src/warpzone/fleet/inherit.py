@@ -15,16 +15,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warpzone.errors import CheckpointError, FileError, RunError
 from warpzone.files import lines_of, open_regular_file, read_regular_file, write_atomically
+from warpzone.settings import describe
 from warpzone.training.config import TrainConfig
 from warpzone.training.migration import EPISODE_ENDS
 from warpzone.training.run_settings import LOCK, Inherited, SettingChange, reason_of, undone_after
+
+if TYPE_CHECKING:
+    from warpzone.training.checkpoint import JudgeValues, Snapshot
 
 CHECKPOINT, AGENT, ORIGIN = "state.ckpt", "best.safetensors", "origin.json"
 """What `hand_over` writes."""
@@ -147,7 +151,7 @@ def take_over(directory: Path, path: Path, config: TrainConfig, identity: str) -
     values["metrics_bytes"] = bytes_until(path / "metrics.jsonl", step)
     values["ends_bytes"] = bytes_until(path / EPISODE_ENDS, step)
     own = _best_of(run.checkpoints.paths())
-    best = values["judge"]["best"]
+    best = _judged(theirs, directory / CHECKPOINT).best
     better = best is not None and (own is None or best > own)
     # What was measured is another's: this one is not good enough by that.
     values["judge"] = {**values["judge"], "best": best if better else own, "results": {}}
@@ -202,10 +206,21 @@ def _best_of(checkpoints: Sequence[Path]) -> float | None:
     from warpzone.training.checkpoint import Snapshot
 
     for path in reversed(checkpoints):
-        with suppress(CheckpointError, KeyError, TypeError):
-            best = Snapshot.read(path).values["judge"]["best"]
-            return None if best is None else float(best)
+        with suppress(CheckpointError):
+            return _judged(Snapshot.read(path), path).best
     return None
+
+
+def _judged(snapshot: Snapshot, path: Path) -> JudgeValues:
+    """Returns what a checkpoint tells of measurements."""
+    from warpzone.training.checkpoint import JudgeValues
+
+    try:
+        return JudgeValues.model_validate_json(json.dumps(snapshot.values.get("judge")))
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{path} is damaged: what it tells of measurements is wrong: {describe(error)}"
+        ) from error
 
 
 def last_line(file: Path, step: int | None = None) -> dict[str, Any]:

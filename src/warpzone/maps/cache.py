@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import platformdirs
@@ -40,9 +40,11 @@ class _Place(BaseModel):
 
     map: int = Field(ge=0, le=127)
     area: int = Field(ge=1, le=256)
-    left: int = Field(ge=0)
-    width: int = Field(ge=1)
-    palette: list[int] = Field(min_length=ENTRIES, max_length=ENTRIES)
+    left: int = Field(ge=0, le=0xFFFF)
+    width: int = Field(ge=1, le=0xFFFF)
+    palette: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        min_length=ENTRIES, max_length=ENTRIES
+    )
 
 
 class _Places(BaseModel):

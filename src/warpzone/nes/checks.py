@@ -48,6 +48,13 @@ def _wrong_types(text: str) -> str:
 _WRONG_TYPES = "incompatible function arguments"
 
 
+def crashed(cartridge: str) -> EngineError:
+    """Returns what is said of a program that cannot go on, of the cartridge of this name."""
+    return EngineError(
+        f"the program of {cartridge!r:.200} has crashed: it ran into an opcode that halts the CPU"
+    )
+
+
 def seed_or_drawn(seed: int | None) -> int:
     """Returns a seed, drawn for None. Raises `ConfigError`."""
     return secrets.randbits(64) if seed is None else checked_seed(seed)

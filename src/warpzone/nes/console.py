@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import warpzone._native as _native
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
-from warpzone.nes.checks import is_whole, native_errors, require
+from warpzone.nes.checks import crashed, is_whole, native_errors, require
 
 PALETTE: NDArray[np.uint8] = _native.palette()
 """RGB of the 64 colours: uint8[64, 3]."""
@@ -72,7 +72,7 @@ class Console:
         with native_errors():
             runs = self.native.step(buttons, frames, second=second)
         if not runs:
-            raise EngineError("the program has crashed: it ran into an opcode that halts the CPU")
+            raise crashed(self.rom.path.name)
 
     @property
     def frame(self) -> int:

@@ -8,7 +8,6 @@ what a network of a user's own does, whose class is imported only if the user ha
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -272,24 +271,32 @@ def _empty_policy(path: Path, info: AgentInfo, header: dict[str, Any]) -> Policy
     except ConfigError as error:
         raise AgentError(f"the agent {str(path)!r} cannot be loaded: {error}") from error
     if kind in BUILT_IN:
-        return _made(path, info, header, "meta")
-    with contextlib.suppress(_CannotBeMade):  # not every class can do without memory
-        _made(path, info, header, "meta")
+        policy = _made(path, info, "meta")
+        _check_weights(path, header, policy)
+        return policy
+    try:
+        policy = _made(path, info, "meta")
+    except AgentError:
+        pass  # not every class can do without memory
+    else:
+        _check_weights(path, header, policy)
     with torch.random.fork_rng(devices=[]):
-        return _made(path, info, header, "cpu")
+        policy = _made(path, info, "cpu")
+    _check_weights(path, header, policy)
+    return policy
 
 
-class _CannotBeMade(AgentError):
-    """There is no network as it is described."""
-
-
-def _made(path: Path, info: AgentInfo, header: dict[str, Any], device: str) -> Policy:
+def _made(path: Path, info: AgentInfo, device: str) -> Policy:
     try:
         with torch.device(device):
-            policy = make_policy(info.network, info.shapes, info.actions, info.algorithm)
+            return make_policy(info.network, info.shapes, info.actions, info.algorithm)
     # What a network says to shapes that it was not made for.
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise _CannotBeMade(str(_misfit(path, f"no such network can be made: {error}"))) from error
+        raise _misfit(path, f"no such network can be made: {error}") from error
+
+
+def _check_weights(path: Path, header: dict[str, Any], policy: Policy) -> None:
+    """Refuses a file whose weights are others than those of the network."""
     wanted = {name: list(tensor.shape) for name, tensor in policy.state_dict().items()}
     found = {name: _shape(path, name, entry) for name, entry in header.items()}
     for name in sorted(wanted.keys() | found.keys()):
@@ -299,7 +306,6 @@ def _made(path: Path, info: AgentInfo, header: dict[str, Any], device: str) -> P
                 f"the weights {name} have the shape {found.get(name, 'of nothing')}, and the "
                 f"network that it describes has {wanted.get(name, 'no such weights')}",
             )
-    return policy
 
 
 def _shape(path: Path, name: str, entry: Any) -> list[int]:

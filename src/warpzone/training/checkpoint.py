@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import from_json
 from torch import Tensor
 
+from warpzone.console_text import one_line
 from warpzone.errors import CheckpointError, FileError
 from warpzone.files import by_number, read_regular_file, write_atomically
 from warpzone.ppo.config import MOST
@@ -31,6 +32,7 @@ from warpzone.settings import describe
 from warpzone.version import VERSION
 
 LONGEST_REASON = 400
+LONGEST_NAME = 80
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What is said where a disk has no room left."""
 LARGEST = 1 << 31
@@ -233,6 +235,7 @@ class Snapshot:
         if not header.startswith(_HEADER):
             if header.startswith(_KIND):
                 number = header[len(_KIND) :].split(b" ")[0].decode(errors="replace")
+                number = one_line(number, LONGEST_NAME)
                 raise CheckpointError(
                     f"{source} has checkpoint format {number}, this warpzone reads format 1; go on"
                     " with the version that wrote it"
@@ -392,7 +395,9 @@ class Checkpoints:
             yield
         except (LookupError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             ours, writer = VERSION, snapshot.values.get("version")
-            known = f"warpzone {writer}" if writer else "a warpzone that did not tell its version"
+            known = "a warpzone that did not tell its version"
+            if writer:
+                known = f"warpzone {one_line(str(writer), LONGEST_NAME)}"
             if writer == ours:
                 known += ", in an earlier state of it"
             what = _one_line(error)
@@ -420,7 +425,6 @@ def _one_line(error: Exception) -> str:
         if missing:
             error = KeyError(".".join(map(str, missing[0])))
     if isinstance(error, KeyError):
-        return f"there is no {error.args[0]!r} in it"
+        return f"there is no {one_line(repr(error.args[0]), LONGEST_NAME)} in it"
     text = describe(error) if isinstance(error, ValidationError) else str(error)
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+    return one_line(" ".join(text.split()).rstrip("."), LONGEST_REASON)

@@ -138,7 +138,10 @@ class Dense(nn.Module):
         super().__init__()
         self.byte_names = [name for name in shapes if name != SCALARS]
         inputs = sum(math.prod(shapes[name]) for name in self.byte_names)
-        self.scalars = shapes.get(SCALARS, (0,))[0]
+        scalars = shapes.get(SCALARS, (0,))
+        if len(scalars) != 1:
+            raise ConfigError(f"{SCALARS!r} must be a vector, and has the shape {scalars}")
+        self.scalars = scalars[0]
         of_tiles = self.scalars == tile_layout.SCALARS
         self.features = PiecewiseLinear() if piecewise_linear and of_tiles else None
         if self.features is not None:
@@ -202,7 +205,7 @@ class _Convolutions(nn.Module):
 
     def __init__(self, shapes: Shapes, hidden: tuple[int, ...]) -> None:
         super().__init__()
-        shape = shapes[ARRAY]
+        shape = _picture(shapes)
         self.colour = shape[2] == 3
         channels, *size = (shape[2], *shape[:2]) if self.colour else shape
         convolutions = []
@@ -267,7 +270,7 @@ class _Patches(nn.Module):
         embeddings: tuple[int, int] = (16, 32),
     ) -> None:
         super().__init__()
-        shape = shapes[ARRAY]
+        shape = _picture(shapes)
         self.colour = shape[2] == 3
         channels, *size = (shape[2], *shape[:2]) if self.colour else shape
         whole = _PIXELS * _GROUP
@@ -380,6 +383,17 @@ def _cut_natively(x: Tensor, high: int, wide: int) -> Tensor:
     out = x.new_empty(shape, dtype=torch.int8)
     _native.cut_patches(x.contiguous().numpy(), high, wide, out.numpy())
     return out
+
+
+def _picture(shapes: Shapes) -> tuple[int, ...]:
+    """Returns the shape of the picture that is observed."""
+    shape = shapes.get(ARRAY, ())
+    if len(shape) != 3 or min(shape) < 1:
+        raise ConfigError(
+            f"this network sees a picture of three extents, and the observations are {shapes}:"
+            " choose the network 'tiles'"
+        )
+    return shape
 
 
 def _orthogonal(layer: Layer) -> Layer:

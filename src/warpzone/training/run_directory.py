@@ -133,7 +133,7 @@ class RunDirectory:
                     folder.rmdir()
 
     def _owner(self) -> str:
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
             found = from_json(read_regular_file(self.path / OWNER, LARGEST_DOCUMENT))
             return f"process {int(found['pid'])} on {str(found['host'])[:80]!r}"
         return "another process"

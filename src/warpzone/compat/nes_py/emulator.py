@@ -11,7 +11,7 @@ import warpzone._native as _native
 from warpzone.compat.nes_py.palette import GREYS, PALETTE
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
-from warpzone.nes.checks import native_errors, require
+from warpzone.nes.checks import crashed, native_errors, require
 
 CYCLES = 29781
 """Of a step. A frame has half a cycle less, so that steps end a little later in each."""
@@ -79,7 +79,7 @@ class Emulator:
                 f"controllers[1] holds {second}, and must stay at 0"
             ) from None
         if not runs:
-            raise EngineError("the program has crashed: it ran into an opcode that halts the CPU")
+            raise crashed(self.rom.path.name)
 
     def rgb(self, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Returns the screen: uint8[240, 256, 3], `out` if that is given."""

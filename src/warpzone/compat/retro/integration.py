@@ -22,6 +22,8 @@ SUFFIX = "-Nes"
 """Of the folders of this console's games."""
 MOST_BYTES = 1 << 20
 """Of a JSON file; the largest that stable-retro has is far smaller."""
+LARGEST = 1e15
+"""Of a reward for a variable: times any variable it is still a number of 32 bits."""
 PACKAGES = ("stable_retro", "retro")
 """What stable-retro is imported as, newest first."""
 
@@ -389,10 +391,11 @@ def _per_step(reward: dict[str, Any], path: Path) -> float:
 def _number(value: Any, where: str, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{path}: {where} must be a number, not {_shown(value)}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ConfigError(f"{path}: {where} is too large: {_shown(value)}") from None
+    if not abs(value) <= LARGEST:
+        raise ConfigError(
+            f"{path}: {where} must be from -{LARGEST:g} to {LARGEST:g}, not {_shown(value)}"
+        )
+    return float(value)
 
 
 def _condition(entry: Any, where: str, variables: Mapping[str, RamNumber], path: Path) -> Condition:

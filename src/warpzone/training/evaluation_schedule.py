@@ -50,7 +50,7 @@ class EvaluationSchedule:
         )
 
     def measure(self, learner: Learner) -> bool:
-        """Plays the episodes; returns whether the agent is the best so far."""
+        """Plays the episodes; returns whether no agent was better so far."""
         return self.take([self.play(learner)], learner.updates)
 
     def play(self, learner: Learner, rank: int = 0, ranks: int = 1) -> dict[str, EvalResult]:
@@ -88,15 +88,15 @@ class EvaluationSchedule:
         return results
 
     def take(self, parts: Sequence[Mapping[str, EvalResult]], updates: int) -> bool:
-        """Takes in what `play` returned in each rank after so many updates; returns whether the
-        agent is the best so far."""
+        """Takes in what `play` returned in each rank after so many updates; returns whether no
+        agent was better so far."""
         played = [part for part in parts if part]
         self.results = {task: together([part[task] for part in played]) for task in played[0]}
         self.measured_at = updates
-        improved = self.best is None or self.clear_rate > self.best
-        if improved:
+        good = self.best is None or self.clear_rate >= self.best  # of equals the latest
+        if good:
             self.best = self.clear_rate
-        return improved
+        return good
 
     @property
     def clear_rate(self) -> float:

@@ -383,7 +383,7 @@ class _Job:
         self.saved = self.info.steps
 
     def measure(self) -> None:
-        """Measures the agent, and keeps it if it is the best so far."""
+        """Measures the agent, and keeps it if none was better so far."""
         learner, schedule = self.learner, self.schedule
         self.freeze()
         if self.ranks.size == 1:

@@ -155,6 +155,7 @@ WRONG: dict[str, Callable[[warpzone.MarioVectorEnv], Any]] = {
     "a moment": lambda e: e.record_moments("1-1", b"a", [("a", 1)]),  # type: ignore[list-item]
     "start weights": lambda e: e.set_start_weights("a", 0.5),  # type: ignore[arg-type]
     "a share": lambda e: e.set_start_weights(np.zeros(0), None),  # type: ignore[arg-type]
+    "a share beyond all": lambda e: e.set_start_weights(np.zeros(0), 10**400),
     "views": lambda e: e.look(None, None),  # type: ignore[arg-type]
     "tiles": lambda e: e.observe_tiles(0, {}),
     "seeds that are bytes": lambda e: e.reset(seed=b"ab"),
@@ -175,6 +176,16 @@ def test_wrong_types_are_told_for_people(envs: warpzone.MarioVectorEnv, what: st
         WRONG[what](envs)
     assert "incompatible function" not in str(error.value)
     assert envs.save_state() == before
+
+
+def test_what_is_wrong_is_named(envs: warpzone.MarioVectorEnv) -> None:
+    with pytest.raises(ConfigError, match="share is 'a': it must be a finite number"):
+        envs.set_start_weights(np.zeros(0), "a")  # type: ignore[arg-type]
+    for out in ({}, {"tiles": None, "scalars": None}):
+        with pytest.raises(
+            ConfigError, match="out must be C-contiguous and writable arrays: tiles"
+        ):
+            envs.observe_tiles(0, out)  # type: ignore[arg-type]
 
 
 def test_a_list_of_one_seed_is_none_of_one_game(one: warpzone.MarioEnv) -> None:

@@ -203,14 +203,14 @@ def test_progress_tells_the_last_step_and_the_best_measurement(path: Path) -> No
     progress = Progress(path)
     progress.refresh()
     assert (progress.step, progress.best) == (None, None)
-    rates = [0.5, 0.75, 0.25]
+    rates = [0.5, 0.75, 0.25, 10**400, '"high"']
     text = "".join(
         metrics_line(10 * i) + f'{{"step": {10 * i}, "eval/clear_rate": {rate}}}\n'
         for i, rate in enumerate(rates, 1)
     )
-    add(path, text + metrics_line(40) + "damaged\n" + metrics_line(50)[:30])
+    add(path, text + metrics_line(60) + "damaged\n" + metrics_line(70)[:30])
     progress.refresh()
-    assert (progress.step, progress.best) == (40, 0.75)
+    assert (progress.step, progress.best) == (60, 0.75)
     os.truncate(path, len(metrics_line(10)))
     progress.refresh()
     assert (progress.step, progress.best) == (10, None)

@@ -546,3 +546,12 @@ def test_a_reward_of_ones_own() -> None:
             break
     assert terminated
     assert reward < -4
+
+
+def test_a_game_of_whole_settings_waits_for_its_reset() -> None:
+    """As one of single settings does; only vector environments begin anew by themselves."""
+    env = warpzone.MarioEnv(config=warpzone.EnvConfig(max_steps=1))
+    env.reset(seed=0)
+    assert env.step(0)[3]
+    with pytest.raises(EngineError, match="no running episode: call reset"):
+        env.step(0)

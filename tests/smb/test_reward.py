@@ -89,7 +89,7 @@ def test_a_configuration_and_the_same_name_beside_it_are_one() -> None:
     ("reward", "message"),
     [
         ("speed", "reward: there is no reward 'speed': there are progress, landed, gym, tutorial"),
-        ("a b:c", "reward: there is no reward 'a b:c'"),
+        ("a b:c", "reward: there is no reward 'a b:c'.*, or one of your own as module:function"),
         ("no_such_module_here:f", "there is no module 'no_such_module_here'. Begin in the folder"),
         (f"{MODULE}:speed", "own_rewards has no 'speed'; there are .*coins_and_speed"),
         (f"{MODULE}:number", "own_rewards:number' is 5, not a function of"),

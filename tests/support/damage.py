@@ -29,9 +29,9 @@ VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 0.5, -0.0, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 2**70, 1e308,
     -1e308, 5e-324, float("nan"), float("inf"), float("-inf"), "", "0", "1-1", "nan", "power-on",
     HOSTILE_TEXT, LONG_TEXT, "\ud800", "é" * 300, [], {}, [[]], [None], [0, 4], {"": 0}, {"a": []},
-    ["1-1"] * 40,
+    ["1-1"] * 40, 10**400,
 )  # fmt: skip
-"""What takes the place of each value of JSON."""
+"""What takes the place of each value of JSON; what cases are called has their numbers in it."""
 RAW = {
     "digits": b"1" * 5_000,
     "exponent": b"1e999999999",

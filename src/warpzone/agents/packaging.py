@@ -83,7 +83,7 @@ def _seconds_until(file: Path, step: int) -> float | None:
                 told = json.loads(line)
                 if told["step"] <= step and "charts/update_seconds" in told:
                     total += told["charts/rollout_seconds"] + told["charts/update_seconds"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
     return total if 0 <= total < math.inf else None
 

@@ -86,7 +86,10 @@ def checked_episodes(episodes: Any) -> int:
 
 def number_of(value: Any, name: str) -> float:
     """Returns a number that is finite. Raises `ConfigError` where it is none."""
-    fits = isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+    try:
+        fits = isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all others
+        fits = False
     require(fits, name, value, "a finite number")
     return float(value)
 

@@ -245,7 +245,7 @@ class Progress:
         place = block.find(self.NAME)
         while place >= 0:
             start, end = block.rfind(b"\n", 0, place) + 1, block.find(b"\n", place)
-            rate = (parse(block[start:end]) or {}).get("eval/clear_rate")
-            if isinstance(rate, int | float) and math.isfinite(rate):
+            rate = _number((parse(block[start:end]) or {}).get("eval/clear_rate"))
+            if math.isfinite(rate):
                 self.best = max(rate, self.best or 0.0)
             place = block.find(self.NAME, end)

@@ -250,10 +250,11 @@ def summary(status: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name in ("best_clear_rate", "seconds"):
         if isinstance(status.get(name), int | float):
-            found[f"final/{name}"] = float(status[name])
+            with suppress(OverflowError):
+                found[f"final/{name}"] = float(status[name])
     measured = status.get("measured")
     for level, result in measured.items() if isinstance(measured, dict) else ():
-        with suppress(LookupError, TypeError, ValueError):
+        with suppress(LookupError, TypeError, ValueError, OverflowError):
             low, high = result["ci95"]
             found |= {
                 f"final/clear_rate/{level}": float(result["clear_rate"]),

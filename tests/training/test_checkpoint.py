@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import os
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 
 from warpzone.errors import CheckpointError, FileError
 from warpzone.files import write_atomically
-from warpzone.training.checkpoint import Checkpoints, Snapshot
+from warpzone.training import checkpoint
+from warpzone.training.checkpoint import LAST, Checkpoints, Snapshot, checked_values
 
 
 def snapshot(step: int) -> Snapshot:
@@ -288,3 +290,42 @@ def test_moments_are_those_of_adam_and_of_the_shape_of_their_parameter() -> None
         lacking = {key: value for key, value in tensors.items() if key != f"adam.0.{name}"}
         with pytest.raises(KeyError, match=f"adam.0.{name}"):
             Snapshot(lacking, {"updates": 1}).moments([parameter])
+
+
+@pytest.mark.parametrize("step", [-1, LAST + 1, 1.0, True, "7", None, [7]])
+def test_a_step_that_is_none_is_told(step: object) -> None:
+    written = snapshot(7)
+    data = Snapshot(written.tensors, {**written.values, "step": step}).pack()
+    with pytest.raises(CheckpointError) as raised:
+        Snapshot.unpack(data, "it")
+    assert str(raised.value) == f"it is damaged: its step is {step!r}"
+
+
+def test_one_too_large_to_be_read_again_says_what_makes_it_smaller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = snapshot(12_000)
+    size = len(json.dumps(written.values)) + sum(
+        tensor.nbytes + len(name) + 128 for name, tensor in written.tensors.items()
+    )
+    monkeypatch.setattr(checkpoint, "LARGEST", size)
+    written.pack()
+    written.tensors["policy.w"] = torch.zeros(500_000)
+    with pytest.raises(CheckpointError) as raised:
+        written.pack()
+    assert str(raised.value) == (
+        "the checkpoint of step 12,000 would have 2.0 MB, and one of more than 0.0 MB cannot be"
+        " read again: go on from the one before with a lower practice.share, or begin another run"
+        " with a smaller network, fewer games (num_envs), practice.moments or corrections.kept"
+    )
+
+
+def test_what_is_missing_is_told_by_its_name(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    checkpoints.save(snapshot(1))
+
+    def take(found: Snapshot) -> None:
+        checked_values(found)
+
+    with pytest.raises(CheckpointError, match=r"from step 1 in .*: there is no 'updates' in it"):
+        checkpoints.restore(take, pytest.fail)

@@ -8,7 +8,7 @@ One process works (`scripts/soak_work.py`): five trainings in turn, each gone on
 by Ctrl-C and now and then begun anew, games with every observation and every kind of autoreset,
 measuring, films.
 A second is the dashboard of these runs, a third looks at it (`scripts/soak_visit.py`), in Chromium
-where there is one. Every few seconds each is sampled: resident and proportional memory, open files,
+where there is one. Every few seconds each is sampled: memory, in all and its own, open files,
 threads, children; and the disk that each kind of file takes. The two that repeat turns also say
 what they hold after each: objects, blocks, heap, or of the page heap, nodes and listeners.
 
@@ -57,7 +57,7 @@ PATIENCE = 300.0
 """Seconds for a process to begin, or to end when it is told to."""
 
 BOUNDS = {
-    "work: memory (PSS)": 256 * MB,
+    "work: own memory": 256 * MB,
     "work: memory after a turn": 256 * MB,
     "work: C heap after a turn": 64 * MB,
     "work: objects after a turn": 100_000.0,
@@ -65,11 +65,11 @@ BOUNDS = {
     "work: open files": 4.0,
     "work: threads": 4.0,
     "work: children": 4.0,
-    "dashboard: memory (PSS)": 128 * MB,
+    "dashboard: own memory": 128 * MB,
     "dashboard: open files": 4.0,
     "dashboard: threads": 4.0,
     "dashboard: children": 4.0,
-    "browser: memory (PSS)": 512 * MB,
+    "browser: own memory": 512 * MB,
     "page: heap": 64 * MB,
     "page: nodes": 10_000.0,
     "page: listeners": 1_000.0,
@@ -83,7 +83,7 @@ SLOWER = 0.1
 """Share of its speed that a part may lose over the soak."""
 SPEEDS = ("train", "games", "measure")
 OF_A_BROWSER = ("browser: ", "page: ")
-KINDS = {"pss": "memory (PSS)", "fds": "open files"}
+KINDS = {"own": "own memory", "fds": "open files"}
 HELD = {
     "work": {
         "rss": "memory after a turn",
@@ -260,7 +260,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 PANELS = {
-    "proportional memory, MB": ("work: memory (PSS)", "dashboard: memory (PSS)"),
+    "own memory, MB": ("work: own memory", "dashboard: own memory"),
     "held after a turn, MB": ("work: memory after a turn", "work: C heap after a turn"),
     "after a turn": ("work: objects after a turn", "work: blocks after a turn"),
     "the page: heap, MB": ("page: heap",),
@@ -342,7 +342,7 @@ class Role:
         with self.watched.oneshot():
             return {
                 "rss": self.watched.memory_info().rss,
-                "pss": proportional(self.watched.pid),
+                "own": own_memory(self.watched.pid),
                 "fds": self.watched.num_fds(),
                 "threads": self.watched.num_threads(),
                 "children": len(self.watched.children()),
@@ -354,8 +354,8 @@ class Role:
         total = 0
         for process in found:
             with suppress(OSError, ValueError):  # it has just ended
-                total += proportional(process.pid)
-        return {"pss": total, "processes": len(found)}
+                total += own_memory(process.pid)
+        return {"own": total, "processes": len(found)}
 
     def end(self) -> None:
         """Asks the process to end, as often as it takes."""
@@ -371,12 +371,16 @@ class Role:
         self.log.close()
 
 
-def proportional(pid: int) -> int:
-    """Returns the memory of a process where what it shares counts in parts, in bytes."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return 1024 * int(line.split()[1])
-    raise ValueError(f"no Pss in smaps_rollup of process {pid}")
+def own_memory(pid: int) -> int:
+    """Returns the memory of a process in bytes that is of no file, where what it shares counts in
+    parts. What is of a file, as a library, counts less the more programs have it open: that would
+    tell of others."""
+    kinds = ("Pss_Anon:", "Pss_Shmem:")
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    found = [1024 * int(line.split()[1]) for line in lines if line.startswith(kinds)]
+    if len(found) != len(kinds):
+        raise ValueError(f"no {' and '.join(kinds)} in smaps_rollup of process {pid}")
+    return sum(found)
 
 
 def taken_by(folder: Path) -> int:

@@ -34,6 +34,14 @@ def one_line(text: str, most: int = 400) -> str:
     return shown if len(shown) <= most and len(text) <= 2 * most else f"{shown[:most]}…"
 
 
+def shown(value: object, most: int = 80) -> str:
+    """Returns the beginning of what `repr` says of a value, for a sentence about it."""
+    try:
+        return repr(value)[:most]
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of too many digits"
+
+
 def announce(text: str) -> None:
     """Tells in a line of the standard error that something goes over the network now.
 

@@ -16,12 +16,12 @@ from tests.support.api_fuzz import interrupted_at
 from tests.support.episodes import recorded
 
 import warpzone
-from warpzone import Console
+from warpzone import Agent, Console, evaluate
 from warpzone.compat import gym_super_mario_bros
 from warpzone.compat.nes_py import v9
 from warpzone.compat.nes_py.wrappers import JoypadSpace
 from warpzone.episodes.replay import Replay, snapshot_at
-from warpzone.errors import ConfigError, EngineError, EpisodeError
+from warpzone.errors import ConfigError, EngineError, EpisodeError, WarpzoneError
 from warpzone.games.catch import GAME
 from warpzone.nes import GameVectorEnv
 from warpzone.smb.search import Trajectory
@@ -303,3 +303,26 @@ def test_no_console_of_many(index: Any) -> None:
         many.reset_one(index)
     with pytest.raises(ConfigError, match="env_count is"):
         v9.VectorNESEmulator(catch(False), index)
+
+
+HUGE = 10**5000
+TOO_LONG: dict[str, Callable[[], object]] = {
+    "buttons": lambda: Console().step(HUGE),
+    "frames": lambda: Console().step(0, HUGE),
+    "games": lambda: warpzone.make_vec("1-1", HUGE),
+    "more games than fit": lambda: warpzone.make_vec("1-1", 65_537),
+    "a seed": lambda: warpzone.make("1-1", seed=HUGE),
+    "a seed of a reset": lambda: warpzone.make("1-1").reset(seed=HUGE),
+    "a setting": lambda: warpzone.make("1-1", frame_skip=HUGE),
+    "episodes": lambda: evaluate(Agent.load("1-1"), ["1-1"], episodes=HUGE),
+    "a device": lambda: Agent.load("1-1", device=HUGE),  # type: ignore[arg-type]
+    "a cartridge": lambda: Console(HUGE),  # type: ignore[arg-type]
+    "a level": lambda: warpzone.make(HUGE),  # type: ignore[arg-type]
+    "an action": lambda: warpzone.make("1-1").step(HUGE),
+}
+
+
+@pytest.mark.parametrize("call", TOO_LONG.values(), ids=TOO_LONG)
+def test_a_number_that_python_does_not_write(call: Callable[[], object]) -> None:
+    with pytest.raises(WarpzoneError):
+        call()

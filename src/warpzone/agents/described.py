@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from warpzone.agents.agent import Agent
 from warpzone.agents.playback import FAIL_FRAMES, Moment, Playback
+from warpzone.console_text import shown
 from warpzone.episodes.outcome import Outcome
 from warpzone.errors import AgentError, ConfigError
 from warpzone.nes.arrays import rows_of
@@ -255,7 +256,7 @@ class DescribedPlayback(Playback):
             names = starts_of(agent, game)
             if start not in names:
                 raise ConfigError(
-                    f"{agent.info.game.name} has no start {start!r:.80}: there are"
+                    f"{agent.info.game.name} has no start {shown(start)}: there are"
                     f" {', '.join(names)}"
                 )
             own = [one for one in agent.info.game.start_states if one.name == start]

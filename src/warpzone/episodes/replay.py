@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.console_text import shown
 from warpzone.episodes.format import POWER_ON, DescribedStart, Episode
 from warpzone.errors import ConfigError, EngineError, EpisodeError
 from warpzone.nes.cartridge import RomSource
@@ -54,7 +55,7 @@ def snapshot_at(episode: Episode, frame: int, rom: RomSource = None) -> bytes:
     """
     if not is_whole(frame) or not 0 <= frame <= episode.frames:
         raise ConfigError(
-            f"there is no frame {frame!r:.80}: the episode has {episode.frames} frames"
+            f"there is no frame {shown(frame)}: the episode has {episode.frames} frames"
         )
     replay = Replay(episode, Console(rom))
     replay.verify()
@@ -103,7 +104,7 @@ class Replay:
         """Goes to the moment after `place` frames. The way back leads through the start. Raises
         `ConfigError`: there is no such moment."""
         if not is_whole(place) or not 0 <= place <= self.episode.frames:
-            raise ConfigError(f"place must be 0-{self.episode.frames}, not {place!r:.80}")
+            raise ConfigError(f"place must be 0-{self.episode.frames}, not {shown(place)}")
         begin(self.console, self.episode.start, self.episode.described)
         self.place = 0
         while self.place < place:

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Literal, TypeAlias, TypeVar
 
 import warpzone._native as _native
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError, EngineError, RomError
 from warpzone.nes.recompiler import Engine
 from warpzone.nes.rom import HELP, Rom, contents_sha1_of, load_rom
@@ -38,7 +39,7 @@ def open_rom(rom: RomSource = None) -> Rom:
     if isinstance(rom, Rom):
         return rom
     if not isinstance(rom, str | os.PathLike | None):
-        raise RomError(f"rom is {rom!r:.80}: it must be a file, a Rom, a known name, or None")
+        raise RomError(f"rom is {shown(rom)}: it must be a file, a Rom, a known name, or None")
     for find in _default_rom:
         return find(rom)
     if rom is not None:

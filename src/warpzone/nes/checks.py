@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError, EngineError, WarpzoneError
 
 
@@ -46,12 +47,14 @@ def _wrong_types(text: str) -> str:
 
 
 _WRONG_TYPES = "incompatible function arguments"
+_MOST_DIGITS = 1_000
 
 
 def crashed(cartridge: str) -> EngineError:
     """Returns what is said of a program that cannot go on, of the cartridge of this name."""
     return EngineError(
-        f"the program of {cartridge!r:.200} has crashed: it ran into an opcode that halts the CPU"
+        f"the program of {shown(cartridge, 200)} has crashed: it ran into an opcode that halts the"
+        " CPU"
     )
 
 
@@ -63,7 +66,7 @@ def seed_or_drawn(seed: int | None) -> int:
 def require(fits: bool, name: str, value: Any, must: str) -> None:
     """Raises `ConfigError` unless `fits`: "NAME is VALUE: it must be …"."""
     if not fits:
-        raise ConfigError(f"{name} is {value!r:.80}: it must be {must}")
+        raise ConfigError(f"{name} is {shown(value)}: it must be {must}")
 
 
 def is_whole(value: Any) -> bool:
@@ -72,9 +75,11 @@ def is_whole(value: Any) -> bool:
 
 
 def whole_number(value: Any, name: str) -> int:
-    """Returns it. Raises `ConfigError` where it is none."""
+    """Returns it. Raises `ConfigError` where it is none, or none that Python would write."""
     require(is_whole(value), name, value, "a whole number")
-    return int(value)
+    number = int(value)
+    require(abs(number) < 10**_MOST_DIGITS, name, value, f"of at most {_MOST_DIGITS:,} digits")
+    return number
 
 
 def checked_episodes(episodes: Any) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import warpzone._native as _native
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.cartridge import RomSource, cartridge_of, open_rom
 from warpzone.nes.checks import crashed, is_whole, native_errors, require
@@ -64,11 +65,11 @@ class Console:
                 thread is using the console.
         """
         if not (is_whole(buttons) and 0 <= buttons <= 255):
-            raise ConfigError(f"buttons must be 0-255, not {buttons!r:.80}")
+            raise ConfigError(f"buttons must be 0-255, not {shown(buttons)}")
         if not (is_whole(second) and 0 <= second <= 255):
-            raise ConfigError(f"second must be 0-255, not {second!r:.80}")
+            raise ConfigError(f"second must be 0-255, not {shown(second)}")
         if not (is_whole(frames) and 0 <= frames < 2**31):
-            raise ConfigError(f"frames must be 0 or more, not {frames!r:.80}, and below 2**31")
+            raise ConfigError(f"frames must be 0 or more, not {shown(frames)}, and below 2**31")
         with native_errors():
             runs = self.native.step(buttons, frames, second=second)
         if not runs:

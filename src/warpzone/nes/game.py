@@ -14,6 +14,7 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError, RomError
 from warpzone.nes.buttons import buttons_of
 from warpzone.nes.cartridge import RomSource, open_rom
@@ -239,7 +240,7 @@ def meant_game(rom: Any, game: Any) -> Game:
         first = isinstance(rom, Game) or (isinstance(rom, str) and rom in game_names())
         named = repr(rom) if isinstance(rom, str) and first else "GAME"
         raise ConfigError(
-            f"game is {game!r:.60}: it must be a Game, or the name of one. The ROM comes first: "
-            f"make_vec(rom, {named}, 8) or make(rom, {named}), with rom=None for the game's own"
+            f"game is {shown(game, 60)}: it must be a Game, or the name of one. The ROM comes"
+            f" first: make_vec(rom, {named}, 8) or make(rom, {named}), with rom=None for the game's own"
         )
     return game

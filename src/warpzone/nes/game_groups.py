@@ -28,6 +28,9 @@ from warpzone.nes.env_fields import Seen
 from warpzone.nes.exclusive import InUse, exclusive
 from warpzone.nes.saved_states import refusal
 
+MOST_GAMES = 65_536
+"""In one environment: as many as a training takes (`TrainConfig.num_envs`)."""
+
 
 class GameGroups(InUse):
     """N games, stepped natively by several threads.
@@ -72,6 +75,10 @@ class GameGroups(InUse):
         self.num_envs = num_envs = whole_number(num_envs, "num_envs")
         if num_envs < 1:
             raise ConfigError(f"num_envs is {num_envs}: there must be at least one game")
+        if num_envs > MOST_GAMES:
+            raise ConfigError(
+                f"num_envs is {num_envs:,}: at most {MOST_GAMES:,} games fit into one environment"
+            )
         self.num_groups = whole_number(num_groups, "num_groups")
         self.threads = thread_count(threads)
         self.rom = open_rom(rom)

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError
 from warpzone.nes.game import Game
 from warpzone.nes.game_config import GameConfig
@@ -62,6 +63,8 @@ def _seen(game: Game, now: Values, before: Values) -> NDArray[Any]:
         try:
             return np.asarray(found, np.float32)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{game.name}: observe returned {found!r:.60}: {error}") from None
+            raise ConfigError(
+                f"{game.name}: observe returned {shown(found, 60)}: {error}"
+            ) from None
     scaled = [now[name] / variable.most for name, variable in game.variables.items()]
     return np.stack(scaled, axis=1).astype(np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError
 from warpzone.nes.game import RESERVED, Function, Game
 from warpzone.nes.game_config import GameConfig
@@ -198,7 +199,7 @@ def checked(game: Game, name: str, found: Any, now: Values, dtype: Any) -> NDArr
     try:
         array = np.asarray(found, dtype)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{game.name}: {name} returned {found!r:.60}: {error}") from None
+        raise ConfigError(f"{game.name}: {name} returned {shown(found, 60)}: {error}") from None
     if array.shape != now["steps"].shape:
         raise ConfigError(
             f"{game.name}: {name} returned shape {array.shape}; there must be one value for each"
@@ -215,7 +216,9 @@ def infos(game: Game, now: Values, before: Values) -> dict[str, NDArray[Any]]:
     """
     found = {} if game.info is None else game.info(now, before)
     if not isinstance(found, Mapping):
-        raise ConfigError(f"{game.name}: info returned {found!r:.60}; it must be a dict of arrays")
+        raise ConfigError(
+            f"{game.name}: info returned {shown(found, 60)}; it must be a dict of arrays"
+        )
     for name in found:
         if name in RESERVED or not isinstance(name, str):
             raise ConfigError(f"{game.name}: info must not name something {name!r}")

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError
 from warpzone.nes.action_masks import ACTION_MASK, ActionMasks, checked_masks
 from warpzone.nes.arrays import Arrays, copy_of, rows_of
@@ -176,7 +177,7 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         try:
             actions = np.asarray(actions)
         except ValueError:
-            raise ConfigError(f"actions are no array: {actions!r:.80}") from None
+            raise ConfigError(f"actions are no array: {shown(actions)}") from None
         if actions.shape != (self.num_envs,):
             raise ConfigError(f"actions must have shape ({self.num_envs},), not {actions.shape}")
         if len(self.groups) > 1:  # of one group, send does it

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import warpzone._native as _native
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError, EngineError
 from warpzone.nes.arrays import Arrays, rows_of
 from warpzone.nes.cartridge import RomSource, cartridge_of
@@ -339,7 +340,7 @@ class GameBatch(GameGroups):
         try:
             given = np.array(weights, dtype=np.float64)
         except (TypeError, ValueError, OverflowError):
-            raise ConfigError(f"weights are {weights!r:.80}: they must be numbers") from None
+            raise ConfigError(f"weights are {shown(weights)}: they must be numbers") from None
         with native_errors():
             self._batch.set_start_weights(given, share)
         self._start_weights = given, share
@@ -588,7 +589,7 @@ class GameBatch(GameGroups):
             and 0 <= buttons <= 255
         ):
             raise ConfigError(
-                f"run_on({frames!r:.80}, {buttons!r:.80}): frames must be 0 to {_MOST_RUN_ON:,}, "
+                f"run_on({shown(frames)}, {shown(buttons)}): frames must be 0 to {_MOST_RUN_ON:,}, "
                 "and buttons 0 to 255"
             )
         with native_errors():

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from warpzone.console_text import shown
 from warpzone.errors import LevelError
 
 LEVELS: tuple[str, ...] = tuple(
@@ -86,5 +87,5 @@ def _weight(name: str, weight: Any) -> float:
         return float(weight)
     except (TypeError, ValueError, OverflowError):
         raise LevelError(
-            f"the weight of level {name} is {weight!r:.50}; it must be a number, 0 or more"
+            f"the weight of level {name} is {shown(weight, 50)}; it must be a number, 0 or more"
         ) from None

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import from_json
 from torch import Tensor
 
-from warpzone.console_text import one_line
+from warpzone.console_text import one_line, shown
 from warpzone.errors import CheckpointError, FileError
 from warpzone.files import by_number, read_regular_file, write_atomically
 from warpzone.ppo.config import MOST
@@ -253,7 +253,7 @@ class Snapshot:
         ) as error:
             raise CheckpointError(f"{source} is damaged: {_one_line(error)}") from error
         if type(step) is not int or not 0 <= step <= LAST:
-            raise CheckpointError(f"{source} is damaged: its step is {step!r:.50}")
+            raise CheckpointError(f"{source} is damaged: its step is {shown(step, 50)}")
         return Snapshot(tensors, values)
 
     @staticmethod

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor, ResultsWriter
 from stable_baselines3.common.vec_env import VecEnv
 
+from warpzone.console_text import shown
 from warpzone.errors import ConfigError, FileError, MissingPackageError
 from warpzone.nes.action_masks import ACTION_MASK, ActionMasks, action_masks_of
 from warpzone.nes.arrays import Arrays
@@ -205,7 +206,7 @@ class GamesVecEnv(VecEnv):  # type: ignore[misc]
         methods = self.get_attr(method_name, indices)
         if other := [method for method in methods if not callable(method)]:
             raise ConfigError(
-                f"{method_name!r} of a game is no method, read it by get_attr: {other[0]!r:.80}"
+                f"{method_name!r} of a game is no method, read it by get_attr: {shown(other[0])}"
             )
         return [method(*method_args, **method_kwargs) for method in methods]
 

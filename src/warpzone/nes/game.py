@@ -239,8 +239,9 @@ def meant_game(rom: Any, game: Any) -> Game:
     if not isinstance(game, Game):
         first = isinstance(rom, Game) or (isinstance(rom, str) and rom in game_names())
         named = repr(rom) if isinstance(rom, str) and first else "GAME"
+        given = shown(game, 60)
         raise ConfigError(
-            f"game is {shown(game, 60)}: it must be a Game, or the name of one. The ROM comes"
-            f" first: make_vec(rom, {named}, 8) or make(rom, {named}), with rom=None for the game's own"
+            f"game is {given}: it must be a Game, or the name of one. The ROM comes first:"
+            f" make_vec(rom, {named}, 8) or make(rom, {named}), with rom=None for the game's own"
         )
     return game

@@ -311,7 +311,7 @@ TOO_LONG: dict[str, Callable[[], object]] = {
     "frames": lambda: Console().step(0, HUGE),
     "games": lambda: warpzone.make_vec("1-1", HUGE),
     "more games than fit": lambda: warpzone.make_vec("1-1", 65_537),
-    "a seed": lambda: warpzone.make("1-1", seed=HUGE),
+    "a seed": lambda: warpzone.make_vec("1-1", 2, seed=HUGE),
     "a seed of a reset": lambda: warpzone.make("1-1").reset(seed=HUGE),
     "a setting": lambda: warpzone.make("1-1", frame_skip=HUGE),
     "episodes": lambda: evaluate(Agent.load("1-1"), ["1-1"], episodes=HUGE),

@@ -111,8 +111,9 @@ def test_agents_of_one_algorithm_do_not_begin_runs_of_the_other(tmp_path: Path) 
     play(pqn_config(total_steps=16 * 32), tmp_path / "pqn")
     agent = str(tmp_path / "pqn" / "agent.safetensors")
     with pytest.raises(ConfigError, match=r"taught by pqn, .*; set algorithm=pqn"):
-        learner(toy_config(init=agent))
+        learner(toy_config(init=agent)).begin()
     begun = learner(pqn_config(init=agent))
+    begun.begin()
     policy, _ = load_agent(Path(agent))
     assert_same(begun.policy.state_dict(), policy.state_dict())
 

@@ -67,6 +67,7 @@ def command_of(config: TrainConfig, changes: Sequence[SettingChange] = ()) -> st
 
 
 def _cut(line: str) -> str:
+    line = line.encode(errors="backslashreplace").decode()  # names of files may be no UTF-8
     return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 1]}…"
 
 

@@ -1,4 +1,8 @@
-"""Training: play a rollout, learn from it, again and again, until the agent is good enough."""
+"""Training: play a rollout, learn from it, again and again, until the agent is good enough.
+
+One file because what a failure falls back to, what is saved and what is said at the end all follow
+from where the loop stands.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,7 @@ from warpzone.training.progress import (
 )
 from warpzone.training.ranked_games import accept, check_settings, offer, offer_no_more
 from warpzone.training.ranks import joined
+from warpzone.training.resolve_agent import resolve_agent
 from warpzone.training.run_directory import RunDirectory
 from warpzone.training.saved_sizes import require_readable_later
 from warpzone.version import VERSION
@@ -146,6 +151,8 @@ def train(
         if status is not None:
             display.log(_finished_line(run, status))
             return _finished_result(run, status)
+        if config.init is not None and not resume:
+            resolve_agent(config.init)  # what is not there is told before anything is made
         env = stack.enter_context(closing(games(config.num_envs // ranks.size)))
         interrupt = stack.enter_context(Interrupt())
         demonstrated, remarks = (

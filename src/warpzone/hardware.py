@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from warpzone.console_text import shown
 from warpzone.errors import ConfigError
 from warpzone.extras import need
 
@@ -21,7 +20,7 @@ def pick_device(name: str) -> torch.device:
         ConfigError: the name is unknown or this machine lacks the device.
     """
     if not isinstance(name, str):
-        raise ConfigError(f"device is {shown(name)}; use auto, cpu, cuda or cuda:N")
+        raise ConfigError(f"device is {type(name).__name__}; use auto, cpu, cuda or cuda:N")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

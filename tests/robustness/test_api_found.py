@@ -57,9 +57,9 @@ def test_numbers_that_a_console_does_not_take() -> None:
             console.step(**given)
     for snapshot in (None, "x", 5, memoryview(before)):
         with pytest.raises(ConfigError, match=r"snapshot is .*: it must be bytes of save"):
-            console.load(snapshot)  # type: ignore[arg-type]
+            console.load(snapshot)  # type: ignore[arg-type]  # wrong on purpose
     assert console.save() == before
-    console.load(bytearray(before))  # type: ignore[arg-type]
+    console.load(bytearray(before))  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(
@@ -132,38 +132,38 @@ def test_numbers_that_a_search_does_not_take(envs: warpzone.MarioVectorEnv, step
 
 
 WRONG: dict[str, Callable[[warpzone.MarioVectorEnv], Any]] = {
-    "recv of no number": lambda e: e.recv("a"),  # type: ignore[arg-type]
-    "recv of a list": lambda e: e.recv([]),  # type: ignore[arg-type]
-    "send to no number": lambda e: e.send(None, ACTIONS[:1]),  # type: ignore[arg-type]
-    "send with text": lambda e: e.send(0, ACTIONS[:1], "out"),  # type: ignore[arg-type]
+    "recv of no number": lambda e: e.recv("a"),  # type: ignore[arg-type]  # wrong on purpose
+    "recv of a list": lambda e: e.recv([]),  # type: ignore[arg-type]  # wrong on purpose
+    "send to no number": lambda e: e.send(None, ACTIONS[:1]),  # type: ignore[arg-type]  # wrong on purpose
+    "send with text": lambda e: e.send(0, ACTIONS[:1], "out"),  # type: ignore[arg-type]  # wrong on purpose
     "send with a dict": lambda e: e.send(0, ACTIONS[:1], {}),
-    "watch none": lambda e: e.watch_games(None),  # type: ignore[arg-type]
-    "watch a word": lambda e: e.watch_games("ab"),  # type: ignore[arg-type]
-    "logs": lambda e: e.load_input_logs(None),  # type: ignore[arg-type]
-    "initial states": lambda e: e.set_initial_states(None),  # type: ignore[arg-type]
-    "no initial state": lambda e: e.put_initial_state(0, None),  # type: ignore[arg-type]
-    "a search from nowhere": lambda e: e.explorer_from(None),  # type: ignore[arg-type]
-    "level weights": lambda e: e.set_level_weights(None),  # type: ignore[arg-type]
+    "watch none": lambda e: e.watch_games(None),  # type: ignore[arg-type]  # wrong on purpose
+    "watch a word": lambda e: e.watch_games("ab"),  # type: ignore[arg-type]  # wrong on purpose
+    "logs": lambda e: e.load_input_logs(None),  # type: ignore[arg-type]  # wrong on purpose
+    "initial states": lambda e: e.set_initial_states(None),  # type: ignore[arg-type]  # wrong on purpose
+    "no initial state": lambda e: e.put_initial_state(0, None),  # type: ignore[arg-type]  # wrong on purpose
+    "a search from nowhere": lambda e: e.explorer_from(None),  # type: ignore[arg-type]  # wrong on purpose
+    "level weights": lambda e: e.set_level_weights(None),  # type: ignore[arg-type]  # wrong on purpose
     "a level's weight": lambda e: e.set_level_weights({"1-1": "a"}),  # type: ignore[dict-item]
-    "penalties": lambda e: e.set_end_penalties([]),  # type: ignore[arg-type]
+    "penalties": lambda e: e.set_end_penalties([]),  # type: ignore[arg-type]  # wrong on purpose
     "a penalty": lambda e: e.set_end_penalties({"1-1": None}),  # type: ignore[dict-item]
-    "masks": lambda e: e.set_progress_masks("1-1"),  # type: ignore[arg-type]
+    "masks": lambda e: e.set_progress_masks("1-1"),  # type: ignore[arg-type]  # wrong on purpose
     "a mask": lambda e: e.set_progress_masks({"1-1": None}),  # type: ignore[dict-item]
-    "no way": lambda e: e.record_initial_states("1-1", None),  # type: ignore[arg-type]
-    "buttons": lambda e: e.record_moments("1-1", None, []),  # type: ignore[arg-type]
-    "moments": lambda e: e.record_moments("1-1", b"a", None),  # type: ignore[arg-type]
+    "no way": lambda e: e.record_initial_states("1-1", None),  # type: ignore[arg-type]  # wrong on purpose
+    "buttons": lambda e: e.record_moments("1-1", None, []),  # type: ignore[arg-type]  # wrong on purpose
+    "moments": lambda e: e.record_moments("1-1", b"a", None),  # type: ignore[arg-type]  # wrong on purpose
     "a moment": lambda e: e.record_moments("1-1", b"a", [("a", 1)]),  # type: ignore[list-item]
-    "start weights": lambda e: e.set_start_weights("a", 0.5),  # type: ignore[arg-type]
-    "a share": lambda e: e.set_start_weights(np.zeros(0), None),  # type: ignore[arg-type]
+    "start weights": lambda e: e.set_start_weights("a", 0.5),  # type: ignore[arg-type]  # wrong on purpose
+    "a share": lambda e: e.set_start_weights(np.zeros(0), None),  # type: ignore[arg-type]  # wrong on purpose
     "a share beyond all": lambda e: e.set_start_weights(np.zeros(0), 10**400),
-    "views": lambda e: e.look(None, None),  # type: ignore[arg-type]
+    "views": lambda e: e.look(None, None),  # type: ignore[arg-type]  # wrong on purpose
     "tiles": lambda e: e.observe_tiles(0, {}),
     "seeds that are bytes": lambda e: e.reset(seed=b"ab"),
-    "attribute": lambda e: e.get_attr(None),  # type: ignore[arg-type]
-    "attribute to set": lambda e: e.set_attr(b"x", 1),  # type: ignore[arg-type]
-    "ragged actions": lambda e: e.step([[1], [1, 2]]),  # type: ignore[arg-type]
+    "attribute": lambda e: e.get_attr(None),  # type: ignore[arg-type]  # wrong on purpose
+    "attribute to set": lambda e: e.set_attr(b"x", 1),  # type: ignore[arg-type]  # wrong on purpose
+    "ragged actions": lambda e: e.step([[1], [1, 2]]),  # type: ignore[arg-type]  # wrong on purpose
     "inputs of a way": lambda e: e.record_initial_states(
-        "1-1", Trajectory("abc"),  # type: ignore[arg-type]
+        "1-1", Trajectory("abc"),  # type: ignore[arg-type]  # wrong on purpose
     ),
 }  # fmt: skip
 
@@ -180,12 +180,12 @@ def test_wrong_types_are_told_for_people(envs: warpzone.MarioVectorEnv, what: st
 
 def test_what_is_wrong_is_named(envs: warpzone.MarioVectorEnv) -> None:
     with pytest.raises(ConfigError, match="share is 'a': it must be a finite number"):
-        envs.set_start_weights(np.zeros(0), "a")  # type: ignore[arg-type]
+        envs.set_start_weights(np.zeros(0), "a")  # type: ignore[arg-type]  # wrong on purpose
     for out in ({}, {"tiles": None, "scalars": None}):
         with pytest.raises(
             ConfigError, match="out must be C-contiguous and writable arrays: tiles"
         ):
-            envs.observe_tiles(0, out)  # type: ignore[arg-type]
+            envs.observe_tiles(0, out)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_list_of_one_seed_is_none_of_one_game(one: warpzone.MarioEnv) -> None:
@@ -193,11 +193,11 @@ def test_a_list_of_one_seed_is_none_of_one_game(one: warpzone.MarioEnv) -> None:
     before = one.save_state()
     for seed in ([5], b"x", "1", 1.5):
         with pytest.raises(ConfigError, match=r"seed is .*: it must be a whole number"):
-            one.reset(seed=seed)  # type: ignore[arg-type]
+            one.reset(seed=seed)  # type: ignore[arg-type]  # wrong on purpose
     assert one.save_state() == before
     for frames in (1.5, None, "a"):
         with pytest.raises(ConfigError, match="frames must be 0 to"):
-            one.run_on(frames)  # type: ignore[arg-type]
+            one.run_on(frames)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("kind", ["mario", "catch"])
@@ -271,9 +271,9 @@ def test_faces_of_nes_py_are_given_nonsense() -> None:
         with pytest.raises(ConfigError):
             JoypadSpace(env, actions)
     with pytest.raises(ConfigError, match="specs is None"):
-        env.ram_values(None)  # type: ignore[arg-type]
+        env.ram_values(None)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ConfigError, match="id is 5"):
-        gym_super_mario_bros.make(5)  # type: ignore[arg-type]
+        gym_super_mario_bros.make(5)  # type: ignore[arg-type]  # wrong on purpose
     shown = env.screen
     env.close()
     with pytest.raises(ConfigError, match="closed"):
@@ -315,9 +315,9 @@ TOO_LONG: dict[str, Callable[[], object]] = {
     "a seed of a reset": lambda: warpzone.make("1-1").reset(seed=HUGE),
     "a setting": lambda: warpzone.make("1-1", frame_skip=HUGE),
     "episodes": lambda: evaluate(Agent.load("1-1"), ["1-1"], episodes=HUGE),
-    "a device": lambda: Agent.load("1-1", device=HUGE),  # type: ignore[arg-type]
-    "a cartridge": lambda: Console(HUGE),  # type: ignore[arg-type]
-    "a level": lambda: warpzone.make(HUGE),  # type: ignore[arg-type]
+    "a device": lambda: Agent.load("1-1", device=HUGE),  # type: ignore[arg-type]  # wrong on purpose
+    "a cartridge": lambda: Console(HUGE),  # type: ignore[arg-type]  # wrong on purpose
+    "a level": lambda: warpzone.make(HUGE),  # type: ignore[arg-type]  # wrong on purpose
     "an action": lambda: warpzone.make("1-1").step(HUGE),
 }
 

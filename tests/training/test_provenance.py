@@ -142,17 +142,23 @@ def test_the_commit_is_that_of_the_checkout_and_marks_changes(
         code_commit.cache_clear()
 
 
-@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, 2.5)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"first.state": 1.0, "then.state": 1.0},
+        {"first.state": 1.0, "then.state": 2.5},
+        {"first.state": 1.0, "and, then.state": 1.0},
+    ],
+)
 def test_start_states_are_named_by_their_files(
-    weights: tuple[float, float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rom: Rom
+    given: dict[str, float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rom: Rom
 ) -> None:
     console = Console(rom)
     start_level(console, "1-1")
-    for name in ("first.state", "then.state"):
+    for name in given:
         console.step(frames=20)
         (tmp_path / name).write_bytes(console.save())
     monkeypatch.chdir(tmp_path)
-    given = dict(zip(("first.state", "then.state"), weights, strict=True))
     config = resolve("tiles", env={"start_states": given})
     command = command_of(config)
     assert len(command) < 200

@@ -74,7 +74,8 @@ def _cut(line: str) -> str:
 def _files_of(states: list[dict[str, Any]]) -> Any:
     """Returns the files of start states as `--set` takes them, for what is in them is long."""
     weights = {state["name"]: state["weight"] for state in states}
-    return ",".join(weights) if set(weights.values()) == {1.0} else weights
+    plain = set(weights.values()) == {1.0} and not any("," in name for name in weights)
+    return ",".join(weights) if plain else weights
 
 
 def portable(files: Any) -> Any:

@@ -171,7 +171,7 @@ def middle_of_mario(x: Pixels, screen_y: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _png(picture: NDArray[np.uint8], colours: NDArray[np.uint8], text: str) -> bytes:
-    image = Image.fromarray(picture, "P")
+    image = Image.fromarray(picture)
     image.putpalette(colours.tobytes())
     info = PngImagePlugin.PngInfo()
     info.add_text("warpzone", text)

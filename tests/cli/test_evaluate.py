@@ -74,11 +74,17 @@ def test_settings_of_the_whole_game_are_for_it_alone() -> None:
         "record all",
         "push 1-1 --folder x",
         "export 1-1 -o x.pt2",
+        "track 1-1 wandb --film",
     ],
 )
 def test_a_network_that_no_agent_needs_is_not_named(words: str, tmp_path: Path) -> None:
     text = error_of(*words.split(), "--network", "no_such_module:Rows")
     assert "--network no_such_module:Rows is for agents with a network of your own" in text
+
+
+def test_a_network_without_a_film_is_not_named() -> None:
+    text = error_of("track", "run", "wandb", "--network", "no_such_module:Rows")
+    assert "--network no_such_module:Rows is for a film" in text
 
 
 def test_any_phase_is_for_levels_from_their_own_starts() -> None:

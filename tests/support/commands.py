@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from unittest import mock
 
 from typer.testing import CliRunner, Result
 
 from warpzone.cli.app import app
 from warpzone.cli.options import EXIT_ERROR
+from warpzone.training import network_registry
 
 COMMANDS = (
     "train", "campaign", "fleet", "dashboard", "watch", "record", "replay", "report", "map", "eval",
@@ -17,7 +19,9 @@ COMMANDS = (
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+    """A command as if in a process of its own: networks that it names are not known after it."""
+    with mock.patch.dict(network_registry._named):
+        return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
 
 
 def plain(text: str) -> str:

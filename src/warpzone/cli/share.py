@@ -101,12 +101,16 @@ def track(
         bool, typer.Option("--film", help="And a film of the agent, RUN/LEVEL.mp4.")
     ] = False,
     rom: RomOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Send a run's figures to trackers, those that they have not got yet: later, or once more."""
     from warpzone.training.run_settings import read_config
 
     if rom is not None and not with_film:
         raise ConfigError(f"--rom {rom} is for a film: leave it out, or give --film too")
+    if network is not None and not with_film:
+        raise ConfigError(f"--network {network} is for a film: leave it out, or give --film too")
+    check_network(network, run)
     config = read_config(run)
     files = [film_of_run(run, rom)] if with_film else []
     sent = [

@@ -15,7 +15,7 @@ from warpzone.nes.rom import Rom
 from warpzone.own_code import described
 from warpzone.smb import rom as roms
 from warpzone.smb.cartridges import all_levels
-from warpzone.smb.known_cartridges import KNOWN, LOST_LEVELS
+from warpzone.smb.known_cartridges import lost_levels_cartridge
 from warpzone.smb.levels import LEVELS, parse_levels
 
 if TYPE_CHECKING:
@@ -93,10 +93,7 @@ def load_agent(path: Path, device: str, rom: Path | None) -> tuple[Agent, Rom]:
 def cartridge_of(agent: Agent) -> Path | None:
     """The name of the cartridge that an agent of the Lost Levels was trained with, which it plays
     on where none is named; None: the usual one, in whatever revision."""
-    for known in KNOWN.values():
-        if known.levels == LOST_LEVELS and known.title == agent.info.rom_revision:
-            return Path(known.name)
-    return None
+    return lost_levels_cartridge(agent.info.rom_revision)
 
 
 def described_game(text: str | Path) -> Game | None:

@@ -34,6 +34,7 @@ from warpzone.nes.cartridge import RomSource
 from warpzone.nes.console import Console
 from warpzone.nes.game import game_named, game_names
 from warpzone.smb.config import EnvConfig
+from warpzone.smb.known_cartridges import lost_levels_cartridge
 from warpzone.smb.observations import grey, tiles
 
 PICTURES = 30
@@ -197,7 +198,7 @@ class Renderer:
         """
         self._rom = rom
         self._consoles: dict[str | None, Console] = {}
-        """By the described game; None: of Super Mario Bros."""
+        """By the described game, or the cartridge of the Lost Levels; None: the usual one."""
         self._streams: OrderedDict[str, EpisodeStream] = OrderedDict()
         self._segments: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._bytes = 0
@@ -249,13 +250,17 @@ class Renderer:
         """Returns a console with the cartridge of an episode: the one that was named, or that of
         the described game, where it is on this computer."""
         game = episode.described.game if episode.described is not None else None
-        if game not in self._consoles:
+        other = lost_levels_cartridge(episode.rom.revision) if game is None else None
+        name = game if other is None else str(other)
+        if name not in self._consoles:
             rom = self._rom
             if rom is None and game is not None and game in game_names():
                 rom = game_named(game).open_rom()
+            elif rom is None:
+                rom = other
             # Drawing and packing take longer than playing: native code is not worth its start.
-            self._consoles[game] = Console(rom, engine="interpreter")
-        return self._consoles[game]
+            self._consoles[name] = Console(rom, engine="interpreter")
+        return self._consoles[name]
 
     def _find(self, key: str) -> EpisodeStream:
         if key not in self._streams:

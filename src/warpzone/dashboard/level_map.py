@@ -16,7 +16,7 @@ from warpzone.errors import ConfigError
 from warpzone.maps.cache import VERSION, LevelMap, open_map, strip_png
 from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, levels_of, traces_json
 from warpzone.nes.cartridge import RomSource
-from warpzone.runs.library import Library
+from warpzone.runs.library import Library, Run
 from warpzone.smb.levels import level_index
 
 AT_ONCE = 2
@@ -27,25 +27,27 @@ MOST_RUNS = 32
 
 def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
     """Returns `/api/map` (`run`, `level`, `last`), `/api/map/traces` (`run`, `level`) and
-    `/api/map/picture` (`level`, `strip`).
+    `/api/map/picture` (`run`, `level`, `strip`).
 
     Args:
         library: of the runs.
-        rom: a file, a `Rom`, or None to look for one when the first map is wanted.
+        rom: a file, a `Rom`, or None to look for that of the run when the first map is wanted.
     """
     maps: OrderedDict[Path, RunMaps] = OrderedDict()
     choosing = threading.Lock()
-    level_maps: dict[str, LevelMap] = {}
+    level_maps: dict[tuple[Path | None, str], LevelMap] = {}
 
-    def map_of_level(level: str) -> LevelMap:
-        if level not in level_maps:
-            level_maps[level] = open_map(level, rom)
-        return level_maps[level]
+    def map_of_level(run: Run | None, level: str) -> LevelMap:
+        named = run.rom if run is not None and rom is None else None
+        if (named, level) not in level_maps:
+            level_maps[named, level] = open_map(level, rom if named is None else named)
+        return level_maps[named, level]
 
-    def chosen(query: QueryParams) -> tuple[RunMaps, list[str], str]:
+    def chosen(query: QueryParams) -> tuple[Run, RunMaps, list[str], str]:
         run = library.run(query.get("run", ""))
         with choosing:
-            found = maps.setdefault(run.path, RunMaps(run.path, rom))
+            found = maps.setdefault(run.path, RunMaps(run.path))
+            found.traces.rom = run.rom if rom is None else rom  # not known before the run begins
             maps.move_to_end(run.path)
             while len(maps) > MOST_RUNS:
                 maps.popitem(last=False)
@@ -55,22 +57,24 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
         if not level:
             raise ConfigError("the run names no level, so there is no map")
         level_index(level)
-        return found, levels, level
+        return run, found, levels, level
 
     def heat(request: Request) -> Response:
-        found, levels, level = chosen(request.query_params)
+        run, found, levels, level = chosen(request.query_params)
         last = _number(request.query_params.get("last"), "last")
-        data = heat_json(found.ends, map_of_level(level), last)
+        data = heat_json(found.ends, map_of_level(run, level), last)
         return json_response({"levels": levels, **data, "pictures": VERSION}, request=request)
 
     def traces(request: Request) -> Response:
-        found, _, level = chosen(request.query_params)
-        newest = traces_json(found.traces.newest(level, MOST_TRACES), map_of_level(level))
+        run, found, _, level = chosen(request.query_params)
+        newest = traces_json(found.traces.newest(level, MOST_TRACES), map_of_level(run, level))
         return json_response({"level": level, "traces": newest}, request=request)
 
     def picture(request: Request) -> Response:
-        strips = map_of_level(request.query_params.get("level", "")).strips
-        number = _number(request.query_params.get("strip"), "strip") or 0
+        query = request.query_params
+        run = library.run(query["run"]) if "run" in query else None
+        strips = map_of_level(run, query.get("level", "")).strips
+        number = _number(query.get("strip"), "strip") or 0
         if number >= len(strips):
             raise ConfigError(f"strip is {number}; the level has {len(strips)}, from 0 on")
         headers = {"cache-control": "max-age=86400"}

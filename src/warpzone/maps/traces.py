@@ -71,7 +71,7 @@ class Traces:
 
     def __init__(self, run: Path, rom: RomSource = None) -> None:
         self.folder = run / FOLDER
-        self._rom = rom
+        self.rom = rom
         self._lock = threading.Lock()
         self._episodes: dict[Path, tuple[float, Episode | None]] = {}
         self._traces: dict[tuple[Path, float], Trace] = {}
@@ -83,7 +83,7 @@ class Traces:
             RomError: there is no ROM.
         """
         with self._lock:
-            rom = open_rom(self._rom)
+            rom = open_rom(self.rom)
             files = self._files()
             self._forget_all_but(set(files))
             chosen = []

@@ -103,10 +103,10 @@ def write_report(
         )
     check_report_path(path)
     missing: list[str] = []
-    cartridge = _rom(rom, missing)
-    agent = _agent(run, missing)
     name = printable(run.resolve().name)
     reader = Run(run, name)
+    cartridge = _rom(reader.rom if rom is None else rom, missing, named=rom is not None)
+    agent = _agent(run, missing)
     metrics = reader.metrics
     if metrics.problem:
         missing.append(f"No curves: {metrics.problem}")
@@ -160,11 +160,11 @@ def measured(run: Run, config: TrainConfig, metrics: Metrics) -> dict[str, EvalR
     return found
 
 
-def _rom(rom: RomSource, missing: list[str]) -> Rom | None:
+def _rom(rom: RomSource, missing: list[str], *, named: bool) -> Rom | None:
     try:
         return open_rom(rom)
     except RomError as error:
-        if rom is not None:
+        if named:
             raise
         missing.append(f"No maps and no films: {error}")
         return None

@@ -22,6 +22,7 @@ from pydantic_core import from_json
 from warpzone.errors import RunError
 from warpzone.files import read_regular_file
 from warpzone.runs.metrics import Metrics, Progress
+from warpzone.smb.known_cartridges import lost_levels_cartridge
 
 SCAN_EVERY = 0.5
 """Seconds for which the list of runs is taken as it is."""
@@ -142,6 +143,13 @@ class Run:
         if not isinstance(levels, dict | list):
             return []
         return [shortened(str(name), LONGEST_NAME) for name in islice(levels, MOST_NAMES)]
+
+    @property
+    def rom(self) -> Path | None:
+        """Returns what to open as the cartridge that the run plays on, where that is one of the
+        Lost Levels; None: the usual one will do."""
+        rom = self.status.get("rom")
+        return lost_levels_cartridge(rom.get("revision")) if isinstance(rom, dict) else None
 
     @property
     def measured(self) -> dict[str, dict[str, Any]]:

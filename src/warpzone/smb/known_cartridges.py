@@ -7,6 +7,7 @@ that are no Super Mario Bros. are for `warpzone.Console`, as far as it runs thei
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from warpzone.smb.levels import LEVELS
@@ -163,3 +164,16 @@ def levels_of(contents_sha1: str) -> tuple[str, ...]:
         if known.contents_sha1 == contents_sha1 and known.levels:
             return known.levels
     return LEVELS
+
+
+def lost_levels_cartridge(revision: object) -> Path | None:
+    """Returns the name by which a cartridge of the Lost Levels is found, for what was played on it;
+    None: `revision` is no such one, and the usual cartridge will do, in whatever revision.
+
+    Args:
+        revision: as `Rom.revision` has it; anything else where a damaged file says so.
+    """
+    for known in KNOWN.values():
+        if known.levels == LOST_LEVELS and known.title == revision:
+            return Path(known.name)
+    return None

@@ -49,6 +49,7 @@ from warpzone.files import (
     remove_leftovers,
     write_atomically,
 )
+from warpzone.nes.rom import Rom
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import TrainConfig
@@ -81,6 +82,8 @@ class RunDirectory:
     def __init__(self, path: Path, config: TrainConfig, launch: str | None = None) -> None:
         """`launch`: the name of what started the processes that train in it, see `Launch`."""
         self.path, self.config, self.launch = path, config, launch
+        self.rom: Rom | None = None
+        """That is trained on, to be told in status.json."""
         self.checkpoints = Checkpoints(path / "checkpoints", config.keep_checkpoints)
         self.milestones = Milestones(run_file(path, MILESTONES), config.batch)
         self.agent = path / "agent.safetensors"
@@ -325,6 +328,8 @@ class RunDirectory:
     def write_status(self, state: str, **values: Any) -> None:
         if self.launch is not None:
             values["launch"] = self.launch
+        if self.rom is not None:
+            values["rom"] = {"revision": self.rom.revision, "sha1": self.rom.sha1}
         write_atomically(
             self.path / "status.json", json.dumps({"state": state, **values}, indent=2).encode()
         )

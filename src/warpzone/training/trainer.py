@@ -221,6 +221,7 @@ def train(
                 raise FileError(
                     f"cannot write to {str(out)!r}: {error.strerror or error}", error.errno
                 ) from error
+            run.rom = getattr(learner.env, "rom", None)
             run.write_status("running", step=learner.step, best_clear_rate=schedule.best)
             followers = stack.enter_context(_followers(run, learner, display))
         job = _Job(run, learner, schedule, metrics, followers, display, interrupt)

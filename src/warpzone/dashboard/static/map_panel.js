@@ -32,7 +32,7 @@ export function mountMap(element, run) {
   let closed = false;
   const map = new LevelMap(
     place,
-    (level, strip) => address("api/map/picture", { level, strip, version: version() }),
+    (level, strip) => address("api/map/picture", { run: run.name, level, strip, version: version() }),
     (level, last) => {
       question = { run: run.name, level, ...(last ? { last } : {}) };
       tracedAt = -Infinity;

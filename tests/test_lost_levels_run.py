@@ -20,6 +20,7 @@ from warpzone.dashboard.server import all_routes
 from warpzone.episodes.format import Episode
 from warpzone.errors import RomError
 from warpzone.maps.cache import open_map
+from warpzone.maps.run_map import rom_of
 from warpzone.nes.rom import Rom
 from warpzone.runs.library import Library, Run
 from warpzone.smb.known_cartridges import KNOWN
@@ -54,13 +55,13 @@ def test_the_run_tells_its_cartridge(run: Path, lost: Rom) -> None:
     status = json.loads((run / "status.json").read_text())
     assert status["state"] == "finished"
     assert status["rom"] == {"revision": lost.revision, "sha1": lost.sha1}
-    assert Run(run, "run").rom == Path(LOST)
+    assert rom_of(Run(run, "run")) == Path(LOST)
 
 
 @pytest.mark.parametrize("rom", [None, [], {}, {"revision": 7}, {"revision": "Europe"}])
 def test_other_runs_have_the_usual_one(tmp_path: Path, rom: object) -> None:
     (tmp_path / "status.json").write_text(json.dumps({"state": "running", "rom": rom}))
-    assert Run(tmp_path, "run").rom is None
+    assert rom_of(Run(tmp_path, "run")) is None
 
 
 def test_its_map_is_drawn_from_there(run: Path, lost: Rom, tmp_path: Path) -> None:

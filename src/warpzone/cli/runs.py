@@ -74,13 +74,14 @@ def level_map(
     """Draw a level as one long picture, with a heat map of a run's deaths."""
     from warpzone.files import write_atomically
     from warpzone.maps import picture as drawing
+    from warpzone.maps.run_map import rom_of
     from warpzone.runs.library import Run
     from warpzone.video.film import SHEET_SUFFIX, check_film_path
 
     path = check_film_path(output or Path(f"map-{check_level(level)}.png"), (SHEET_SUFFIX,))
     if last is not None and run is None:
         raise ConfigError("--last counts the ends of a run; name the run with --run")
-    named = rom if rom is not None or run is None else Run(run, run.name).rom
+    named = rom if rom is not None or run is None else rom_of(Run(run, run.name))
     cartridge = find_rom(named)
     picture, lines = drawing.draw_run(check_level(level), run, last=last, rom=cartridge)
     write_atomically(path, drawing.png(picture))

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from warpzone.dashboard.responses import json_response, limited
 from warpzone.errors import ConfigError
 from warpzone.maps.cache import VERSION, LevelMap, open_map, strip_png
-from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, levels_of, traces_json
+from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, levels_of, rom_of, traces_json
 from warpzone.nes.cartridge import RomSource
 from warpzone.runs.library import Library, Run
 from warpzone.smb.levels import level_index
@@ -38,7 +38,7 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
     level_maps: dict[tuple[Path | None, str], LevelMap] = {}
 
     def map_of_level(run: Run | None, level: str) -> LevelMap:
-        named = run.rom if run is not None and rom is None else None
+        named = rom_of(run) if run is not None and rom is None else None
         if (named, level) not in level_maps:
             level_maps[named, level] = open_map(level, rom if named is None else named)
         return level_maps[named, level]
@@ -47,7 +47,7 @@ def routes(library: Library, rom: RomSource = None) -> list[BaseRoute]:
         run = library.run(query.get("run", ""))
         with choosing:
             found = maps.setdefault(run.path, RunMaps(run.path))
-            found.traces.rom = run.rom if rom is None else rom  # not known before the run begins
+            found.traces.rom = rom_of(run) if rom is None else rom  # known once the run has begun
             maps.move_to_end(run.path)
             while len(maps) > MOST_RUNS:
                 maps.popitem(last=False)

@@ -13,6 +13,7 @@ from warpzone.maps.renderer import COLUMN, HEIGHT, SCREEN
 from warpzone.maps.traces import Trace, Traces
 from warpzone.nes.cartridge import RomSource
 from warpzone.runs.library import Run
+from warpzone.smb.known_cartridges import lost_levels_cartridge
 from warpzone.smb.levels import LEVELS
 
 HEAT = ("#6a1b6e", "#b5367a", "#e8554a", "#fb9b3c", "#fcf3a0")
@@ -28,6 +29,12 @@ class RunMaps:
     def __init__(self, path: Path, rom: RomSource = None) -> None:
         self.ends = Ends(path)
         self.traces = Traces(path, rom)
+
+
+def rom_of(run: Run) -> Path | None:
+    """Returns what to open as the cartridge that the run plays on, where that is one of the Lost
+    Levels; None: the usual one will do."""
+    return lost_levels_cartridge(run.rom_revision)
 
 
 def levels_of(run: Run, ends: Ends) -> list[str]:

@@ -18,7 +18,7 @@ from warpzone.agents.agent import Agent
 from warpzone.errors import AgentError, ConfigError, RomError, WarpzoneError
 from warpzone.files import check_output_path, write_atomically
 from warpzone.maps.cache import open_map, strip_png
-from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, traces_json
+from warpzone.maps.run_map import MOST_TRACES, RunMaps, heat_json, rom_of, traces_json
 from warpzone.nes.cartridge import RomSource, open_rom
 from warpzone.nes.rom import Rom
 from warpzone.report.clips import Clip, early_episode, of_agent, of_episode
@@ -105,7 +105,7 @@ def write_report(
     missing: list[str] = []
     name = printable(run.resolve().name)
     reader = Run(run, name)
-    cartridge = _rom(reader.rom if rom is None else rom, missing, named=rom is not None)
+    cartridge = _rom(rom_of(reader) if rom is None else rom, missing, named=rom is not None)
     agent = _agent(run, missing)
     metrics = reader.metrics
     if metrics.problem:

@@ -22,7 +22,6 @@ from pydantic_core import from_json
 from warpzone.errors import RunError
 from warpzone.files import read_regular_file
 from warpzone.runs.metrics import Metrics, Progress
-from warpzone.smb.known_cartridges import lost_levels_cartridge
 
 SCAN_EVERY = 0.5
 """Seconds for which the list of runs is taken as it is."""
@@ -145,11 +144,12 @@ class Run:
         return [shortened(str(name), LONGEST_NAME) for name in islice(levels, MOST_NAMES)]
 
     @property
-    def rom(self) -> Path | None:
-        """Returns what to open as the cartridge that the run plays on, where that is one of the
-        Lost Levels; None: the usual one will do."""
+    def rom_revision(self) -> str | None:
+        """Returns the revision of the cartridge that is trained on, as `Rom.revision` has it; None:
+        not known."""
         rom = self.status.get("rom")
-        return lost_levels_cartridge(rom.get("revision")) if isinstance(rom, dict) else None
+        revision = rom.get("revision") if isinstance(rom, dict) else None
+        return revision if isinstance(revision, str) else None
 
     @property
     def measured(self) -> dict[str, dict[str, Any]]:

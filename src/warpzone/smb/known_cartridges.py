@@ -166,12 +166,12 @@ def levels_of(contents_sha1: str) -> tuple[str, ...]:
     return LEVELS
 
 
-def lost_levels_cartridge(revision: object) -> Path | None:
+def lost_levels_cartridge(revision: str | None) -> Path | None:
     """Returns the name by which a cartridge of the Lost Levels is found, for what was played on it;
     None: `revision` is no such one, and the usual cartridge will do, in whatever revision.
 
     Args:
-        revision: as `Rom.revision` has it; anything else where a damaged file says so.
+        revision: as `Rom.revision` has it; None: not known.
     """
     for known in KNOWN.values():
         if known.levels == LOST_LEVELS and known.title == revision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,7 +13,10 @@ JSON = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from([0, -1, 1, 2**31, 2**63, 1e308, "F16", "F64", "tiles", [0, 4], {}]),
+    # Copies, for what is drawn is changed inside.
+    | st.sampled_from([0, -1, 1, 2**31, 2**63, 1e308, "F16", "F64", "tiles", [0, 4], {}]).map(
+        copy.deepcopy
+    ),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
     ),

@@ -20,6 +20,7 @@ from warpzone.episodes.format import Episode, RomIdentity, TrainingPlayer
 from warpzone.episodes.replay import begin
 from warpzone.nes.console import PALETTE, Console
 from warpzone.smb.observations import grey, tiles
+from warpzone.training import TrainConfig
 
 Show = Callable[..., Page]
 
@@ -339,13 +340,16 @@ def test_it_fits_a_phone(run: Path, show: Show, scheme: str) -> None:
 @pytest.mark.slow
 def test_the_games_of_a_training_are_shown_while_it_runs(training: Path, show: Show) -> None:
     deadline = time.monotonic() + 120
-    while not (list(training.glob("live/*.json")) and list(training.glob("episodes/*.json"))):
+    watched = TrainConfig().watched_games
+    while len(list(training.glob("live/*.json"))) < watched or not list(
+        training.glob("episodes/*.json")
+    ):
         assert time.monotonic() < deadline, "the training wrote no episodes"
         time.sleep(0.2)
     page = show(training)
     page.set_default_timeout(60_000)
     expect(page.locator(".now h3")).to_have_text("Playing now")
-    expect(page.locator(".tile")).to_have_count(len(list(training.glob("live/*.json"))))
+    expect(page.locator(".tile")).to_have_count(watched)
     plays_on(page, 30)
     wait_for(page, "() => [...document.querySelectorAll('.tile')].every(t => t.dataset.place > 20)")
     assert len(np.unique(canvas_pixels(page, GAME).reshape(-1, 3), axis=0)) > 3

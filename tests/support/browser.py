@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -146,8 +147,10 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
 
 
 @pytest.fixture(scope="session")
-def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The run directory of a real training of 1-1 that goes on while the tests look at it."""
+def _trained(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """A real training of 1-1: its run directory, and its process."""
     run = tmp_path_factory.mktemp("runs") / "1-1-live"
     settings = ["--num-envs", "8", "--threads", "1", "--device", "cpu", "--steps", "100000000"]
     small = ["rollout_steps=64", "minibatch_size=256", "update_epochs=1", "eval_episodes=4"]
@@ -158,6 +161,21 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         stdout=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    yield run
+    yield run, process
+    if sys.platform != "win32":
+        process.send_signal(signal.SIGCONT)  # what has been stopped does not end
     process.terminate()
     process.wait(60)
+
+
+@pytest.fixture
+def training(_trained: tuple[Path, subprocess.Popen[bytes]]) -> Iterator[Path]:
+    """The run directory of a training that goes on while a test looks at it, and takes no core from
+    the others."""
+    run, process = _trained
+    if sys.platform == "win32":
+        yield run
+        return
+    process.send_signal(signal.SIGCONT)
+    yield run
+    process.send_signal(signal.SIGSTOP)

@@ -341,6 +341,7 @@ def test_commands_train_measure_show_film_and_package_it(
     assert film.stat().st_size > 0
     packaged = tmp_path / "packaged"
     packaged.mkdir()
+    name_network("mine:Rows")  # a command that named it was a process of its own
     name = stage(out, packaged)
     agent = Agent.load(packaged / name)
     assert agent.info.network.options == {"filters": 3}

@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,12 @@ def fail_in(where: str, what: str, thread: str = "") -> None:
 def kill_children() -> None:
     """Ends all processes that this one has started."""
     for thread in os.listdir("/proc/self/task"):
-        for child in Path(f"/proc/self/task/{thread}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+        children = ""
+        with suppress(FileNotFoundError):  # the thread has ended since
+            children = Path(f"/proc/self/task/{thread}/children").read_text()
+        for child in children.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
 
 
 def kill_encoder(pictures: int) -> None:

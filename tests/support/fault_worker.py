@@ -25,8 +25,8 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 

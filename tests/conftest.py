@@ -6,8 +6,11 @@ import importlib.util
 
 import pytest
 
+from warpzone.errors import RomError
 from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
+from warpzone.smb.known_cartridges import KNOWN
+from warpzone.smb.rom import find_known
 
 BROWSER = {"browser", "open_tab", "training"}
 """Fixtures that cost a browser or a training: one process of pytest-xdist makes them for all."""
@@ -28,6 +31,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def rom() -> Rom:
     return open_rom()
+
+
+@pytest.fixture(scope="session")
+def lost() -> Rom:
+    """The cartridge of the Lost Levels."""
+    try:
+        return find_known(KNOWN["lost-levels"])
+    except RomError as error:
+        pytest.skip(f"no network: {error}")
 
 
 # Browsers, runs to look at and agents are made by tests/support, once for whoever asks for them,

@@ -18,25 +18,15 @@ from warpzone.dashboard.app import create
 from warpzone.dashboard.episode_stream import ObservationView, Renderer
 from warpzone.dashboard.server import all_routes
 from warpzone.episodes.format import Episode
-from warpzone.errors import RomError
 from warpzone.maps.cache import open_map
 from warpzone.maps.run_map import rom_of
 from warpzone.nes.rom import Rom
 from warpzone.runs.library import Library, Run
-from warpzone.smb.known_cartridges import KNOWN
-from warpzone.smb.rom import find_known
 from warpzone.training import resolve, train
+from warpzone.training.run_directory import RunDirectory
 
 LOST, DEFAULT = "lost-levels", "super-mario-bros"
 HOST = "http://127.0.0.1:1985"
-
-
-@pytest.fixture(scope="module")
-def lost() -> Rom:
-    try:
-        return find_known(KNOWN[LOST])
-    except RomError as error:
-        pytest.skip(f"no network: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +52,15 @@ def test_the_run_tells_its_cartridge(run: Path, lost: Rom) -> None:
 def test_other_runs_have_the_usual_one(tmp_path: Path, rom: object) -> None:
     (tmp_path / "status.json").write_text(json.dumps({"state": "running", "rom": rom}))
     assert rom_of(Run(tmp_path, "run")) is None
+
+
+def test_it_is_told_where_a_full_disk_leaves_only_the_old_file(lost: Rom, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path, resolve("tiles"))
+    directory.rom = lost
+    directory.write_status("running")
+    directory._overwrite_status("failed", error="No space left on device")
+    assert Run(tmp_path, "run").status["state"] == "failed"
+    assert rom_of(Run(tmp_path, "run")) == Path(LOST)
 
 
 def test_its_map_is_drawn_from_there(run: Path, lost: Rom, tmp_path: Path) -> None:

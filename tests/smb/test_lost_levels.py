@@ -10,12 +10,11 @@ from tests.smb.test_tiles import check_carried, check_drawn, wander
 from tests.support.scripts import ACTIONS, INDEX, LEAP, RUN
 
 import warpzone
-from warpzone.errors import LevelError, RomError
+from warpzone.errors import LevelError
 from warpzone.nes.cartridge import cartridge_of
 from warpzone.nes.rom import Rom
-from warpzone.smb.known_cartridges import KNOWN, LOST_LEVELS
+from warpzone.smb.known_cartridges import LOST_LEVELS
 from warpzone.smb.memory import MEMORY, map_number
-from warpzone.smb.rom import find_known
 from warpzone.smb.starts import level_starts, start_level
 
 LOST = "lost-levels"
@@ -27,14 +26,6 @@ SOLID_TILES, CLIMBED_TILES = bytes.fromhex("10 61 88 c4"), bytes.fromhex("24 6d 
 SolidMTileUpperExt, ClimbMTileUpperExt)."""
 BLOCK_TILES = bytes.fromhex("c1 c0 5f 60 55 56 57 58 59 5a 5b 5c 5d 5e")
 """Question blocks, hidden ones and bricks (doppelganger: BrickQBlockMetatiles)."""
-
-
-@pytest.fixture(scope="module")
-def lost() -> Rom:
-    try:
-        return find_known(KNOWN[LOST])
-    except RomError as error:
-        pytest.skip(f"no network: {error}")
 
 
 @pytest.mark.parametrize("level", LOST_LEVELS)

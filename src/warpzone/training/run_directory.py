@@ -322,17 +322,19 @@ class RunDirectory:
 
     def _overwrite_status(self, state: str, **values: Any) -> None:
         with contextlib.suppress(OSError), open_to_change(self.path / "status.json") as file:
-            file.write(json.dumps({"state": state, **values}).encode())
+            file.write(json.dumps({"state": state, **values, **self._origin()}).encode())
             file.truncate()
 
     def write_status(self, state: str, **values: Any) -> None:
-        if self.launch is not None:
-            values["launch"] = self.launch
+        told = {"state": state, **values, **self._origin()}
+        write_atomically(self.path / "status.json", json.dumps(told, indent=2).encode())
+
+    def _origin(self) -> dict[str, Any]:
+        """What status.json says of a run in whatever state: who started it, and its cartridge."""
+        told: dict[str, Any] = {} if self.launch is None else {"launch": self.launch}
         if self.rom is not None:
-            values["rom"] = {"revision": self.rom.revision, "sha1": self.rom.sha1}
-        write_atomically(
-            self.path / "status.json", json.dumps({"state": state, **values}, indent=2).encode()
-        )
+            told["rom"] = {"revision": self.rom.revision, "sha1": self.rom.sha1}
+        return told
 
     def command(self) -> str:
         """The line that goes on with this run."""

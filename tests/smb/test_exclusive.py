@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 import warpzone
 from warpzone.errors import ConfigError, EngineError
 
-CALLS: dict[str, Callable[[warpzone.MarioVectorEnv], Any]] = {
+CALLS: dict[str, Callable[[Any], Any]] = {
     "step": lambda envs: envs.step(np.ones(envs.num_envs, np.int64)),
     "reset": lambda envs: envs.reset(seed=1),
     "save_state": lambda envs: envs.save_state(),
@@ -25,32 +24,57 @@ CALLS: dict[str, Callable[[warpzone.MarioVectorEnv], Any]] = {
     "ram": lambda envs: envs.ram(0),
     "send": lambda envs: envs.send(0, np.ones(envs.num_envs, np.int64)),
     "input_log": lambda envs: envs.input_log(0),
-    "set_starts": lambda envs: envs.set_initial_states([]),
+    "recv": lambda envs: envs.recv(0),
+    "play": lambda envs: envs.play(None, None, 0, 0),
+    "set_initial_states": lambda envs: envs.set_initial_states([]),
+    "put_initial_state": lambda envs: envs.put_initial_state(0, None),
+    "set_start_weights": lambda envs: envs.set_start_weights(np.ones(0), 0.0),
+    "set_level_weights": lambda envs: envs.set_level_weights({"1-1": 1.0}),
+    "set_end_penalties": lambda envs: envs.set_end_penalties({"1-1": 1.0}),
+    "set_progress_masks": lambda envs: envs.set_progress_masks({}),
+    "record_moments": lambda envs: envs.record_moments("1-1", b"", []),
+    "look": lambda envs: envs.look(np.ones(2, np.bool_), np.ones(2, np.bool_)),
+    "observe_tiles": lambda envs: envs.observe_tiles(0, {}),
     "watch_games": lambda envs: envs.watch_games([]),
+    "save_input_logs": lambda envs: envs.save_input_logs(),
+    "load_input_logs": lambda envs: envs.load_input_logs(b""),
+    "ended_input_logs": lambda envs: envs.ended_input_logs(0),
+    "console_state": lambda envs: envs.console_state(0),
+    "run_on": lambda envs: envs.run_on(1),
+    "frames": lambda envs: envs.frames(),
+    "close": lambda envs: envs.close(),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_second_thread_is_refused_while_one_steps(call: str) -> None:
-    envs = warpzone.make_vec("1-1", 512, threads=1, observation="rgb", seed=0)
-    twin = warpzone.make_vec("1-1", 512, threads=1, observation="rgb", seed=0)
+def test_a_second_thread_is_refused_while_one_steps(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the door, also between the beginning and the end of a step, when no native code runs: it
+    would take the games from under the step."""
+    envs = warpzone.make_vec("1-1", 2, threads=1, seed=0)
+    twin = warpzone.make_vec("1-1", 2, threads=1, seed=0)
     envs.reset()
     twin.reset()
-    actions = np.ones(512, np.int64)
-    done = threading.Thread(target=envs.step, args=(actions,))
-    refused = None
-    done.start()
-    while done.is_alive() and refused is None:
-        try:
-            envs.frames()  # until the step has begun
-            time.sleep(0.0005)
-        except EngineError:
-            with pytest.raises(EngineError, match=r"another thread is using|stepping") as error:
-                CALLS[call](envs)
-            refused = str(error.value)
-            del error  # its traceback, this frame and half a gigabyte of games hold each other
-    done.join()
-    assert refused is not None
+    actions = np.ones(2, np.int64)
+    begun, tried = threading.Event(), threading.Event()
+    arrived = envs._arrived
+
+    def paused(group: int) -> None:
+        begun.set()
+        tried.wait()
+        arrived(group)
+
+    monkeypatch.setattr(envs, "_arrived", paused)
+    stepping = threading.Thread(target=envs.step, args=(actions,))
+    stepping.start()
+    begun.wait()
+    try:
+        with pytest.raises(EngineError, match="another thread is using these games"):
+            CALLS[call](envs)
+    finally:
+        tried.set()
+        stepping.join()
     twin.step(actions)
     assert envs.save_state() == twin.save_state(), "the step went on as if nobody had come"
 

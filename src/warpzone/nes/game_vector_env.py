@@ -200,6 +200,7 @@ class GameVectorEnv(VectorGames):
         """Returns the current observations of all games, [N, ...]: a view."""
         return self._obs
 
+    @exclusive
     def send(self, group: int, actions: NDArray[np.int64], out: Any = None) -> None:
         """Begins to step the games of a group with int64[n]. Nothing is written to `out`.
 
@@ -218,6 +219,7 @@ class GameVectorEnv(VectorGames):
                     f"actions must be integers [n], not of shape {np.shape(actions)}"
                 ) from None
 
+    @exclusive
     def recv(self, group: int) -> GameTransition:
         """Waits until the group has been stepped, and asks the game's functions what came of it.
 
@@ -254,6 +256,7 @@ class GameVectorEnv(VectorGames):
             partial=np.zeros(len(task), np.bool_),  # each start is a task of its own
         )
 
+    @exclusive
     def set_start_weights(
         self, weights: Sequence[float] | NDArray[np.float64], steps: Sequence[int] | None = None
     ) -> None:
@@ -304,11 +307,13 @@ class GameVectorEnv(VectorGames):
         idle = self._batch.frames[game] - self._batch.steps[game] * self.config.frame_skip
         return int(self._batch.starts[game]), int(idle)
 
+    @exclusive
     def prg_ram(self, game: int) -> NDArray[np.uint8]:
         """Returns the cartridge's RAM of a game, uint8[n]: a view, as of `ram`."""
         with native_errors():
             return self._batch.prg_ram(self.checked_game(game))
 
+    @exclusive
     def console_state(self, game: int) -> bytes:
         """Returns a snapshot of a game's console: for `Console.load`, `options["state"]` and
         `GameConfig.start_states`."""

@@ -17,6 +17,7 @@ from warpzone.nes.arrays import Arrays, copy_of, rows_of
 from warpzone.nes.checks import native_errors
 from warpzone.nes.console import FRAMES_PER_SECOND
 from warpzone.nes.env_fields import AUTORESET_MODES
+from warpzone.nes.exclusive import exclusive
 from warpzone.nes.game_groups import GameGroups
 from warpzone.nes.game_view import GameView, attribute, set_attribute
 from warpzone.nes.vector_options import each_of, infos_of, mask_of, options_of, seeds_of
@@ -43,6 +44,11 @@ class VectorGames(GameGroups, VectorEnv[Any, NDArray[np.int64], NDArray[Any]]):
         and only arrays that were handed out may still be read."""
         if not hasattr(self, "_batch"):
             return  # never opened: older versions of Gymnasium close it all the same
+        self.end_threads()
+
+    @exclusive
+    def end_threads(self) -> None:
+        """As `close`, of games that are open. Raises `EngineError`: another thread uses them."""
         with native_errors():
             self._batch.close()
 

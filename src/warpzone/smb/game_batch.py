@@ -126,6 +126,7 @@ class GameBatch(GameGroups):
 
     # --- for trainers ---------------------------------------------------------------------------
 
+    @exclusive
     def send(self, group: int, actions: NDArray[np.int64], out: Arrays | None = None) -> None:
         """Begins to step the games of a group.
 
@@ -172,6 +173,7 @@ class GameBatch(GameGroups):
         else:
             self._outs[group] = out
 
+    @exclusive
     def recv(self, group: int) -> Transition:
         """Waits until the group has been stepped.
 
@@ -200,6 +202,7 @@ class GameBatch(GameGroups):
             final_obs=rows_of(view.final_obs, finished if len(finished) else slice(0)),
         )
 
+    @exclusive
     def play(
         self,
         decider: _native.Decider,
@@ -233,6 +236,7 @@ class GameBatch(GameGroups):
         with native_errors():
             self._batch.play(decider, seed, first, stride, **played.native())
 
+    @exclusive
     def take_play_seconds(self) -> dict[str, float]:
         """Returns what `play` spent time on since the last call: seconds of all threads together to
         `step` games, to `decide`, to `store` what was seen and what came of it; and `wall`."""
@@ -293,6 +297,7 @@ class GameBatch(GameGroups):
                 self.level_starts, rules, trajectory.native(self.level_starts, level), steps_back
             )
 
+    @exclusive
     def set_progress_masks(self, trajectories: Mapping[str, Sequence[Trajectory]]) -> None:
         """From now on only what lies on one of the ways counts as progress in these levels: neither
         a warp zone nor what is behind the right pipe of a maze; and a pipe that leads on is
@@ -315,6 +320,7 @@ class GameBatch(GameGroups):
             self._batch.set_progress_masks(masks)
         self._masks.update({level: tuple(through) for level, through in trajectories.items()})
 
+    @exclusive
     def set_initial_states(self, starts: list[_native.InitialState]) -> None:
         """Takes moments at which episodes may begin; none does before `set_start_weights`. They are
         not part of `save_state`.
@@ -328,6 +334,7 @@ class GameBatch(GameGroups):
             self._batch.set_initial_states(starts)
         self._starts, self._start_weights = list(starts), None
 
+    @exclusive
     def set_start_weights(self, weights: NDArray[np.float64], share: float) -> None:
         """From now on the share `share` (0 to 1) of all episodes begins at one of the starts, drawn
         by `weights` (float64[k], at least 0). No group may be stepping.
@@ -345,6 +352,7 @@ class GameBatch(GameGroups):
             self._batch.set_start_weights(given, share)
         self._start_weights = given, share
 
+    @exclusive
     def set_level_weights(self, weights: Mapping[str, float]) -> None:
         """From now on an episode that begins at a level's start draws the level by these weights,
         at least 0 and not all 0; levels that are not named are not drawn. Not part of `save_state`.
@@ -367,6 +375,7 @@ class GameBatch(GameGroups):
             self._batch.set_level_weights(native)
         self._level_weights = given
 
+    @exclusive
     def set_end_penalties(self, penalties: Mapping[str, float]) -> None:
         """From now on `progress` and `landed` take these, 0 to 100 by level, for an end other than
         the flag; in levels that are not named it is `EnvConfig.end_penalty`. Not part of
@@ -391,6 +400,7 @@ class GameBatch(GameGroups):
             self._batch.set_end_penalties(native)
         self._end_penalties = given
 
+    @exclusive
     def put_initial_state(self, index: int, start: _native.InitialState) -> None:
         """Replaces one of the initial states, or adds the next, which has no weight before
         `set_start_weights`.
@@ -409,6 +419,7 @@ class GameBatch(GameGroups):
             weights, share = self._start_weights
             self._start_weights = np.append(weights, 0.0), share
 
+    @exclusive
     def record_moments(
         self,
         level: str,
@@ -443,6 +454,7 @@ class GameBatch(GameGroups):
 
     # --- views ----------------------------------------------------------------------------------
 
+    @exclusive
     def look(self, show_level: NDArray[np.bool_], show_paths: NDArray[np.bool_]) -> None:
         """Shows each game of `tiles` from now on, and in `observations()` at once, with or without
         what `EnvConfig.show_level` and `EnvConfig.show_paths` add, whatever the configuration says:
@@ -461,6 +473,7 @@ class GameBatch(GameGroups):
         with native_errors():
             self._batch.look(*views)
 
+    @exclusive
     def observe_tiles(self, group: int, out: Mapping[str, NDArray[Any]]) -> None:
         """Writes what the games of a group, which must not be stepping, show as `tiles`, whatever
         they are configured to show, with all that `EnvConfig.show_level` and
@@ -490,6 +503,7 @@ class GameBatch(GameGroups):
 
     # --- input logs -----------------------------------------------------------------------------
 
+    @exclusive
     def watch_games(self, games: Sequence[int]) -> None:
         """From its next episode on, log the inputs of each of these games, and of no other; those
         that are logged already go on. What is played does not change by it. Not part of
@@ -509,12 +523,14 @@ class GameBatch(GameGroups):
         """Those whose inputs are logged."""
         return list(self._watched)
 
+    @exclusive
     def save_input_logs(self) -> bytes:
         """Returns the logs of the running episodes of watched games that did not begin within a
         level. No group may be stepping."""
         with native_errors():
             return self._batch.save_input_logs()
 
+    @exclusive
     def load_input_logs(self, logs: bytes) -> None:
         """Goes on with `save_input_logs`, after `load_state` of what was saved with it. Those of
         games that are not watched are passed over.
@@ -526,6 +542,7 @@ class GameBatch(GameGroups):
         with native_errors():
             self._batch.load_input_logs(logs)
 
+    @exclusive
     def input_log(self, game: int) -> InputLog | None:
         """Of the running episode of a watched game, whose group is not stepping; None if its
         beginning is not known: it ran already before it was watched or before `load_state`, it
@@ -540,6 +557,7 @@ class GameBatch(GameGroups):
             found = self._batch.input_log(self.checked_game(game))
         return None if found is None or found[-1] else _input_log(found)
 
+    @exclusive
     def ended_input_logs(
         self, game: int, *, varied: bool = False
     ) -> list[tuple[InputLog, bytes] | None]:

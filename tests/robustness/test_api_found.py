@@ -106,17 +106,27 @@ def test_a_second_thread_is_kept_away_from_a_console() -> None:
 def test_a_second_thread_is_kept_away_from_a_search(envs: warpzone.MarioVectorEnv) -> None:
     """Both added to the same lists, which crashed."""
     search, twin = envs.explorer("1-1", 1), envs.explorer("1-1", 1)
-    searching = threading.Thread(target=search.search, args=(20_000,))
+    begun, tried = threading.Event(), threading.Event()
+
+    def between_slices() -> bool:  # where no native code runs, and who came in would stay in
+        begun.set()
+        tried.wait()
+        return False
+
+    searching = threading.Thread(target=search.search, args=(20_000, between_slices))
     searching.start()
-    refused = 0
-    while searching.is_alive():
-        try:
-            search.search(10)
-        except EngineError as error:
-            assert str(error).startswith("another thread is using this search")  # noqa: PT017
-            refused += 1
-    searching.join()
-    assert refused > 0
+    begun.wait()
+    calls: list[Callable[[], Any]] = [
+        lambda: search.search(10), lambda: search.reach(10, 10), lambda: search.cleared,
+        lambda: search.progress, lambda: search.steps, lambda: search.places,
+    ]  # fmt: skip
+    try:
+        for use in calls:
+            with pytest.raises(EngineError, match="another thread is using this search"):
+                use()
+    finally:
+        tried.set()
+        searching.join()
     assert search.search(0) == twin.search(20_000)
 
 

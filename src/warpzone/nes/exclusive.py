@@ -1,11 +1,11 @@
-"""Keeps a second thread away from games that one thread is using."""
+"""Keeps a second thread away from what one thread is using."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from warpzone.errors import EngineError
 
@@ -16,6 +16,10 @@ Owner = TypeVar("Owner", bound="InUse")
 
 class InUse:
     """Has methods of which only one thread at a time may be in any."""
+
+    _USED: ClassVar[str] = "these games"
+    _OWN: ClassVar[str] = "an environment"
+    """What each thread can have of its own instead."""
 
     def __init__(self) -> None:
         self._in_use = RLock()  # a reward function may look at the games that it is called for
@@ -32,8 +36,8 @@ def exclusive(
         lock: Any = self._in_use
         if not lock.acquire(blocking=False):
             raise EngineError(
-                f"{method.__name__}: another thread is using these games. One thread at a time "
-                "may; make an environment for each thread, or take a lock around all calls"
+                f"{method.__name__}: another thread is using {self._USED}. One thread at a time "
+                f"may; make {self._OWN} for each thread, or take a lock around all calls"
             )
         try:
             return method(self, *args, **kwargs)

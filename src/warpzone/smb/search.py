@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import warpzone._native as _native
 from warpzone.nes.checks import checked_seed, native_errors, require, whole_number
+from warpzone.nes.exclusive import InUse, exclusive
 from warpzone.smb.config import EnvConfig
 from warpzone.smb.levels import level_index
 
@@ -44,7 +45,7 @@ def tendency(buttons: list[str]) -> float:
     return 5.0 if "B" in buttons else 2.0
 
 
-class Explorer:
+class Explorer(InUse):
     """Keeps every place reached, by area, position in cells of 16×16 px and the game's count of
     right turns in a maze; returns to one and tries random actions, again and again.
 
@@ -62,6 +63,8 @@ class Explorer:
         ConfigError: an impossible seed.
     """
 
+    _USED, _OWN = "this search", "a search"
+
     def __init__(
         self,
         levels: _native.LevelStarts,
@@ -70,6 +73,7 @@ class Explorer:
         seed: int,
         begin: _native.InitialState | None = None,
     ) -> None:
+        super().__init__()
         seed = checked_seed(seed)
         rules = config.native_rules()
         weights = [tendency(buttons) for buttons in config.action_list]
@@ -79,11 +83,13 @@ class Explorer:
         raise TypeError("a search cannot be copied: begin another with the same seed")
 
     @property
+    @exclusive
     def places(self) -> int:
         """How many places are known."""
         with native_errors():
             return self._native.places
 
+    @exclusive
     def search(self, most_steps: int, stop: Callable[[], bool] = lambda: False) -> Trajectory:
         """Plays until a way is found, and as long again for a shorter one; at most `most_steps`.
 
@@ -104,6 +110,7 @@ class Explorer:
                 native.run(min(SLICE, most_steps - native.spent))
             return Trajectory(native.trajectory(), native.cleared, native.spent)
 
+    @exclusive
     def reach(self, progress: int, most_steps: int) -> bytes | None:
         """Plays until a point `progress` px farther on is found, or the end of the level, but at
         most `most_steps`; returns the actions that lead there, a byte each, or None.
@@ -121,18 +128,21 @@ class Explorer:
             return native.trajectory()
 
     @property
+    @exclusive
     def cleared(self) -> bool:
         """Whether a way through the level is found."""
         with native_errors():
             return self._native.cleared
 
     @property
+    @exclusive
     def progress(self) -> int:
         """px of new-best x at the farthest place found."""
         with native_errors():
             return self._native.best_progress
 
     @property
+    @exclusive
     def steps(self) -> int:
         """How many agent steps have been played."""
         with native_errors():

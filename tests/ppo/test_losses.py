@@ -18,17 +18,21 @@ def slow_gae(
     values: torch.Tensor,
     next_values: torch.Tensor,
     ended: torch.Tensor,
-    gamma: float,
+    gamma: float | torch.Tensor,
     lam: float,
 ) -> torch.Tensor:
     """Each advantage by itself, as the sum of the errors up to the end of its own episode."""
+    discounts = torch.as_tensor(gamma, dtype=rewards.dtype).expand(rewards.shape)
     steps, games = rewards.shape
     result = torch.zeros(steps, games, dtype=rewards.dtype)
     for game in range(games):
         for start in range(steps):
+            weight = torch.ones((), dtype=rewards.dtype)
             for t in range(start, steps):
-                error = rewards[t, game] + gamma * next_values[t, game] - values[t, game]
-                result[start, game] += (gamma * lam) ** (t - start) * error
+                discount = discounts[t, game]
+                error = rewards[t, game] + discount * next_values[t, game] - values[t, game]
+                result[start, game] += weight * error
+                weight = weight * discount * lam
                 if ended[t, game]:
                     break
     return result
@@ -50,8 +54,10 @@ def test_gae_sums_errors_within_each_episode_of_each_game(
         3, steps, games, generator=random, dtype=torch.float64
     )
     ended = torch.rand(steps, games, generator=random) < 0.3
-    arguments = (rewards, values, next_values, ended, gamma, lam)
-    torch.testing.assert_close(ppo.gae(*arguments), slow_gae(*arguments))
+    each = torch.rand(steps, games, generator=random, dtype=torch.float64)
+    for discount in (gamma, each):
+        arguments = (rewards, values, next_values, ended, discount, lam)
+        torch.testing.assert_close(ppo.gae(*arguments), slow_gae(*arguments))
 
 
 def test_gae_of_one_game_ignores_the_games_beside_it() -> None:

@@ -190,6 +190,10 @@ def test_value_targets() -> None:
     )
     torch.testing.assert_close(lambda_.advantages, advantages.flatten())
     torch.testing.assert_close(lambda_.targets, (advantages + rollout.values[:-1]).flatten())
+    rollout.discounts = torch.rand(STEPS, 4)
+    discounted = batch_of(rollout, toy_config(**settings, value_target="one_step"))
+    expected = rollout.rewards + rollout.discounts * rollout.next_values
+    torch.testing.assert_close(discounted.targets, expected.flatten())
 
 
 def test_all_of_a_rollout_is_where_it_is_to_be_and_of_its_type() -> None:

@@ -169,6 +169,9 @@ class Corridor:
             signals=signals,
         )
 
+    def progress(self) -> np.ndarray:
+        return (self.state[:, 0] - self.state[:, 6]) * STEP_PX
+
     def save_state(self) -> bytes:
         assert not self.actions
         file = io.BytesIO()

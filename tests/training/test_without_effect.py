@@ -36,6 +36,7 @@ TEACHER = 'distillation_policies={"8-4":"8-4"}'
         ("tiles", {"game": TETRIS, "env": {"noop_max": 7}}, r"env\.noop_max is for levels of"),
         ("tiles", {"game": TETRIS, "env": {"frame_skip": 2}}, r"'tetris'.*: .*env\.frame_skip=2"),
         ("tiles", {"game": TETRIS, "last_end_penalty": 7.0}, "last_end_penalty is for levels"),
+        ("tiles", {"game": TETRIS, "progress_gamma": 0.9}, "progress_gamma is for levels of Super"),
         ("tiles", {"game": TETRIS, "curriculum": {"episode_steps": 7}}, r"curriculum\.share above"),
         ("tiles", {"game": TETRIS, "practice": {"share": 0.2}}, "practice is for levels of Super"),
     ],

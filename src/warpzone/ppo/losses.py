@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+Discount = float | Tensor  # the same for all steps, or of each, [T, N]
+
 
 def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
     """Draws actions int64 [B] from softmax(logits [B, A]): https://arxiv.org/abs/1411.0030."""
@@ -17,7 +19,7 @@ def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def gae(
-    rewards: Tensor, values: Tensor, next_values: Tensor, ended: Tensor, gamma: float, lam: float
+    rewards: Tensor, values: Tensor, next_values: Tensor, ended: Tensor, gamma: Discount, lam: float
 ) -> Tensor:
     """Returns generalised advantage estimates float32 [T, N] (GAE, eq. 16).
 

@@ -76,7 +76,6 @@ class Rollout:
         games, actions = env.num_envs, int(env.single_action_space.n)
         self.stride = games  # decisions of the run in a step; more where other processes play too
         zeros = functools.partial(torch.zeros, device=device)
-
         # With the state after the last step, whose value ends the estimates.
         self.observations: dict[str, Any] = {
             name: keep((steps + 1, games, *array.shape[1:]), dtype=array.dtype, device=device)
@@ -90,6 +89,7 @@ class Rollout:
         self.tasks = zeros(steps, games, dtype=torch.int64)
         self.truncated_values = zeros(steps, games)
         """V of the last observation where an episode was truncated, else 0."""
+        self.discounts: Tensor | None = None  # of each step, [T, N], where they differ
 
     @property
     def samples(self) -> Observation:

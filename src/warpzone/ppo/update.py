@@ -66,16 +66,14 @@ class Batch:
 
 def batch_of(rollout: Rollout, config: PPOConfig, distill: Distill | None = None) -> Batch:
     """Estimates the advantages and value targets of a rollout."""
-    values, next_values = rollout.values[:-1], rollout.next_values
-    advantages = ppo.gae(
-        rollout.rewards, values, next_values, rollout.ended, config.gamma, config.gae_lambda
-    )
-    one_step = rollout.rewards + config.gamma * next_values
+    rewards, values, next_values = rollout.rewards, rollout.values[:-1], rollout.next_values
+    gamma = config.gamma if rollout.discounts is None else rollout.discounts
+    advantages = ppo.gae(rewards, values, next_values, rollout.ended, gamma, config.gae_lambda)
+    one_step = rewards + gamma * next_values
     targets = values + advantages if config.value_target == "lambda" else one_step
     if config.normalize_advantage:
         advantages = ppo.normalize(advantages, rollout.tasks)
-    asked = (rollout.samples, rollout.tasks.flatten())
-    shown = distill(*asked) if distill is not None else (None, None)
+    shown = (None, None) if distill is None else distill(rollout.samples, rollout.tasks.flatten())
     parts = (rollout.actions, rollout.log_probs, advantages, targets)
     flat: list[Any] = [part.flatten(0, 1) for part in parts]
     return Batch(rollout.samples, *flat, *shown)

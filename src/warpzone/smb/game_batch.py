@@ -298,6 +298,12 @@ class GameBatch(GameGroups):
             )
 
     @exclusive
+    def progress(self) -> NDArray[np.int32]:
+        """Returns how far the episodes have come that go on, px of new progress: int32[N]. No group
+        may be stepping."""
+        return self._current_signals(slice(None))[:, SIGNALS.index("progress")].copy()
+
+    @exclusive
     def set_progress_masks(self, trajectories: Mapping[str, Sequence[Trajectory]]) -> None:
         """From now on only what lies on one of the ways counts as progress in these levels: neither
         a warp zone nor what is behind the right pipe of a maze; and a pipe that leads on is

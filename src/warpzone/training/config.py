@@ -38,8 +38,8 @@ AlgorithmName = Literal["ppo", "pqn"]
 
 OF_ALGORITHM: dict[AlgorithmName, tuple[str, ...]] = {
     "ppo": (
-        *("gae_lambda", "value_target", "normalize_advantage", "objective", "clip", "kl_target"),
-        *("policy_coef", "value_coef", "entropy_coef", "lr_kl"),
+        *("progress_gamma", "gae_lambda", "value_target", "normalize_advantage"),
+        *("objective", "clip", "kl_target", "policy_coef", "value_coef", "entropy_coef", "lr_kl"),
         *("distillation_coef", "distillation_policies", "corrections"),
     ),
     "pqn": ("pqn",),
@@ -267,6 +267,10 @@ class TrainConfig(PPOConfig):
     was: who cannot play it yet must dare, who can should take care. None: always
     `env.end_penalty`. For the rewards `progress` and `landed` only; a preset's is without effect on
     others, and on other games."""
+    progress_gamma: float = Field(1.0, ge=0.0, le=1.0)
+    """Discount for each 16 px (a block) that a step gets ahead, beside γ for its time. With γ near
+    1 what lies far ahead counts less because of the way, and to wait costs little (see
+    `warpzone.training.progress_discounts`)."""
     practice: PracticeConfig = PracticeConfig()
     """Episodes that begin where earlier ones failed."""
     corrections: CorrectionsConfig = CorrectionsConfig()

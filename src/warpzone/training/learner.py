@@ -49,6 +49,7 @@ from warpzone.training.network_checks import check_trainable
 from warpzone.training.network_registry import BUILT_IN
 from warpzone.training.networks import make_policy
 from warpzone.training.practice import Practice
+from warpzone.training.progress_discounts import ProgressDiscounts
 from warpzone.training.provenance import code_commit, command_of
 from warpzone.training.ranked_update import agree_on
 from warpzone.training.ranks import ALONE, Ranks
@@ -123,6 +124,14 @@ class Learner:
         keep = StoredStacks.zeros if stacks else torch.zeros
         self.rollout = Rollout(config.rollout_steps, env, self.device, keep)
         self.rollout.stride = ranks.size * env.num_envs
+        self.progress_discounts: ProgressDiscounts | None = None
+        if config.progress_gamma < 1:
+            self.progress_discounts = ProgressDiscounts(
+                level_env(env, "progress_gamma"),
+                config.rollout_steps,
+                config.gamma,
+                config.progress_gamma,
+            )
         self.games = slice(ranks.rank * env.num_envs, (ranks.rank + 1) * env.num_envs)
         """This rank's games, of all ranks'."""
         self.player: RecurrentPlayer | None = None
@@ -254,6 +263,8 @@ class Learner:
             with self._playing():
                 self.corrections.look(self.practice, self.decider)
         self._play()
+        if self.progress_discounts is not None:
+            self.rollout.discounts = self.progress_discounts.discounts().to(self.device)
         if self.ranks.size > 1:
             self._take_in(ranked_games.ended_everywhere(self._ended, self.ranks))
             self._ended.clear()
@@ -452,6 +463,8 @@ class Learner:
         draws = self.config.seed, self.step + self.games.start
         if self.beside is not None:
             self.beside.begin()
+        if self.progress_discounts is not None:
+            self.progress_discounts.begin()
         if self.native_play is not None and isinstance(self.decider, NativePolicy):
             self.native_play.collect(self.decider.network, *draws, self._observe)
             return
@@ -486,6 +499,8 @@ class Learner:
     def _observe(self, first: int, step: StepResult) -> None:
         if self.beside is not None:
             self.beside.observe(first)
+        if self.progress_discounts is not None:
+            self.progress_discounts.observe(first, step)
         if self.episode_writer is not None:
             self.episode_writer.observe(first, step)
         if self.ranks.size > 1:

@@ -44,6 +44,7 @@ FIXED: dict[str, str] = {
     "practice.moments": "checkpoints hold so many of each level",
     "corrections.kept": "checkpoints hold so many",
     "gamma": "the critic has learnt what rewards are worth with that discount",
+    "progress_gamma": "the critic has learnt what rewards are worth with that discount",
     "num_envs": "a checkpoint holds that many games as they stand",
     "rollout_steps": "updates are counted in rollouts of that length",
     "seed": "random numbers go on as a checkpoint has them; another seed is another run",

@@ -39,7 +39,7 @@ def without_effect(config: TrainConfig) -> dict[str, str]:
         seen = config.game.observation
         why = f"is for levels of Super Mario Bros., and this is the game {described!r}"
         reasons["env"] = f"{why}, whose settings are game.…"
-        reasons["last_end_penalty"] = why
+        reasons |= {"last_end_penalty": why, "progress_gamma": why}
         reasons |= {"curriculum.search_steps": why, "curriculum.progress_mask": why}
         if config.curriculum.episode_steps is None:
             reasons["curriculum.last_share"] = "needs curriculum.episode_steps with other games"

@@ -6,7 +6,6 @@ import importlib.util
 
 import pytest
 
-from warpzone.errors import RomError
 from warpzone.nes.cartridge import open_rom
 from warpzone.nes.rom import Rom
 from warpzone.smb.known_cartridges import KNOWN
@@ -36,10 +35,7 @@ def rom() -> Rom:
 @pytest.fixture(scope="session")
 def lost() -> Rom:
     """The cartridge of the Lost Levels."""
-    try:
-        return find_known(KNOWN["lost-levels"])
-    except RomError as error:
-        pytest.skip(f"no network: {error}")
+    return find_known(KNOWN["lost-levels"])
 
 
 # Browsers, runs to look at and agents are made by tests/support, once for whoever asks for them,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import threading
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,39 @@ SHORT = dataclasses.replace(
     settings={},
 )
 """Catch in short: the second ball wins, the first that is missed loses."""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda envs: envs.send(0, np.zeros(1, np.int64)),
+        lambda envs: envs.recv(0),
+        lambda envs: envs.set_start_weights([1.0]),
+        lambda envs: envs.prg_ram(0),
+        lambda envs: envs.console_state(0),
+        lambda envs: envs.close(),
+    ],
+    ids=["send", "recv", "set_start_weights", "prg_ram", "console_state", "close"],
+)
+def test_a_second_thread_is_refused_while_one_steps(catch: Path, call: Any) -> None:
+    """As with games of levels (tests/smb/test_exclusive.py)."""
+    envs = make_vec(catch, GAME, 1, threads=1)
+    envs.reset()
+    refused: list[BaseException] = []
+
+    def meanwhile() -> None:
+        try:
+            call(envs)
+        except BaseException as error:
+            refused.append(error)
+
+    with envs._in_use:  # as a step holds it
+        other = threading.Thread(target=meanwhile)
+        other.start()
+        other.join()
+    assert [type(error) for error in refused] == [EngineError]
+    assert "another thread is using these games" in str(refused[0])
+    envs.step(np.zeros(1, np.int64))
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)

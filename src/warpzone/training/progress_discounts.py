@@ -1,6 +1,6 @@
 """Discounts by how far a step got ahead, beside those by time.
 
-A discount per step alone makes haste: at γ 0.98 who waits half a second gives up an eighth of all
+A discount per step alone makes haste: at γ 0.98 who waits half a second gives up a seventh of all
 that is to come. With γ near 1 and a discount for the way, what lies far ahead counts as little as
 before, and waiting costs little (transition-based discounting: White 2017,
 https://arxiv.org/abs/1609.07003).

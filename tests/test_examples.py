@@ -64,6 +64,21 @@ def test_torchrl_learns(tmp_path: Path) -> None:
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
+def test_rllib_learns(tmp_path: Path) -> None:
+    pytest.importorskip("tree")  # which RLlib has and Tune has not
+    pytest.importorskip("ray.rllib.algorithms.ppo")
+    out = tmp_path / "agent.pt"
+    command = [sys.executable, "-P", str(EXAMPLES / "rllib_ppo.py"), "--total-steps", "12288"]
+    command += ["--num-envs", "32", "--num-steps", "64", "--out", str(out), "--seed", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    returns = [float(number) for number in re.findall(r"return (-?[\d.]+)", done.stdout)]
+    assert len(returns) == 6
+    assert returns[-1] > 1.5 * returns[0]
+    weights = torch.load(out, weights_only=True)
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
 def test_tianshou_learns(tmp_path: Path) -> None:
     pytest.importorskip("tianshou")
     out = tmp_path / "agent.pt"

@@ -9,24 +9,30 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.support.agents import write_agent
+from torch import Tensor
 from typer.testing import CliRunner
 
 from warpzone.agents.agent import Agent
-from warpzone.agents.export import DESCRIPTION, description, export_agent
+from warpzone.agents.export import DESCRIPTION, STATE, description, export_agent
 from warpzone.cli.app import app
 from warpzone.errors import AgentError, ConfigError, MissingPackageError
+from warpzone.games.catch import GAME, cartridge
+from warpzone.nes import make as make_game
 from warpzone.ppo.losses import sample
-from warpzone.ppo.policy import ARRAY, SCALARS, Shapes
+from warpzone.ppo.policy import ARRAY, SCALARS, Shapes, as_dict, shapes_of
 from warpzone.smb import tile_layout
 from warpzone.smb.config import EnvConfig
+from warpzone.smb.spaces import observation_space
+from warpzone.training import network_registry, register_network
 from warpzone.training.agent_file import AgentInfo, PolicyMode, save_agent
-from warpzone.training.config import NetworkConfig
+from warpzone.training.config import AlgorithmName, GameTraining, NetworkConfig
 from warpzone.training.networks import make_policy
+from warpzone.training.recurrent import RecurrentPolicy
 
 Run = Callable[[dict[str, NDArray[Any]]], list[NDArray[np.float32]]]
 
@@ -76,8 +82,9 @@ def of_torch(file: Path) -> Run:
 
     def run(arrays: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         observation = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        remembered = {STATE: observation.pop(STATE)} if STATE in observation else {}
         with torch.inference_mode():
-            return [out.numpy() for out in module(observation=observation)]
+            return [out.numpy() for out in module(observation=observation, **remembered)]
 
     return run
 
@@ -108,9 +115,82 @@ def test_a_program_computes_what_the_agent_does(suffix: str, network: str, tmp_p
         np.testing.assert_allclose(found[1], value, rtol=1e-4, atol=1e-4)
 
 
-def episode(agent: Agent, act: Callable[[Any], int], seed: int) -> tuple[list[int], int]:
-    """Plays until an episode ends; returns the actions, and how far it came in px."""
-    env = agent.make_env(agent.level, noop_max=30, repeat_action_probability=0.0)
+class Rows(torch.nn.Module):
+    """A network of somebody's own: convolutions over the map, and the scalars beside them."""
+
+    def __init__(self, shapes: Shapes, hidden: tuple[int, ...], filters: int = 4) -> None:
+        super().__init__()
+        planes, rows, columns = shapes["tiles"]
+        self.convolution = torch.nn.Conv2d(planes, filters, 3, padding=1)
+        width = filters * rows * columns + shapes[SCALARS][0]
+        self.dense = torch.nn.Linear(width, hidden[-1])
+
+    def forward(self, observation: dict[str, Tensor]) -> Tensor:
+        seen = torch.relu(self.convolution(observation["tiles"] / 255)).flatten(1)
+        return torch.relu(self.dense(torch.cat((seen, observation[SCALARS]), 1)))
+
+
+class Lstm(torch.nn.Module):
+    """Another, which remembers."""
+
+    def __init__(self, shapes: Shapes, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.state_width = 2 * hidden[-1]
+        self.cell = torch.nn.LSTMCell(shapes[SCALARS][0], hidden[-1])
+
+    def encode(self, observation: dict[str, Tensor]) -> Tensor:
+        return observation[SCALARS]
+
+    def step(self, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        hidden, cell = self.cell(seen, state.chunk(2, 1))
+        return hidden, torch.cat((hidden, cell), 1)
+
+
+NET = {"hidden": (32, 16)}
+PLAYED: dict[str, tuple[dict[str, Any], dict[str, Any], AlgorithmName]] = {
+    "tiles": ({}, {"piecewise_linear": True}, "ppo"),
+    "tiles, taught by PQN": ({}, {}, "pqn"),
+    "ram": ({"observation": "ram"}, {}, "ppo"),
+    "patches": ({"observation": "pixels"}, {"kind": "patches"}, "ppo"),
+    "cnn": ({"observation": "pixels"}, {"kind": "cnn"}, "ppo"),
+    "tutorial": ({"observation": "pixels", "consecutive": True}, {"kind": "tutorial"}, "ppo"),
+    "gru": ({}, {"kind": "gru"}, "ppo"),
+    "gru over cnn": (
+        {"observation": "pixels"},
+        {"kind": "gru", "options": {"trunk": "cnn"}},
+        "ppo",
+    ),
+    "own": ({}, {"kind": "rows", "options": {"filters": 3}}, "ppo"),
+    "own, with a memory": ({}, {"kind": "lstm"}, "ppo"),
+}
+"""Settings of the environment and of the network, and the algorithm."""
+
+
+def untrained(file: Path, kind: str) -> Agent:
+    """Returns an agent of a kind of network that chooses all kinds of actions."""
+    settings, network, algorithm = PLAYED[kind]
+    env = EnvConfig(no_progress_steps=40, **settings)
+    shapes = shapes_of(observation_space(env))
+    config = NetworkConfig(**{**NET, **network})
+    torch.manual_seed(3)
+    policy = make_policy(config, shapes, len(env.action_list), algorithm)
+    torch.nn.init.normal_(policy.heads.weight)
+    info = AgentInfo(
+        env=env,
+        network=config,
+        algorithm=algorithm,
+        shapes=shapes,
+        actions=len(env.action_list),
+        preset="tiles",
+        seed=0,
+        steps=1,
+    )
+    save_agent(file, policy.state_dict(), info)
+    return Agent.load(file)
+
+
+def episode(env: Any, act: Callable[[Any], int], seed: int) -> tuple[list[int], int]:
+    """Plays until an episode ends; returns the actions, and how far it came."""
     actions: list[int] = []
     with closing(env):
         observation, info = env.reset(seed=seed)
@@ -122,45 +202,110 @@ def episode(agent: Agent, act: Callable[[Any], int], seed: int) -> tuple[list[in
         return actions, int(info["progress"])
 
 
-def batched(observation: Any) -> dict[str, NDArray[Any]]:
-    arrays = observation if isinstance(observation, dict) else {ARRAY: observation}
-    return {name: array[None] for name, array in arrays.items()}
+def same_episode(
+    agent: Agent, file: Path, make: Callable[[], Any], mode: PolicyMode, seed: int
+) -> tuple[list[int], int]:
+    """Plays an episode by `agent` and by a program of it, drawn actions from the same random
+    numbers; returns the actions, and how far it came."""
+    ours, theirs = agent.random(5), agent.random(5)
+    memory = agent.memory(1)
+    run = FORMATS[file.suffix](file)
+    width = agent.policy.state_width if isinstance(agent.policy, RecurrentPolicy) else 0
+    state = np.zeros((1, width), np.float32)
+
+    def act(observation: Any) -> int:
+        return agent.decide(observation, mode, ours, memory).action
+
+    def program(observation: Any) -> int:
+        nonlocal state
+        arrays = {name: np.asarray(array)[None] for name, array in as_dict(observation).items()}
+        logits, _, *states = run({**arrays, STATE: state} if width else arrays)
+        (state,) = states or [state]
+        if mode == "argmax":
+            return int(logits.argmax())
+        return int(sample(torch.from_numpy(logits), theirs)[0])
+
+    expected, progress = episode(make(), act, seed)
+    actions, reached = episode(make(), program, seed)
+    assert actions == expected
+    assert reached == progress
+    return actions, progress
+
+
+def of_mario(agent: Agent) -> Callable[[], Any]:
+    return lambda: agent.make_env(agent.level, noop_max=30, repeat_action_probability=0.0)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("sees", ["packaged tiles", "pixels"])
-def test_a_program_plays_the_same_episode(suffix: str, sees: str, tmp_path: Path) -> None:
-    """Action for action; drawn actions from the same random numbers."""
+def test_a_program_of_an_agent_that_comes_along_clears_its_level(
+    suffix: str, tmp_path: Path
+) -> None:
     if suffix == ".onnx":
         pytest.importorskip("onnxscript")
-    if sees == "pixels":
-        env = EnvConfig(levels=["1-1"], observation="pixels", no_progress_steps=40)
-        agent = Agent.load(write_agent(tmp_path / "agent.safetensors", env))
-    else:
-        agent = Agent.load("1-1")
+    agent = Agent.load("1-1")
     file = tmp_path / f"program{suffix}"
     export_agent(agent, file)
-    run = FORMATS[suffix](file)
     modes: list[tuple[PolicyMode, int]] = [("argmax", 3), ("sample", 4)]
     for mode, seed in modes:
-        ours, theirs = agent.random(5), agent.random(5)
-
-        def act(observation: Any) -> int:
-            return agent.decide(observation, mode, ours).action  # noqa: B023
-
-        def program(observation: Any) -> int:
-            logits = run(batched(observation))[0]
-            if mode == "argmax":  # noqa: B023
-                return int(logits.argmax())
-            return int(sample(torch.from_numpy(logits), theirs)[0])  # noqa: B023
-
-        expected, progress = episode(agent, act, seed)
-        actions, reached = episode(agent, program, seed)
-        assert actions == expected
-        assert reached == progress
-        assert len(actions) > 30
-        if sees != "pixels" and mode == agent.policy_mode:
+        _, progress = same_episode(agent, file, of_mario(agent), mode, seed)
+        if mode == agent.policy_mode:
             assert progress > 3000
+
+
+@pytest.mark.parametrize("kind", PLAYED)
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_program_plays_the_same_episode(
+    suffix: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript")
+    monkeypatch.setattr(network_registry, "_registered", dict(network_registry._registered))
+    register_network("rows")(Rows)
+    register_network("lstm")(Lstm)
+    agent = untrained(tmp_path / "agent.safetensors", kind)
+    file = tmp_path / f"program{suffix}"
+    export_agent(agent, file)
+    actions, _ = same_episode(agent, file, of_mario(agent), "sample", 4)
+    assert len(actions) > 20
+    assert len(set(actions)) > 1
+    same_episode(agent, file, of_mario(agent), "argmax", 3)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_program_plays_the_same_episode_of_a_described_game(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript")
+    cartridge(tmp_path / "catch.nes")
+
+    def make() -> Any:
+        env = make_game(tmp_path / "catch.nes", GAME, observation="variables", noop_max=9)
+        named = gymnasium.spaces.Dict({SCALARS: env.observation_space})
+        return gymnasium.wrappers.TransformObservation(env, lambda seen: {SCALARS: seen}, named)
+
+    with closing(make()) as env:
+        shapes, count = shapes_of(env.observation_space), int(env.action_space.n)
+    network = NetworkConfig(hidden=(16,))
+    torch.manual_seed(3)
+    policy = make_policy(network, shapes, count)
+    torch.nn.init.normal_(policy.heads.weight)
+    info = AgentInfo(
+        env=EnvConfig(),
+        game=GameTraining(name="catch", observation="variables"),
+        network=network,
+        shapes=shapes,
+        actions=count,
+        preset="tiles",
+        seed=0,
+        steps=1,
+    )
+    save_agent(tmp_path / "agent.safetensors", policy.state_dict(), info)
+    agent = Agent.load(tmp_path / "agent.safetensors")
+    file = tmp_path / f"program{suffix}"
+    export_agent(agent, file)
+    actions, _ = same_episode(agent, file, make, "sample", 4)
+    assert len(actions) > 20
+    assert len(set(actions)) == count
+    same_episode(agent, file, make, "argmax", 3)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -177,17 +322,7 @@ def test_a_program_remembers_as_the_agent_does(suffix: str, tmp_path: Path) -> N
         array[SCALARS] *= index
     memory = agent.memory(3)
     assert memory is not None
-    if suffix == ".onnx":
-        run = of_onnx(tmp_path / "program.onnx")
-    else:
-        module = torch.export.load(tmp_path / "program.pt2").module()
-
-        def run(arrays: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-            seen = {SCALARS: torch.from_numpy(arrays[SCALARS])}
-            with torch.inference_mode():
-                state = torch.from_numpy(arrays["state"])
-                return [out.numpy() for out in module(observation=seen, state=state)]
-
+    run = FORMATS[suffix](tmp_path / f"program{suffix}")
     state = np.zeros((3, 8), np.float32)
     said = []
     for array in arrays:

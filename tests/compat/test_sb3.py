@@ -362,7 +362,8 @@ def test_an_algorithm_learns(name: str, observation: str) -> None:
     assert [*model.ep_info_buffer] == episodes
 
 
-def test_masks_bar_actions() -> None:
+@pytest.mark.parametrize("observation", ["tiles", "pixels"])
+def test_masks_bar_actions(observation: str) -> None:
     made = algorithm("MaskablePPO")
     asked: list[int] = []
 
@@ -373,8 +374,10 @@ def test_masks_bar_actions() -> None:
         return ~(jumps & (signals["y"] > 79)[:, None])
 
     meanings = warpzone.make("1-1").action_meanings
-    envs = make_vec_env("1-1", GAMES, action_masks=on_the_ground, **SETTINGS)
-    model = made("MultiInputPolicy", envs, seed=0, device="cpu", **SMALL["MaskablePPO"])
+    settings = {**SETTINGS, "observation": observation}
+    envs = make_vec_env("1-1", GAMES, action_masks=on_the_ground, **settings)
+    kind = "MultiInputPolicy" if observation == "tiles" else "CnnPolicy"
+    model = made(kind, envs, seed=0, device="cpu", **SMALL["MaskablePPO"])
     chosen: list[tuple[bool, bool]] = []
     high = np.zeros(GAMES, bool)
 

@@ -38,8 +38,8 @@ from tests.support.attacks import (
     send_many,
     websocket,
 )
-from tests.support.browser import make_run
 from tests.support.hostile import hostile_runs
+from tests.support.run_directories import make_run
 
 DAMAGED = 400
 """Requests and connections with frames of a round."""

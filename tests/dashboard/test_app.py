@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from tests.support.browser import make_run
+from tests.support.run_directories import make_run
 
 from warpzone import maps
 from warpzone.dashboard.app import STATIC, create

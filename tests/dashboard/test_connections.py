@@ -15,8 +15,8 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
-from tests.support.browser import make_run
 from tests.support.episodes import make_episode, make_run_with
+from tests.support.run_directories import make_run
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.support.browser import OpenTab, Tab, make_run, wait_for
+from tests.support.browser import OpenTab, Tab, wait_for
 from tests.support.endings import end, random_ends, write_ends
 from tests.support.episodes import CLEAR, make_episode
+from tests.support.run_directories import make_run
 
 from warpzone.dashboard.server import serving
 from warpzone.maps.episode_ends import NAME, OLD_NAME

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from tests.support.browser import OpenTab, make_run
+from tests.support.browser import OpenTab
 from tests.support.episodes import CLEAR, make_episode, make_run_with
 from tests.support.proxy import HOST, proxied
+from tests.support.run_directories import make_run
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin

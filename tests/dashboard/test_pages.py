@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.support.browser import OpenTab, make_run
+from tests.support.browser import OpenTab
+from tests.support.run_directories import make_run
 
 from warpzone.dashboard.server import serving
 

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
-from tests.support.browser import make_run
+from tests.support.run_directories import make_run
 from tests.support.toy import corridors, toy_config
 from typer.testing import CliRunner
 

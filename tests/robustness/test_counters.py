@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console as Terminal
-from tests.support.browser import OpenTab, make_run, metrics_line
+from tests.support.browser import OpenTab
 from tests.support.episodes import make_episode, make_run_with
+from tests.support.run_directories import make_run, metrics_line
 from tests.support.toy import corridors, toy_config
 
 import warpzone

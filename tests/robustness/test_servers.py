@@ -36,7 +36,7 @@ from tests.support.attacks import (
     statuses,
     websocket,
 )
-from tests.support.browser import make_run
+from tests.support.run_directories import make_run
 
 from warpzone.dashboard import connections, games, level_map
 from warpzone.dashboard.app import create

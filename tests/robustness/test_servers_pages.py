@@ -12,8 +12,9 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.support.browser import OpenTab, make_run, wait_for
+from tests.support.browser import OpenTab, wait_for
 from tests.support.hostile import TEXTS, hostile_runs
+from tests.support.run_directories import make_run
 
 from warpzone.dashboard.server import serving
 

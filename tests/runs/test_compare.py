@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.browser import make_run
+from tests.support.run_directories import make_run
 
 from warpzone.runs.compare import differences, flatten, results, shown
 from warpzone.runs.library import Library, Run

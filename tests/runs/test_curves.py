@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.browser import make_run, metrics_line
+from tests.support.run_directories import make_run, metrics_line
 
 from warpzone.runs.curves import MOST_POINTS, bucket_size, curves
 from warpzone.runs.library import Run

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.browser import make_run, metrics_line
+from tests.support.run_directories import make_run, metrics_line
 
 from warpzone.errors import RunError
 from warpzone.runs import library as runs

@@ -8,7 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.support.browser import metrics_line
+from tests.support.run_directories import metrics_line
 
 from warpzone.runs import metrics as reading
 from warpzone.runs.columns import CURVES

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.support.browser import make_run
+from tests.support.run_directories import make_run
 from tests.support.scripts import FLAGPOLE, steps
 
 from warpzone.episodes.format import Decisions, Episode, Person, TrainingPlayer, rom_identity

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.browser import make_run, metrics_line
 from tests.support.episodes import make_episode
+from tests.support.run_directories import make_run, metrics_line
 
 from warpzone.episodes.format import Decisions, Episode, TrainingPlayer
 

@@ -2,7 +2,7 @@
 # Everything that must hold before a change is good: format, lint, types, imports, documentation,
 # native tests, all tests.
 #
-#     sh scripts/check.sh            # what CI runs, some ten minutes on two cores
+#     sh scripts/check.sh            # what CI runs, some half an hour on two cores
 #     sh scripts/check.sh --quick    # while you change code, under a minute: lint, types, unit tests
 #
 # Uses the virtual environment .venv if there is one, else makes .venv-check. All checks run even

@@ -6,8 +6,11 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +20,15 @@ import filelock
 import psutil
 import pytest
 
+from warpzone.cli.options import EXIT_ERROR
 from warpzone.fleet import fleet
-from warpzone.fleet.cluster import session
+from warpzone.fleet.cluster import OBJECT_STORE, session
 from warpzone.fleet.plan import FleetPlan, make_plan
 from warpzone.runs.library import Library
 from warpzone.training.run_settings import LOCK, read_config
 
 pytest.importorskip("ray.tune")
+from warpzone.fleet import reports  # which imports it
 
 SMALL = (
     "num_envs=4", "rollout_steps=16", "minibatch_size=32", "eval_episodes=2", "eval_every=100000",
@@ -48,6 +53,13 @@ def steps_of(run: Path) -> list[int]:
 def status_of(run: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((run / "status.json").read_text())
     return found
+
+
+def wait_until(condition: Any, what: str) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
@@ -122,11 +134,148 @@ def test_the_worst_goes_on_from_the_best_within_the_bounds(tmp_path: Path, clust
         assert steps[-1] == 3 * INTERVAL
 
 
-def wait_until(condition: Any, what: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.1)
+def training_of(run: Path, processes: list[psutil.Process]) -> psutil.Process | None:
+    """The process that trains in a directory, if one of these does."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if "train" in words and str(run) in words:
+                return process
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere trainings outlive their actors")
+def test_a_trial_whose_actor_is_killed_is_begun_anew_and_given_up_in_the_end(
+    tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Once instead of five times, for each of which Ray needs seconds.
+    monkeypatch.setattr(fleet, "RESTARTS", 1)
+    monkeypatch.setattr(reports, "RESTARTS", 1)
+    out = tmp_path / "fleet"
+    plan = make_plan(["1-1"], settings=SMALL, grid=[f"total_steps={10**6 * BATCH},{300 * BATCH}"])
+    fleet.begin(plan, out)
+    lost, unharmed = (trial.name for trial in plan.trials)
+    killed: list[int] = []  # after so many updates
+
+    def kill_actors() -> None:
+        reached = 5
+        while len(killed) < 2 and not ended.wait(0.05):
+            found = training_of(out / lost, psutil.Process().children(recursive=True))
+            with contextlib.suppress(psutil.Error, FileNotFoundError):
+                if found is not None and len(steps_of(out / lost)) > reached:
+                    found.parent().kill()
+                    found.wait(PATIENCE)  # it saves itself, and ends
+                    reached = len(steps_of(out / lost))
+                    killed.append(reached)
+
+    ended = threading.Event()
+    killer = threading.Thread(target=kill_actors)
+    killer.start()
+    lines: list[str] = []
+    try:
+        outcome = fleet.run(out, log=lines.append)
+    finally:
+        ended.set()
+        killer.join()
+    first, second = killed
+    rows = {row["trial"]: row for row in outcome.trials}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        lost: "failed",
+        unharmed: "finished",
+    }
+    # It went on where it had saved itself: nothing is played twice, nothing is lost.
+    assert first < second
+    assert steps_of(out / lost) == [BATCH * n for n in range(1, second + 1)]
+    assert status_of(out / lost)["state"] == "interrupted"
+    assert lines.count(f"{lost}: its worker was lost; begun anew from its checkpoint") == 1
+    assert "its worker was lost 2 times" in rows[lost]["failed"]
+    assert steps_of(out / unharmed) == [BATCH * n for n in range(1, 301)]
+    assert [line for line in lines if line.startswith(unharmed)] == [
+        f"{unharmed}: finished, {300 * BATCH:,} steps, best "
+        f"{status_of(out / unharmed)['best_clear_rate']:.0%}"
+    ]
+
+
+@contextlib.contextmanager
+def standing_cluster(environment: dict[str, str]) -> Iterator[tuple[psutil.Process, str]]:
+    """A cluster as `ray start` makes it, which nobody's driver ends, and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # The names of sockets in it may not be long.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        line = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+            *(f"--port={port}", "--node-ip-address=127.0.0.1", f"--temp-dir={folder}"),
+            *("--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"),
+            f"--object-store-memory={OBJECT_STORE}",
+        ]
+        log = Path(folder) / "head.log"
+        with log.open("wb") as file:
+            head = subprocess.Popen(line, stdout=file, stderr=file, env=os.environ | environment)
+        try:
+            wait_until(
+                lambda: head.poll() is not None or b"Ray runtime started" in log.read_bytes(),
+                "ray start",
+            )
+            assert head.poll() is None, log.read_text()
+            yield psutil.Process(head.pid), f"127.0.0.1:{port}"
+        finally:
+            family = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            head.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a head of Ray is not supported there")
+def test_the_command_trains_on_a_cluster_that_stands_and_leaves_it_standing(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "fleet"
+    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    line = [
+        *(sys.executable, "-m", "warpzone", "fleet", "1-1", "--out", str(out), "--json"),
+        *("--grid", "lr=0.001,0.002", "--steps", str(100 * BATCH), *settings),
+    ]
+    with standing_cluster(secret) as (head, address):
+        line += ["--address", address]
+        trained: set[str] = set()
+        with subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | secret, text=True
+        ) as driver:
+            try:
+                while driver.poll() is None:
+                    family = head.children(recursive=True)
+                    for name in ("1-1-lr0.001-seed0", "1-1-lr0.002-seed0"):
+                        if training_of(out / name, family) is not None:
+                            trained.add(name)
+                    time.sleep(0.1)
+                told, complaints = driver.communicate(timeout=PATIENCE)
+            finally:
+                driver.kill()
+        assert driver.returncode == 0, complaints
+        assert trained == {"1-1-lr0.001-seed0", "1-1-lr0.002-seed0"}, "children of the cluster"
+        assert head.is_running()
+        outcome = json.loads(told)
+        # Whoever has no token is refused, and told so.
+        other = secret | {"RAY_AUTH_TOKEN": "f" * 64}
+        refused = subprocess.run(
+            [*line, "--out", str(tmp_path / "other")],
+            capture_output=True, text=True, timeout=PATIENCE, env=os.environ | other, check=False,
+        )  # fmt: skip
+    assert refused.returncode == EXIT_ERROR
+    assert f"no session with Ray at '{address}'" in " ".join(refused.stderr.split())
+    assert "Traceback" not in refused.stderr
+    assert {row["trial"]: row["state"] for row in outcome["trials"]} == dict.fromkeys(
+        trained, "finished"
+    )
+    for name in trained:
+        assert steps_of(out / name) == [BATCH * n for n in range(1, 101)]
+        assert read_config(out / name).lr == float(name.split("-")[2].removeprefix("lr"))
 
 
 @pytest.mark.slow

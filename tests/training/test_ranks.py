@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from warpzone.training.launch import Launch, launched
 from warpzone.training.ranked_games import EACH_GAME, EndedEpisodes, ended_rows, numbered
 from warpzone.training.ranked_update import OwnSamples
 from warpzone.training.ranks import ALONE, Ranks
-from warpzone.training.run_settings import read_config
+from warpzone.training.run_settings import OWNER, read_config, read_status
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-4
@@ -37,9 +39,14 @@ TOLERANCE = 1e-4
 advantages normalised by each rank for itself 1e-2."""
 
 
-def torchrun(*arguments: str | Path | int, ranks: int = 2, restarts: int = 0) -> list[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    options = [f"--nproc-per-node={ranks}", f"--max-restarts={restarts}", "--monitor-interval=0.1"]
+STANDALONE = ("--standalone", "--nproc-per-node=2")
+
+
+def torchrun(
+    *arguments: str | Path | int, where: Sequence[str] = STANDALONE, restarts: int = 0
+) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", *where]
+    options = [f"--max-restarts={restarts}", "--monitor-interval=0.1"]
     return [*launcher, *options, "-m", *map(str, arguments)]
 
 
@@ -155,21 +162,29 @@ def test_what_several_ranks_cannot_do_is_refused(name: str, text: str, by_two: P
     assert not (by_two / "unfit").exists()
 
 
+JOINING = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "GLOO_SOCKET_IFNAME": "lo"}
+"""Without the first, who joins waits in vain for an address, up to PyTorch 2.13 at least."""
+
+
 class Launched:
     """A training by the command line in several ranks."""
 
-    def __init__(self, out: Path, log: Path, restarts: int) -> None:
+    def __init__(
+        self, out: Path, log: Path, restarts: int, where: Sequence[str] = STANDALONE
+    ) -> None:
         settings = config_of(RUNS["native"], updates=10_000)
         line = torchrun(
             *("warpzone", "train", "1-1", "--out", out, "--steps", settings.total_steps),
             *("--num-envs", GAMES, "--threads", 1, "--set", f"rollout_steps={STEPS}"),
             *("--set", "minibatch_size=100", "--set", "network.hidden=[32,16]"),
             *("--set", "target_clear_rate=null", "--set", "checkpoint_every=5"),
-            restarts=restarts,
-        )
+            where=where, restarts=restarts,
+        )  # fmt: skip
         self.out, self.log = out, log
         with log.open("wb") as file:
-            self.process = subprocess.Popen(line, cwd=ROOT, stdout=file, stderr=file)
+            self.process = subprocess.Popen(
+                line, cwd=ROOT, stdout=file, stderr=file, env=os.environ | JOINING
+            )
 
     def ranks(self) -> dict[int, psutil.Process]:
         """Those that are there, by number."""
@@ -189,17 +204,22 @@ class Launched:
             time.sleep(0.1)
         pytest.fail(self.log.read_text())
 
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = read_status(self.out)
+        return found
+
     def step(self) -> int:
         paths = Checkpoints(self.out / "checkpoints", 3).paths()
         return int(paths[-1].stem.split("-")[1]) if paths else 0
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[[int], Launched]]:
+def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
     begun: list[Launched] = []
 
-    def start(restarts: int) -> Launched:
-        begun.append(Launched(tmp_path / "run", tmp_path / "log", restarts))
+    def start(restarts: int, where: Sequence[str] = STANDALONE) -> Launched:
+        log = tmp_path / f"log-{len(begun)}"
+        begun.append(Launched(tmp_path / "run", log, restarts, where))
         return begun[-1]
 
     yield start
@@ -213,7 +233,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[[int], Launched]]:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun sends signals that Windows lacks")
 def test_a_killed_rank_is_started_again_and_sigterm_saves(
-    launch: Callable[[int], Launched],
+    launch: Callable[..., Launched],
 ) -> None:
     run = launch(1)
     run.wait_for(lambda: run.step() > 0)
@@ -239,6 +259,64 @@ def test_a_killed_rank_is_started_again_and_sigterm_saves(
         update={"total_steps": status["step"] + BATCH, "eval_episodes": 2}
     )
     assert trainer.train(more, run.out, resume=True).steps == status["step"] + BATCH
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun sends signals that Windows lacks")
+def test_machines_join_and_leave_a_training(launch: Callable[..., Launched]) -> None:
+    # Two of torchrun on this machine, each with one rank, stand for two machines.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = [
+        "--nnodes=1:2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=elastic",
+        f"--rdzv-endpoint=127.0.0.1:{port}", "--local-addr=127.0.0.1",
+        "--rdzv-conf=last_call_timeout=1",
+    ]  # fmt: skip
+    stays = launch(3, where)
+    stays.wait_for(lambda: stays.step() > 0)
+    assert "ranks" not in stays.status()
+
+    def trains(ranks: int, beyond: int = 0) -> bool:
+        """Whether so many train now, and have saved at a later step than that."""
+        there = stays.status()
+        found = (there["state"], there.get("ranks", 1))
+        return found == ("running", ranks) and stays.step() > beyond
+
+    comes = launch(3, where)
+    comes.wait_for(lambda: trains(2))
+    joined_at = stays.step()
+    comes.wait_for(lambda: trains(2, joined_at))
+    owner = json.loads((stays.out / OWNER).read_text())["pid"]
+    ranks = stays.ranks() | comes.ranks()
+    assert set(ranks) == {0, 1}
+    assert owner == ranks[0].pid
+
+    for rank in comes.ranks().values():
+        rank.kill()
+    comes.process.kill()
+    stays.wait_for(lambda: trains(1))
+    left_at = stays.step()
+    stays.wait_for(lambda: trains(1, left_at))
+    assert set(stays.ranks()) == {0}
+
+    stays.process.send_signal(signal.SIGTERM)
+    stays.process.wait(60)
+    status = stays.status()
+    assert status["state"] == "interrupted"
+    assert status["launch"] == "elastic"
+    assert "ranks" not in status
+    assert stays.step() == status["step"] > left_at > joined_at
+    told = lines(stays.out)
+    steps = [line["step"] for line in told]
+    assert steps == list(range(BATCH, status["step"] + 1, BATCH)), "each update is told once"
+    losses = [line["losses/value_loss"] for line in told]
+    assert np.isfinite(losses).all()
+    weights = newest(stays.out).weights
+    assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
+    texts = stays.log.read_text() + comes.log.read_text()
+    assert texts.count("2 ranks learn together, with 4 games each") == 1
+    assert texts.count("going on from step") == 2
 
 
 # --- without processes ----------------------------------------------------------------------------

@@ -53,6 +53,7 @@ from warpzone.nes.rom import Rom
 from warpzone.training.agent_file import AgentInfo, save_agent
 from warpzone.training.checkpoint import Checkpoints, Snapshot
 from warpzone.training.config import TrainConfig
+from warpzone.training.launch import Launch
 from warpzone.training.migration import EPISODE_ENDS, MILESTONES, rename_files, run_file
 from warpzone.training.milestones import Milestones
 from warpzone.training.run_settings import (
@@ -79,9 +80,10 @@ _FOLDERS = ("checkpoints", MILESTONES, "history", "demonstrations", "episodes", 
 class RunDirectory:
     """Names of a run's files, and the rules for beginning and going on."""
 
-    def __init__(self, path: Path, config: TrainConfig, launch: str | None = None) -> None:
-        """`launch`: the name of what started the processes that train in it, see `Launch`."""
-        self.path, self.config, self.launch = path, config, launch
+    def __init__(self, path: Path, config: TrainConfig, launch: Launch | None = None) -> None:
+        """`launch`: which of several processes trains in it; None: one that torchrun did not
+        start."""
+        self.path, self.config, self.launch = path, config, launch or Launch()
         self.rom: Rom | None = None
         """That is trained on, to be told in status.json."""
         self.checkpoints = Checkpoints(path / "checkpoints", config.keep_checkpoints)
@@ -330,8 +332,13 @@ class RunDirectory:
         write_atomically(self.path / "status.json", json.dumps(told, indent=2).encode())
 
     def _origin(self) -> dict[str, Any]:
-        """What status.json says of a run in whatever state: who started it, and its cartridge."""
-        told: dict[str, Any] = {} if self.launch is None else {"launch": self.launch}
+        """What status.json says of a run in whatever state: who started it, how many ranks train,
+        and its cartridge."""
+        told: dict[str, Any] = {}
+        if self.launch.name is not None:
+            told["launch"] = self.launch.name
+        if self.launch.size > 1:
+            told["ranks"] = self.launch.size
         if self.rom is not None:
             told["rom"] = {"revision": self.rom.revision, "sha1": self.rom.sha1}
         return told

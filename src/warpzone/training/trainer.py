@@ -125,7 +125,7 @@ def train(
         described = DescribedGames(config.game, rom, threads, shown, config.curriculum)
         make_env = described.measured
     make_env = make_env or mario_games(rom, threads)
-    run = RunDirectory(out, config, ranks.launch.name)
+    run = RunDirectory(out, config, ranks.launch)
     display = SafeDisplay((display or make_display()) if ranks.first else NoDisplay())
     make = make_env
 

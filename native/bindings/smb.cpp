@@ -180,6 +180,7 @@ void bind_smb(nb::module_& m) {
       .def_rw("frame_skip", &smb::Rules::frame_skip)
       .def_rw("noop_max", &smb::Rules::noop_max)
       .def_rw("start_noop_max", &smb::Rules::start_noop_max)
+      .def_rw("start_halt_share", &smb::Rules::start_halt_share)
       .def_rw("repeat_action_probability", &smb::Rules::repeat_action_probability)
       .def_rw("sticky_share", &smb::Rules::sticky_share)
       .def_rw("end_thrown_back", &smb::Rules::end_thrown_back)

@@ -73,7 +73,7 @@ inline Rules without_chance(Rules rules, int level, const LevelStarts& levels) {
   rules.whole_game = false;
   rules.repeat_action_probability = 0;
   rules.row_share = rules.life_share = 0;
-  rules.phase_share = rules.power_share = 0;
+  rules.phase_share = rules.power_share = rules.start_halt_share = 0;
   rules.max_steps = rules.no_progress_steps = 0;
   rules.level_weights.assign(kLevels, 0.0);
   rules.level_weights[static_cast<size_t>(level)] = 1.0;

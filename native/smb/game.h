@@ -7,10 +7,12 @@
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "nes/console.h"
 #include "random/random.h"
 #include "smb/initial_states.h"
+#include "smb/pause.h"
 #include "smb/phase.h"
 #include "smb/progress.h"
 #include "smb/rules.h"
@@ -91,13 +93,13 @@ struct Game {
         vary(nes, draw_phase(draws));
         origin = kVaried;
       }
-      if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
+      pause_within(levels.cartridge(), rules, draws, see_frame);
     } else {
-      signals.level = beginning.level < 0 ? choose_level(rules, draws) : beginning.level;
+      signals.level = beginning.level < 0 ? rules.draw_level(draws) : beginning.level;
       if (const InitialState* own = drawn ? starts.draw_own(signals.level, draws) : nullptr) {
         origin = kElsewhere;
         begin_at(*own, levels.cartridge(), rules, see_frame);
-        if (rules.start_noop_max > 0) wait_within(levels.cartridge(), rules, draws, see_frame);
+        pause_within(levels.cartridge(), rules, draws, see_frame);
       } else {
         if (drawn) variation = draw_variation(rules.phase_share, rules.power_share, draws);
         begin_level(levels, rules, draws, variation);
@@ -342,39 +344,33 @@ struct Game {
     }
   }
 
-  // Waits within a level, where Mario stands and comes to no harm by it.
+  // What comes before control where an episode begins within a level.
   template <typename SeeFrame>
-  void wait_within(const nes::Cartridge& cart, const Rules& rules, Random& draws,
-                   SeeFrame&& see_frame) {
-    const int frames = draws.below(rules.start_noop_max + 1);
-    if (frames == 0 || !standing(nes)) return;
-    nes::State waited = nes;
-    for (int i = 0; i < frames; ++i) {
-      nes::run_frame(waited, cart, 0);
-      if (dying(waited) || dead(waited) || cleared(waited) || cutscene(waited)) return;
+  void pause_within(const nes::Cartridge& cart, const Rules& rules, Random& draws,
+                    SeeFrame&& see_frame) {
+    if (chosen(rules.start_halt_share, draws)) {
+      const std::vector<uint8_t> buttons = buttons_to_stand(nes, cart);
+      press(buttons, cart, rules, see_frame);
+      if (!buttons.empty() && origin == kPlayed) origin = kHalted;
     }
-    held = 0;
-    for (int i = frames; i > 0; --i) {
-      if (i % rules.frame_skip == 0) remember_motion(nes, motion);
-      nes::run_frame(nes, cart, 0);
-      count_on(signals.frames);
-      see_frame(*this, false);
+    if (rules.start_noop_max > 0) {
+      const int frames = draws.below(rules.start_noop_max + 1);
+      press(idle_buttons(nes, cart, frames), cart, rules, see_frame);
     }
   }
 
-  static int choose_level(const Rules& rules, Random& draws) {
-    double total = 0;
-    for (const double weight : rules.level_weights) total += weight;
-    double at = draws.uniform() * total;
-    int chosen = -1;
-    for (int level = 0; level < kLevels; ++level) {
-      const double weight = rules.level_weights[static_cast<size_t>(level)];
-      if (weight <= 0) continue;
-      chosen = level;  // rounding must not run past the last one
-      at -= weight;
-      if (at < 0) break;
+  template <typename SeeFrame>
+  void press(const std::vector<uint8_t>& buttons, const nes::Cartridge& cart, const Rules& rules,
+             SeeFrame&& see_frame) {
+    for (size_t i = 0; i < buttons.size(); ++i) {
+      if ((buttons.size() - i) % static_cast<size_t>(rules.frame_skip) == 0) {
+        remember_motion(nes, motion);
+      }
+      held = buttons[i];
+      nes::run_frame(nes, cart, held);
+      count_on(signals.frames);
+      see_frame(*this, false);
     }
-    return chosen;
   }
 
   template <typename SeeFrame>

@@ -45,6 +45,7 @@ enum Origin : uint8_t {
   kCarried,    // the game went on from the episode before
   kVaried,     // what the game counts by was drawn anew within a level
   kElsewhere,  // nobody knows: a user's moment
+  kHalted,     // Mario came to a stand within a level
 };
 
 // Where an episode begins, if that is not to be drawn.

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "random/random.h"
 #include "smb/starts.h"
 
 namespace warpzone::smb {
@@ -25,6 +26,8 @@ struct Rules {
   int frame_skip = 4;
   int noop_max = 0;        // the most idle frames at the start
   int start_noop_max = 0;  // and where an episode begins within a level
+  // Of episodes that begin within a level, in which Mario first comes to a stand.
+  double start_halt_share = 0.0;
   double repeat_action_probability =
       0.0;                        // probability per frame that the buttons stay as they were
   double sticky_share = 1.0;      // of episodes that have sticky buttons at all
@@ -63,6 +66,21 @@ struct Rules {
     return rules;
   }
 
+  int draw_level(Random& draws) const {
+    double total = 0;
+    for (const double weight : level_weights) total += weight;
+    double at = draws.uniform() * total;
+    int drawn = -1;
+    for (int level = 0; level < kLevels; ++level) {
+      const double weight = level_weights[static_cast<size_t>(level)];
+      if (weight <= 0) continue;
+      drawn = level;  // rounding must not run past the last one
+      at -= weight;
+      if (at < 0) break;
+    }
+    return drawn;
+  }
+
   float end_penalty_of(int32_t level) const {
     return end_penalties.empty() ? end_penalty : end_penalties[static_cast<size_t>(level)];
   }
@@ -96,6 +114,7 @@ struct Rules {
     require(life_share >= 0 && life_share <= 1, "life_share must be from 0 to 1");
     require(phase_share >= 0 && phase_share <= 1, "phase_share must be from 0 to 1");
     require(power_share >= 0 && power_share <= 1, "power_share must be from 0 to 1");
+    require(start_halt_share >= 0 && start_halt_share <= 1, "start_halt_share must be from 0 to 1");
     const auto priced = [&require](float penalty) {
       require(penalty >= 0 && penalty <= 100, "end_penalty must be from 0 to 100");
     };

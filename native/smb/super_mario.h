@@ -182,7 +182,7 @@ class SuperMario {
            position(game.last_x) && position(game.last_time) && all(game.motion.x) &&
            all(game.motion.y) && position(game.motion.mario_x) && position(game.motion.mario_y) &&
            flag(game.over) && flag(game.sticky) && flag(game.passed) && flag(game.off_route) &&
-           game.ending <= kLifeLost && game.origin <= kElsewhere &&
+           game.ending <= kLifeLost && game.origin <= kHalted &&
            game.view <= (kOwnView | kShowLevel | kShowPaths);
   }
 

@@ -112,6 +112,8 @@ TEST(rules_that_make_no_sense_say_why) {
               "phase_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.power_share = 1.5; }),
               "power_share must be from 0 to 1");
+  CHECK_EQUAL(refusal([](smb::Rules& r) { r.start_halt_share = -0.5; }),
+              "start_halt_share must be from 0 to 1");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.step_penalty = -1; }),
               "step_penalty must be from 0 to 10");
   CHECK_EQUAL(refusal([](smb::Rules& r) { r.coin_reward = -1; }),

@@ -190,6 +190,7 @@ def test_sticky_buttons_are_in_every_episode_that_is_measured(tmp_path: Path) ->
         life_share=0.5,
         phase_share=0.5,
         power_share=0.5,
+        start_halt_share=0.5,
     )
     agent = Agent.load(write_agent(tmp_path / "a.safetensors", half))
     envs = agent.make_envs("1-1", 2, noop_max=0, repeat_action_probability=0.5, threads=1)
@@ -197,3 +198,4 @@ def test_sticky_buttons_are_in_every_episode_that_is_measured(tmp_path: Path) ->
     envs.close()
     assert (config.repeat_action_probability, config.sticky_share) == (0.5, 1.0)
     assert config.row_share == config.life_share == config.phase_share == config.power_share == 0
+    assert config.start_halt_share == 0

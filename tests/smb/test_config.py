@@ -151,6 +151,7 @@ def test_one_setting_by_all_its_names() -> None:
         ({"levels": "1-2", "whole_game": True}, "levels is for episodes that begin at levels"),
         ({"whole_game": True, "last_level": "1-2"}, "last_level is for episodes that begin at"),
         ({"whole_game": True, "start_noop_max": 9}, "start_noop_max is for episodes that begin at"),
+        ({"whole_game": True, "start_halt_share": 1}, "start_halt_share is for episodes that"),
         ({"config": EnvConfig(), "levels": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "level": "1-2"}, "not both: levels"),
         ({"config": EnvConfig(), "reward": "gym"}, "not both: reward"),
@@ -254,6 +255,7 @@ def test_every_field_reaches_the_native_core() -> None:
             "life_share": 0.75,
             "phase_share": 0.5,
             "power_share": 0.125,
+            "start_halt_share": 0.375,
             "end_penalty": 4.0,
             "step_penalty": 0.5,
             "coin_reward": 0.75,
@@ -276,6 +278,7 @@ def test_every_field_reaches_the_native_core() -> None:
     assert (rules.sticky_share, rules.show_level) == (0.5, True)
     assert (rules.row_share, rules.life_share, rules.phase_share) == (0.25, 0.75, 0.5)
     assert rules.power_share == 0.125
+    assert rules.start_halt_share == 0.375
     assert rules.show_paths
     assert rules.step_penalty == 0.5
     assert (rules.end_penalty, rules.life_reward, rules.power_reward) == (4.0, 6.0, 2.0)

@@ -241,11 +241,64 @@ def test_an_episode_within_a_level_begins_after_idle_frames_that_do_no_harm() ->
     assert max(waited) <= 90
 
 
+def halted(console: Console) -> int:
+    """Frames in which Mario comes to a stand that way; 0 where he does not or would die."""
+    against = 64 if int(console.ram[0x57].view(np.int8)) >= 0 else 128
+    for frames in range(61):
+        speed = int(console.ram[0x57].view(np.int8))
+        moves = speed > 0 if against == 64 else speed < 0
+        if not moves and console.ram[0x1D] == 0:
+            return frames
+        console.step(against if moves else 0)
+        if console.ram[0x0E] != 8:
+            break
+    return 0
+
+
+@pytest.mark.parametrize("idle", [0, 30])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_mario_comes_to_a_stand_where_an_episode_begins_within_a_level(
+    share: float, idle: int
+) -> None:
+    played = list(steps(FLAGPOLE))
+    envs = make_vec(num_envs=4, observation="ram", start_noop_max=idle, start_halt_share=share)
+    starts = envs.record_initial_states("1-1", Trajectory(way_of(FLAGPOLE)))
+    envs.set_initial_states(starts)
+    envs.watch_games(range(4))
+    console = Console(envs.rom)
+    stopped, moving, never = 0, 0, 0
+    for index in range(5, len(starts) - 30, 6):
+        obs, infos = begin(envs, index, len(starts))
+        start_level(console, "1-1")
+        for buttons in played[: starts[index].step]:
+            console.step(buttons, 4)
+        before = console.save()
+        frames = halted(console)
+        after = console.save()
+        never += frames == 0
+        for game in range(4):
+            halts = envs.input_log(game) is None
+            if halts:
+                assert frames > 0
+                console.load(after)
+            else:
+                console.load(before)
+            for _ in range(int(infos["frames"][game]) - frames * halts):
+                console.step(0)
+            np.testing.assert_array_equal(console.ram, obs[game])
+            assert obs[game][0x0E] == 8, "Mario lives and obeys"
+            stopped += halts
+            moving += not halts and frames > 0
+    assert stopped > 20
+    assert never > 0, "somewhere it would cost a life, or take too long"
+    assert moving > 20 if share < 1 else moving == 0
+
+
 @pytest.mark.parametrize("settings", [{"start_noop_max": 60, "seed": 3}, {"whole_game": True}])
 def test_a_way_is_played_as_it_was_whatever_episodes_are_like(settings: dict[str, Any]) -> None:
     console = Console(make_vec().rom)
     start_level(console, "1-4")
-    for _ in range(8):
+    for _ in range(4):
         console.step(0)
     trajectory = Trajectory(way_of(AXE), begin=console.save())
     plain = make_vec("1-4").record_initial_states("1-4", trajectory)

@@ -59,6 +59,7 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
         assert (
             config.row_share == config.life_share == config.phase_share == config.power_share == 0
         )
+        assert config.start_halt_share == 0
         return Corridor(config, games, groups, seed)
 
     levels = {"1-1": 1.0, "1-2": 3.0}
@@ -70,6 +71,7 @@ def test_each_level_is_measured_by_itself_from_its_own_starts() -> None:
         life_share=0.5,
         phase_share=0.5,
         power_share=0.5,
+        start_halt_share=0.5,
     )
     config = toy_config(env=env, eval_noop_max=17, eval_repeat_action_probability=0.25)
     schedule = EvaluationSchedule(config, make)

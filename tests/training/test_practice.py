@@ -485,6 +485,7 @@ def learner_of(learner: str, threads: int = 1) -> Learner:
             "levels": "1-1,1-2",
             "phase_share": 0.5,
             "power_share": 0.25,
+            "start_halt_share": 0.5,
         },
     )
     return learner_with(config)

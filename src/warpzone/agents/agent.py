@@ -336,6 +336,7 @@ class Agent:
             "life_share": 0.0,
             "phase_share": float(any_phase),
             "power_share": 0.0,
+            "start_halt_share": 0.0,
             "autoreset": "same_step",
             "start_states": start_states,
             "start_state_share": 1.0,

@@ -116,6 +116,10 @@ class EnvConfig(BaseModel):
     start_noop_max: int = Field(0, ge=0, le=300)
     """An episode that begins within a level begins after 0 to this many idle frames, where Mario
     stands and comes to no harm by them: what moves is then elsewhere each time."""
+    start_halt_share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of such episodes in which Mario first comes to a stand, where that takes a second at
+    most and does no harm: an agent on its way never stands there, and learns what to do from
+    there only so. The idle frames of `start_noop_max` come behind it."""
     repeat_action_probability: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability per emulated frame that the buttons stay as they were (Machado et al. 2018)."""
     sticky_share: float = Field(1.0, ge=0.0, le=1.0)
@@ -257,7 +261,8 @@ class EnvConfig(BaseModel):
                 (
                     *("levels", "last_level", "row_share", "life_share", "phase_share"),
                     "power_share",
-                    *("start_steps", "start_noop_max", "start_states", "start_state_share"),
+                    *("start_steps", "start_noop_max", "start_halt_share"),
+                    *("start_states", "start_state_share"),
                 ),
                 why,
             )
@@ -291,6 +296,7 @@ class EnvConfig(BaseModel):
         rules.frame_skip = self.frame_skip
         rules.noop_max = self.noop_max
         rules.start_noop_max = self.start_noop_max
+        rules.start_halt_share = self.start_halt_share
         rules.repeat_action_probability = self.repeat_action_probability
         rules.sticky_share = self.sticky_share
         rules.end_thrown_back = self.end_thrown_back
@@ -332,6 +338,7 @@ class EnvSettings(TypedDict, total=False):
     skip_cutscenes: bool
     noop_max: int
     start_noop_max: int
+    start_halt_share: float
     repeat_action_probability: float
     sticky_share: float
     end_thrown_back: bool

@@ -62,6 +62,7 @@ class Corrections:
                 "life_share": 0.0,
                 "phase_share": 0.0,
                 "power_share": 0.0,
+                "start_halt_share": 0.0,
                 "start_states": (),
                 "start_state_share": 1.0,
                 "start_steps": None,

@@ -76,6 +76,7 @@ class EvaluationSchedule:
                     "life_share": 0.0,
                     "phase_share": 0.0,
                     "power_share": 0.0,
+                    "start_halt_share": 0.0,
                     "end_thrown_back": False,
                     **_own_starts(config, task),
                 }

@@ -122,7 +122,7 @@ def test_trackio_keeps_a_run(run: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert any(figures.get("final/clear_rate/1-1") == 0.5 for _, figures in values)
 
 
-def test_weights_and_biases_keeps_a_run_offline(run: Path) -> None:
+def test_wandb_keeps_a_run_offline(run: Path) -> None:
     pytest.importorskip("wandb")
     (line,) = sent(run, "wandb")
     assert "no login, so the run is kept in" in line
@@ -143,9 +143,7 @@ def test_weights_and_biases_keeps_a_run_offline(run: Path) -> None:
     assert all(file.name in done.stdout + done.stderr for file in files)
 
 
-def test_weights_and_biases_does_without_its_server(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wandb_does_without_its_server(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")

@@ -1,4 +1,5 @@
-"""Stable-Baselines3's PPO over one kind of environments, for `benchmarks.trainers`.
+"""A trainer over one kind of environments, for `benchmarks.trainers`: Stable-Baselines3's PPO here,
+others in `benchmarks.trainer_contestants`.
 
     python -m benchmarks.trainer_workers native-tiles '{"games": 8, "seconds": 3, …}'
 
@@ -17,28 +18,25 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
+from benchmarks.trainer_contestants import NEEDS as OTHERS_NEED
+from benchmarks.trainer_contestants import (
+    OTHERS,
+    ROLLOUT,
+    SETTINGS,
+    Contestant,
+    Drawn,
+    Order,
+)
 
 from warpzone.bench import workers
 from warpzone.process import prepare_for_training
 
-ROLLOUT = 16
-"""Steps of each game between two looks at the clock."""
 WARMUP_SECONDS = 1.0
-SETTINGS: dict[str, Any] = {"noop_max": 30, "no_progress_steps": 150}
 PICTURES: dict[str, Any] = {"observation": "pixels", **SETTINGS}
-
-
-class Order(NamedTuple):
-    """What a worker is told."""
-
-    games: int
-    threads: int
-    seconds: float
-    rom: str
 
 
 class RetroEnv(gymnasium.Env[Any, Any]):
@@ -130,32 +128,41 @@ MAKERS: dict[str, Callable[[Order], Any]] = {
     "processes-pixels": partial(processes, settings=PICTURES),
     "stable-retro-pixels": stable_retro,
 }
-NEEDS = {"stable-retro-pixels": {"stable_retro": "stable-retro", "cv2": "opencv-python-headless"}}
-"""Modules beside Stable-Baselines3, and the packages that have them."""
+NEEDS = {
+    **{name: {"stable_baselines3": "stable-baselines3"} for name in MAKERS},
+    **OTHERS_NEED,
+}
+"""Modules that a contestant needs, and the packages that have them."""
+NEEDS["stable-retro-pixels"] |= {"stable_retro": "stable-retro", "cv2": "opencv-python-headless"}
+NAMES = (*MAKERS, *OTHERS)
+"""All that can be measured."""
+
+
+IN_PROCESSES = ("processes-tiles", "processes-pixels", "stable-retro-pixels")
+"""Whose processor time is not this process's."""
 
 
 def missing(name: str) -> str | None:
     """Returns how to install what a contestant needs, or None if it is there."""
-    needed = {"stable_baselines3": "stable-baselines3", **NEEDS.get(name, {})}
-    packages = [package for module, package in needed.items() if find_spec(module) is None]
+    needed = NEEDS.get(name, {}).items()
+    packages = [package for module, package in needed if find_spec(module) is None]
     return f"not installed: pip install {' '.join(packages)}" if packages else None
 
 
-def rate(step: Callable[[], int], seconds: float) -> float:
+def rate(
+    step: Callable[[], int], seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Returns how many steps a second are made by calling `step`, which says how many it made."""
-    counted, began = 0, time.perf_counter()
-    while (spent := time.perf_counter() - began) < seconds or counted == 0:
+    counted, began = 0, clock()
+    while (spent := clock() - began) < seconds or counted == 0:
         counted += step()
     return counted / spent
 
 
-def measure(name: str, order: Order) -> dict[str, Any]:
-    """Returns agent steps per second of all games together: `collected`, by PPO with its policy,
-    and `stepped`, with random actions and no policy."""
-    import torch
+def stable_baselines3(name: str, order: Order) -> Contestant:
+    """Returns PPO of Stable-Baselines3 over the environments of that name."""
     from stable_baselines3 import PPO
 
-    torch.set_num_threads(order.threads)
     envs = MAKERS[name](order)
     kind = "MultiInputPolicy" if name.endswith("tiles") else "CnnPolicy"
     if name.endswith("tiles"):
@@ -180,23 +187,31 @@ def measure(name: str, order: Order) -> dict[str, Any]:
         model.collect_rollouts(model.env, callback, model.rollout_buffer, ROLLOUT)
         return ROLLOUT * order.games
 
-    drawn = np.random.default_rng(0).integers(int(envs.action_space.n), size=(1009, order.games))
-    at = 0
+    drawn = Drawn(int(envs.action_space.n), order.games)
 
     def play() -> int:
-        nonlocal at
-        at = (at + 1) % len(drawn)
-        envs.step(drawn[at])
+        envs.step(drawn())
         return order.games
 
-    rate(collect, WARMUP_SECONDS)
-    result: dict[str, Any] = {"collected": rate(collect, order.seconds)}
-    envs.reset()
-    result["stepped"] = rate(play, order.seconds)
-    envs.close()
-    packages = ["stable-baselines3", "torch", "gymnasium"]
-    packages += ["stable-retro"] if name.startswith("stable-retro") else []
-    return {**result, "versions": {package: version(package) for package in packages}}
+    return Contestant(collect, envs.reset, play, envs.close)
+
+
+def measure(name: str, order: Order) -> dict[str, Any]:
+    """Returns agent steps per second of all games together: `collected`, by the trainer with its
+    policy, and `stepped`, with random actions and no policy."""
+    import torch
+
+    torch.set_num_threads(order.threads)
+    made = OTHERS[name](order) if name in OTHERS else stable_baselines3(name, order)
+    clock = time.process_time if order.cpu else time.perf_counter
+    rate(made.collect, WARMUP_SECONDS, clock)
+    result: dict[str, Any] = {"collected": rate(made.collect, order.seconds, clock)}
+    made.begin()
+    result["stepped"] = rate(made.play, order.seconds, clock)
+    made.close()
+    packages = {"torch", "gymnasium", *NEEDS.get(name, {}).values()}
+    packages = {package.partition("[")[0] for package in packages}
+    return {**result, "versions": {package: version(package) for package in sorted(packages)}}
 
 
 def main(name: str, text: str) -> None:

@@ -4,20 +4,33 @@
     python -m benchmarks.trainers --rounds 5 --out trainers.json
     python -m benchmarks.trainers --only native-tiles --only processes-tiles
 
-PPO of Stable-Baselines3 plays 1-1 and does not learn; agent steps per second of all games together,
-`collected` with its policy (CnnPolicy, or MultiInputPolicy with our extractor for tiles), `stepped`
-with random actions and no policy, over
+Agent steps per second of all games of 1-1 together, `collected` by a trainer with its policy, which
+does not learn, and `stepped` with random actions and no policy. PPO of Stable-Baselines3
+(CnnPolicy, or MultiInputPolicy with our extractor for tiles) over
 
     native       `warpzone.compat.sb3.make_vec_env`: games in native threads
     in-turn      DummyVecEnv over `warpzone.make`, one game after the other
     processes    SubprocVecEnv over `warpzone.make`, a process a game
     stable-retro SubprocVecEnv over stable-retro (FCEUmm, the same ROM), a process a game
 
-with tiles and with 84×84 grey pictures in stacks of four. `--games` of them each (8), and native
-also with 64. Each measurement is a process of its own; in each round every contestant is measured
-once, every other round in the opposite order, and ratios are taken within the rounds. Needs
-stable-baselines3, and for the last one stable-retro and opencv-python-headless, in the environment
-that warpzone is installed in; what is not there is named.
+with tiles and with 84×84 grey pictures in stacks of four; and, with tiles, the network of
+
+    one-file     `examples/ppo.py`, over `make_vec`
+    envpool      the same, over `warpzone.compat.envpool`, half of the games at a time
+    torchrl      `examples/torchrl_ppo.py`, by TorchRL's collector over `make_vec`
+    rllib        `examples/rllib_ppo.py`, by an env runner of RLlib over `make_vec`
+    tianshou     `examples/tianshou_dqn.py`, by Tianshou's collector over `warpzone.make`, one game
+                 after the other
+    agent        the agent that comes along for 1-1, which only plays
+    onnx         `warpzone export` of it, by ONNX Runtime
+    export       the same, by torch.export
+
+`--games` of them each (8), and those over native games also with 64. Each measurement is a process
+of its own; in each round every contestant is measured once, every other round in the opposite
+order, and ratios are taken within the rounds. On a busy machine `--cpu --threads 1` counts seconds
+of the processor instead of the clock's, of all but those that have processes of their own. Needs
+the trainers in the environment that warpzone is installed in, and for stable-retro
+opencv-python-headless; what is not there is named.
 """
 
 from __future__ import annotations
@@ -31,7 +44,7 @@ from typing import Annotated, Any
 import typer
 from benchmarks import trainer_workers
 from benchmarks.options import OutOption, RomOption
-from benchmarks.trainer_workers import Order
+from benchmarks.trainer_contestants import OTHERS, ROLLOUT, Order
 from rich.table import Table
 
 from warpzone.bench import report
@@ -52,10 +65,29 @@ RATIOS = (
     ("native-pixels", "processes-pixels"),
     ("native-pixels", "in-turn-pixels"),
     ("native-pixels", "stable-retro-pixels"),
+    ("one-file-tiles", "in-turn-tiles"),
+    ("envpool-tiles", "in-turn-tiles"),
+    ("torchrl-tiles", "in-turn-tiles"),
+    ("rllib-tiles", "in-turn-tiles"),
+    ("tianshou-tiles", "in-turn-tiles"),
+    (f"one-file-tiles-{MANY}", f"native-tiles-{MANY}"),
+    (f"envpool-tiles-{MANY}", f"native-tiles-{MANY}"),
+    (f"torchrl-tiles-{MANY}", f"native-tiles-{MANY}"),
+    (f"rllib-tiles-{MANY}", f"native-tiles-{MANY}"),
+    ("onnx-tiles", "agent-tiles"),
+    ("export-tiles", "agent-tiles"),
+    (f"onnx-tiles-{MANY}", f"agent-tiles-{MANY}"),
+    (f"export-tiles-{MANY}", f"agent-tiles-{MANY}"),
 )
+OVER_NATIVE = (
+    "native-tiles",
+    "native-pixels",
+    *(name for name in OTHERS if name != "tianshou-tiles"),
+)
+"""Which play native games, and many of them."""
 CONTESTANTS = {
-    **{name: name for name in trainer_workers.MAKERS},
-    **{f"native-{view}-{MANY}": f"native-{view}" for view in ("tiles", "pixels")},
+    **{name: name for name in trainer_workers.NAMES},
+    **{f"{name}-{MANY}": name for name in OVER_NATIVE},
 }
 """What is measured, and the worker that does it."""
 
@@ -99,7 +131,7 @@ def tables(
     found: dict[str, dict[str, Any]], reasons: dict[str, str], compared: list[dict[str, Any]]
 ) -> list[Table]:
     """Returns the results for people."""
-    speeds = Table("environments", "games", title="agent steps per second of PPO in SB3")
+    speeds = Table("environments", "games", title="agent steps per second")
     times = Table("ratio", title="ratios within rounds: median (min–max)")
     for name in QUANTITIES:
         speeds.add_column(name, justify="right")
@@ -126,6 +158,12 @@ def main(
         list[str] | None,
         typer.Option(help="Only these environments; may be repeated.", show_default="all"),
     ] = None,
+    cpu: Annotated[
+        bool,
+        typer.Option(
+            "--cpu", help="Seconds of the processor, not of the clock: on a busy machine."
+        ),
+    ] = False,
     rom: RomOption = None,
     out: OutOption = None,
 ) -> None:
@@ -146,6 +184,9 @@ def main(
     chosen = [name for name in CONTESTANTS if name in (only or CONTESTANTS)]
     count = threads or available_cores()
     reasons = {n: why for n in chosen if (why := trainer_workers.missing(CONTESTANTS[n]))}
+    if cpu:
+        own = "has processes of its own, whose time --cpu does not count"
+        reasons |= {n: own for n in chosen if n in trainer_workers.IN_PROCESSES}
     measured: dict[str, dict[int, dict[str, Any]]] = {}
     for number in range(rounds):
         console.print(f"round {number + 1} of {rounds}")
@@ -154,7 +195,7 @@ def main(
                 continue
             many = MANY if CONTESTANTS[name] != name else games
             try:
-                got = measure(CONTESTANTS[name], Order(many, count, seconds, str(game.path)))
+                got = measure(CONTESTANTS[name], Order(many, count, seconds, str(game.path), cpu))
             except WarpzoneError as error:
                 reasons[name] = str(error)
                 console.print(f"  {name}: {error}", markup=False)
@@ -183,7 +224,8 @@ def main(
                 "rounds": rounds,
                 "seconds": seconds,
                 "threads": count,
-                "rollout": trainer_workers.ROLLOUT,
+                "seconds_of": "the processor" if cpu else "the clock",
+                "rollout": ROLLOUT,
                 "warmup_seconds": trainer_workers.WARMUP_SECONDS,
             },
             "environments": found,

@@ -119,7 +119,7 @@ def test_the_better_agent_and_policy_is_kept(
     skill.rates = {
         "1": {"sample": (0.9, 0.9, 0.5), "argmax": (1.0, 1.0, 0.4)},
         "2": {"sample": (0.0, 0.5, 0.5), "argmax": (1.0, 0.4, 0.9)},
-        "3": {"sample": (0.0, 0.6, 0.6), "argmax": (1.0, 0.6, 0.6)},
+        "3": {"sample": (1.0, 0.6, 0.6), "argmax": (0.0, 0.7, 0.6)},
     }
     for steps, expected, policy in ((1, 1, "sample"), (2, 1, "sample"), (3, 3, "argmax")):
         package_agents.main([str(agent(tmp_path, steps))])
@@ -130,8 +130,8 @@ def test_the_better_agent_and_policy_is_kept(
         assert read_index(folder).levels["1-1"].file == entry.file
         assert results.packaged == {"1-1": "specialist"}
         assert results.bytes == (folder / entry.file).stat().st_size
-    assert entry.rates["noops"] == result(0.6)
-    assert entry.score == pytest.approx((0.6, 2.2 / 3))
+    assert entry.rates["noops"] == result(0.7)
+    assert entry.score == pytest.approx((0.6, 0.65))
     assert entry.file.startswith("1-1-")
 
 
@@ -363,7 +363,7 @@ def test_an_agent_that_never_clears_is_not_packaged_and_runs_without_one_are_lef
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     skill = Skill(monkeypatch)
-    skill.rates = {"1": {"sample": (0.0, 0.0, 0.0)}, "2": {"argmax": (1.0, 0.0, 0.0)}}
+    skill.rates = {"1": {"sample": (0.0, 0.0, 0.0)}, "2": {"argmax": (1.0, 0.1, 0.0)}}
     package_agents.main([str(agent(tmp_path, 1)), str(tmp_path / "none")])
     assert "not better" in (text := capsys.readouterr().out)
     assert "left out" in text

@@ -2,7 +2,8 @@
 
 Each agent plays levels under the conditions of `warpzone.training.packaged_index`, as it would be
 packaged (float16). First come the episodes that agents and policies are chosen by: sampled and
-likeliest actions, and what counts is the worst of the three clear rates, then their mean. Those
+likeliest actions, and what counts is the lower of the clear rates with no-ops and with sticky
+buttons too, then their mean (`score`). Those
 that win are measured anew on other episodes, which are those that are told. A specialist is chosen,
 and has its policy, level by level; a network for all levels as a whole, by the means over its
 levels, unless one is named that plays the whole game better, and its policy by the mean of all its

@@ -55,10 +55,10 @@ Under a fixed start likeliest actions (`argmax`) play one and the same episode e
 there the rate is 0 % or 100 % and its interval says nothing.
 
 Intervals are Wilson's, 95 %. Of the two policies, sampled and likeliest actions, a specialist plays
-with the one that is better by the worst of the three rates, then by their mean; a network for all
-levels plays all of them with the one that is better by the mean of all its rates, and that network
-is packaged which saves the princess more often. Agents and policies are chosen on other episodes
-than those told here. Weights are in float16, as packaged.
+with the one that is better by the lower of the rates with no-ops and with sticky buttons too, then
+by their mean; a network for all levels plays all of them with the one that is better by the mean of
+these, and that network is packaged which saves the princess more often. Agents and policies are
+chosen on other episodes than those told here. Weights are in float16, as packaged.
 
 What agents know: no coordinates of any level were written by hand. They see the game's memory
 as a map of tiles and a few numbers. Progress, which rewards and partial
@@ -67,8 +67,9 @@ and in mazes the game's counter of right and wrong paths.
 """
 
 PACKAGED = """\
-Packaged are the networks for all levels, and a specialist where the mean of its three rates is at
-least {margin:.0%} above the network's, in the episodes that agents are chosen by.
+Packaged are the networks for all levels, and a specialist where the mean of its rates with
+no-ops, and with sticky buttons too, is at least {margin:.0%} above the network's, in the episodes
+that agents are chosen by.
 """
 
 TABLE = """\

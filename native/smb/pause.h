@@ -15,15 +15,16 @@ inline constexpr int kMostHaltFrames = 60;  // in which Mario comes to a stand, 
 // Whether Mario cannot be played any more.
 inline bool gone(const nes::State& s) { return dying(s) || dead(s) || cleared(s) || cutscene(s); }
 
-// Buttons of each frame until Mario stands: left while he moves to the right, in the air too, and
-// right while he moves to the left. None where he stands, or comes to no stand without harm.
+// Buttons of each frame until Mario stands, or swims without moving on: left while he moves to the
+// right, in the air too, and right while he moves to the left. None where he does so already, or
+// comes to no stand without harm.
 inline std::vector<uint8_t> buttons_to_stand(nes::State s, const nes::Cartridge& cart) {
   const auto speed = [&s] { return signed_byte(s, memory::kXSpeed); };
   const bool right = speed() >= 0;
   const uint8_t against = right ? nes::kButtonLeft : nes::kButtonRight;
   const auto moves = [&] { return right ? speed() > 0 : speed() < 0; };
   std::vector<uint8_t> buttons;
-  while (moves() || !standing(s)) {
+  while (moves() || !supported(s)) {
     if (buttons.size() == kMostHaltFrames) return {};
     buttons.push_back(moves() ? against : uint8_t{0});
     nes::run_frame(s, cart, buttons.back());

@@ -242,12 +242,13 @@ def test_an_episode_within_a_level_begins_after_idle_frames_that_do_no_harm() ->
 
 
 def halted(console: Console) -> int:
-    """Frames in which Mario comes to a stand that way; 0 where he does not or would die."""
+    """Frames in which Mario comes to a stand that way, or to no way on in water; 0 where he does
+    not or would die."""
     against = 64 if int(console.ram[0x57].view(np.int8)) >= 0 else 128
     for frames in range(61):
         speed = int(console.ram[0x57].view(np.int8))
         moves = speed > 0 if against == 64 else speed < 0
-        if not moves and console.ram[0x1D] == 0:
+        if not moves and (console.ram[0x1D] == 0 or console.ram[0x704]):
             return frames
         console.step(against if moves else 0)
         if console.ram[0x0E] != 8:
@@ -292,6 +293,25 @@ def test_mario_comes_to_a_stand_where_an_episode_begins_within_a_level(
     assert stopped > 20
     assert never > 0, "somewhere it would cost a life, or take too long"
     assert moving > 20 if share < 1 else moving == 0
+
+
+def test_mario_stops_in_water() -> None:
+    script = [(128, 3), (129, 2)] * 12
+    envs = make_vec("2-2", num_envs=1, observation="ram", start_halt_share=1.0)
+    starts = envs.record_initial_states("2-2", Trajectory(way_of(script)))
+    envs.set_initial_states(starts)
+    console = Console(envs.rom)
+    stopped = 0
+    for index in range(2, len(starts), 4):
+        obs, infos = begin(envs, index, len(starts))
+        start_level(console, "2-2")
+        for buttons in list(steps(script))[: starts[index].step]:
+            console.step(buttons, 4)
+        frames = halted(console)
+        assert int(infos["frames"][0]) == frames
+        np.testing.assert_array_equal(console.ram, obs[0])
+        stopped += bool(frames) and obs[0][0x1D] != 0
+    assert stopped > 5, "swimming"
 
 
 @pytest.mark.parametrize("settings", [{"start_noop_max": 60, "seed": 3}, {"whole_game": True}])

@@ -262,6 +262,8 @@ def main(
 ) -> None:
     """Measure all cases."""
     cases = case or list(CASES)
+    if unknown := [name for name in cases if name not in CASES]:
+        raise typer.BadParameter(f"there is no case {unknown[0]!r}: there are {', '.join(CASES)}")
     if alone is not None:
         prepare_for_training()
         print(json.dumps(measure(cases[0], level, preset, alone, seconds)))

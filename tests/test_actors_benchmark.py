@@ -81,3 +81,9 @@ def test_a_case_that_fails_is_told_of() -> None:
     result = CliRunner().invoke(app, ["--case", "1 thread", "--level", "9-9", "--repeats", "1"])
     assert result.exit_code != 0
     assert "9-9" in result.output
+
+
+def test_an_unknown_case_is_refused() -> None:
+    refused = CliRunner().invoke(app, ["--case", "3 actors", "--repeats", "1"])
+    assert refused.exit_code == 2
+    assert "there is no case '3 actors'" in " ".join(refused.output.replace("│", " ").split())

@@ -195,7 +195,7 @@ TEST(what_no_game_can_have_come_to_is_refused) {
     games.load(saved);
   }
   refused(offsetof(smb::Game, ending), uint8_t{3});
-  refused(offsetof(smb::Game, origin), uint8_t{4});
+  refused(offsetof(smb::Game, origin), uint8_t{5});
   refused(offsetof(smb::Game, view), uint8_t{8});
   refused(offsetof(smb::Game, sticky), uint8_t{2});
   refused(offsetof(smb::Game, off_route), uint8_t{2});

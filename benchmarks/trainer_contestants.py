@@ -2,9 +2,8 @@
 
 Each plays with the network of its example in `examples/`, one or two dense layers on tiles, in the
 way that its example has it play, and learns nothing. So does the agent that comes along, and what
-it is exported as. Those of RLlib and of Tianshou
-want other versions of some packages than the rest (docs/trainers.md): an environment with
-gymnasium 1.2.2 and pandas 2 has all of them.
+it is exported as. Those of RLlib and of Tianshou want other versions of some packages than the rest
+(docs/trainers.md): an environment with gymnasium 1.2.2 and pandas 2 has all of them.
 """
 
 from __future__ import annotations

@@ -50,10 +50,10 @@ def test_stable_baselines3_gets_farther(tmp_path: Path) -> None:
     assert model.num_timesteps == 6144
 
 
-def test_torchrl_learns(tmp_path: Path) -> None:
-    pytest.importorskip("torchrl")
+def assert_learns(name: str, tmp_path: Path) -> None:
+    """Runs an example that tells returns and saves its weights: six rollouts of PPO."""
     out = tmp_path / "agent.pt"
-    command = [sys.executable, "-P", str(EXAMPLES / "torchrl_ppo.py"), "--total-steps", "12288"]
+    command = [sys.executable, "-P", str(EXAMPLES / name), "--total-steps", "12288"]
     command += ["--num-envs", "32", "--num-steps", "64", "--out", str(out), "--seed", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -62,21 +62,17 @@ def test_torchrl_learns(tmp_path: Path) -> None:
     assert returns[-1] > 1.5 * returns[0]
     weights = torch.load(out, weights_only=True)
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_torchrl_learns(tmp_path: Path) -> None:
+    pytest.importorskip("torchrl")
+    assert_learns("torchrl_ppo.py", tmp_path)
 
 
 def test_rllib_learns(tmp_path: Path) -> None:
     pytest.importorskip("tree")  # which RLlib has and Tune has not
     pytest.importorskip("ray.rllib.algorithms.ppo")
-    out = tmp_path / "agent.pt"
-    command = [sys.executable, "-P", str(EXAMPLES / "rllib_ppo.py"), "--total-steps", "12288"]
-    command += ["--num-envs", "32", "--num-steps", "64", "--out", str(out), "--seed", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    returns = [float(number) for number in re.findall(r"return (-?[\d.]+)", done.stdout)]
-    assert len(returns) == 6
-    assert returns[-1] > 1.5 * returns[0]
-    weights = torch.load(out, weights_only=True)
-    assert all(tensor.isfinite().all() for tensor in weights.values())
+    assert_learns("rllib_ppo.py", tmp_path)
 
 
 def test_tianshou_learns(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ struct Rules {
     return rules;
   }
 
+  // A level, by the weights.
   int draw_level(Random& draws) const {
     double total = 0;
     for (const double weight : level_weights) total += weight;

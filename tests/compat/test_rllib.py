@@ -36,6 +36,7 @@ def test_episodes_are_what_the_games_play(observation: Any) -> None:
     from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
     from ray.tune.registry import register_env
 
+    # mypy looks at RLlib nowhere, since it is not installed everywhere.
     class Uniform(TorchRLModule):  # type: ignore[misc]
         """Every action is as likely as another."""
 

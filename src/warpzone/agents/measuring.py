@@ -3,11 +3,10 @@
 Each agent plays levels under the conditions of `warpzone.training.packaged_index`, as it would be
 packaged (float16). First come the episodes that agents and policies are chosen by: sampled and
 likeliest actions, and what counts is the lower of the clear rates with no-ops and with sticky
-buttons too, then their mean (`score`). Those
-that win are measured anew on other episodes, which are those that are told. A specialist is chosen,
-and has its policy, level by level; a network for all levels as a whole, by the means over its
-levels, unless one is named that plays the whole game better, and its policy by the mean of all its
-rates.
+buttons too, then their mean (`score`). Those that win are measured anew on other episodes, which
+are those that are told. A specialist is chosen, and has its policy, level by level; a network for
+all levels as a whole, by the means over its levels, unless one is named that plays the whole game
+better, and its policy by the mean of all these rates.
 
 What was measured of the same file before, under the same conditions, is not measured again: it is
 in the results, and in a log beside them that an interruption leaves whole.
